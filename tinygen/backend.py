@@ -1,0 +1,195 @@
+"""Where the arrays live: NumPy or CuPy, devices, dtypes and random generators.
+
+Everything above this file computes with `np.` functions. NumPy's dispatch protocol sends them to
+CuPy when the array is a CuPy array, so an op is written once and runs on both. What the protocol
+cannot reach (creating arrays, moving them, drawing numbers) is here.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray; static types cannot tell them apart
+DType: TypeAlias = "np.dtype[Any]"
+
+float16, float32, float64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
+int8, int16, int32, int64 = (np.dtype(name) for name in ("int8", "int16", "int32", "int64"))
+uint8, bool_ = np.dtype("uint8"), np.dtype("bool")
+
+
+class _Default:
+    """The process-wide default floating-point dtype, as in PyTorch."""
+
+    dtype: DType = float32
+
+
+def get_default_dtype() -> DType:
+    """The dtype of a tensor made from Python floats; float32 unless it was set."""
+    return _Default.dtype
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Make `dtype` (float16, float32 or float64) the dtype of tensors made from Python floats."""
+    dtype = np.dtype(dtype)
+    if dtype.kind != "f":
+        raise TypeError(f"set_default_dtype: {dtype} is not a floating-point dtype")
+    _Default.dtype = dtype
+
+
+class device:
+    """`device("cpu")` or `device("cuda")`; compares equal to its own name, as in `x.device == "cpu"`.
+
+    "cuda:0" is accepted and means "cuda": tinygen drives one GPU, the process's first visible one.
+    """
+
+    __slots__ = ("type",)
+
+    def __init__(self, name: str | device = "cpu") -> None:
+        kind = name.type if isinstance(name, device) else name
+        if kind == "cuda:0":
+            kind = "cuda"
+        if kind not in ("cpu", "cuda"):
+            raise RuntimeError(f"device: expected 'cpu' or 'cuda' (one GPU), got {name!r}")
+        self.type: str = kind
+
+    @property
+    def index(self) -> int | None:
+        return 0 if self.type == "cuda" else None
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            other = device(other)
+        return isinstance(other, device) and self.type == other.type
+
+    def __hash__(self) -> int:
+        return hash(self.type)
+
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}')"
+
+    def __str__(self) -> str:
+        return self.type
+
+
+CPU, CUDA = device("cpu"), device("cuda")
+
+
+def cupy() -> Any:
+    """The CuPy module, after making sure that it is installed and finds a GPU."""
+    try:
+        import cupy as cp
+    except ImportError as error:
+        raise RuntimeError(
+            "device 'cuda' needs CuPy: pip install 'tinygen[cuda12]' or 'tinygen[cuda13]', "
+            "whichever matches the driver (`tinygen doctor` says which)"
+        ) from error
+    if not cp.cuda.is_available():
+        raise RuntimeError(
+            "device 'cuda': no usable GPU (CuPy is installed, but finds no device or the driver "
+            "is too old; `tinygen doctor` says more). Use device='cpu'."
+        )
+    return cp
+
+
+def is_numpy(array: Array) -> bool:
+    return isinstance(array, np.ndarray)
+
+
+def device_of(array: Array) -> device:
+    return CPU if isinstance(array, np.ndarray) else CUDA
+
+
+def module_of(array: Array) -> Any:
+    """numpy or cupy, whichever made `array`."""
+    return np if isinstance(array, np.ndarray) else sys.modules["cupy"]
+
+
+def module_for(where: device | str | None) -> Any:
+    """numpy for the CPU (and for None), cupy for the GPU."""
+    return np if where is None or device(where) == CPU else cupy()
+
+
+def move(array: Array, where: device | str) -> Array:
+    """`array` on the device `where`; the array itself when it is there already."""
+    if device_of(array) == where:
+        return array
+    return cupy().asarray(array) if isinstance(array, np.ndarray) else array.get()
+
+
+class Generator:
+    """A stream of random numbers with a state that can be saved (PCG64 on the host).
+
+    Numbers are drawn on the CPU and moved, so a seed gives the same numbers on every device, and a
+    run that was saved on one device goes on with the same noise on the other.
+    """
+
+    def __init__(self, device: device | str = "cpu") -> None:  # noqa: A002  (PyTorch's name)
+        self.device = globals()["device"](device)
+        self.manual_seed(0)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream that belongs to `seed` (an integer >= 0) and return the generator."""
+        if seed < 0:
+            raise ValueError(f"manual_seed: expected a seed >= 0, got {seed}")
+        self._seed = int(seed)
+        self.numpy = np.random.Generator(np.random.PCG64(self._seed))
+        return self
+
+    def initial_seed(self) -> int:
+        return self._seed
+
+    def seed(self) -> int:
+        """Seed from the operating system's entropy; returns the seed."""
+        fresh = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
+        return self.manual_seed(fresh).initial_seed()
+
+    def get_state(self) -> dict[str, Any]:
+        """The whole state as plain numbers and strings, ready for JSON."""
+        return {"seed": self._seed, "bit_generator": self.numpy.bit_generator.state}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        try:
+            self.numpy.bit_generator.state = state["bit_generator"]
+            self._seed = int(state["seed"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"Generator.set_state: not a state of get_state(): {error}") from error
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the default generator, which every random function uses unless it is given another."""
+    return default_generator.manual_seed(seed)
+
+
+def get_rng_state() -> dict[str, Any]:
+    return default_generator.get_state()
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    default_generator.set_state(state)
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep big freed blocks instead of handing their pages back to the kernel.
+
+    A training step allocates the same big temporaries again and again; by default glibc maps and
+    unmaps each one over 32 MiB (and trims the heap), and the page faults cost 30-45 % of a step.
+    Elsewhere than glibc nothing is done.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "gnu_get_libc_version"):
+        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+        libc.mallopt(mmap_threshold, 1 << 30)
+        libc.mallopt(trim_threshold, 1 << 30)
+
+
+_keep_freed_memory()
