@@ -1,0 +1,200 @@
+"""Batches: `Dataset`, `TensorDataset`, `DataLoader`, with PyTorch's arguments and meaning.
+
+What PyTorch's loader has not: its position can be saved in the middle of an epoch and comes back
+bit for bit, `forever()` is an endless stream for loops that count steps, and a batch is drawn
+from a set of tensors by one indexing instead of one an item. There are no worker processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, Generator, default_generator, move
+from ..tensor import Tensor, wrap
+
+
+class Dataset:
+    """To subclass: `__len__()` and `__getitem__(index)`, which returns one sample."""
+
+    def __getitem__(self, index: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no __getitem__")
+
+
+class TensorDataset(Dataset):
+    """Tensors (or NumPy arrays) with the same first size: sample i is `(t[i] for t in tensors)`.
+
+    Raises ValueError when their first sizes differ.
+    """
+
+    def __init__(self, *tensors: Any) -> None:
+        self.tensors = tuple(t if isinstance(t, Tensor) else wrap(np.asarray(t)) for t in tensors)
+        shapes = [t.shape for t in self.tensors]
+        if not shapes or () in shapes or len({shape[0] for shape in shapes}) > 1:
+            raise ValueError(
+                f"TensorDataset: expected tensors with the same first size, got shapes {shapes}"
+            )
+
+    def __len__(self) -> int:
+        return int(self.tensors[0].shape[0])
+
+    def __getitem__(self, index: Any) -> tuple[Any, ...]:
+        return tuple(t[index] for t in self.tensors)
+
+
+def default_collate(samples: list[Any]) -> Any:
+    """A batch of samples: Tensors, arrays, numbers, and tuples, lists and dicts of them, stacked."""
+    first = samples[0]
+    if isinstance(first, dict):
+        return {key: default_collate([sample[key] for sample in samples]) for key in first}
+    if isinstance(first, (tuple, list)):
+        return [default_collate(list(column)) for column in zip(*samples, strict=True)]
+    if isinstance(first, str):
+        return samples
+    return wrap(np.stack([s._array if isinstance(s, Tensor) else np.asarray(s) for s in samples]))
+
+
+def _permutation(n: int, seed: int | None) -> Array:
+    return np.random.Generator(np.random.PCG64(seed)).permutation(n)
+
+
+class DataLoader:
+    """Batches of a data set; each `for` over it is one epoch.
+
+    dataset: anything with `len()` and `[index]`. shuffle: a new order every epoch, drawn from
+    `generator` (if None, from one of the loader's own, seeded by the default generator at the
+    first epoch). drop_last: leave out the last batch when it is smaller. collate_fn: a batch
+    from a list of samples. num_workers and pin_memory are there for programs that pass them, and do
+    nothing.
+
+    `state_dict()`, taken anywhere, holds the position: after `load_state_dict` the next `for` goes
+    on with the batch that would have come, and the epochs after it are those that would have
+    come. `epoch` counts finished (or abandoned) epochs. One position is kept: with two
+    iterators at once, the one that moved last.
+
+    Raises ValueError when batch_size is not a positive integer or is larger than the data set.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        *,
+        drop_last: bool = False,
+        generator: Generator | None = None,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise ValueError(f"DataLoader: batch_size must be an integer >= 1, got {batch_size!r}")
+        if batch_size > len(dataset):
+            raise ValueError(
+                f"DataLoader: batch_size {batch_size} is larger than the data set "
+                f"({len(dataset)} samples); choose one of at most {len(dataset)}"
+            )
+        self.dataset, self.batch_size = dataset, int(batch_size)
+        self.shuffle, self.drop_last = bool(shuffle), bool(drop_last)
+        self.generator, self.collate_fn = generator, collate_fn
+        self.num_workers, self.pin_memory = num_workers, pin_memory
+        self.epoch = 0
+        self._own: Generator | None = None
+        self._batch = 0  # batches handed out in the current epoch
+        self._seed: int | None = None  # of the current epoch's order; None between epochs
+        self._resume = False  # does the next `for` go on with the current epoch?
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        full, rest = divmod(len(self.dataset), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[Any]:
+        self._begin()
+        order = self._order()
+        for batch in range(self._batch, len(self)):
+            self._batch = batch + 1
+            yield self._fetch(order[batch * self.batch_size : (batch + 1) * self.batch_size])
+        self.epoch, self._seed, self._batch = self.epoch + 1, None, 0
+
+    def forever(self) -> Iterator[Any]:
+        """Epoch after epoch without end: `for batch, step in zip(loader.forever(), range(n))`."""
+        while True:
+            yield from self
+
+    def _begin(self) -> None:
+        if not self._resume:
+            self.epoch += self._seed is not None  # the last epoch was left before its end
+            self._seed, self._batch = self._draw_seed(), 0
+        self._resume = False
+
+    def _draw_seed(self) -> int:
+        return int(self._stream().numpy.integers(2**63)) if self.shuffle else 0
+
+    def _stream(self) -> Generator:
+        if self.generator is not None:
+            return self.generator
+        if self._own is None:
+            self._own = Generator().manual_seed(int(default_generator.numpy.integers(2**63)))
+        return self._own
+
+    def _order(self) -> Array:
+        """The permutation of the current epoch: a function of its seed alone."""
+        n = len(self.dataset)
+        return _permutation(n, self._seed) if self.shuffle else np.arange(n)
+
+    def _fetch(self, indices: Array) -> Any:
+        tensors = getattr(self.dataset, "tensors", None)
+        if tensors is not None and self.collate_fn is None:
+            return [wrap(t._array[move(indices, t.device)]) for t in tensors]
+        return (self.collate_fn or default_collate)([self.dataset[int(i)] for i in indices])
+
+    def _shape(self) -> dict[str, int | bool]:
+        """What a saved position depends on."""
+        return {
+            "samples": len(self.dataset),
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "drop_last": self.drop_last,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position, and the state of the generator that orders the epochs, ready for JSON."""
+        stream = self.generator or self._own
+        return {
+            **self._shape(),
+            "epoch": self.epoch,
+            "batch": self._batch,
+            "seed": self._seed,
+            "generator": stream.get_state() if stream is not None else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a saved position; the next `for` (or `forever`) goes on from there.
+
+        Raises ValueError when the state is of a loader with another data set size, batch size,
+        shuffle or drop_last, or is not a loader's state.
+        """
+        own = self._shape()
+        missing = [key for key in (*own, "epoch", "batch", "seed", "generator") if key not in state]
+        if missing:
+            raise ValueError(f"DataLoader.load_state_dict: the state has no {', '.join(missing)}")
+        differs = [
+            f"{key} {state[key]} there, {own[key]} here" for key in own if state[key] != own[key]
+        ]
+        if differs:
+            raise ValueError(f"DataLoader.load_state_dict: another loader: {'; '.join(differs)}")
+        if state["generator"] is None:
+            self._own = None
+        else:
+            self._take_stream().set_state(state["generator"])
+        self.epoch, self._batch = int(state["epoch"]), int(state["batch"])
+        self._seed = None if state["seed"] is None else int(state["seed"])
+        self._resume = self._seed is not None
+
+    def _take_stream(self) -> Generator:
+        """The generator to restore a state into; drawing nothing from the default generator."""
+        self._own = self._own or Generator()
+        return self.generator or self._own
