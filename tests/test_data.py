@@ -178,6 +178,9 @@ def test_idx_faults_name_the_file_and_what_was_expected(tmp_path):
     path.write_bytes(whole + b"!")
     with pytest.raises(ValueError, match="some-file: IDX file with bytes to spare"):
         data.read_idx(path)
+    path.write_bytes(whole[:2] + b"\x0a" + whole[3:])  # no such element type
+    with pytest.raises(ValueError, match="some-file: wrong magic number 00 00 0a 02"):
+        data.read_idx(path)
     path.write_bytes(b"\x89PNG" + whole)
     with pytest.raises(ValueError, match="some-file: wrong magic number 89 50 4e 47"):
         data.read_idx(path)

@@ -45,7 +45,7 @@ class TensorDataset(Dataset):
 
 
 def default_collate(samples: list[Any]) -> Any:
-    """A batch of samples: Tensors, arrays, numbers, and tuples, lists and dicts of them, stacked."""
+    """A batch of samples: Tensors, arrays and numbers stacked, in tuples, lists and dicts."""
     first = samples[0]
     if isinstance(first, dict):
         return {key: default_collate([sample[key] for sample in samples]) for key in first}

@@ -2,7 +2,10 @@
 
 Adding a data set is adding a row to SOURCES. Its `sha256` reads as `sha256sum` prints: a name as
 it is published (`x.gz`, an archive) covers those very bytes; a bare name covers the unpacked
-content, which is the same however it was compressed.
+content, which is the same however it was compressed. The sums of MNIST, KMNIST and CIFAR-10 are
+those of TensorFlow Datasets' lists (MNIST's content: many public copies agree). Fashion-MNIST's
+were recomputed from Debian's dataset-fashion-mnist, whose streams give the published .gz files,
+bit for bit, once the original gzip header (name and time) is put back.
 
 The digits are the 1,797 images of optdigits.tes, the writer-independent test part of "Optical
 Recognition of Handwritten Digits" (E. Alpaydin and C. Kaynak, UCI Machine Learning Repository,
