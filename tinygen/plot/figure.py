@@ -1,0 +1,186 @@
+"""What every picture shares: arrays from anywhere, one style, figures without global state, files.
+
+matplotlib and Pillow are imported inside the functions that need them. Figures are made by the
+object API, never through pyplot: nothing has to be closed, no window opens, no display is needed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from ..backend import Array, move
+from ..tensor import Tensor, as_array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PathLike: TypeAlias = "str | os.PathLike[str]"
+
+INK, GREY, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
+
+# Ten colours that stay apart for colour-blind eyes too (M. A. Petroff, arXiv:2107.02270).
+COLOURS = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
+    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+
+STYLE: Any = {  # matplotlib's rcParams
+    "font.family": "serif",
+    "font.serif": ["STIXGeneral"],  # comes with matplotlib, so a picture is the same everywhere
+    "mathtext.fontset": "stix",
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.labelsize": 11,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "text.color": INK,
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "image.interpolation": "nearest",
+}
+DPI = 150
+
+
+def to_numpy(x: Any, name: str) -> np.ndarray[Any, Any]:
+    """Numbers on the CPU, from a Tensor (it may require a gradient), an array or nested lists."""
+    if isinstance(x, Tensor):
+        x = x._array
+    array = x if hasattr(x, "dtype") else as_array(x)
+    if type(array).__module__.partition(".")[0] == "cupy":
+        array = move(array, "cpu")
+    array = np.asarray(array)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected numbers, got {array.dtype}")
+    return array
+
+
+def finite(array: Array, name: str) -> Array:
+    """The array, which must have no NaN and no infinity."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = int((~np.isfinite(array)).sum())
+        raise ValueError(f"{name}: {bad} of {array.size} values are NaN or infinite")
+    return array
+
+
+def points_2d(x: Any, name: str) -> np.ndarray[Any, Any]:
+    """An (N, 2) array of finite points, N >= 1."""
+    array = to_numpy(x, name)
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise ValueError(f"{name}: expected points of shape (N, 2), got {array.shape}")
+    if not len(array):
+        raise ValueError(f"{name}: there are no points (shape {array.shape})")
+    return finite(array, name)  # type: ignore[no-any-return]
+
+
+def needs(package: str) -> ImportError:
+    """The error for a missing drawing package."""
+    return ImportError(f"tinygen.plot needs {package}: pip install 'tinygen[plot]'")
+
+
+@cache
+def _figure_class() -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise needs("matplotlib") from error
+
+    class Picture(Figure):
+        """A Figure that a notebook shows by itself, with or without pyplot."""
+
+        def _repr_png_(self) -> bytes:
+            return png_bytes(self)
+
+    return Picture
+
+
+def new_figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
+    """An empty Figure of that size in inches."""
+    figure: Figure = _figure_class()(figsize=(width, height), dpi=DPI, layout=layout)
+    return figure
+
+
+def in_style() -> Any:
+    """A context in which artists are made in tinygen's style; rcParams outside stay as they are."""
+    _figure_class()
+    import matplotlib
+
+    return matplotlib.rc_context(STYLE)
+
+
+def png_bytes(figure: Figure, **options: Any) -> bytes:
+    return _render(figure, "png", **options)
+
+
+def _render(figure: Figure, kind: str, **options: Any) -> bytes:
+    """The bytes of the picture, the same ones for the same picture (no dates, no versions)."""
+    import matplotlib
+
+    undated = {"png": "Software", "svg": "Date", "pdf": "CreationDate"}
+    metadata: Any = {undated[kind]: None} if kind in undated else None
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "tinygen"}):
+        options = {"dpi": figure.dpi, "metadata": metadata, **options}
+        figure.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def finish(figure: Figure, path: PathLike | None, name: str) -> Figure:
+    """Save the figure where a path is given, in the format that its suffix says; return it."""
+    if path is not None:
+        kind = Path(path).suffix.lstrip(".").lower() or "png"
+        known = figure.canvas.get_supported_filetypes()
+        if kind not in known:
+            raise ValueError(
+                f"{name}: cannot write {str(path)!r}: no picture format is called {kind!r}; "
+                f"use one of {', '.join(sorted(known))}"
+            )
+        write(path, _render(figure, kind), name)
+    return figure
+
+
+def write(path: PathLike, content: bytes, name: str) -> None:
+    """Write a file so that it is either there whole or not at all; its folder is made.
+
+    Raises OSError (PermissionError, NotADirectoryError, ...) with the file's name and the reason.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        if part.exists():
+            part.unlink()
+        reason = error.strerror or str(error)
+        raise type(error)(
+            f"{name}: cannot write {str(path)!r}: {reason}; give a path in a folder that can be "
+            "written"
+        ) from error
+
+
+def plain_axes(axes: Axes) -> None:
+    """No ticks and no frame: the picture speaks."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)

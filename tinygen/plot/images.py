@@ -1,0 +1,248 @@
+"""Pictures made of pixels: grids, originals beside reconstructions, animations.
+
+Images have shape (N, C, H, W) with C = 1 (grey) or 3 (red, green, blue), or (N, H, W), and values
+in `value_range`: (0, 1) unless it is given, (0, 255) for uint8. Slight overshoot is clipped; values
+that miss the range by more than half its length are an error, since they mean that it is the wrong
+one. `clip=True` says that overshoot is expected, as for an unbounded decoder or for noise.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..backend import Array
+from .figure import (
+    DPI,
+    PathLike,
+    finish,
+    finite,
+    in_style,
+    needs,
+    new_figure,
+    plain_axes,
+    png_bytes,
+    to_numpy,
+    write,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Range = tuple[float, float]
+
+
+def pixels(
+    images: Any, value_range: Range | None = None, clip: bool = False, name: str = "pixels"
+) -> np.ndarray[Any, Any]:
+    """Images as uint8 (N, H, W, C), C = 1 or 3: value_range[0] -> 0, value_range[1] -> 255.
+
+    Raises ValueError for a wrong number of dimensions or channels, an empty batch, NaNs, and
+    values far outside the range.
+    """
+    x = to_numpy(images, name)
+    if x.ndim not in (3, 4):
+        raise ValueError(f"{name}: expected images (N, C, H, W) or (N, H, W), got shape {x.shape}")
+    x = x[:, None] if x.ndim == 3 else x
+    if x.size == 0:
+        raise ValueError(f"{name}: there are no images in a batch of shape {x.shape}")
+    if x.shape[1] not in (1, 3):
+        raise ValueError(f"{name}: expected 1 or 3 channels, got {x.shape[1]} in shape {x.shape}")
+    low, high = value_range or ((0, 255) if x.dtype == np.uint8 else (0, 1))
+    unit = (finite(x, name).astype(np.float64) - low) / _span(low, high, name)
+    if not clip and (unit.min() < -0.5 or unit.max() > 1.5):
+        raise ValueError(
+            f"{name}: values from {x.min():.4g} to {x.max():.4g} do not fit in value_range "
+            f"({low:g}, {high:g}); give their range, or clip=True if the overshoot is meant"
+        )
+    levels: np.ndarray[Any, Any] = np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
+    return levels.transpose(0, 2, 3, 1)
+
+
+def _span(low: float, high: float, name: str) -> float:
+    if not high > low:
+        raise ValueError(f"{name}: expected value_range (low, high), low < high, got {low, high}")
+    return high - low
+
+
+def tile(tiles: Array, nrow: int, padding: int, pad_value: float, name: str) -> Array:
+    """uint8 (N, H, W, C) laid out row by row, `nrow` in a row, `padding` pixels between them."""
+    if nrow < 1 or padding < 0:
+        raise ValueError(f"{name}: expected nrow >= 1 and padding >= 0, got {nrow} and {padding}")
+    n, h, w, c = tiles.shape
+    cols = min(nrow, n)
+    rows = -(-n // cols)
+    pad = np.uint8(round(255 * min(max(pad_value, 0.0), 1.0)))
+    cells = np.full((rows * cols, h + padding, w + padding, c), pad, dtype=np.uint8)
+    cells[:n, :h, :w] = tiles
+    grid = cells.reshape(rows, cols, h + padding, w + padding, c).transpose(0, 2, 1, 3, 4)
+    grid = grid.reshape(rows * (h + padding), cols * (w + padding), c)
+    grid = grid[: len(grid) - padding, : grid.shape[1] - padding]
+    return grid[:, :, 0] if c == 1 else grid
+
+
+def grid_array(
+    images: Any,
+    nrow: int = 8,
+    padding: int = 2,
+    value_range: Range | None = None,
+    pad_value: float = 1.0,
+    clip: bool = False,
+) -> np.ndarray[Any, Any]:
+    """One uint8 array of all images: (H', W'), or (H', W', 3) for colour. No matplotlib needed.
+
+    nrow images stand in a row (torchvision's name), `padding` pixels of `pad_value` (0 black, 1
+    white) between neighbours and none around; the last row is filled up with it.
+    """
+    tiles = pixels(images, value_range, clip, "grid_array")
+    return tile(tiles, nrow, padding, pad_value, "grid_array")  # type: ignore[no-any-return]
+
+
+def save_image(images: Any, path: PathLike, scale: int | None = None, **options: Any) -> None:
+    """The grid of `grid_array(images, **options)` as a file, by Pillow: quick enough for a loop.
+
+    Every pixel becomes scale x scale pixels; None picks the scale that makes it about 512 wide.
+    """
+    grid = grid_array(images, **options)
+    write(path, encode(grid, scale, str(path).rpartition(".")[2], "save_image"), "save_image")
+
+
+def encode(grid: Array, scale: int | None, kind: str, name: str) -> bytes:
+    """The bytes of a picture file of a uint8 array, enlarged without smoothing."""
+    buffer = io.BytesIO()
+    try:
+        _pillow().fromarray(enlarge(grid, scale)).save(buffer, {"jpg": "jpeg"}.get(kind, kind))
+    except KeyError:
+        raise ValueError(f"{name}: no picture format is called {kind!r}; try .png") from None
+    return buffer.getvalue()
+
+
+def enlarge(grid: Array, scale: int | None = None) -> Array:
+    """Every pixel as a square of scale x scale."""
+    if scale is None:
+        scale = max(1, round(512 / max(grid.shape[:2])))
+    return grid.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise needs("Pillow") from error
+    return Image
+
+
+def image_grid(
+    images: Any,
+    nrow: int = 8,
+    padding: int = 2,
+    value_range: Range | None = None,
+    title: str | None = None,
+    path: PathLike | None = None,
+    *,
+    pad_value: float = 1.0,
+    clip: bool = False,
+) -> Figure:
+    """The images in a grid, nrow in a row, as a Figure. See `grid_array` for what they may be."""
+    tiles = pixels(images, value_range, clip, "image_grid")
+    grid = tile(tiles, nrow, padding, pad_value, "image_grid")
+    height, width = grid.shape[:2]
+    zoom = max(1, round(900 / max(height, width)))  # a whole number: all pixels equally large
+    wide, high = width * zoom / DPI, height * zoom / DPI
+    head = 0.34 if title else 0.0
+    with in_style():
+        figure = new_figure(wide, high + head, layout=None)
+        axes = figure.add_axes((0, 0, 1, high / (high + head)))
+        show(axes, grid)
+        if title:
+            figure.text(0.5, 1 - 0.5 * head / (high + head), title, ha="center", va="center")
+    return finish(figure, path, "image_grid")
+
+
+def show(axes: Axes, grid: Array) -> None:
+    """Pixels as they are: grey for 2 dimensions, colour for 3."""
+    axes.imshow(grid, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
+    plain_axes(axes)
+
+
+def reconstruction_pairs(
+    originals: Any,
+    reconstructions: Any,
+    nrow: int = 10,
+    value_range: Range | None = None,
+    labels: tuple[str, str] = ("original", "reconstruction"),
+    path: PathLike | None = None,
+    *,
+    clip: bool = False,
+) -> Figure:
+    """Each original with its reconstruction right below it, `nrow` pairs in a row."""
+    name = "reconstruction_pairs"
+    x, y = (pixels(images, value_range, clip, name) for images in (originals, reconstructions))
+    if x.shape != y.shape:
+        raise ValueError(
+            f"{name}: {len(x)} originals of size {x.shape[1:]} (H, W, C), but {len(y)} "
+            f"reconstructions of size {y.shape[1:]}"
+        )
+    bands = [slice(i, i + nrow) for i in range(0, len(x), nrow)]
+    cols = min(nrow, len(x))
+    cell = 0.62
+    tall = cell * x.shape[1] / x.shape[2]
+    margin, gap, edge = 0.3 + 0.07 * max(map(len, labels)), 0.16, 0.06
+    width = margin + cols * cell + edge
+    height = len(bands) * 2 * tall + (len(bands) - 1) * gap + 2 * edge
+    with in_style():
+        figure = new_figure(width, height, layout=None)
+        for k, band in enumerate(bands):
+            for row, (tiles, label) in enumerate(zip((x, y), labels, strict=True)):
+                line = tile(tiles[band], nrow, 1, 1.0, name)
+                top = height - edge - k * (2 * tall + gap) - row * tall
+                box = (margin, top - tall + 0.02, cell * len(tiles[band]), tall - 0.04)
+                show(figure.add_axes(_fraction(box, width, height)), line)
+                x0, y0 = (margin - 0.1) / width, (top - tall / 2) / height
+                figure.text(x0, y0, label, ha="right", va="center")
+    return finish(figure, path, name)
+
+
+def _fraction(
+    box: tuple[float, float, float, float], width: float, height: float
+) -> tuple[float, float, float, float]:
+    """A box (left, bottom, width, height) in inches, in parts of the figure's size."""
+    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
+
+
+def gif(frames: Iterable[Any], path: PathLike, fps: float = 10, pause: float = 0.0) -> None:
+    """An animation that repeats: `frames` are uint8 arrays (H, W) or (H, W, 3), or Figures.
+
+    The last frame stands `pause` seconds longer. GIF counts time in 1/100 s: fps <= 50.
+    """
+    if not 0 < fps <= 50:
+        raise ValueError(f"gif: expected 0 < fps <= 50, got {fps}")
+    pictures = [_frame(frame) for frame in frames]
+    if not pictures:
+        raise ValueError("gif: there are no frames")
+    sizes = {picture.size for picture in pictures}
+    if len(sizes) > 1:
+        raise ValueError(f"gif: frames differ in size (width, height): {sorted(sizes)}")
+    durations = [round(100 / fps) * 10] * len(pictures)
+    durations[-1] += round(100 * pause) * 10
+    buffer = io.BytesIO()
+    pictures[0].save(
+        buffer, "gif", save_all=True, append_images=pictures[1:], duration=durations, loop=0
+    )
+    write(path, buffer.getvalue(), "gif")
+
+
+def _frame(frame: Any) -> Any:
+    if hasattr(frame, "savefig"):
+        return _pillow().open(io.BytesIO(png_bytes(frame, dpi=100))).convert("RGB")
+    array = to_numpy(frame, "gif")
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)):
+        raise ValueError(
+            "gif: expected frames as uint8 arrays (H, W) or (H, W, 3), as grid_array returns them, "
+            f"or Figures; got {array.dtype} {array.shape}"
+        )
+    return _pillow().fromarray(array)
