@@ -5,5 +5,29 @@ is imported when one of them is called.
 """
 
 from .gradients import GradientError, check_grads
+from .programs import Program, programs
+from .strategies import (
+    ConvGeometry,
+    broadcastable_shapes,
+    conv_geometries,
+    lay_out,
+    sample,
+    shapes,
+    tensors,
+    use_ci_profile,
+)
 
-__all__ = ["GradientError", "check_grads"]
+__all__ = [
+    "ConvGeometry",
+    "GradientError",
+    "Program",
+    "broadcastable_shapes",
+    "check_grads",
+    "conv_geometries",
+    "lay_out",
+    "programs",
+    "sample",
+    "shapes",
+    "tensors",
+    "use_ci_profile",
+]
