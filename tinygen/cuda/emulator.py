@@ -1,0 +1,367 @@
+"""Compiles an unedited .cu file for the host and runs its kernels there, one fiber a CUDA thread.
+
+In check mode every load and store is watched (see kernels/emulator/runtime.cpp), and a bad one raises `KernelError`
+before it happens: races within and between blocks, reads of shared memory that nobody wrote, accesses out of bounds
+or misaligned, barriers that not every thread of the block reaches."""
+
+import ctypes
+import hashlib
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .source import Signature, Source, kernel_folder
+
+ACCESS = ("reads", "writes", "updates")
+DID = ("read", "wrote")
+FAILURES = ("", "out of bounds", "misaligned", "uninitialised read", "data race", "divergent barrier",
+            "divergent warp", "out of memory")  # fmt: skip
+Index = ctypes.c_uint32 * 3
+
+
+class _Report(ctypes.Structure):
+    _fields_ = [
+        *((n, ctypes.c_int) for n in ("failure", "access", "line", "other_line")),
+        *((n, ctypes.c_uint32) for n in ("bytes", "region", "same_block", "reserved")),
+        *((n, ctypes.c_uint64) for n in ("address", "offset", "pc", "other_pc")),
+        *((n, Index) for n in ("block", "thread", "other_block", "other_thread")),
+    ]
+
+
+class _Span(ctypes.Structure):
+    _fields_ = [("start", ctypes.c_uint64), ("bytes", ctypes.c_uint64)]
+
+
+class KernelError(RuntimeError):
+    """A kernel did what a GPU forbids or leaves undefined.
+
+    `kind` is one of FAILURES; `kernel`, `block`, `thread`, `file` and `line` say where."""
+
+    def __init__(self, message: str, kind: str, kernel: str, file: str, line: int,
+                 block: tuple[int, ...], thread: tuple[int, ...]) -> None:  # fmt: skip
+        super().__init__(message)
+        self.kind, self.kernel, self.file, self.line = kind, kernel, file, line
+        self.block, self.thread = block, thread
+
+
+# ---- compiling
+
+
+@cache
+def compiler() -> tuple[str, ...]:
+    """The host's C++ compiler: $CXX, g++, clang++, or the ziglang wheel's."""
+    named = os.environ.get("CXX")
+    for words in ([shlex.split(named)] if named else []) + [["g++"], ["clang++"], ["c++"]]:
+        if shutil.which(words[0]):
+            return tuple(words)
+    if importlib.util.find_spec("ziglang"):
+        return (sys.executable, "-m", "ziglang", "c++")
+    raise RuntimeError(
+        "the kernel emulator needs a C++ compiler and found none: looked for $CXX, g++, clang++. "
+        "Install one (Debian: apt install g++) or `pip install ziglang`"
+    )
+
+
+def available() -> bool:
+    """True where kernels can be emulated: on Linux with a C++ compiler."""
+    try:
+        return sys.platform == "linux" and bool(compiler())
+    except RuntimeError:
+        return False
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: $TINYGEN_CACHE, or tinygen/ in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("TINYGEN_CACHE") or Path(base) / "tinygen") / "emulator"
+
+
+def translate(text: str) -> str:
+    """Rewrites, line for line, the two things the host's compiler cannot take: dynamic shared memory and inline PTX."""
+    text = re.sub(
+        r"extern\s+__shared__\s+(?:__align__\s*\(\s*\d+\s*\)\s*)?([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;",
+        r"\1* \2 = (\1*)emu_dynamic_shared();",
+        text,
+    )
+    out, at = [], 0
+    for m in re.finditer(r"\basm\s*(?:volatile\s*)?\(", text):
+        end = _closing(text, m.end())
+        out += [text[at : m.start()], _ptx_call(text[m.end() : end])]
+        out.append("\n" * text[m.start() : end].count("\n"))
+        at = end + 1
+    return "".join(out) + text[at:]
+
+
+def _closing(text: str, at: int) -> int:
+    depth, quoted = 1, False
+    while depth:
+        quoted ^= text[at] == '"'
+        depth += 0 if quoted else (text[at] == "(") - (text[at] == ")")
+        at += 1
+    return at - 1
+
+
+def _ptx_call(body: str) -> str:
+    """`"add.u32 %0, %1, 2;" : "=r"(d) : "r"(a)` -> `(ptx_add_u32((d), (a), 2))`."""
+    body = re.sub(r"//[^\n]*", "", body)
+    assembly, *_ = re.split(r"(?<!:):(?!:)", re.sub(r'"[^"]*"', lambda m: "s" * len(m[0]), body))
+    strings = re.findall(r'"([^"]*)"', body[: len(assembly)])
+    operands, at = [], len(assembly)
+    for m in iter(lambda: re.compile(r'"[^"]*"\s*\(').search(body, at), None):
+        at = _closing(body, m.end())
+        operands.append(body[m.end() : at])
+    calls = []
+    for line in re.split(r";|\\n", "".join(strings).replace("\\t", " ")):
+        if words := re.match(r"\s*([\w.]+)\s*(.*)", line.strip()):
+            tokens = re.findall(r"%\d+|-?\b\d+\b", words[2])
+            values = [f"({operands[int(t[1:])].strip()})" if t[0] == "%" else t for t in tokens]
+            calls.append(f"ptx_{words[1].replace('.', '_')}({', '.join(values)})")
+    return f"({', '.join(calls) or '0'})"
+
+
+def _wrapper(source: Source, names: tuple[str, ...]) -> str:
+    parts = ['#include "cuda_words.h"', f'#line 1 "{source.path.name}"', translate(source.text), '#line 1 "entries"']
+    for i, name in enumerate(names):
+        parameters = source.kernels[name.split("<")[0]].parameters
+        types = [re.sub(r"\b__restrict__\b", "", p.ctype).replace("const", "").strip() for p in parameters]
+        values = ", ".join(f"*({t}*)a[{j}]" for j, t in enumerate(types))
+        parts.append(f'extern "C" EMU_OUTSIDE void emu_entry_{i}(void** a) {{ {name}({values}); }}')
+    return "\n".join(parts) + "\n"
+
+
+def build(source: Source, names: tuple[str, ...], check: bool) -> Path:
+    """The shared library of these kernels, compiled now or found in the cache by its content's hash."""
+    if sys.platform != "linux":
+        raise RuntimeError(f"the kernel emulator runs on Linux only, this is {sys.platform}")
+    parts = kernel_folder() / "emulator"
+    text = _wrapper(source, names)
+    flags = ["-std=c++17", "-O1" if check else "-O2", "-g1", "-fPIC", "-w", f"-I{parts}"]
+    flags += ["-DEMU_CHECK"] if check else []
+    own = [text, *(parts.joinpath(f).read_text() for f in ("cuda_words.h", "runtime.cpp"))]
+    version = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
+    if "clang" not in version:
+        flags.append("-fno-gnu-unique")
+    key = hashlib.sha256("\0".join([*own, *compiler(), version, *flags[:-1]]).encode()).hexdigest()[:24]
+    library = cache_folder() / f"{source.path.stem}-{key}.so"
+    if not library.exists():
+        library.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+            _compile(Path(folder), text, parts / "runtime.cpp", flags, check, source.path)
+            os.replace(Path(folder) / "out.so", library)
+    return library
+
+
+def _compile(folder: Path, text: str, runtime: Path, flags: list[str], check: bool, path: Path) -> None:
+    (folder / "kernel.cpp").write_text(text)
+    watch = ["-fsanitize=thread"] if check else []
+    jobs = [
+        [*flags, *watch, "-c", "kernel.cpp", "-o", "kernel.o"],
+        [*flags, "-c", str(runtime), "-o", "runtime.o"],
+        ["-shared", "kernel.o", "runtime.o", "-o", "out.so"],
+    ]
+    for job in jobs:
+        run = subprocess.run([*compiler(), *job], cwd=folder, capture_output=True, text=True)
+        if run.returncode:
+            raise RuntimeError(f"{path} does not compile for the emulator ({compiler()[0]}):\n{run.stderr.strip()}")
+
+
+# ---- running
+
+
+def shared_arrays(library: Path) -> list[tuple[str, int, int]]:
+    """(name, offset, bytes) of every `__shared__` array: the thread-local symbols of the ELF file."""
+    data = library.read_bytes()
+    header = struct.unpack_from("<Q", data, 40)[0]
+    size, count = struct.unpack_from("<HH", data, 58)
+    sections = [struct.unpack_from("<IIQQQQIIQQ", data, header + i * size) for i in range(count)]
+    found = []
+    for _, kind, _, _, offset, length, link, _, _, entry in sections:
+        if kind != 2:  # SHT_SYMTAB
+            continue
+        for at in range(offset, offset + length, entry):
+            name, info, _, _, value, bytes_ = struct.unpack_from("<IBBHQQ", data, at)
+            start = sections[link][4] + name
+            text = data[start : data.index(b"\0", start)].decode()
+            if info & 15 == 6 and bytes_ and "emu_gap_" not in text and "tls_anchor" not in text:  # STT_TLS
+                found.append((_plain_name(text), value, bytes_))
+    return sorted(found, key=lambda s: s[1])
+
+
+def _plain_name(mangled: str) -> str:
+    for m in re.finditer(r"(?=E(\d+)([A-Za-z_]))", mangled):
+        name = mangled[m.start(2) : m.start(2) + int(m[1])]
+        if re.fullmatch(r"(_\d+_?|_\d)?(\.\d+)?", mangled[m.start(2) + int(m[1]) :]):
+            return name
+    return mangled.split(".")[0]
+
+
+class HostModule:
+    """The kernels of one .cu file, compiled for the host."""
+
+    def __init__(self, source: Source, names: tuple[str, ...], check: bool, seed: int | None) -> None:
+        self.source, self.check, self.seed = source, check, seed
+        self.path = build(source, names, check)
+        self.library = ctypes.CDLL(str(self.path))
+        self.entries = {n: getattr(self.library, f"emu_entry_{i}") for i, n in enumerate(names)}
+        self.library.emu_shared_bytes.restype = ctypes.c_uint64
+        self.shared = shared_arrays(self.path)
+        self.objects = np.zeros(self.library.emu_shared_bytes() + 1, np.uint8)
+        for i, (_, offset, size) in enumerate(self.shared):
+            self.objects[offset : offset + size] = i % 255 + 1
+
+    def launch(self, name: str, signature: Signature, grid: tuple[int, ...], block: tuple[int, ...],
+               values: list[Any], shared_mem: int) -> None:  # fmt: skip
+        """Run the kernel. In check mode it sees copies of the arrays, far apart, so that no index
+        past the end of one reaches another; they are copied back when every check has passed."""
+        arrays = {i: v for i, v in enumerate(values) if signature.parameters[i].pointer and v is not None}
+        spans, addresses, copies = _lay_out(arrays, apart=self.check)
+        slots = []
+        for i, value in enumerate(values):
+            pointer = signature.parameters[i].pointer
+            slots.append(np.array(addresses.get(i, 0), np.uint64) if pointer else value)
+        pointers = (ctypes.c_void_p * max(1, len(slots)))(*(s.ctypes.data for s in slots))
+        table = (_Span * max(1, len(spans)))(*((lo, hi - lo) for lo, hi in spans))
+        report = _Report()
+        # Byte-sized elements share a 4-byte word, so files that have them are watched byte by byte.
+        shift = 0 if re.search(r"\b(char|short|bool)\b", self.source.text) else 2
+        seed = 0 if self.seed is None else self.seed + 1
+        failed = self.library.emu_run(
+            self.entries[name], pointers, (ctypes.c_uint32 * 3)(*grid), (ctypes.c_uint32 * 3)(*block),
+            shared_mem, table, len(spans), self.objects.ctypes.data_as(ctypes.c_void_p),
+            ctypes.c_uint64(seed), shift, ctypes.byref(report),
+        )  # fmt: skip
+        if failed:
+            raise self._error(report, name, signature, arrays, addresses, shared_mem)
+        for copy in copies:
+            copy.copy_back()
+
+    def _error(self, r: _Report, name: str, signature: Signature, arrays: dict[int, Any],
+               addresses: dict[int, int], shared_mem: int) -> KernelError:  # fmt: skip
+        kind = FAILURES[r.failure]
+        file = self.source.path.name
+        block, thread = tuple(r.block), tuple(r.thread)
+        line = r.line if kind == "divergent barrier" else self._line(r.pc)
+        who = f"block {block} thread {thread}"
+        what = f"{ACCESS[r.access]} {r.bytes} bytes"
+        place = self._place(r, signature, arrays, addresses, shared_mem)
+        if kind == "data race":
+            other = f"thread {tuple(r.other_thread)}"
+            other = f"{other} of the same block" if r.same_block else f"block {tuple(r.other_block)} {other}"
+            where = f"line {self._line(r.other_pc)}"
+            order = "no barrier between them" if r.same_block else "blocks run in any order"
+            said = f"{what} {place}, which {other} {DID[r.other_line]} at {where}: {order}"
+        elif kind == "divergent barrier":
+            other = f"waits at line {r.other_line}" if r.other_line else "has returned"
+            said = f"waits at this __syncthreads(), but thread {tuple(r.other_thread)} {other}"
+        elif kind == "divergent warp":
+            said = "waits in a warp operation that not every lane of its mask reaches"
+        elif kind == "out of memory":
+            said = "the host has not enough memory for this launch"
+        elif kind == "uninitialised read":
+            said = f"{what} {place}, which no thread of this block has written"
+        elif kind == "misaligned":
+            said = f"{what} {place}, not a multiple of {r.bytes} bytes"
+        else:
+            said = f"{what} {place}"
+        text = self.source.text.splitlines()
+        quoted = f"\n  {line} | {text[line - 1].strip()}" if 0 < line <= len(text) else ""
+        message = f"{file}:{line}: {kind} in kernel '{name}': {who} {said}{quoted}"
+        return KernelError(message, kind, name, file, line, block, thread)
+
+    def _place(self, r: _Report, signature: Signature, arrays: dict[int, Any], addresses: dict[int, int],
+               shared_mem: int) -> str:  # fmt: skip
+        base = ctypes.c_uint64(r.address).value
+        if r.region == 1:
+            return f"of dynamic shared memory at byte {r.offset} of {shared_mem}"
+        if r.region == 0 and self.shared:
+            name, start, size = min(self.shared, key=lambda s: _gap(r.offset, s[1], s[2]))
+            return f"of shared array '{name}' {_offset(r.offset - start, size)}"
+        near = [(i, base - addresses[i], a.nbytes) for i, a in arrays.items()]
+        if not near:
+            return f"at address {base:#x}, which is in no array"
+        i, offset, size = min(near, key=lambda n: _gap(n[1], 0, n[2]))
+        if _gap(offset, 0, size) > 1 << 30:
+            return f"at address {base:#x}, which is in no array given to the kernel"
+        return f"of argument '{signature.parameters[i].name}' {_offset(offset, size)}"
+
+    def _line(self, pc: int) -> int:
+        tool = shutil.which("addr2line") or shutil.which("llvm-addr2line")
+        if not tool:
+            return 0
+        # A return address: the call is one byte before it.
+        out = subprocess.run([tool, "-e", str(self.path), hex(pc - 1)], capture_output=True, text=True).stdout
+        m = re.search(re.escape(self.source.path.name) + r":(\d+)", out)
+        return int(m[1]) if m else 0
+
+
+def _gap(at: int, start: int, size: int) -> int:
+    return max(start - at, at - (start + size - 1), 0)
+
+
+def _offset(at: int, size: int) -> str:
+    if at < 0:
+        return f"{-at} bytes before its start"
+    return f"at byte {at} of {size}" if at < size else f"{at - size} bytes past its end (it has {size})"
+
+
+def _lay_out(arrays: dict[int, Any], apart: bool) -> tuple[list[tuple[int, int]], dict[int, int], list["_Copy"]]:
+    """Spans of memory the kernel may touch, each argument's address in them, and what to copy back.
+
+    Arguments that overlap share a span, so that aliasing stays aliasing."""
+    where = {i: (a.ctypes.data, a.ctypes.data + a.nbytes) for i, a in arrays.items()}
+    merged: list[list[int]] = []
+    for lo, hi in sorted(where.values()):
+        if merged and lo < merged[-1][1]:
+            merged[-1][1] = max(hi, merged[-1][1])
+        else:
+            merged.append([lo, hi])
+    if not apart:
+        return [(lo, hi) for lo, hi in merged], {i: lo for i, (lo, _) in where.items()}, []
+    spans: list[tuple[int, int]] = []
+    addresses: dict[int, int] = {}
+    copies: list[_Copy] = []
+    for lo, hi in merged:
+        inside = [i for i, (start, end) in where.items() if lo <= start < end <= hi]
+        if not inside:
+            continue  # empty arrays: null pointers
+        # CuPy's allocations start at multiples of 512: what is aligned there is aligned here, and a view no more.
+        base = min(_owner(arrays[i]).ctypes.data for i in inside)
+        copy = _Copy(lo, hi - lo, (lo - base) % 512, any(arrays[i].flags.writeable for i in inside))
+        spans.append((copy.start, copy.start + copy.bytes))
+        addresses |= {i: copy.start + where[i][0] - lo for i in inside}
+        copies.append(copy)
+    return spans, addresses, copies
+
+
+def _owner(array: Any) -> Any:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+class _Copy:
+    """A copy of host memory with half a megabyte of nothing on either side."""
+
+    GAP = 1 << 19
+
+    def __init__(self, original: int, size: int, misalignment: int, writeable: bool) -> None:
+        self.original, self.bytes, self.writeable = original, size, writeable
+        self.memory = np.empty(size + 2 * self.GAP + 512, np.uint8)
+        self.start = self.memory.ctypes.data + self.GAP
+        self.start += -self.start % 512 + misalignment
+        ctypes.memmove(self.start, original, size)
+
+    def copy_back(self) -> None:
+        if self.writeable:
+            ctypes.memmove(self.original, self.start, self.bytes)

@@ -1,0 +1,137 @@
+"""Where the .cu files are, and what a kernel's text says of its parameters."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DTYPES: dict[str, Any] = {
+    "float": np.float32, "double": np.float64, "bool": np.bool_,
+    "char": np.int8, "signed char": np.int8, "unsigned char": np.uint8,
+    "short": np.int16, "unsigned short": np.uint16,
+    "int": np.int32, "unsigned": np.uint32, "unsigned int": np.uint32,
+    "long long": np.int64, "unsigned long long": np.uint64, "size_t": np.uint64,
+}  # fmt: skip
+VECTORS = {"float": np.float32, "int": np.int32, "uint": np.uint32, "double": np.float64}
+
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+STRUCT = re.compile(r"\bstruct\s+(\w+)\s*\{([^{}()]*)\}\s*;")
+KERNEL = re.compile(
+    r"(?P<template>template\s*<[^>]*>\s*)?(?P<c>extern\s+\"C\"\s+)?__global__\s+"
+    r"(?:void\s+)?(?:__launch_bounds__\s*\((?P<bounds>[^)]*)\)\s*)?(?:void\s+)?"
+    r"(?P<name>\w+)\s*\((?P<parameters>[^)]*)\)\s*\{"
+)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a kernel: its C type as written, and the NumPy dtype behind it."""
+
+    name: str
+    ctype: str
+    dtype: np.dtype[Any]
+    pointer: bool = False
+    const: bool = False
+    align: int = 1
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A `__global__` function as the text declares it."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    extern_c: bool
+    template: bool
+    max_threads: int = 1024
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(f'{p.ctype} {p.name}' for p in self.parameters)})"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A .cu file: its path, text and kernels by name."""
+
+    path: Path
+    text: str
+    kernels: dict[str, Signature]
+
+
+def kernel_folder() -> Path:
+    """The folder of the .cu files: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "kernels", package.parent / "kernels"):
+        if (folder / "conv2d.cu").is_file():
+            return folder
+    raise FileNotFoundError(
+        f"tinygen's .cu files are missing: looked for conv2d.cu in {package / 'kernels'} and "
+        f"{package.parent / 'kernels'}; reinstall tinygen"
+    )
+
+
+def read(path: str | Path) -> Source:
+    """Read a .cu file; a bare name such as "conv2d.cu" that is not in the current folder is one of
+    tinygen's own."""
+    found = Path(path)
+    if not found.is_file() and found.name == str(path):
+        found = kernel_folder() / path
+    if not found.is_file():
+        raise FileNotFoundError(f"no kernel file {path}: not here, and not in {kernel_folder()}")
+    text = found.read_text(encoding="utf-8")
+    return Source(found, text, parse(text, found.name))
+
+
+def parse(text: str, file: str = "the kernel file") -> dict[str, Signature]:
+    """The kernels that `text` defines."""
+    bare = COMMENT.sub(" ", text)
+    structs = {m[1]: _struct(m[1], m[2], file) for m in STRUCT.finditer(bare)}
+    kernels = [_signature(m, structs, file) for m in KERNEL.finditer(bare)]
+    if not kernels:
+        raise ValueError(f"{file}: no __global__ function found in it")
+    return {k.name: k for k in kernels}
+
+
+def _signature(m: re.Match[str], structs: dict[str, np.dtype[Any]], file: str) -> Signature:
+    bounds = (m["bounds"] or "1024").split(",")[0].strip()
+    parameters = [p for p in m["parameters"].split(",") if p.strip()]
+    return Signature(
+        m["name"],
+        tuple(_parameter(p, structs, f"{file}, kernel {m['name']}") for p in parameters),
+        bool(m["c"]),
+        bool(m["template"]),
+        int(bounds) if bounds.isdigit() else 1024,
+    )
+
+
+def _parameter(text: str, structs: dict[str, np.dtype[Any]], where: str) -> Parameter:
+    words = re.findall(r"\w+|\*", re.sub(r"__restrict__|\bvolatile\b", " ", text))
+    name, kind = words[-1], [w for w in words[:-1] if w not in ("const", "*", "struct")]
+    ctype, pointers = " ".join(kind), words.count("*")
+    vector = re.fullmatch(r"(float|int|uint|double)([24])", ctype)
+    dtype, align = DTYPES.get(ctype), 1
+    if vector and pointers:
+        dtype = VECTORS[vector[1]]
+        align = min(16, np.dtype(dtype).itemsize * int(vector[2]))
+    if ctype in structs and not pointers:
+        dtype = structs[ctype]
+    if dtype is None or pointers > 1:
+        raise ValueError(
+            f"{where}: parameter '{' '.join(text.split())}' has a type the launch layer does not "
+            f"know; use pointers to and values of {', '.join(DTYPES)}, or a struct of them"
+        )
+    written = " ".join(text.split()).rsplit(name, 1)[0].strip()
+    const = "const" in words
+    return Parameter(name, written, np.dtype(dtype), bool(pointers), const, align)
+
+
+def _struct(name: str, body: str, file: str) -> np.dtype[Any]:
+    fields: list[tuple[str, Any]] = []
+    for line in filter(str.strip, body.split(";")):
+        kind, names = re.match(r"\s*((?:unsigned |long |signed )*\w+)\s+(.*)", line, re.S).groups()  # type: ignore[union-attr]
+        if kind not in DTYPES:
+            raise ValueError(f"{file}: struct {name}: unknown member type '{kind}'")
+        fields += [(n.strip(), DTYPES[kind]) for n in names.split(",")]
+    return np.dtype(fields, align=True)
