@@ -125,6 +125,8 @@ def curves(
         raise ValueError(f"curves: there is nothing to draw in {source}")
     panels = _panels(wanted, units)
     with in_style():
+        from matplotlib.ticker import MaxNLocator
+
         figure = new_figure(6.4, 0.6 + 2.9 * len(panels))
         column = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (unit, group) in zip(column, panels.items(), strict=True):
@@ -132,6 +134,7 @@ def curves(
                 _draw(axes, *found[key], key, COLOURS[k % len(COLOURS)], smoothing)
             _label(axes, group, unit, log)
         column[-1].set_xlabel(x)
+        column[-1].xaxis.set_major_locator(MaxNLocator(7, integer=True))
         column[0].set_title(title or "")
     return finish(figure, path, "curves")
 

@@ -88,7 +88,7 @@ def tile(tiles: Array, nrow: int, padding: int, pad_value: float, name: str) -> 
 def grid_array(
     images: Any,
     nrow: int = 8,
-    padding: int = 2,
+    padding: int = 1,
     value_range: Range | None = None,
     pad_value: float = 1.0,
     clip: bool = False,
@@ -139,7 +139,7 @@ def _pillow() -> Any:
 def image_grid(
     images: Any,
     nrow: int = 8,
-    padding: int = 2,
+    padding: int = 1,
     value_range: Range | None = None,
     title: str | None = None,
     path: PathLike | None = None,
@@ -201,17 +201,17 @@ def reconstruction_pairs(
                 line = tile(tiles[band], nrow, 1, 1.0, name)
                 top = height - edge - k * (2 * tall + gap) - row * tall
                 box = (margin, top - tall + 0.02, cell * len(tiles[band]), tall - 0.04)
-                show(figure.add_axes(_fraction(box, width, height)), line)
+                show(figure.add_axes(in_parts(box, (width, height))), line)
                 x0, y0 = (margin - 0.1) / width, (top - tall / 2) / height
                 figure.text(x0, y0, label, ha="right", va="center")
     return finish(figure, path, name)
 
 
-def _fraction(
-    box: tuple[float, float, float, float], width: float, height: float
+def in_parts(
+    box: tuple[float, float, float, float], size: tuple[float, float]
 ) -> tuple[float, float, float, float]:
-    """A box (left, bottom, width, height) in inches, in parts of the figure's size."""
-    return box[0] / width, box[1] / height, box[2] / width, box[3] / height
+    """A box (left, bottom, width, height) in inches, in parts of a figure of that size."""
+    return box[0] / size[0], box[1] / size[1], box[2] / size[0], box[3] / size[1]
 
 
 def gif(frames: Iterable[Any], path: PathLike, fps: float = 10, pause: float = 0.0) -> None:

@@ -12,6 +12,8 @@ from ..backend import Array, device, float32, move
 from ..tensor import Tensor, no_grad, wrap
 from .figure import (
     COLOURS,
+    DPI,
+    INK,
     PathLike,
     finish,
     finite,
@@ -20,7 +22,7 @@ from .figure import (
     points_2d,
     to_numpy,
 )
-from .images import Range, pixels, show, tile
+from .images import Range, in_parts, pixels, show, tile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,17 +62,14 @@ def latent_scatter(
             _class_dots(axes, z[y == label], k, str(names[int(label)] if names else label), len(z))
         if labels is not None:
             _mark_medians(axes, z, y, classes, names)
-            axes.legend(
-                loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2, labelspacing=0.35,
-                markerscale=(40 / _dot_size(len(z))) ** 0.5,
-            )  # fmt: skip
+            _dot_legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5), labelspacing=0.35)
         _code_axes(axes, title)
     return finish(figure, path, "latent_scatter")
 
 
 def _dot_size(n: int) -> float:
     """Area of a dot, smaller in a crowd."""
-    return float(np.clip(6000 / n, 3, 28))
+    return float(np.clip(9000 / n, 4, 16))
 
 
 def _class_dots(axes: Axes, z: Array, k: int, label: str, n: int) -> None:
@@ -78,6 +77,12 @@ def _class_dots(axes: Axes, z: Array, k: int, label: str, n: int) -> None:
         z[:, 0], z[:, 1], s=_dot_size(n), color=COLOURS[k % len(COLOURS)], label=label, alpha=0.8,
         marker=MARKERS[k // len(COLOURS) % len(MARKERS)], linewidths=0,
     )  # fmt: skip
+
+
+def _dot_legend(axes: Axes, **options: Any) -> None:
+    """A legend whose dots are all as large as its letters."""
+    for handle in axes.legend(handletextpad=0.1, **options).legend_handles:
+        handle.set(sizes=[36], alpha=1)  # type: ignore[union-attr]
 
 
 def _mark_medians(
@@ -131,18 +136,28 @@ def latent_manifold(
     if len(tiles) != n * n:
         raise ValueError(f"latent_manifold: decode made {len(tiles)} images of {n * n} codes")
     grid = tile(tiles, n, 0, 1.0, "latent_manifold")
-    ticks = np.linspace(0, n - 1, min(n, 5)).round().astype(int)
     with in_style():
-        figure = new_figure(6, 6 * grid.shape[0] / grid.shape[1])
-        axes = figure.add_subplot()
-        show(axes, grid)
-        height, width = grid.shape[0] / n, grid.shape[1] / n
-        values = [f"{codes[i, 0]:.2f}".replace("-", "\N{MINUS SIGN}") for i in ticks]
-        axes.set_xticks((ticks + 0.5) * width - 0.5, values)
-        axes.set_yticks((n - ticks - 0.5) * height - 0.5, values)
-        axes.tick_params(length=0)
-        axes.set(xlabel="$z_1$", ylabel="$z_2$")
+        figure = _manifold_figure(grid, n)
     return finish(figure, path, "latent_manifold")
+
+
+def _manifold_figure(grid: Array, n: int) -> Figure:
+    """The pictures edge to edge, with whole z on the axes where they fall: cell n Phi(z)."""
+    height, width = grid.shape[:2]
+    zoom = max(1, round(850 / max(height, width))) / DPI
+    left, bottom, edge = 0.62, 0.56, 0.1
+    wide, high = width * zoom, height * zoom
+    size = (left + wide + edge, bottom + high + edge)
+    figure = new_figure(*size, layout=None)
+    axes = figure.add_axes(in_parts((left, bottom, wide, high), size))
+    show(axes, grid)
+    marks = (-2, -1, 0, 1, 2)
+    cells = np.array([NormalDist().cdf(z) for z in marks])
+    names = [str(z).replace("-", "\N{MINUS SIGN}") for z in marks]
+    axes.set_xticks(cells * width - 0.5, names)
+    axes.set_yticks((1 - cells) * height - 0.5, names)
+    axes.set(xlabel="$z_1$", ylabel="$z_2$")
+    return figure
 
 
 def density_2d(
@@ -168,11 +183,11 @@ def density_2d(
     with in_style():
         figure = new_figure(5.6 if kind == "critic" else 4.8, 4.8)
         axes = figure.add_subplot()
-        _draw_density(axes, values, extent) if kind == "log_density" else _draw_critic(
-            axes, values, extent
-        )
+        draw = _draw_density if kind == "log_density" else _draw_critic
+        draw(axes, values, extent)
         if points is not None:
-            axes.scatter(points[:, 0], points[:, 1], s=5, color=COLOURS[2], linewidths=0, alpha=0.7)
+            colour = INK if kind == "critic" else COLOURS[2]
+            axes.scatter(*points.T, 5, color=colour, linewidths=0, alpha=0.7)
         _plane_axes(axes, extent, title)
     return finish(figure, path, "density_2d")
 
@@ -261,8 +276,5 @@ def samples_2d(
         _dots(axes, x, COLOURS[0], labels[0])
         _plane_axes(axes, extent, title)
         if real is not None:
-            axes.legend(
-                loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, handletextpad=0.1,
-                markerscale=(40 / _dot_size(len(x))) ** 0.5,
-            )  # fmt: skip
+            _dot_legend(axes, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return finish(figure, path, "samples_2d")
