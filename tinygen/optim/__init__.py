@@ -1,0 +1,10 @@
+"""Optimizers, learning-rate schedules and weight averages, under PyTorch's names."""
+
+from . import lr_scheduler as lr_scheduler
+from .algorithms import SGD as SGD
+from .algorithms import Adam as Adam
+from .algorithms import AdamW as AdamW
+from .algorithms import RMSprop as RMSprop
+from .ema import EMA as EMA
+from .optimizer import Optimizer as Optimizer
+from .optimizer import clip_weights_ as clip_weights_

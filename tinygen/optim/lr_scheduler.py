@@ -1,0 +1,288 @@
+"""Learning-rate schedules: how `lr` of every parameter group changes from step to step.
+
+A schedule says how the next rate follows from the present one (`_next`), so that several schedules
+chain on one optimizer and a rate changed by hand is respected, and what the rate is at a given time
+when it runs alone (`_at`), so that SequentialLR can start one afresh. Call `scheduler.step()` after
+`optimizer.step()`; whether a "time" is a step or an epoch is up to the caller. The rates are
+PyTorch's.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .optimizer import Optimizer
+
+Factor = Callable[[int], float]
+
+
+class LRScheduler:
+    """The base: counts the time `last_epoch`, sets the groups' rates, saves its state."""
+
+    _hidden: tuple[str, ...] = ("optimizer",)  # what state_dict() leaves out
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        self.optimizer = optimizer
+        for i, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                group["initial_lr"] = group["lr"]
+            elif "initial_lr" not in group:
+                raise KeyError(
+                    f"param 'initial_lr' is not specified in param_groups[{i}] when resuming an "
+                    "optimizer; load the optimizer's state_dict first"
+                )
+        self.base_lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
+        self.last_epoch = last_epoch
+        self._begin()
+
+    def _begin(self) -> None:
+        self.last_epoch += 1
+        self._set(self.get_lr())
+
+    def step(self) -> None:
+        """One unit of time later: set every group's rate."""
+        self.last_epoch += 1
+        self._set(self.get_lr())
+
+    def restart(self) -> None:
+        """Set time and rates to those of the schedule's beginning."""
+        self.last_epoch = 0
+        self._set([self._at(0, base, i) for i, base in enumerate(self.base_lrs)])
+
+    def get_lr(self) -> list[float]:
+        """The rates at the time `last_epoch`, from those that the groups have now."""
+        groups = self.optimizer.param_groups
+        return [self._next(float(group["lr"]), i) for i, group in enumerate(groups)]
+
+    def get_last_lr(self) -> list[float]:
+        """The rates that were set last, one a parameter group."""
+        return self._last_lr
+
+    def _next(self, lr: float, group: int) -> float:
+        raise NotImplementedError(f"{type(self).__name__}: _next(lr, group) is missing")
+
+    def _at(self, time: int, base: float, group: int) -> float:
+        raise NotImplementedError(f"{type(self).__name__}: _at(time, base, group) is missing")
+
+    def _set(self, lrs: Iterable[float]) -> None:
+        self._last_lr = [float(lr) for lr in lrs]
+        for group, lr in zip(self.optimizer.param_groups, self._last_lr, strict=True):
+            group["lr"] = lr
+
+    def state_dict(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key not in self._hidden}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where the saved schedule stood. The groups' rates come with the optimizer's state."""
+        expected = self.state_dict()
+        if set(state_dict) != set(expected):
+            raise ValueError(
+                f"{type(self).__name__}.load_state_dict: expected the entries "
+                f"{sorted(expected)}, got {sorted(state_dict)}"
+            )
+        vars(self).update(state_dict)
+
+
+class LambdaLR(LRScheduler):
+    """lr(t) = lr(0) * lr_lambda(t); one function for all groups, or a list with one for each.
+
+    Functions are not saved: give the same ones when you resume.
+    """
+
+    _hidden = ("optimizer", "lr_lambdas")
+
+    def __init__(
+        self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor], last_epoch: int = -1
+    ) -> None:
+        count = len(optimizer.param_groups)
+        self.lr_lambdas = [lr_lambda] * count if callable(lr_lambda) else list(lr_lambda)
+        if len(self.lr_lambdas) != count:
+            raise ValueError(f"Expected {count} lr_lambdas, but got {len(self.lr_lambdas)}")
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, group: int) -> float:
+        return self._at(self.last_epoch, self.base_lrs[group], group)
+
+    def _at(self, time: int, base: float, group: int) -> float:
+        return base * float(self.lr_lambdas[group](time))
+
+
+class StepLR(LRScheduler):
+    """lr times `gamma` every `step_size` units of time."""
+
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
+        if step_size < 1:
+            raise ValueError(f"StepLR: expected step_size >= 1, got {step_size}")
+        self.step_size, self.gamma = step_size, gamma
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, group: int) -> float:
+        return lr * self.gamma if self.last_epoch and self.last_epoch % self.step_size == 0 else lr
+
+    def _at(self, time: int, base: float, group: int) -> float:
+        return base * self.gamma ** (time // self.step_size)
+
+
+class MultiStepLR(LRScheduler):
+    """lr times `gamma` at each of the `milestones`."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        milestones: Iterable[int],
+        gamma: float = 0.1,
+        last_epoch: int = -1,
+    ) -> None:
+        self.milestones, self.gamma = sorted(milestones), gamma
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, group: int) -> float:
+        return lr * self.gamma ** self.milestones.count(self.last_epoch)
+
+    def _at(self, time: int, base: float, group: int) -> float:
+        return base * self.gamma ** bisect_right(self.milestones, time)
+
+
+class ExponentialLR(LRScheduler):
+    """lr(t) = lr(0) * gamma^t."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, group: int) -> float:
+        return lr * self.gamma if self.last_epoch else lr
+
+    def _at(self, time: int, base: float, group: int) -> float:
+        return base * self.gamma**time
+
+
+class CosineAnnealingLR(LRScheduler):
+    """lr(t) = eta_min + (lr(0) - eta_min) * (1 + cos(pi t / T_max)) / 2.
+
+    Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts"
+    (arXiv:1608.03983), without the restarts: after T_max the rate climbs back.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
+        if T_max < 1:
+            raise ValueError(f"CosineAnnealingLR: expected T_max >= 1, got {T_max}")
+        self.T_max, self.eta_min = T_max, eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, group: int) -> float:
+        t = self.last_epoch
+        if t == 0:
+            return lr
+        if (t - 1 - self.T_max) % (2 * self.T_max) == 0:  # the ratio below would be 0 / 0
+            rise = (1 - math.cos(math.pi / self.T_max)) / 2
+            return lr + (self.base_lrs[group] - self.eta_min) * rise
+        ratio = (1 + math.cos(math.pi * t / self.T_max)) / (
+            1 + math.cos(math.pi * (t - 1) / self.T_max)
+        )
+        return self.eta_min + ratio * (lr - self.eta_min)
+
+    def _at(self, time: int, base: float, group: int) -> float:
+        height = (1 + math.cos(math.pi * time / self.T_max)) / 2
+        return self.eta_min + (base - self.eta_min) * height
+
+
+class LinearLR(LRScheduler):
+    """lr(0) times a factor that goes from start_factor to end_factor in total_iters: a warm-up."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1.0 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ) -> None:
+        if not 0.0 < start_factor <= 1.0:
+            raise ValueError(
+                f"Starting multiplicative factor expected to be in (0, 1], got {start_factor}"
+            )
+        if not 0.0 <= end_factor <= 1.0:
+            raise ValueError(
+                f"Ending multiplicative factor expected to be in [0, 1], got {end_factor}"
+            )
+        self.start_factor, self.end_factor = start_factor, end_factor
+        self.total_iters = total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def _factor(self, time: int) -> float:
+        share = min(time, self.total_iters) / self.total_iters if self.total_iters else 1.0
+        return self.start_factor + (self.end_factor - self.start_factor) * share
+
+    def _next(self, lr: float, group: int) -> float:
+        t = self.last_epoch
+        if t == 0:
+            return lr * self.start_factor
+        return lr if t > self.total_iters else lr * self._factor(t) / self._factor(t - 1)
+
+    def _at(self, time: int, base: float, group: int) -> float:
+        return base * self._factor(time)
+
+
+class SequentialLR(LRScheduler):
+    """One schedule after the other: schedulers[i + 1] takes over at milestones[i].
+
+    With a LinearLR first, it is a warm-up.
+    """
+
+    _hidden = ("optimizer", "_schedulers")
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedulers: Sequence[LRScheduler],
+        milestones: Sequence[int],
+        last_epoch: int = -1,
+    ) -> None:
+        if len(schedulers) != len(milestones) + 1:
+            raise ValueError(
+                "Sequential Schedulers expects number of schedulers provided to be one more than "
+                f"the number of milestone points, but got {len(schedulers)} and {len(milestones)}"
+            )
+        if any(scheduler.optimizer is not optimizer for scheduler in schedulers):
+            raise ValueError("SequentialLR: all schedulers must belong to the given optimizer")
+        self.optimizer, self._schedulers = optimizer, list(schedulers)
+        self.milestones, self.last_epoch = list(milestones), last_epoch + 1
+        for group in optimizer.param_groups:  # each scheduler's constructor has set a first rate
+            group["lr"] = group["initial_lr"]
+        for scheduler in self._schedulers:
+            scheduler.last_epoch -= 1
+        self._schedulers[0]._begin()
+        self._last_lr = self._schedulers[0].get_last_lr()
+
+    def step(self) -> None:
+        self.last_epoch += 1
+        i = bisect_right(self.milestones, self.last_epoch)
+        if i > 0 and self.milestones[i - 1] == self.last_epoch:
+            self._schedulers[i].restart()
+        else:
+            self._schedulers[i].step()
+        self._last_lr = self._schedulers[i].get_last_lr()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "_schedulers": [s.state_dict() for s in self._schedulers]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        parts = state_dict["_schedulers"]
+        if len(parts) != len(self._schedulers):
+            raise ValueError(
+                f"SequentialLR.load_state_dict: {len(parts)} schedulers were saved, expected "
+                f"{len(self._schedulers)}"
+            )
+        for scheduler, part in zip(self._schedulers, parts, strict=True):
+            scheduler.load_state_dict(part)
+        vars(self).update({k: v for k, v in state_dict.items() if k != "_schedulers"})
