@@ -1,0 +1,377 @@
+"""The convolution family on NumPy arrays: GEMMs by BLAS, and as little copying as possible.
+
+Images have shape (N, C, H, W) but lie in memory channels-last, as (N, H, W, C): then the product of
+a GEMM (one row a pixel, one column a channel) *is* the output, and nothing is transposed.
+
+Everything is a correlation or a sum of products around one relation between an input pixel h, an
+output pixel i and a tap a of the kernel, in each direction:
+
+    h = i * stride + a * dilation - start                                                       (1)
+
+conv2d gathers with it. conv_transpose2d is, for each of the stride**2 phases of its output, a
+dense correlation of stride 1: no work is done on zeros. Each has a second way for images of few
+channels, where unfolding moves runs of one or two numbers: there the taps become planes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import gcd
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .backend import Array
+
+Pair: TypeAlias = tuple[int, int]
+
+TILE = 1 << 18  # numbers unfolded at a time: 1 MiB in float32, what a core's cache holds
+FEW = 8  # with fewer channels than this, taps are planes
+
+
+def conv2d(
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Array:
+    """out[n,o,i,j] = bias[o] + sum_cab x[n,c,h,v] w[o,c,a,b], with (1) for h and v."""
+    out = _empty(x, w.shape[0], output_size(x.shape, w.shape, stride, padding, dilation))
+    image, result = _channels_last(x), _channels_last(out)
+    for i, o in _grouped(x.shape[1], w.shape[0], groups):
+        kernel = w[o].transpose(2, 3, 1, 0)
+        part = None if bias is None else bias[o]
+        _correlate(image[..., i], kernel, result[..., o], part, stride, dilation, padding)
+    return out
+
+
+def conv_transpose2d(
+    g: Array,
+    w: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    output_padding: Pair,
+) -> Array:
+    """The adjoint of conv2d in x: out[n,c,h,v] = bias[c] + sum_oab g[n,o,i,j] w[o,c,a,b]."""
+    channels = w.shape[1] * groups
+    size = transposed_size(g.shape, w.shape, stride, padding, dilation, output_padding)
+    out = _empty(g, channels, size)
+    image, result = _channels_last(g), _channels_last(out)
+    for i, o in _grouped(g.shape[1], channels, groups):
+        kernel = w[i].transpose(2, 3, 0, 1)
+        part = None if bias is None else bias[o]
+        _spread(image[..., i], kernel, result[..., o], part, stride, dilation, padding)
+    return out
+
+
+def conv2d_weight(
+    x: Array,
+    g: Array,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Array:
+    """The derivative of conv2d in w: out[o,c,a,b] = sum_nij x[n,c,h,v] g[n,o,i,j]."""
+    channels = x.shape[1] // groups
+    out = np.empty((g.shape[1], channels, *kernel_size), x.dtype)
+    image, cotangent = _channels_last(x), _channels_last(g)
+    for i, o in _grouped(x.shape[1], g.shape[1], groups):
+        result = out[o].transpose(2, 3, 1, 0)
+        _products(image[..., i], cotangent[..., o], result, stride, dilation, padding)
+    return out
+
+
+# --- sizes and layout -----------------------------------------------------------------------
+
+
+def output_size(x: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
+    """Height and width of conv2d's output, from the shapes of x and w; may come out <= 0."""
+    height, width = (
+        (x[2 + k] + 2 * padding[k] - dilation[k] * (w[2 + k] - 1) - 1) // stride[k] + 1
+        for k in (0, 1)
+    )
+    return height, width
+
+
+def transposed_size(
+    g: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, output_padding: Pair
+) -> Pair:
+    """Height and width of conv_transpose2d's output; output_padding rows are added at the end."""
+    height, width = (
+        (g[2 + k] - 1) * stride[k]
+        - 2 * padding[k]
+        + dilation[k] * (w[2 + k] - 1)
+        + 1
+        + output_padding[k]
+        for k in (0, 1)
+    )
+    return height, width
+
+
+def _empty(like: Array, channels: int, size: Pair) -> Array:
+    """(N, C, H, W) whose memory is (N, H, W, C)."""
+    return np.empty((len(like), *size, channels), like.dtype).transpose(0, 3, 1, 2)
+
+
+def _channels_last(x: Array) -> Array:
+    return x.transpose(0, 2, 3, 1)
+
+
+def _grouped(inputs: int, outputs: int, groups: int) -> Iterator[tuple[slice, slice]]:
+    """The channels of each group, on both sides."""
+    i, o = inputs // groups, outputs // groups
+    return ((slice(k * i, k * i + i), slice(k * o, k * o + o)) for k in range(groups))
+
+
+def _overlap(outs: int, size: int, stride: int, offset: int) -> tuple[slice, slice]:
+    """The outputs i that read a pixel i * stride + offset inside the image, and these pixels."""
+    first = max(0, -(offset // stride))
+    last = min(outs, -((offset - size) // stride))
+    if last <= first:
+        return slice(0, 0), slice(0, 0)
+    start = first * stride + offset
+    return slice(first, last), slice(start, start + (last - first - 1) * stride + 1, stride)
+
+
+def _tiles(images: int, each: int) -> Iterator[slice]:
+    """The batch in nearly equal parts of at most TILE numbers, `each` an image, or of one image."""
+    parts = min(images, -(-images * each // TILE)) or 1
+    bounds = [images * k // parts for k in range(parts + 1)]
+    return map(slice, bounds[:-1], bounds[1:])
+
+
+def _taps(
+    kernel: Pair, outs: Pair, image: Pair, stride: Pair, dilation: Pair, start: Pair
+) -> Iterator[tuple[int, int, Any, Any]]:
+    """For each tap a, b: the part of the output that it reaches, and the pixels it meets there."""
+    rows, columns = (
+        [_overlap(outs[k], image[k], stride[k], a * dilation[k] - start[k]) for a in range(count)]
+        for k, count in enumerate(kernel)
+    )
+    for a, (i, h) in enumerate(rows):
+        for b, (j, v) in enumerate(columns):
+            yield a, b, (..., i, j), (..., h, v)
+
+
+# --- the three sums, for one group ------------------------------------------------------------
+
+
+def _correlate(
+    x: Array, w: Array, out: Array, bias: Array | None, stride: Pair, dilation: Pair, start: Pair
+) -> None:
+    """out[n,i,j] = bias + sum_ab x[n,h,v] @ w[a,b]: x (N,H,W,C), w (KH,KW,C,O), out (N,I,J,O)."""
+    c, o = w.shape[2:]
+    if out.size == 0:
+        return
+    if w.size == 0:  # a phase that no tap reaches
+        out[...] = 0 if bias is None else bias
+    elif _covers(w.shape, x.shape, out.shape, dilation, start):
+        _multiply(x.reshape(len(x), -1), w.reshape(-1, o), out, bias)
+    elif _pointwise(w.shape, x.shape, out.shape, start):
+        _multiply(x.reshape(-1, c), w.reshape(c, o), out, bias)
+    elif o < FEW and o < c:
+        taps = _taps(w.shape[:2], out.shape[1:3], x.shape[1:3], stride, dilation, start)
+        _fold(x, w, out, bias, [(a, b, i, h) for a, b, i, h in taps])
+    elif c < FEW:
+        _correlate_planes(x, w, out, bias, stride, dilation, start)
+    else:
+        _correlate_rows(x, w, out, bias, stride, dilation, start)
+
+
+def _spread(
+    g: Array, w: Array, out: Array, bias: Array | None, stride: Pair, dilation: Pair, start: Pair
+) -> None:
+    """out[n,h,v] = bias + sum_ab g[n,i,j] @ w[a,b]: g (N,I,J,O), w (KH,KW,O,C), out (N,H,W,C)."""
+    kernel, (o, c) = w.shape[:2], w.shape[2:]
+    if out.size == 0:
+        return
+    if _covers(w.shape, out.shape, g.shape, dilation, start):
+        columns = w.transpose(2, 0, 1, 3).reshape(o, -1)
+        _multiply(g.reshape(-1, o), columns, out, bias)
+    elif c < FEW and c < o:
+        taps = _taps(kernel, g.shape[1:3], out.shape[1:3], stride, dilation, start)
+        _fold(g, w, out, bias, [(a, b, h, i) for a, b, i, h in taps])
+    else:
+        for r in range(stride[0]):
+            rows = _phase(kernel[0], r, stride[0], dilation[0], start[0])
+            for q in range(stride[1]):
+                columns = _phase(kernel[1], q, stride[1], dilation[1], start[1])
+                part = out[:, r :: stride[0], q :: stride[1]]
+                steps, starts = zip(rows[1:], columns[1:], strict=True)
+                _correlate(g, w[rows[0], columns[0]], part, bias, (1, 1), steps, starts)
+
+
+def _phase(taps: int, r: int, stride: int, dilation: int, start: int) -> tuple[slice, int, int]:
+    """The outputs h = r, r + stride, ... of a transposed convolution are one dense correlation.
+
+    Of (1), i = (h + start - a * dilation) / stride is whole for every q-th tap only. Returned:
+    these taps, last first; the step of i between them; and the start of the correlation.
+    """
+    common = gcd(stride, dilation)
+    q, step = stride // common, dilation // common
+    first = next((a for a in range(q) if (r + start - a * dilation) % stride == 0), taps)
+    count = len(range(first, taps, q))
+    if count == 0:
+        return slice(0, 0), 1, 0
+    end = first + (count - 1) * q
+    backwards = slice(end, first - q if first >= q else None, -q)
+    return backwards, step, (count - 1) * step - (r + start - first * dilation) // stride
+
+
+def _products(
+    x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, start: Pair
+) -> None:
+    """out[a,b] = sum_nij x[n,h,v] g[n,i,j]^T: x (N,H,W,C), g (N,I,J,O), out (KH,KW,C,O)."""
+    (kh, kw, c, o), image, outs = out.shape, x.shape[1:3], g.shape[1:3]
+    if g.size == 0 or x.size == 0:
+        out[...] = 0
+    elif _covers(out.shape, x.shape, g.shape, dilation, start):
+        out[...] = (x.reshape(len(x), -1).T @ g.reshape(-1, o)).reshape(out.shape)
+    elif _pointwise(out.shape, x.shape, g.shape, start):
+        out[0, 0] = x.reshape(-1, c).T @ g.reshape(-1, o)
+    elif o < FEW and o < c:
+        taps = _taps((kh, kw), outs, image, stride, dilation, start)
+        swapped = [(a, b, h, i) for a, b, i, h in taps]
+        sums = _planes_times(g, x, (kh, kw), swapped)
+        out[...] = sums.reshape(kh, kw, o, c).transpose(0, 1, 3, 2)
+    elif c < FEW:
+        taps = _taps((kh, kw), outs, image, stride, dilation, start)
+        out[...] = _planes_times(x, g, (kh, kw), list(taps)).reshape(out.shape)
+    else:
+        _products_rows(x, g, out, stride, dilation, start)
+
+
+def _pointwise(kernel: Any, image: Any, outs: Any, start: Pair) -> bool:
+    """A 1x1 kernel, once a pixel: a product of matrices."""
+    return kernel[:2] == (1, 1) and start == (0, 0) and image[1:3] == outs[1:3]
+
+
+def _covers(kernel: Any, image: Any, outs: Any, dilation: Pair, start: Pair) -> bool:
+    """A kernel as large as the image: a product of matrices as well."""
+    exact = kernel[:2] == image[1:3] and outs[1:3] == (1, 1)
+    return exact and dilation == (1, 1) and start == (0, 0)
+
+
+def _multiply(a: Array, b: Array, out: Array, bias: Array | None) -> None:
+    """out = a @ b + bias; the last dimensions of `out` are the columns of b."""
+    if out.flags.c_contiguous:
+        np.matmul(a, b, out=out.reshape(len(a), -1))
+    else:
+        out[...] = (a @ b).reshape(out.shape)
+    if bias is not None:
+        out += bias
+
+
+# --- rows: unfold along the width, slide over the height ----------------------------------------
+
+
+def _unfolded(
+    x: Array, kernel: Pair, outs: Pair, stride: Pair, dilation: Pair, start: Pair
+) -> Iterator[tuple[slice, list[Array]]]:
+    """For each tile of images: for each kernel row a, a matrix (I*n*J, KW*C) of what it meets.
+
+    The memory is (row, image, column, b, c), rows first, so that the matrix of the next kernel
+    row is the same memory one row further on. With a stride the rows are dealt out by phase.
+    """
+    (images, height, width, c), (kh, kw), (rows, columns) = x.shape, kernel, outs
+    shifts = [divmod(a * dilation[0], stride[0]) for a in range(kh)]
+    depth = {r: rows + max(s for s, phase in shifts if phase == r) for _, r in shifts}
+    spans = [_overlap(columns, width, stride[1], b * dilation[1] - start[1]) for b in range(kw)]
+    buffers: dict[int, Array] = {}
+    before = -1
+    for tile in _tiles(images, sum(depth.values()) * columns * kw * c):
+        n = tile.stop - tile.start
+        if n != before:  # the borders are zero and stay so
+            buffers = {r: np.zeros((d, n, columns, kw, c), x.dtype) for r, d in depth.items()}
+            before = n
+        part = x[tile].transpose(1, 0, 2, 3)
+        for r, buffer in buffers.items():
+            i, h = _overlap(len(buffer), height, stride[0], r - start[0])
+            for b, (j, v) in enumerate(spans):
+                buffer[i, :, j, b] = part[h, :, v]
+        yield tile, [buffers[r][s : s + rows].reshape(-1, kw * c) for s, r in shifts]
+
+
+def _correlate_rows(
+    x: Array, w: Array, out: Array, bias: Array | None, stride: Pair, dilation: Pair, start: Pair
+) -> None:
+    kh, kw, c, o = w.shape
+    weights = w.reshape(kh, kw * c, o)
+    for tile, rows in _unfolded(x, (kh, kw), out.shape[1:3], stride, dilation, start):
+        part = out[tile].transpose(1, 0, 2, 3)
+        total = rows[0] @ weights[0]
+        product = np.empty_like(total)
+        for row, weight in zip(rows[1:], weights[1:], strict=True):
+            np.matmul(row, weight, out=product)
+            total += product
+        if bias is not None:
+            total += bias
+        part[...] = total.reshape(part.shape)
+
+
+def _products_rows(
+    x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, start: Pair
+) -> None:
+    kh, kw, c, o = out.shape
+    total = np.zeros((kh, o, kw * c), x.dtype)
+    for tile, rows in _unfolded(x, (kh, kw), g.shape[1:3], stride, dilation, start):
+        cotangent = g[tile].transpose(1, 0, 2, 3).reshape(-1, o).T
+        for a, row in enumerate(rows):
+            total[a] += cotangent @ row
+    out[...] = total.reshape(kh, o, kw, c).transpose(0, 2, 3, 1)
+
+
+# --- planes: for few channels, a tap moves whole planes -------------------------------------------
+
+
+def _planes(x: Array, kernel: Pair, size: Pair, taps: Any) -> Array:
+    """(KH, KW, C, n, *size): for each tap and channel a plane, zero where no pixel is met."""
+    source = x.transpose(3, 0, 1, 2)
+    planes = np.zeros((*kernel, *source.shape[:2], *size), x.dtype)
+    for a, b, to, of in taps:
+        planes[a, b][to] = source[of]
+    return planes
+
+
+def _correlate_planes(
+    x: Array, w: Array, out: Array, bias: Array | None, stride: Pair, dilation: Pair, start: Pair
+) -> None:
+    kernel, size = w.shape[:2], out.shape[1:3]
+    weights = w.reshape(-1, w.shape[3])
+    taps = list(_taps(kernel, size, x.shape[1:3], stride, dilation, start))
+    for tile in _tiles(len(x), len(weights) * size[0] * size[1]):
+        planes = _planes(x[tile], kernel, size, taps)
+        _multiply(planes.reshape(len(weights), -1).T, weights, out[tile], bias)
+
+
+def _planes_times(x: Array, y: Array, kernel: Pair, taps: Any) -> Array:
+    """The planes of x times y, summed over images and pixels: (KH*KW*C of x, C of y)."""
+    height, width, c = y.shape[1:]
+    total = np.zeros((kernel[0] * kernel[1] * x.shape[3], c), x.dtype)
+    for tile in _tiles(len(x), len(total) * height * width):
+        planes = _planes(x[tile], kernel, (height, width), taps)
+        total += planes.reshape(len(total), -1) @ y[tile].reshape(-1, c)
+    return total
+
+
+def _fold(x: Array, w: Array, out: Array, bias: Array | None, taps: Any) -> None:
+    """The other order, for few channels of the output: first multiply, then shift and add."""
+    kh, kw, c, o = w.shape
+    weights = w.transpose(0, 1, 3, 2).reshape(-1, c)
+    for tile in _tiles(len(x), len(weights) * x.shape[1] * x.shape[2]):
+        part = out[tile]
+        planes = (weights @ x[tile].reshape(-1, c).T).reshape(kh, kw, o, *part.shape[:1], *x.shape[1:3])
+        total = np.zeros((o, *part.shape[:3]), x.dtype)
+        for a, b, to, of in taps:
+            total[to] += planes[a, b][of]
+        if bias is not None:
+            total += bias.reshape(-1, 1, 1, 1)
+        part[...] = total.transpose(1, 2, 3, 0)
