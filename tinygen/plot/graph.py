@@ -100,7 +100,7 @@ def to_dot(tensor: Tensor, params: Any = None) -> str:
     graph = trace(tensor, params, "to_dot")
     lines = ["digraph {", f'  node [shape=box, style="rounded,filled", fillcolor="{OP_FILL}"]']
     for i, (label, shape) in enumerate(zip(graph.labels, graph.shapes, strict=True)):
-        text = f"{label}\\n{_shape(shape)}".replace('"', r"\"")
+        text = label.replace("\\", r"\\").replace('"', r"\"") + r"\n" + _shape(shape)
         fill = f', style=filled, fillcolor="{LEAF_FILL}"' if graph.leaf[i] else ""
         lines.append(f'  n{i} [label="{text}"{fill}]')
     lines += [f"  n{a} -> n{b}" for a, b in graph.edges]
@@ -150,7 +150,9 @@ def arrange(graph: Graph, widths: list[float], bend: float = 0.25) -> Layout:
     for vertex in _from_output(up, len(graph.labels) - 1, len(depth)):
         rows[depth[vertex]].append(vertex)
     _order(rows, up, down)
-    x = _positions(rows, up, down, np.array(sizes))
+    pull = np.where(graph.leaf, 0.2, 1.0)  # an op lines up with ops, a leaf stands aside,
+    pull = np.concatenate([pull, np.full(len(depth) - len(pull), 4.0)])  # long arrows are straight
+    x = _positions(rows, up, down, np.array(sizes), pull)
     return Layout(x, np.array(depth, float), paths)
 
 
@@ -205,34 +207,40 @@ def _crossings(rows: list[list[int]], up: list[list[int]]) -> int:
 
 
 def _positions(
-    rows: list[list[int]], up: list[list[int]], down: list[list[int]], sizes: Any
+    rows: list[list[int]], up: list[list[int]], down: list[list[int]], sizes: Any, pull: Any
 ) -> np.ndarray[Any, Any]:
-    """x of every vertex: each row drawn to its neighbours' mean, kept in order and apart."""
+    """x of every vertex: each row drawn to its neighbours' mean, kept in order and apart.
+
+    An edge pulls with the product of its ends' `pull`.
+    """
     x = np.zeros(len(sizes))
     for row in rows:
-        x[row] = _apart(np.zeros(len(row)), sizes[row])
-    for sweep in range(40):
+        x[row] = _apart(x[row], sizes[row], np.ones(len(row)))
+    near = [np.array(a + b, dtype=int) for a, b in zip(up, down, strict=True)]
+    weight = [pull[v] * pull[near[v]] for v in range(len(x))]
+    for sweep in range(100):
         for row in rows if sweep % 2 else rows[::-1]:
-            near = [up[v] + down[v] for v in row]
-            wish = [np.mean(x[u]) if u else x[v] for u, v in zip(near, row, strict=True)]
-            x[row] = _apart(np.array(wish), sizes[row])
+            total = [weight[v].sum() for v in row]
+            wish = [weight[v] @ x[near[v]] for v in row]
+            if all(total):
+                x[row] = _apart(np.array(wish) / total, sizes[row], np.array(total))
     return x
 
 
-def _apart(wish: Any, sizes: Any) -> Any:
-    """The positions nearest to `wish` (least squares) in this order, without overlap.
+def _apart(wish: Any, sizes: Any, weights: Any) -> Any:
+    """The positions nearest to `wish` (weighted least squares) in this order, without overlap.
 
     Taking off the room that the neighbours need makes it isotonic regression: pool adjacent
     violators.
     """
     room = np.concatenate([[0.0], np.cumsum((sizes[1:] + sizes[:-1]) / 2)])
-    pools: list[tuple[float, int]] = []  # mean, how many
-    for value in wish - room:
-        pools.append((float(value), 1))
+    pools: list[tuple[float, float, int]] = []  # mean, weight, how many
+    for value, weight in zip(wish - room, weights, strict=True):
+        pools.append((float(value), float(weight), 1))
         while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            (a, n), (b, m) = pools[-2:]
-            pools[-2:] = [((a * n + b * m) / (n + m), n + m)]
-    return np.repeat([mean for mean, _ in pools], [n for _, n in pools]) + room
+            (a, v, n), (b, w, m) = pools[-2:]
+            pools[-2:] = [((a * v + b * w) / (v + w), v + w, n + m)]
+    return np.repeat([mean for mean, _, _ in pools], [n for _, _, n in pools]) + room
 
 
 # --- drawing ----------------------------------------------------------------------------------
@@ -254,7 +262,7 @@ def draw_graph(
         )
     inner = [0.16 + 0.085 * max(len(a), 0.8 * len(_shape(s))) for a, s in _texts(graph)]
     layout = arrange(graph, [w + 0.22 for w in inner])
-    x, y = layout.x - min(layout.x[: len(inner)] - np.array(inner) / 2), layout.y * 0.72
+    x, y = layout.x - min(layout.x[: len(inner)] - np.array(inner) / 2), layout.y * 0.66
     last = len(graph.labels) - 1
     width = max(float(max(x[: last + 1] + np.array(inner) / 2)), float(x.max()))
     low = min(0.0, float(x.min()))
