@@ -1,0 +1,158 @@
+"""The `tinygen` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import doctor
+
+DESCRIPTION = """\
+tinygen: generative models on a from-scratch autograd library in NumPy.
+
+  tinygen demo      train a variational autoencoder on handwritten digits, on the CPU,
+                    in about a minute; prints its test ELBO and writes pictures
+  tinygen doctor    what is installed, which devices work, what to install otherwise
+"""
+
+EPILOG = """\
+New here? Run `tinygen demo`, look at its pictures, then read examples/vae.py from top to
+bottom: it is the script that the demo runs. A first gradient needs four lines of Python:
+
+  import tinygen
+  x = tinygen.tensor([1.0, 2.0], requires_grad=True)
+  (x ** 2).sum().backward()
+  print(x.grad)                        # d sum(x^2) / dx = 2x = [2, 4]
+"""
+
+DEMO = """\
+Train the demo's variational autoencoder: examples/vae.py with its --demo preset.
+
+Everything else on the command line goes to that script, so its options work here too:
+
+  tinygen demo --epochs 3              a shorter run
+  tinygen demo --help                  the script's own options, explained
+"""
+
+DOCTOR = """\
+Look at this installation: Python, NumPy and its BLAS, the optional packages and what each is
+for, the devices (CPU, CUDA, the emulator that runs CUDA kernels on a CPU), the data sets found.
+Nothing is installed or downloaded. The exit status is 0 when tinygen works on the CPU.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser(
+        "tinygen", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw
+    )
+    top.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = top.add_subparsers(dest="command", metavar="demo | doctor")
+    commands.add_parser("demo", description=DEMO, formatter_class=raw, add_help=False)
+    check = commands.add_parser("doctor", description=DOCTOR, formatter_class=raw)
+    kind = check.add_mutually_exclusive_group()
+    kind.add_argument("--json", action="store_true", help="the same report for programs")
+    kind.add_argument(
+        "--gpu",
+        action="store_true",
+        help="after the report, check the kernels and time them on the GPU "
+        "(benchmarks/gpu_check.py, in a clone); exit status 1 where no GPU works",
+    )
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (sys.argv unless given); returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if words[:1] == ["demo"]:  # its options are the script's, so argparse must not see them
+            return demo(words[1:])
+        options = parser().parse_args(words)
+        if options.version:
+            print(f"tinygen {doctor.tinygen_version()}")
+        elif options.command == "doctor":
+            return examine(options.json, options.gpu)
+        else:
+            parser().print_help()
+        return 0
+    except KeyboardInterrupt:
+        print("tinygen: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `tinygen doctor | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def demo(words: Sequence[str]) -> int:
+    """Run examples/vae.py --demo with more of its options."""
+    script = find("examples/vae.py")
+    if script is None:
+        print(missing("examples/vae.py"), file=sys.stderr)
+        return 1
+    if {"-h", "--help"} & set(words):
+        print(DEMO)
+        return run_script(script, ["--help"])
+    return run_script(script, ["--demo", *words])
+
+
+def examine(as_json: bool, gpu: bool) -> int:
+    """Print the doctor's report, then check the GPU if asked to."""
+    report = doctor.examine()
+    if as_json:
+        print(json.dumps(doctor.as_json(report), indent=2))
+    else:
+        print(doctor.as_text(report, colour=wants_colour()))
+    if not gpu:
+        return 0 if doctor.works(report) else 1
+    return check_gpu(report)
+
+
+def check_gpu(report: dict[str, list[doctor.Finding]]) -> int:
+    cuda = [finding for finding in report["Devices"] if finding.name == "cuda"]
+    if not any(finding.state == doctor.OK for finding in cuda):
+        reason = cuda[0].value if cuda else "see FAIL above"
+        print(f"tinygen doctor --gpu: no GPU to check: {reason}", file=sys.stderr)
+        return 1
+    script = find("benchmarks/gpu_check.py")
+    if script is None:
+        print(missing("benchmarks/gpu_check.py"), file=sys.stderr)
+        return 1
+    return run_script(script, [])
+
+
+def find(name: str) -> Path | None:
+    """A script of the repository: in the clone that this package lies in, or packaged with it."""
+    package = Path(__file__).resolve().parent
+    clone = package.parent if (package.parent / "pyproject.toml").is_file() else package
+    return next((path for path in (clone / name, package / name) if path.is_file()), None)
+
+
+def missing(name: str) -> str:
+    return (
+        f"tinygen: {name} is not here. It comes with the repository: clone it and run "
+        f"`python {name}` there."
+    )
+
+
+def run_script(path: Path, words: Sequence[str]) -> int:
+    """Run a Python file as `python path words...` would, in this process; its exit status."""
+    before = sys.argv, list(sys.path)
+    sys.argv, sys.path[:0] = [str(path), *words], [str(path.parent)]
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    finally:
+        sys.argv, sys.path[:] = before
+    return 0
+
+
+def wants_colour() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
