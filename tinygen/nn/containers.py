@@ -1,0 +1,135 @@
+"""Modules that hold modules: Sequential, ModuleList, ModuleDict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .module import Module
+
+
+class _Numbered(Module):
+    """Modules under the names "0", "1", ...: what Sequential and ModuleList share."""
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    def _key(self, index: int) -> str:
+        size = len(self)
+        if not -size <= index < size:
+            raise IndexError(f"index {index} is out of range for {size} modules")
+        return list(self._modules)[index]
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return self._like(list(self._modules.items())[index])
+        return self._modules[self._key(index)]
+
+    def _like(self, items: list[tuple[str, Module]]) -> Any:
+        return type(self)(module for _, module in items)  # type: ignore[call-arg]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self.register_module(self._key(index), module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        keys = list(self._modules)
+        for key in keys[index] if isinstance(index, slice) else [self._key(index)]:
+            del self._modules[key]
+        self._renumber(list(self._modules.values()))
+
+    def _renumber(self, modules: list[Module]) -> None:
+        self._modules.clear()
+        for i, module in enumerate(modules):
+            self.register_module(str(i), module)
+
+    def append(self, module: Module) -> Any:
+        self.register_module(str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Any:
+        for module in modules:
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Any:
+        modules = list(self)
+        modules.insert(index, module)
+        self._renumber(modules)
+        return self
+
+
+class Sequential(_Numbered):
+    """Each module's output is the next one's input. Takes modules, or one dict of named modules."""
+
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        super().__init__()
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            named = dict(modules[0])
+        else:
+            named = {str(i): module for i, module in enumerate(modules)}  # type: ignore[misc]
+        for name, module in named.items():
+            self.register_module(name, module)
+
+    def _like(self, items: list[tuple[str, Module]]) -> Sequential:
+        return Sequential(dict(items))
+
+    def forward(self, input: Any) -> Any:
+        for module in self._modules.values():
+            input = module(input)
+        return input
+
+
+class ModuleList(_Numbered):
+    """A list whose modules are registered."""
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        super().__init__()
+        self.extend(modules)
+
+
+class ModuleDict(Module):
+    """A dict whose modules are registered; keeps the order of insertion."""
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        super().__init__()
+        self.update(modules or {})
+
+    def __getitem__(self, key: str) -> Module:
+        return self._modules[key]  # type: ignore[no-any-return]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.register_module(key, module)
+
+    def __delitem__(self, key: str) -> None:
+        del self._modules[key]
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._modules
+
+    def keys(self) -> Iterable[str]:
+        return self._modules.keys()  # type: ignore[no-any-return]
+
+    def values(self) -> Iterable[Module]:
+        return self._modules.values()  # type: ignore[no-any-return]
+
+    def items(self) -> Iterable[tuple[str, Module]]:
+        return self._modules.items()  # type: ignore[no-any-return]
+
+    def update(self, modules: Mapping[str, Module]) -> None:
+        for key, module in modules.items():
+            self[key] = module
+
+    def pop(self, key: str) -> Module:
+        return self._modules.pop(key)  # type: ignore[no-any-return]
+
+    def clear(self) -> None:
+        self._modules.clear()

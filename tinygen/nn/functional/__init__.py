@@ -1,0 +1,120 @@
+"""torch.nn.functional: everything that a layer computes, as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ... import ops
+from ...conv import conv2d, conv_transpose2d
+from ...ops import linear, one_hot, pad
+from ...ops.images import (
+    adaptive_avg_pool2d,
+    avg_pool2d,
+    interpolate,
+    max_pool2d,
+    pixel_shuffle,
+)
+from ...tensor import Tensor
+from .activations import (
+    celu,
+    dropout,
+    dropout2d,
+    elu,
+    gelu,
+    glu,
+    gumbel_softmax,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    log_softmax,
+    logsigmoid,
+    mish,
+    prelu,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softmin,
+    softplus,
+    softshrink,
+    softsign,
+    tanh,
+    tanhshrink,
+    threshold,
+)
+from .attention import scaled_dot_product_attention
+from .losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    gaussian_nll_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
+from .norms import (
+    batch_norm,
+    cosine_similarity,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    normalize,
+)
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """conv2d of an image of height 1: input (N, C, L) or (C, L), weight (OC, C / groups, K)."""
+    if input.ndim not in (2, 3) or weight.ndim != 3:
+        raise RuntimeError(
+            f"conv1d: expected input (N, C, L) and weight (OC, C / groups, K), got {input.shape} "
+            f"and {weight.shape}"
+        )
+    across = padding if isinstance(padding, str) else (0, _one(padding))
+    out = conv2d(
+        ops.unsqueeze(input, -2), ops.unsqueeze(weight, -2), bias,
+        (1, _one(stride)), across, (1, _one(dilation)), groups,
+    )  # fmt: skip
+    return ops.squeeze(out, -2)
+
+
+def _one(size: Any) -> int:
+    return size if isinstance(size, int) else int(size[0])
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """weight[input]: the rows of `weight` (K, E) at the integers `input` (...) -> (..., E).
+
+    The row padding_idx gets no gradient. IndexError for an integer outside 0..K - 1.
+    """
+    if input.dtype.kind not in "iu":
+        raise RuntimeError(f"embedding: expected integer indices, got {input.dtype}; use .long()")
+    rows = weight.shape[0]
+    if input.numel() and not 0 <= int(input._array.min()) <= int(input._array.max()) < rows:
+        raise IndexError(
+            f"embedding: index out of range in self: indices are in [{int(input._array.min())}, "
+            f"{int(input._array.max())}], the table has {rows} rows"
+        )
+    out = weight[input]
+    if padding_idx is None:
+        return out
+    padded = ops.unsqueeze(input == padding_idx % rows, -1)
+    return ops.where(padded, out.detach(), out)
+
+
+__all__ = [name for name in dir() if not name.startswith("_")]

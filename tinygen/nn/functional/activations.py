@@ -1,0 +1,229 @@
+"""Activation functions: the engine's ops under torch.nn.functional's signatures, and derived ones.
+
+`inplace` is accepted for PyTorch's sake; the result is a new tensor all the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import ops
+from ...backend import Generator, default_generator, move
+from ...tensor import Tensor, wrap
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(x, 0); the derivative at 0 is 0."""
+    return ops.relu(input)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(x, 0), 6)"""
+    return hardtanh(input, 0.0, 6.0)
+
+
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """x clipped to [min_val, max_val]; the derivative is 0 at the two ends."""
+    inside = (input > min_val) & (input < max_val)
+    return ops.where(inside, input, ops.clamp(input.detach(), min_val, max_val))
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x where x > 0, else negative_slope * x"""
+    return ops.leaky_relu(input, negative_slope)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """x where x > 0, else weight * x: one weight for all, or one a channel (dimension 1)."""
+    channels = input.shape[1] if input.ndim > 1 else 1
+    if weight.numel() not in (1, channels):
+        raise RuntimeError(
+            f"prelu: expected 1 weight or one for each of {channels} channels, got {weight.numel()}"
+        )
+    if weight.numel() > 1:
+        weight = ops.reshape(weight, (-1,) + (1,) * (input.ndim - 2))
+    return ops.where(input > 0, input, weight * input)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where x > 0, else alpha (e^x - 1)"""
+    return ops.elu(input, alpha)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """scale * elu(x, alpha) with the constants that keep mean 0 and variance 1 (Klambauer 2017)."""
+    return 1.0507009873554805 * ops.elu(input, 1.6732632423543772)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """max(x, 0) + min(0, alpha (e^(x / alpha) - 1))"""
+    return ops.elu(input / alpha, 1.0) * alpha
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x Phi(x); approximate="tanh" is the usual fit of it."""
+    return ops.gelu(input, approximate)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x sigmoid(x), also called swish"""
+    return ops.silu(input)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x tanh(softplus(x))"""
+    return input * ops.tanh(ops.softplus(input))
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + e^(beta x)) / beta
+
+    Exact for every x, so `threshold`, beyond which PyTorch returns x itself, changes nothing.
+    """
+    return ops.softplus(input) if beta == 1 else ops.softplus(input * beta) / beta
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log sigmoid(x) = -softplus(-x)"""
+    return -ops.softplus(-input)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + e^-x)"""
+    return ops.sigmoid(input)
+
+
+def tanh(input: Tensor) -> Tensor:
+    """(e^x - e^-x) / (e^x + e^-x)"""
+    return ops.tanh(input)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|)"""
+    return input / (1.0 + ops.abs(input))
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh(x)"""
+    return input - ops.tanh(input)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x where |x| > lambd, else 0"""
+    return ops.where(ops.abs(input.detach()) > lambd, input, 0.0)
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """x moved towards 0 by lambd, and 0 where |x| <= lambd"""
+    shrunk = input - lambd * ops.sign(input.detach())
+    return ops.where(ops.abs(input.detach()) > lambd, shrunk, 0.0)
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x where x > threshold, else value"""
+    return ops.where(input > threshold, input, value)
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """x / 6 + 1/2, clipped to [0, 1]"""
+    return relu6(input + 3.0) / 6.0
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x hardsigmoid(x)"""
+    return input * hardsigmoid(input)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a sigmoid(b), where a and b are the halves of x along dim"""
+    if input.shape[dim] % 2:
+        raise RuntimeError(
+            f"glu: halving dimension must be even, but dimension {dim} is size {input.shape[dim]}"
+        )
+    a, b = ops.chunk(input, 2, dim)
+    return a * ops.sigmoid(b)
+
+
+def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """e^x / sum e^x along dim"""
+    return ops.softmax(input if dtype is None else input.to(np.dtype(dtype)), dim)
+
+
+def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """x - log sum e^x along dim"""
+    return ops.log_softmax(input if dtype is None else input.to(np.dtype(dtype)), dim)
+
+
+def softmin(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """softmax(-x)"""
+    return softmax(-input, dim, dtype)
+
+
+def gumbel_softmax(
+    logits: Tensor,
+    tau: float = 1.0,
+    hard: bool = False,
+    dim: int = -1,
+    generator: Generator | None = None,
+) -> Tensor:
+    """softmax((logits + Gumbel noise) / tau): a sample on the simplex, differentiable in logits.
+
+    hard=True returns the one-hot vertex, with the gradient of the soft sample (straight-through).
+    """
+    soft = ops.softmax((logits + _gumbel(logits, generator)) / tau, dim)
+    if not hard:
+        return soft
+    index = ops.argmax(soft.detach(), dim, keepdim=True)
+    shape = [1] * logits.ndim
+    shape[dim] = -1
+    vertex = index == ops.arange(logits.shape[dim], device=logits.device).reshape(shape)
+    return vertex.to(soft.dtype) - soft.detach() + soft
+
+
+def _gumbel(like: Tensor, generator: Generator | None) -> Tensor:
+    noise = (generator or default_generator).numpy.gumbel(size=like.shape)
+    return wrap(move(noise.astype(like.dtype), like.device))
+
+
+def dropout(
+    input: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Zero each entry with probability p and divide the others by 1 - p."""
+    return _drop(input, p, training, input.shape, generator)
+
+
+def dropout2d(
+    input: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
+    """dropout of whole channels: `input` is (N, C, H, W) or (N, C, L)."""
+    if input.ndim < 3:
+        raise RuntimeError(f"dropout2d: expected (N, C, H, W), got shape {input.shape}")
+    return _drop(input, p, training, input.shape[:2] + (1,) * (input.ndim - 2), generator)
+
+
+def _drop(
+    x: Tensor, p: float, training: bool, shape: tuple[int, ...], generator: Generator | None
+) -> Tensor:
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if not training or p == 0.0:
+        return x
+    draws = (generator or default_generator).numpy.random(shape, dtype=np.float32)
+    scale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
+    # In x's memory layout, so that the product keeps it.
+    mask = np.empty_like(x._array, shape=shape)
+    np.multiply(move(draws >= p, x.device), scale, out=mask, casting="unsafe")
+    return x * wrap(mask)
+

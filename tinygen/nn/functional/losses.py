@@ -1,0 +1,335 @@
+"""Losses. `reduction`: "mean" over all entries, "sum" over all, or "none" for each entry's own.
+
+Losses of logits never form the probability: log(1 + e^x) and log-softmax are computed stably.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ... import ops
+from ...backend import Array
+from ...ops.op import floating
+from ...tensor import Tensor
+
+_TINY = 1e-12  # the smallest x (1 - x) that the gradient of binary_cross_entropy divides by
+
+
+def _reduce(loss: Tensor, reduction: str) -> Tensor:
+    if reduction == "mean":
+        return ops.mean(loss)
+    if reduction == "sum":
+        return ops.sum(loss)
+    if reduction == "none":
+        return loss
+    raise ValueError(f"{reduction} is not a valid value for reduction: 'none', 'mean' or 'sum'")
+
+
+def _warn_shapes(name: str, input: Tensor, target: Tensor) -> None:
+    if input.shape != target.shape:
+        warnings.warn(
+            f"{name}: using a target size {target.shape} that is different to the input size "
+            f"{input.shape}. This broadcasts and is likely a mistake: make them the same size.",
+            stacklevel=3,
+        )
+
+
+def _same_shapes(name: str, input: Tensor, target: Tensor) -> None:
+    if input.shape != target.shape:
+        raise ValueError(
+            f"{name}: target size {target.shape} must be the same as input size {input.shape}"
+        )
+    if target.dtype.kind != "f":
+        raise RuntimeError(
+            f"{name}: expected a floating-point target, got {target.dtype}; use target.float()"
+        )
+
+
+def _weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
+    return loss if weight is None else loss * weight
+
+
+# --- regression -------------------------------------------------------------------------------
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """(x - t)^2"""
+    _warn_shapes("mse_loss", input, target)
+    return _reduce(ops.square(input - target), reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """|x - t|"""
+    _warn_shapes("l1_loss", input, target)
+    return _reduce(ops.abs(input - target), reduction)
+
+
+def _huber(d: Tensor, delta: float) -> Tensor:
+    """d^2 / 2 up to |d| = delta, from there on linear"""
+    size = ops.abs(d)
+    return ops.where(size < delta, 0.5 * ops.square(d), delta * (size - 0.5 * delta))
+
+
+def smooth_l1_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
+) -> Tensor:
+    """(x - t)^2 / (2 beta) where |x - t| < beta, else |x - t| - beta / 2"""
+    if beta < 0:
+        raise RuntimeError(f"smooth_l1_loss: expected beta >= 0, got {beta}")
+    _warn_shapes("smooth_l1_loss", input, target)
+    d = input - target
+    return _reduce(_huber(d, beta) / beta if beta else ops.abs(d), reduction)
+
+
+def huber_loss(
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """(x - t)^2 / 2 where |x - t| < delta, else delta (|x - t| - delta / 2)"""
+    if delta <= 0:
+        raise ValueError(f"huber_loss: expected delta > 0, got {delta}")
+    _warn_shapes("huber_loss", input, target)
+    return _reduce(_weighted(_huber(input - target, delta), weight), reduction)
+
+
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Tensor,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """(log v + (x - t)^2 / v) / 2 with v = max(var, eps); full=True adds log(2 pi) / 2"""
+    if bool(np.any(var._array < 0)):
+        raise ValueError("gaussian_nll_loss: var has negative entries")
+    # As in PyTorch, the floor eps does not stop the gradient of var.
+    v = var + (ops.clamp(var.detach(), min=eps) - var.detach())
+    loss = 0.5 * (ops.log(v) + ops.square(input - target) / v)
+    return _reduce(loss + 0.5 * float(np.log(2 * np.pi)) if full else loss, reduction)
+
+
+# --- probabilities of two classes -----------------------------------------------------------------
+
+
+@floating
+def _binary_cross_entropy(x: Array, t: Array) -> Array:
+    """-t log x - (1 - t) log(1 - x), the logarithms not below -100, as in PyTorch"""
+    with np.errstate(divide="ignore"):
+        out = np.maximum(np.log(x), -100.0)
+        out *= t
+        out += (1 - t) * np.maximum(np.log1p(-x), -100.0)
+    return np.negative(out)
+
+
+_binary_cross_entropy.vjp(
+    lambda g, x, t: g * (x - t) / ops.clamp(x * (1.0 - x), min=_TINY),
+    lambda g, x: g * (_bounded_log(1.0 - x) - _bounded_log(x)),
+)
+
+
+def _bounded_log(x: Tensor) -> Tensor:
+    return ops.clamp(ops.log(ops.clamp(x, min=1e-37)), min=-100.0)
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """-(t log x + (1 - t) log(1 - x)) for probabilities x in [0, 1] and targets t in [0, 1].
+
+    Prefer binary_cross_entropy_with_logits, which keeps its gradient where x saturates.
+    """
+    _same_shapes("binary_cross_entropy", input, target)
+    for what, values in (("input", input._array), ("target", target._array)):
+        if not bool(np.all((values >= 0) & (values <= 1))):
+            raise RuntimeError(
+                f"binary_cross_entropy: all elements of {what} should be between 0 and 1, got "
+                f"[{values.min():.4g}, {values.max():.4g}]"
+            )
+    return _reduce(_weighted(_binary_cross_entropy(input, target), weight), reduction)
+
+
+@floating
+def _bce_with_logits(x: Array, t: Array) -> Array:
+    """-t log sigmoid(x) - (1 - t) log sigmoid(-x) = (1 - t) x + max(-x, 0) + log(1 + e^-|x|)"""
+    out = np.abs(x)
+    np.negative(out, out=out)
+    np.exp(out, out=out)
+    np.log1p(out, out=out)
+    out = out + (1 - t) * x
+    out -= np.minimum(x, 0)
+    return out
+
+
+_bce_with_logits.vjp(lambda g, x, t: g * (ops.sigmoid(x) - t), lambda g, x: -g * x)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """-(p t log sigmoid(x) + (1 - t) log sigmoid(-x)), p = pos_weight (1 where it is not given).
+
+    Stable for every x: written with log(1 + e^-|x|), never with sigmoid(x).
+    """
+    _same_shapes("binary_cross_entropy_with_logits", input, target)
+    if pos_weight is None:
+        loss = _bce_with_logits(input, target)
+    else:
+        positive = target * pos_weight
+        loss = positive * ops.softplus(-input) + (1.0 - target) * ops.softplus(input)
+    return _reduce(_weighted(loss, weight), reduction)
+
+
+# --- probabilities of many classes ----------------------------------------------------------------
+
+
+def _classes(name: str, input: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """Check an index target against input (N, C, ...) or (C,); (safe target, is it counted)."""
+    expected = input.shape[:1] + input.shape[2:] if input.ndim > 1 else ()
+    if target.shape != expected:
+        raise ValueError(
+            f"{name}: expected a target of shape {expected} for an input of shape {input.shape} "
+            f"(N, C, ...), got {target.shape}"
+        )
+    if target.dtype.kind not in "iu":
+        raise RuntimeError(
+            f"{name}: expected class indices of an integer dtype (int64), got {target.dtype}"
+        )
+    count = input.shape[1 if input.ndim > 1 else 0]
+    kept = target != ignore_index
+    safe = ops.where(kept, target, 0)
+    outside = (safe._array < 0) | (safe._array >= count)
+    if bool(outside.any()):
+        raise IndexError(
+            f"{name}: Target {safe._array[outside].flat[0]} is out of bounds for {count} classes"
+        )
+    return safe, kept
+
+
+def _pick(input: Tensor, index: Tensor) -> Tensor:
+    """input[n, index[n, ...], ...] for an input of shape (N, C, ...) or (C,)"""
+    dim = 1 if input.ndim > 1 else 0
+    return ops.squeeze(ops.gather(input, dim, ops.unsqueeze(index, dim)), dim)
+
+
+def _class_weight(name: str, weight: Tensor | None, input: Tensor) -> None:
+    count = input.shape[1 if input.ndim > 1 else 0]
+    if weight is not None and weight.shape != (count,):
+        raise RuntimeError(
+            f"{name}: weight should be one number for each of {count} classes, got shape "
+            f"{weight.shape}"
+        )
+
+
+def _reduce_classes(loss: Tensor, scale: Tensor, reduction: str) -> Tensor:
+    """As _reduce, but the mean is the one weighted by `scale`, which `loss` has in it already."""
+    return ops.sum(loss) / ops.sum(scale) if reduction == "mean" else _reduce(loss, reduction)
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """-weight[t] x[t] for log-probabilities x of shape (N, C, ...) and class indices t.
+
+    "mean" divides by the sum of the weights of the targets that are not ignore_index.
+    """
+    if input.ndim == 0:
+        raise ValueError("nll_loss: expected log-probabilities (N, C, ...) or (C,), got a scalar")
+    _class_weight("nll_loss", weight, input)
+    safe, kept = _classes("nll_loss", input, target, ignore_index)
+    return _nll(input, safe, kept, weight, reduction)
+
+
+def _nll(
+    input: Tensor, safe: Tensor, kept: Tensor, weight: Tensor | None, reduction: str
+) -> Tensor:
+    picked = -_pick(input, safe)
+    if weight is None and bool(kept._array.all()):
+        return _reduce(picked, reduction)
+    scale = kept.to(input.dtype) if weight is None else ops.where(kept, weight[safe], 0.0)
+    # where, not a product: an ignored entry may be -inf
+    return _reduce_classes(ops.where(kept, picked, 0.0) * scale, scale, reduction)
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """-log softmax(x)[t] for logits x (N, C, ...) or (C,), in nats.
+
+    target: class indices (N, ...), or probabilities of x's shape: -sum_c t_c log softmax(x)_c.
+    label_smoothing mixes that much of the uniform distribution into the target.
+    """
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(
+            f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}"
+        )
+    if input.ndim == 0:
+        raise ValueError("cross_entropy: expected logits (N, C, ...) or (C,), got a scalar")
+    _class_weight("cross_entropy", weight, input)
+    dim = 1 if input.ndim > 1 else 0
+    logp = ops.log_softmax(input, dim)
+    if target.shape == input.shape and target.dtype.kind == "f":
+        return _cross_entropy_soft(logp, target, weight, reduction, label_smoothing, dim)
+    safe, kept = _classes("cross_entropy", input, target, ignore_index)
+    hard = _nll(logp, safe, kept, weight, reduction)
+    if label_smoothing == 0.0:
+        return hard
+    scale = kept.to(logp.dtype) if weight is None else ops.where(kept, weight[safe], 0.0)
+    every = -ops.sum(logp * _along(weight, logp), dim)
+    smooth = _reduce_classes(ops.where(kept, every, 0.0), scale, reduction)
+    share = label_smoothing / logp.shape[dim]
+    return (1.0 - label_smoothing) * hard + share * smooth
+
+
+def _along(weight: Tensor | None, logp: Tensor) -> Any:
+    """The class weights as a factor of (N, C, ...)."""
+    if weight is None or logp.ndim == 1:
+        return 1.0 if weight is None else weight
+    return ops.reshape(weight, (-1,) + (1,) * (logp.ndim - 2))
+
+
+def _cross_entropy_soft(
+    logp: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float, dim: int
+) -> Tensor:
+    classes = logp.shape[dim]
+    if smoothing:
+        target = (1.0 - smoothing) * target + smoothing / classes
+    loss = -ops.sum(logp * target * _along(weight, logp), dim)
+    return _reduce(loss, reduction)
+
+
+def kl_div(
+    input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
+) -> Tensor:
+    """t (log t - x): its sum is KL(t || e^x), x being log-probabilities; 0 log 0 = 0.
+
+    "batchmean" is the sum divided by the batch size, the divergence itself; "mean" is not.
+    log_target=True: the target is given as log t.
+    """
+    if log_target:
+        loss = ops.exp(target) * (target - input)
+    else:
+        log = ops.log(ops.where(target > 0, target, 1.0))
+        loss = target * log - target * input
+    if reduction == "batchmean":
+        return ops.sum(loss) / max(input.shape[0] if input.ndim else 1, 1)
+    return _reduce(loss, reduction)

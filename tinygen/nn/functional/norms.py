@@ -1,0 +1,190 @@
+"""Normalisations: subtract a mean, divide by a standard deviation, scale and shift.
+
+They differ in what they average over (x is (N, C, H, W)):
+
+    batch_norm     N, H, W          for each channel
+    instance_norm  H, W             for each image and channel
+    group_norm     C/G, H, W        for each image and group of channels
+    layer_norm     the last dims    for each position
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ... import ops
+from ...tensor import Tensor
+
+
+def _standardize(x: Tensor, dims: tuple[int, ...], eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """(x - mean) / sqrt(var + eps) over dims, with the mean and the biased variance."""
+    mean = ops.mean(x, dims, keepdim=True)
+    centred = x - mean
+    var = ops.mean(ops.square(centred), dims, keepdim=True)
+    return centred * ops.rsqrt(var + eps), mean, var
+
+
+def _per_channel(v: Tensor, ndim: int) -> Tensor:
+    """(C,) -> (C, 1, 1, ...), which broadcasts over x of shape (N, C, ...)."""
+    return ops.reshape(v, (-1,) + (1,) * (ndim - 2))
+
+
+def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """weight * x + bias, for each channel"""
+    if weight is not None:
+        x = x * _per_channel(weight, x.ndim)
+    return x if bias is None else x + _per_channel(bias, x.ndim)
+
+
+def _check_channels(name: str, x: Tensor, **vectors: Tensor | None) -> None:
+    if x.ndim < 2:
+        raise ValueError(f"{name}: expected an input of shape (N, C, ...), got {x.shape}")
+    for what, vector in vectors.items():
+        if vector is not None and vector.shape != (x.shape[1],):
+            raise RuntimeError(
+                f"{name}: the input of shape {x.shape} has {x.shape[1]} channels, but {what} has "
+                f"shape {vector.shape}"
+            )
+
+
+def _blend(running: Tensor | None, new: Tensor, momentum: float, correction: float = 1.0) -> None:
+    """running <- (1 - momentum) running + momentum * correction * new, in place."""
+    if running is not None:
+        running._array *= 1.0 - momentum
+        running._array += (momentum * correction) * new._array.reshape(running.shape)
+        running._version[0] += 1
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise every channel of `input` (N, C, ...) over all else (Ioffe & Szegedy 2015).
+
+    training: by the batch's mean and biased variance; the running statistics, where given, move
+    towards the batch's mean and its unbiased variance by `momentum`. Otherwise by the running ones.
+    ValueError for a single value per channel in training.
+    """
+    _check_channels(
+        "batch_norm", input, running_mean=running_mean, running_var=running_var,
+        weight=weight, bias=bias,
+    )  # fmt: skip
+    if not training:
+        if running_mean is None or running_var is None:
+            raise RuntimeError(
+                "batch_norm: expected running_mean and running_var when training=False"
+            )
+        scale = ops.rsqrt(running_var + eps)
+        scale = scale if weight is None else scale * weight
+        shift = -running_mean * scale if bias is None else bias - running_mean * scale
+        return input * _per_channel(scale, input.ndim) + _per_channel(shift, input.ndim)
+    count = input.numel() // max(input.shape[1], 1)
+    if count < 2:
+        raise ValueError(
+            "Expected more than 1 value per channel when training, got input size "
+            f"{input.shape}; use a larger batch, or eval()"
+        )
+    dims = (0, *range(2, input.ndim))
+    out, mean, var = _standardize(input, dims, eps)
+    _blend(running_mean, mean, momentum)
+    _blend(running_var, var, momentum, count / (count - 1))
+    return _affine(out, weight, bias)
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise every channel of every image of `input` (N, C, ...) over its positions.
+
+    use_input_stats=False normalises by the running statistics, as batch_norm does in eval().
+    """
+    _check_channels(
+        "instance_norm", input, running_mean=running_mean, running_var=running_var,
+        weight=weight, bias=bias,
+    )  # fmt: skip
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    count = int(np.prod(input.shape[2:]))
+    if count < 2:
+        raise ValueError(
+            "Expected more than 1 spatial element when training, got input size "
+            f"{input.shape}"
+        )
+    out, mean, var = _standardize(input, tuple(range(2, input.ndim)), eps)
+    if running_mean is not None:
+        _blend(running_mean, ops.mean(mean.detach(), 0), momentum)
+        _blend(running_var, ops.mean(var.detach(), 0), momentum, count / (count - 1))
+    return _affine(out, weight, bias)
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise every group of C / num_groups channels of every image (Wu & He 2018)."""
+    _check_channels("group_norm", input, weight=weight, bias=bias)
+    n, channels, *space = input.shape
+    if num_groups < 1 or channels % num_groups:
+        raise RuntimeError(
+            f"group_norm: expected the number of channels to be divisible by num_groups, got input "
+            f"of shape {input.shape} and num_groups={num_groups}"
+        )
+    if input.numel() == num_groups:
+        raise ValueError(
+            "Expected more than 1 value per channel when training, got input size "
+            f"{input.shape} with num_groups={num_groups}"
+        )
+    grouped = ops.reshape(input, (n, num_groups, channels // num_groups, *space))
+    out, _, _ = _standardize(grouped, tuple(range(2, grouped.ndim)), eps)
+    return _affine(ops.reshape(out, input.shape), weight, bias)
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalise over the last dimensions, which are normalized_shape (Ba, Kiros & Hinton 2016)."""
+    one = isinstance(normalized_shape, int)
+    shape = (normalized_shape,) if one else tuple(normalized_shape)  # type: ignore[arg-type]
+    if not shape or input.shape[-len(shape) :] != shape:
+        raise RuntimeError(
+            f"layer_norm: given normalized_shape={shape}, expected input with shape [*, "
+            f"{', '.join(map(str, shape))}], got {input.shape}"
+        )
+    for what, vector in (("weight", weight), ("bias", bias)):
+        if vector is not None and vector.shape != shape:
+            raise RuntimeError(f"layer_norm: expected {what} of shape {shape}, got {vector.shape}")
+    out, _, _ = _standardize(input, tuple(range(-len(shape), 0)), eps)
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """x / max(||x||_p, eps) along dim"""
+    return input / ops.clamp(ops.norm(input, p, dim, keepdim=True), min=eps)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """<x1, x2> / (max(||x1||, eps) max(||x2||, eps)) along dim"""
+    return ops.sum(normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps), dim)

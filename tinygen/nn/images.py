@@ -1,0 +1,152 @@
+"""Layers that resize images: pooling, padding, upsampling, pixel shuffle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from ..tensor import Tensor
+from . import functional as F
+from .convolution import Size, sizes
+from .module import Module
+
+
+class AvgPool2d(Module):
+    """The mean over windows of (N, C, H, W); stride is kernel_size unless given."""
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.padding = kernel_size, padding
+        self.stride = kernel_size if stride is None else stride
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.avg_pool2d(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+            self.count_include_pad,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxPool2d(Module):
+    """The maximum over windows of (N, C, H, W); stride is kernel_size unless given."""
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        dilation: Size = 1,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.padding, self.dilation = kernel_size, padding, dilation
+        self.stride = kernel_size if stride is None else stride
+        self.ceil_mode = ceil_mode
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.max_pool2d(
+            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
+        )
+
+
+class AdaptiveAvgPool2d(Module):
+    """The mean over windows chosen so that the output is output_size; None keeps a size."""
+
+    def __init__(self, output_size: Any) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(input, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class Upsample(Module):
+    """Larger images by mode "nearest" or "bilinear", to a size or by a factor."""
+
+    def __init__(
+        self,
+        size: Size | None = None,
+        scale_factor: float | tuple[float, ...] | None = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.size, self.mode, self.align_corners = size, mode, align_corners
+        self.scale_factor: Any = scale_factor
+        if isinstance(scale_factor, (int, float)):
+            self.scale_factor = float(scale_factor)
+        elif scale_factor is not None:
+            self.scale_factor = tuple(float(factor) for factor in scale_factor)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.interpolate(input, self.size, self.scale_factor, self.mode, self.align_corners)
+
+    def extra_repr(self) -> str:
+        scale = self.scale_factor is not None
+        target = f"scale_factor={self.scale_factor}" if scale else f"size={self.size}"
+        return f"{target}, mode={self.mode!r}"
+
+
+class PixelShuffle(Module):
+    """(N, C r^2, H, W) -> (N, C, H r, W r)"""
+
+    def __init__(self, upscale_factor: int) -> None:
+        super().__init__()
+        self.upscale_factor = upscale_factor
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pixel_shuffle(input, self.upscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"upscale_factor={self.upscale_factor}"
+
+
+class _Pad2d(Module):
+    """Padding (left, right, top, bottom), or one number for all four."""
+
+    mode = "constant"
+
+    def __init__(self, padding: Size) -> None:
+        super().__init__()
+        self.padding = sizes(padding, 4)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return ops.pad(input, self.padding, mode=self.mode)
+
+    def extra_repr(self) -> str:
+        return str(self.padding)
+
+
+class ZeroPad2d(_Pad2d):
+    """Zeros around (N, C, H, W)."""
+
+
+class ReflectionPad2d(_Pad2d):
+    """(N, C, H, W) mirrored at its edges, which are not repeated."""
+
+    mode = "reflect"
+
+
+class ReplicationPad2d(_Pad2d):
+    """(N, C, H, W) with its edges repeated outward."""
+
+    mode = "replicate"

@@ -1,0 +1,445 @@
+"""Parameter and Module: what a network is made of, and how its state is named, moved and saved."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from ..backend import Array, DType, float16, float32, float64, get_default_dtype, module_for, move
+from ..backend import device as Device
+from ..tensor import Tensor, as_array, wrap
+
+M = TypeVar("M", bound="Module")
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module lists among its parameters. Shares the memory of a Tensor `data`."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        self._adopt(data._array if isinstance(data, Tensor) else as_array(data))
+        self.requires_grad = requires_grad
+
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+
+def empty_parameter(*shape: int, dtype: Any = None, device: Any = None) -> Parameter:
+    """A Parameter to be filled by reset_parameters(); of the default dtype unless said otherwise."""
+    return Parameter(wrap(module_for(device).empty(shape, np.dtype(dtype or get_default_dtype()))))
+
+
+class Incompatible(NamedTuple):
+    """What load_state_dict(strict=False) left out."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Handle:
+    """What registering a hook returns: remove() takes the hook out again."""
+
+    numbers = itertools.count()
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self._hooks, self.id = hooks, next(Handle.numbers)
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        self._hooks.pop(self.id, None)
+
+
+def _unimplemented(self: Module, *args: Any, **kwargs: Any) -> Any:
+    raise NotImplementedError(f'Module [{type(self).__name__}] is missing a "forward" function')
+
+
+class Module:
+    """The base of every layer and network, as torch.nn.Module.
+
+    Parameters, buffers and Modules that are assigned as attributes are registered under the
+    attribute's name, in the order of assignment; state_dict() names them by their path.
+    """
+
+    training: bool
+    forward: Callable[..., Any] = _unimplemented
+
+    def __init__(self) -> None:
+        fields: dict[str, Any] = {
+            "training": True,
+            "_parameters": {},
+            "_buffers": {},
+            "_modules": {},
+            "_transient": set(),  # names of the buffers that are not saved
+            "_forward_pre_hooks": {},
+            "_forward_hooks": {},
+        }
+        self.__dict__.update(fields)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for hook in tuple(self._forward_pre_hooks.values()):
+            changed = hook(self, args)
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+        out = self.forward(*args, **kwargs)
+        for hook in tuple(self._forward_hooks.values()):
+            changed = hook(self, args, out)
+            out = out if changed is None else changed
+        return out
+
+    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call hook(module, args) before forward; what it returns replaces the arguments."""
+        return Handle(self._forward_pre_hooks, hook)
+
+    def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call hook(module, args, output) after forward; what it returns replaces the output."""
+        return Handle(self._forward_hooks, hook)
+
+    # --- attributes ---------------------------------------------------------------------------
+
+    def _registries(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        fields = self.__dict__
+        if "_modules" not in fields:
+            raise AttributeError(
+                f"{type(self).__name__}: call super().__init__() before assigning parameters, "
+                "buffers or modules"
+            )
+        return fields["_parameters"], fields["_buffers"], fields["_modules"]
+
+    def __getattr__(self, name: str) -> Any:
+        fields = self.__dict__
+        for registry in ("_parameters", "_buffers", "_modules"):
+            if registry in fields and name in fields[registry]:
+                return fields[registry][name]
+        hint = ""
+        if "_modules" not in fields:
+            hint = "; was super().__init__() called?" if not name.startswith("__") else ""
+        elif close := difflib.get_close_matches(name, dir(self), n=1):
+            hint = f"; did you mean {close[0]!r}?"
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter):
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            self.register_module(name, value)
+        elif name in self.__dict__.get("_parameters", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign {type(value).__name__} as parameter {name!r} "
+                    "(nn.Parameter or None expected); copy_() into it, or wrap it in nn.Parameter"
+                )
+            self._parameters[name] = None
+        elif name in self.__dict__.get("_buffers", ()):
+            if value is not None and not isinstance(value, Tensor):
+                raise TypeError(
+                    f"cannot assign {type(value).__name__} as buffer {name!r} "
+                    "(Tensor or None expected)"
+                )
+            self._buffers[name] = value
+        elif name in self.__dict__.get("_modules", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign {type(value).__name__} as child module {name!r} "
+                    "(nn.Module or None expected)"
+                )
+            self._modules[name] = None
+        else:
+            object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        for registry in self._registries():
+            if name in registry:
+                del registry[name]
+                self._transient.discard(name)
+                return
+        object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        names = [*self._parameters, *self._buffers, *self._modules]
+        return sorted({*object.__dir__(self), *names})
+
+    def _register(self, registry: int, name: str, value: Any, kind: type) -> None:
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(
+                f"{name!r}: expected a {kind.__name__} or None, got {type(value).__name__}"
+            )
+        if not isinstance(name, str) or "." in name or name == "":
+            raise KeyError(f"the name of a {kind.__name__} is a string without '.', got {name!r}")
+        registries = self._registries()
+        for i, other in enumerate(registries):
+            if i != registry:
+                other.pop(name, None)
+        self.__dict__.pop(name, None)
+        registries[registry][name] = value
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter; None keeps the name free, as in `bias=False`."""
+        if isinstance(param, Tensor) and param.grad_fn is not None:
+            raise ValueError(
+                f"cannot assign a non-leaf Tensor to parameter {name!r}: a parameter must be "
+                "created explicitly"
+            )
+        self._register(0, name, param, Parameter)
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a Tensor that is state but no parameter; persistent=False keeps it out of files."""
+        self._register(1, name, tensor, Tensor)
+        (self._transient.discard if persistent else self._transient.add)(name)
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        self._register(2, name, module, Module)
+
+    add_module = register_module
+
+    # --- walking ------------------------------------------------------------------------------
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        seen: set[Module] = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        return (module for _, module in self.named_children())
+
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """(path, module) of this module and all below it; one that is shared comes once."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                path = f"{prefix}.{name}" if prefix else name
+                yield from module.named_modules(memo, path, remove_duplicate)
+
+    def modules(self) -> Iterator[Module]:
+        return (module for _, module in self.named_modules())
+
+    def _named(
+        self, registry: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        modules = self.named_modules(None, prefix, remove_duplicate)
+        for path, module in modules if recurse else [(prefix, self)]:
+            for name, value in getattr(module, registry).items():
+                if value is None or id(value) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(value))
+                yield (f"{path}.{name}" if path else name), value
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        return self._named("_parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        return self._named("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """The module at a path such as "encoder.2"."""
+        module = self
+        for name in target.split(".") if target else []:
+            module = getattr(module, name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"get_submodule: {name!r} in {target!r} is no Module")
+        return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        path, _, name = target.rpartition(".")
+        parameter = getattr(self.get_submodule(path), name)
+        if not isinstance(parameter, Parameter):
+            raise AttributeError(f"get_parameter: {target!r} is no Parameter")
+        return parameter
+
+    # --- changing all at once -----------------------------------------------------------------
+
+    def apply(self: M, fn: Callable[[Module], None]) -> M:
+        """Call fn on every submodule, children first, then on this one."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def train(self: M, mode: bool = True) -> M:
+        """Training mode, which Dropout and the batch norms ask for."""
+        if not isinstance(mode, bool):
+            raise ValueError(f"train: expected a bool, got {type(mode).__name__}")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        return self.train(False)
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for parameter in self.parameters():
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad = wrap(np.zeros_like(parameter.grad._array))
+
+    def to(self: M, *args: Any, device: Any = None, dtype: Any = None) -> M:
+        """to("cuda"), to(float64), to("cuda", float64), to(tensor): moves and casts in place.
+
+        The Parameters stay the same objects, so an optimizer that holds them goes on working. Only
+        floating-point tensors are cast.
+        """
+        device, dtype = _target(args, device, dtype)
+        for tensor in itertools.chain(self.parameters(), self.buffers()):
+            _convert(tensor, device, dtype)
+            if tensor.grad is not None:
+                _convert(tensor.grad, device, dtype)
+        return self
+
+    def cuda(self: M, device: Any = None) -> M:
+        return self.to(device=device or "cuda")
+
+    def cpu(self: M) -> M:
+        return self.to(device="cpu")
+
+    def float(self: M) -> M:
+        return self.to(dtype=float32)
+
+    def double(self: M) -> M:
+        return self.to(dtype=float64)
+
+    def half(self: M) -> M:
+        return self.to(dtype=float16)
+
+    # --- state --------------------------------------------------------------------------------
+
+    def state_dict(self, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
+        """Path -> Tensor (detached, sharing memory) of parameters and persistent buffers."""
+        return {
+            prefix + name: value if keep_vars else value.detach()
+            for name, value in self._state()
+        }
+
+    def _state(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        for name, value in itertools.chain(self._parameters.items(), self._buffers.items()):
+            if value is not None and name not in self._transient:
+                yield prefix + name, value
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module._state(f"{prefix}{name}.")
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Incompatible:
+        """Copy values (Tensors, or what np.asarray takes) into the parameters and buffers.
+
+        All faults are found first and reported by one RuntimeError; nothing is changed then.
+        strict=False lets missing and unexpected keys pass and returns them.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(
+                f"load_state_dict: expected a dict of tensors, got {type(state_dict).__name__}"
+            )
+        own = dict(self._state())
+        arrays = {key: _array(state_dict[key]) for key in own if key in state_dict}
+        missing = [key for key in own if key not in state_dict]
+        unexpected = [key for key in state_dict if key not in own]
+        faults = _key_faults(missing, unexpected) if strict else []
+        faults += [fault for key in arrays if (fault := _misfit(key, arrays[key], own[key]))]
+        if faults:
+            lines = "".join(f"\n\t{fault}" for fault in faults)
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {type(self).__name__}:{lines}"
+            )
+        for key, array in arrays.items():
+            own[key]._array[...] = move(array, own[key].device)
+            own[key]._version[0] += 1
+        return Incompatible(missing, unexpected)
+
+    # --- how it prints ------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What a layer prints between its brackets."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        if not self._modules:
+            inside = extra if len(lines) < 2 else "\n  " + "\n  ".join(lines) + "\n"
+            return f"{type(self).__name__}({inside})"
+        for name, module in self._modules.items():
+            lines.append(f"({name}): " + repr(module).replace("\n", "\n  "))
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def _target(args: tuple[Any, ...], device: Any, dtype: Any) -> tuple[Any, DType | None]:
+    """What Module.to was asked for, whichever way it was said."""
+    for arg in args:
+        if isinstance(arg, Tensor):
+            device, dtype = arg.device, arg.dtype
+        elif isinstance(arg, Device) or (isinstance(arg, str) and arg.split(":")[0] in _DEVICES):
+            device = arg
+        elif arg is not None:
+            dtype = arg
+    dtype = None if dtype is None else np.dtype(dtype)
+    if dtype is not None and dtype.kind != "f":
+        raise TypeError(f"Module.to accepts only floating-point dtypes, got {dtype}")
+    return device, dtype
+
+
+_DEVICES = ("cpu", "cuda")
+
+
+def _convert(tensor: Tensor, device: Any, dtype: DType | None) -> None:
+    array = tensor._array if device is None else move(tensor._array, device)
+    if dtype is not None and array.dtype.kind == "f":
+        array = array.astype(dtype, copy=False)
+    if array is not tensor._array:
+        tensor._array = array
+        tensor._version[0] += 1
+
+
+def _array(value: Any) -> Array:
+    return value._array if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _key_faults(missing: list[str], unexpected: list[str]) -> list[str]:
+    named = (("Missing", missing), ("Unexpected", unexpected))
+    return [
+        f"{kind} key(s) in state_dict: " + ", ".join(f'"{key}"' for key in keys) + "."
+        for kind, keys in named
+        if keys
+    ]
+
+
+def _misfit(key: str, array: Array, own: Tensor) -> str | None:
+    """Why `array` cannot become the value of `own`, or None."""
+    if array.dtype.kind not in "fiub":
+        return f"{key}: expected numbers, got an array of {array.dtype}"
+    if array.shape != own.shape:
+        return (
+            f"size mismatch for {key}: copying a param with shape {tuple(array.shape)} from "
+            f"checkpoint, the shape in current model is {own.shape}."
+        )
+    return None
+
+

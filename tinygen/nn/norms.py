@@ -1,0 +1,207 @@
+"""Normalisation layers. What each averages over stands at the top of functional/norms.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..backend import module_for
+from ..tensor import Tensor, wrap
+from . import functional as F
+from . import init
+from .module import Module, Parameter, empty_parameter
+
+
+class _Norm(Module):
+    """A norm with weights (start at 1) and biases (start at 0), where it has them."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def _add_affine(
+        self, shape: tuple[int, ...], weight: bool, bias: bool, device: Any, dtype: Any
+    ) -> None:
+        for name, wanted in (("weight", weight), ("bias", bias)):
+            vector = empty_parameter(*shape, dtype=dtype, device=device) if wanted else None
+            self.register_parameter(name, vector)
+
+    def reset_parameters(self) -> None:
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class _ChannelNorm(_Norm):
+    """What BatchNorm1d/2d and InstanceNorm2d share: statistics that run along with training."""
+
+    dims: tuple[int, ...] = (4,)
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self._add_affine((num_features,), affine, affine, device, dtype)
+        xp = module_for(device)
+        like = empty_parameter(num_features, dtype=dtype, device=device)._array
+        tracked = {
+            "running_mean": np.zeros_like(like),
+            "running_var": np.ones_like(like),
+            "num_batches_tracked": xp.zeros((), np.int64),
+        }
+        for name, array in tracked.items():
+            self.register_buffer(name, wrap(array) if track_running_stats else None)
+        self.reset_parameters()
+
+    def reset_running_stats(self) -> None:
+        if self.running_mean is not None and self.running_var is not None:
+            init.zeros_(self.running_mean)
+            init.ones_(self.running_var)
+            if self.num_batches_tracked is not None:
+                init.zeros_(self.num_batches_tracked)
+
+    def reset_parameters(self) -> None:
+        self.reset_running_stats()
+        super().reset_parameters()
+
+    def _check(self, input: Tensor) -> None:
+        name = type(self).__name__
+        if input.ndim not in self.dims:
+            wanted = " or ".join(f"{n}D" for n in self.dims)
+            raise ValueError(f"{name}: expected {wanted} input (got {input.ndim}D input)")
+        channel = input.ndim - 3 if self.dims[0] == 3 else 1
+        if input.shape[channel] != self.num_features:
+            raise ValueError(
+                f"{name}: expected {self.num_features} channels (num_features), got an input of "
+                f"shape {input.shape} with {input.shape[channel]}"
+            )
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm2d(_ChannelNorm):
+    """Every channel of (N, C, H, W) with mean 0 and variance 1 over the batch, then scaled.
+
+    eval() uses the running statistics. momentum=None makes these plain averages over all batches.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check(input)
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked._array += 1
+            self.num_batches_tracked._version[0] += 1
+            if self.momentum is None:
+                momentum = 1.0 / self.num_batches_tracked.item()
+        return F.batch_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias,
+            self.training or self.running_mean is None, momentum, self.eps,
+        )  # fmt: skip
+
+
+class BatchNorm1d(BatchNorm2d):
+    """BatchNorm of (N, C) or (N, C, L)."""
+
+    dims = (2, 3)
+
+
+class InstanceNorm2d(_ChannelNorm):
+    """Every channel of every image of (N, C, H, W) or (C, H, W) with mean 0 and variance 1."""
+
+    dims = (3, 4)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check(input)
+        batch = input if input.ndim == 4 else input.unsqueeze(0)
+        momentum = 0.1 if self.momentum is None else self.momentum
+        out = F.instance_norm(
+            batch, self.running_mean, self.running_var, self.weight, self.bias,
+            self.training or not self.track_running_stats, momentum, self.eps,
+        )  # fmt: skip
+        return out if input.ndim == 4 else out.squeeze(0)  # type: ignore[no-any-return]
+
+
+class GroupNorm(_Norm):
+    """Groups of channels of (N, C, ...) with mean 0 and variance 1 in every image, then scaled."""
+
+    def __init__(
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True,
+        device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if num_groups < 1 or num_channels % num_groups:
+            raise ValueError(
+                f"GroupNorm: num_channels ({num_channels}) must be divisible by num_groups "
+                f"({num_groups})"
+            )
+        self.num_groups, self.num_channels = num_groups, num_channels
+        self.eps, self.affine = eps, affine
+        self._add_affine((num_channels,), affine, affine, device, dtype)
+        self.reset_parameters()
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim < 2 or input.shape[1] != self.num_channels:
+            raise RuntimeError(
+                f"GroupNorm: expected an input (N, {self.num_channels}, ...), got {input.shape}"
+            )
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+
+
+class LayerNorm(_Norm):
+    """The last dimensions, normalized_shape, with mean 0 and variance 1, then scaled."""
+
+    def __init__(
+        self, normalized_shape: int | Sequence[int], eps: float = 1e-5,
+        elementwise_affine: bool = True, bias: bool = True, device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        one = isinstance(normalized_shape, int)
+        shape = (normalized_shape,) if one else tuple(normalized_shape)  # type: ignore[arg-type]
+        self.normalized_shape: tuple[int, ...] = shape
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self._add_affine(
+            shape, elementwise_affine, elementwise_affine and bias, device, dtype
+        )
+        self.reset_parameters()
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}"
+        )
