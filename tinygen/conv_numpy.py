@@ -32,11 +32,11 @@ FEW = 8  # with fewer channels than this, taps are planes
 def conv2d(
     x: Array,
     w: Array,
-    bias: Array | None,
     stride: Pair,
     padding: Pair,
     dilation: Pair,
     groups: int,
+    bias: Array | None = None,
 ) -> Array:
     """out[n,o,i,j] = bias[o] + sum_cab x[n,c,h,v] w[o,c,a,b], with (1) for h and v."""
     out = _empty(x, w.shape[0], output_size(x.shape, w.shape, stride, padding, dilation))
@@ -51,12 +51,12 @@ def conv2d(
 def conv_transpose2d(
     g: Array,
     w: Array,
-    bias: Array | None,
     stride: Pair,
     padding: Pair,
     dilation: Pair,
     groups: int,
     output_padding: Pair,
+    bias: Array | None = None,
 ) -> Array:
     """The adjoint of conv2d in x: out[n,c,h,v] = bias[c] + sum_oab g[n,o,i,j] w[o,c,a,b]."""
     channels = w.shape[1] * groups
@@ -226,9 +226,7 @@ def _phase(taps: int, r: int, stride: int, dilation: int, start: int) -> tuple[s
     return backwards, step, (count - 1) * step - (r + start - first * dilation) // stride
 
 
-def _products(
-    x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, start: Pair
-) -> None:
+def _products(x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, start: Pair) -> None:
     """out[a,b] = sum_nij x[n,h,v] g[n,i,j]^T: x (N,H,W,C), g (N,I,J,O), out (KH,KW,C,O)."""
     (kh, kw, c, o), image, outs = out.shape, x.shape[1:3], g.shape[1:3]
     if g.size == 0 or x.size == 0:
@@ -368,7 +366,9 @@ def _fold(x: Array, w: Array, out: Array, bias: Array | None, taps: Any) -> None
     weights = w.transpose(0, 1, 3, 2).reshape(-1, c)
     for tile in _tiles(len(x), len(weights) * x.shape[1] * x.shape[2]):
         part = out[tile]
-        planes = (weights @ x[tile].reshape(-1, c).T).reshape(kh, kw, o, *part.shape[:1], *x.shape[1:3])
+        planes = (weights @ x[tile].reshape(-1, c).T).reshape(
+            kh, kw, o, *part.shape[:1], *x.shape[1:3]
+        )
         total = np.zeros((o, *part.shape[:3]), x.dtype)
         for a, b, to, of in taps:
             total[to] += planes[a, b][of]
