@@ -116,18 +116,20 @@ struct Tap {
     }
 };
 
-// Where output pixel m finds its patch: the patch's corner, and the flat index of that corner in x.
+// Where output pixel m finds its patch: the patch's corner, and the flat index of that corner in x, counted from image n0.
+// A block meets at most BM images from its first one on, so 32 bits do for the count (convolution.py sees to it), while
+// x + n0 * H * W * C takes 64.
 struct Pixel {
-    int ih, iw;
-    long long at;
-    __device__ void find(int m, int M, const Conv& s, int first_channel) {
+    int ih, iw, at;
+    __device__ void find(int m, int M, const Conv& s, int n0) {
         int ow = m % s.OW, oh = m / s.OW % s.OH, n = m / s.OW / s.OH;
         ih = oh * s.stride_h - s.pad_h, iw = ow * s.stride_w - s.pad_w;
-        at = (((long long)n * s.H + ih) * s.W + iw) * s.C + first_channel;
+        at = (((n - n0) * s.H + ih) * s.W + iw) * s.C;
         if (m >= M) ih = -(1 << 30);  // rows past the end lie outside of every image
     }
 };
 
+// Outside of its array a thread may form an address but must not read there: it takes zeros.
 template <int VEC>
 __device__ __forceinline__ void load(float (&to)[VEC], const float* from, bool inside) {
     if (VEC == 4) {
@@ -138,11 +140,19 @@ __device__ __forceinline__ void load(float (&to)[VEC], const float* from, bool i
     }
 }
 
+template <int VEC>
+__device__ __forceinline__ void put(float* to, const float (&from)[VEC]) {
+    if (VEC == 4)
+        *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1 % VEC], from[2 % VEC], from[3 % VEC]);
+    else
+        *to = from[0];
+}
+
 // acc += the product of one slab: As [BK][BM + 4] by Bs [BK][BN + 4].
 template <int BM, int BN>
 __device__ __forceinline__ void multiply(float (&acc)[8][8], const float (&As)[BK][BM + 4], const float (&Bs)[BK][BN + 4],
                                          int row, int col) {
-#pragma unroll
+#pragma unroll 2  // more would not fit in 128 registers a thread, and so two blocks on a multiprocessor
     for (int k = 0; k < BK; ++k) {
         float4 a0 = *reinterpret_cast<const float4*>(&As[k][row]), a1 = *reinterpret_cast<const float4*>(&As[k][row + 32]);
         float4 b0 = *reinterpret_cast<const float4*>(&Bs[k][col]), b1 = *reinterpret_cast<const float4*>(&Bs[k][col + 16]);
@@ -168,29 +178,32 @@ __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, c
     // What this thread loads of A: column a_k of every slab, in the rows a_m, a_m + A_ROWS, ...
     const int A_ROWS = THREADS / (BK / VEC);
     int a_k = threadIdx.x % (BK / VEC) * VEC, a_m = threadIdx.x / (BK / VEC);
+    int n0 = m0 / s.OW / s.OH;
+    x += (long long)n0 * s.H * s.W * s.C + group * Cg;
     Tap tap(a_k, Cg, s.KW);
     Pixel pixel[A_LOADS];
 #pragma unroll
-    for (int i = 0; i < A_LOADS; ++i) pixel[i].find(m0 + a_m + i * A_ROWS, M, s, group * Cg);
+    for (int i = 0; i < A_LOADS; ++i) pixel[i].find(m0 + a_m + i * A_ROWS, M, s, n0);
     // And of B: column b_o, in the rows b_k, b_k + B_ROWS, ...
     const int B_ROWS = THREADS / (BN / VEC);
     int b_o = threadIdx.x % (BN / VEC) * VEC, b_k = threadIdx.x / (BN / VEC);
-    const float* b_from = w + group * Og + o0 + b_o;
+    const float* b_from = w + (long long)b_k * s.O + group * Og + o0 + b_o;
+    int b_rows = (o0 + b_o < Og ? K : 0) - b_k;  // how many of its rows exist
 
     float a_next[A_LOADS][VEC], b_next[B_LOADS][VEC];
     auto fetch = [&](int k0) {
         int dh = tap.kh * s.dil_h, dw = tap.kw * s.dil_w;
-        long long shift = ((long long)dh * s.W + dw) * s.C + tap.c;
+        int shift = (dh * s.W + dw) * s.C + tap.c;
 #pragma unroll
         for (int i = 0; i < A_LOADS; ++i) {
             bool inside = tap.kh < s.KH && (unsigned)(pixel[i].ih + dh) < s.H && (unsigned)(pixel[i].iw + dw) < s.W;
-            load<VEC>(a_next[i], x + (inside ? pixel[i].at + shift : 0), inside);
+            load<VEC>(a_next[i], x + pixel[i].at + shift, inside);
         }
 #pragma unroll
         for (int i = 0; i < B_LOADS; ++i) {
-            int k = k0 + b_k + i * B_ROWS;
-            bool inside = k < K && o0 + b_o < Og;
-            load<VEC>(b_next[i], inside ? b_from + (long long)k * s.O : w, inside);
+            bool inside = k0 + i * B_ROWS < b_rows;
+            load<VEC>(b_next[i], b_from, inside);
+            b_from += B_ROWS * s.O;
         }
         tap.step(BK);
     };
@@ -200,53 +213,54 @@ __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, c
 #pragma unroll
             for (int v = 0; v < VEC; ++v) As[half][a_k + v][a_m + i * A_ROWS] = a_next[i][v];
 #pragma unroll
-        for (int i = 0; i < B_LOADS; ++i)
-#pragma unroll
-            for (int v = 0; v < VEC; ++v) Bs[half][b_k + i * B_ROWS][b_o + v] = b_next[i][v];
+        for (int i = 0; i < B_LOADS; ++i) put<VEC>(&Bs[half][b_k + i * B_ROWS][b_o], b_next[i]);
     };
 
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     int row = warp / WN * 64 + lane / 4 * 4, col = warp % WN * 32 + lane % 4 * 4;
+    float* out = y + (long long)(m0 + row) * s.O + group * Og + o0 + col;
+    int rows = M - m0 - row, cols = Og - o0 - col;  // how many of this thread's outputs exist
     float acc[8][8] = {};
     fetch(0);
     store(0);
     __syncthreads();
-    for (int k0 = 0, half = 0; k0 < K; k0 += BK, half ^= 1) {
-        bool more = k0 + BK < K;
-        if (more) fetch(k0 + BK);
+    int half = 0;
+    for (int k0 = BK; k0 < K; k0 += BK, half ^= 1) {
+        fetch(k0);
         multiply<BM, BN>(acc, As[half], Bs[half], row, col);
-        if (more) store(half ^ 1);
+        store(half ^ 1);
         __syncthreads();
     }
+    multiply<BM, BN>(acc, As[half], Bs[half], row, col);
 
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-        int m = m0 + row + i % 4 + i / 4 * 32;
-        if (m >= M) continue;
-        float* out = y + (long long)m * s.O + group * Og;
+        int m = i % 4 + i / 4 * 32;
+        if (m >= rows) continue;
 #pragma unroll
         for (int j = 0; j < 8; j += VEC) {
-            int o = o0 + col + j % 4 + j / 4 * 16;
-            if (o >= Og) continue;
+            int o = j % 4 + j / 4 * 16;
+            if (o >= cols) continue;
+            float* to = out + (long long)m * s.O + o;
             if (VEC == 4)
-                *reinterpret_cast<float4*>(out + o) = make_float4(acc[i][j], acc[i][(j + 1) % 8], acc[i][(j + 2) % 8], acc[i][(j + 3) % 8]);
+                *reinterpret_cast<float4*>(to) = make_float4(acc[i][j], acc[i][(j + 1) % 8], acc[i][(j + 2) % 8], acc[i][(j + 3) % 8]);
             else
-                out[o] = acc[i][j];
+                *to = acc[i][j];
         }
     }
 }
 
 // The sizes that are launched. Big tiles reuse more, small tiles fill the chip when there are few of them.
-extern "C" __global__ void __launch_bounds__(256) conv2d_gemm_128x128(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(256, 2) conv2d_gemm_128x128(float* y, const float* x, const float* w, Conv s) {
     gemm<2, 4, 4>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64) conv2d_gemm_128x32(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6) conv2d_gemm_128x32(float* y, const float* x, const float* w, Conv s) {
     gemm<2, 1, 4>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64) conv2d_gemm_64x64(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6) conv2d_gemm_64x64(float* y, const float* x, const float* w, Conv s) {
     gemm<1, 2, 4>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64) conv2d_gemm_64x64_any(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6) conv2d_gemm_64x64_any(float* y, const float* x, const float* w, Conv s) {
     gemm<1, 2, 1>(y, x, w, s);
 }
 
@@ -294,17 +308,20 @@ __device__ __forceinline__ void tf32_gemm(float* y, const float* x, const float*
 
     const int A_ROWS = THREADS / (KT / 4), A_LOADS = BM / A_ROWS;
     int a_k = threadIdx.x % (KT / 4) * 4, a_m = threadIdx.x / (KT / 4);
+    int n0 = m0 / s.OW / s.OH;
+    x += (long long)n0 * s.H * s.W * s.C + group * Cg;
     Tap tap(a_k, Cg, s.KW);
     Pixel pixel[A_LOADS];
 #pragma unroll
-    for (int i = 0; i < A_LOADS; ++i) pixel[i].find(m0 + a_m + i * A_ROWS, M, s, group * Cg);
+    for (int i = 0; i < A_LOADS; ++i) pixel[i].find(m0 + a_m + i * A_ROWS, M, s, n0);
     const int B_ROWS = THREADS / (BN / 4), B_LOADS = KT / B_ROWS;
     int b_o = threadIdx.x % (BN / 4) * 4, b_k = threadIdx.x / (BN / 4);
-    const float* b_from = w + group * Og + o0 + b_o;
+    const float* b_from = w + (long long)b_k * s.O + group * Og + o0 + b_o;
+    int b_rows = (o0 + b_o < Og ? K : 0) - b_k;  // how many of its rows exist
 
     auto fetch = [&](int k0, int slab) {
         int dh = tap.kh * s.dil_h, dw = tap.kw * s.dil_w;
-        long long shift = ((long long)dh * s.W + dw) * s.C + tap.c;
+        int shift = (dh * s.W + dw) * s.C + tap.c;
 #pragma unroll
         for (int i = 0; i < A_LOADS; ++i) {
             bool inside = tap.kh < s.KH && (unsigned)(pixel[i].ih + dh) < s.H && (unsigned)(pixel[i].iw + dw) < s.W;
@@ -312,9 +329,9 @@ __device__ __forceinline__ void tf32_gemm(float* y, const float* x, const float*
         }
 #pragma unroll
         for (int i = 0; i < B_LOADS; ++i) {
-            int k = k0 + b_k + i * B_ROWS;
-            bool inside = k < K && o0 + b_o < Og;
-            copy16(&Bs[slab][b_k + i * B_ROWS][b_o], inside ? b_from + (long long)k * s.O : w, inside);
+            bool inside = k0 + i * B_ROWS < b_rows;
+            copy16(&Bs[slab][b_k + i * B_ROWS][b_o], inside ? b_from : w, inside);
+            b_from += B_ROWS * s.O;
         }
         tap.step(KT);
     };
@@ -369,13 +386,13 @@ __device__ void tf32_gemm(float*, const float*, const float*, const Conv&) {
 }
 #endif
 
-extern "C" __global__ void __launch_bounds__(128) conv2d_tf32_128x64(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(128, 4) conv2d_tf32_128x64(float* y, const float* x, const float* w, Conv s) {
     tf32_gemm<2, 2>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64) conv2d_tf32_128x32(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6) conv2d_tf32_128x32(float* y, const float* x, const float* w, Conv s) {
     tf32_gemm<2, 1>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64) conv2d_tf32_64x64(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6) conv2d_tf32_64x64(float* y, const float* x, const float* w, Conv s) {
     tf32_gemm<1, 2>(y, x, w, s);
 }
 
@@ -390,11 +407,13 @@ extern "C" __global__ void __launch_bounds__(256) conv2d_one_in(float* y, const 
     int o = i % (s.O / 4) * 4, M = s.N * s.OH * s.OW;
     long long m0 = i / (s.O / 4) * 4;
     if (m0 >= M) return;
+    int n0 = m0 / s.OW / s.OH;
+    x += (long long)n0 * s.H * s.W;
     Pixel pixel[4];
     float4 sum[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-        pixel[j].find(m0 + j, M, s, 0);
+        pixel[j].find(m0 + j, M, s, n0);
         sum[j] = make_float4(0, 0, 0, 0);
     }
     for (int kh = 0; kh < s.KH; ++kh)
@@ -404,7 +423,7 @@ extern "C" __global__ void __launch_bounds__(256) conv2d_one_in(float* y, const 
 #pragma unroll
             for (int j = 0; j < 4; ++j) {
                 bool inside = (unsigned)(pixel[j].ih + dh) < s.H && (unsigned)(pixel[j].iw + dw) < s.W;
-                float a = inside ? x[pixel[j].at + (long long)dh * s.W + dw] : 0;
+                float a = inside ? x[pixel[j].at + dh * s.W + dw] : 0;
                 sum[j].x += a * b.x, sum[j].y += a * b.y, sum[j].z += a * b.z, sum[j].w += a * b.w;
             }
         }
@@ -422,14 +441,16 @@ extern "C" __global__ void __launch_bounds__(256) conv2d_one_in(float* y, const 
 extern "C" __global__ void __launch_bounds__(256) conv2d_one_out(float* y, const float* x, const float* w, Conv s) {
     int M = s.N * s.OH * s.OW, m = blockIdx.x * 8 + threadIdx.x / 32, lane = threadIdx.x % 32;
     if (m >= M) return;
+    int n0 = m / s.OW / s.OH;
+    x += (long long)n0 * s.H * s.W * s.C;
     Pixel pixel;
-    pixel.find(m, M, s, 0);
+    pixel.find(m, M, s, n0);
     float sum = 0;
     Tap tap(4 * lane, s.C, s.KW);
     for (int k = 4 * lane; k < s.KH * s.KW * s.C; k += 128, tap.step(128)) {
         int dh = tap.kh * s.dil_h, dw = tap.kw * s.dil_w;
         if ((unsigned)(pixel.ih + dh) >= s.H || (unsigned)(pixel.iw + dw) >= s.W) continue;
-        float4 a = *reinterpret_cast<const float4*>(x + pixel.at + ((long long)dh * s.W + dw) * s.C + tap.c);
+        float4 a = *reinterpret_cast<const float4*>(x + pixel.at + (dh * s.W + dw) * s.C + tap.c);
         float4 b = *reinterpret_cast<const float4*>(w + k);
         sum += a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w;
     }

@@ -218,22 +218,22 @@ EMU_OUTSIDE static void ptx_cvt_rna_tf32_f32(unsigned& d, float a) {  // round t
 // D = A B + C of one warp, 16x8 = 16x8 * 8x8. With group = lane / 4 and quad = lane % 4 a lane holds
 //   A: (group, quad) (group+8, quad) (group, quad+4) (group+8, quad+4);  B: (quad, group) (quad+4, group)
 //   C, D: (group, 2 quad) (group, 2 quad + 1) (group+8, 2 quad) (group+8, 2 quad + 1)
+EMU_OUTSIDE static float emu_tf32(const char* all, int lane, int i) {
+    unsigned bits;
+    memcpy(&bits, all + 64 * lane + 4 * i, 4);
+    return __uint_as_float(bits & 0xffffe000u);  // the tensor core does not see the low 13 bits
+}
 EMU_OUTSIDE static void ptx_mma_sync_aligned_m16n8k8_row_col_f32_tf32_tf32_f32(
     float& d0, float& d1, float& d2, float& d3, unsigned a0, unsigned a1, unsigned a2, unsigned a3,
     unsigned b0, unsigned b1, float c0, float c1, float c2, float c3) {
     unsigned mine[6] = {a0, a1, a2, a3, b0, b1};
     const char* all = emu_warp_exchange(0xffffffffu, mine, sizeof mine, EMU_HERE);
-    auto operand = [&](int lane, int i) {
-        unsigned bits;
-        memcpy(&bits, all + 64 * lane + 4 * i, 4);
-        return __uint_as_float(bits & 0xffffe000u);  // the tensor core does not see the low 13 bits
-    };
     int group = emu_lane() / 4, quad = emu_lane() % 4;
     float d[4] = {c0, c1, c2, c3};
     for (int k = 0; k < 8; ++k)
         for (int i = 0; i < 4; ++i) {
-            float a = operand(group * 4 + k % 4, k / 4 * 2 + i / 2);
-            float b = operand((2 * quad + i % 2) * 4 + k % 4, 4 + k / 4);
+            float a = emu_tf32(all, group * 4 + k % 4, k / 4 * 2 + i / 2);
+            float b = emu_tf32(all, (2 * quad + i % 2) * 4 + k % 4, 4 + k / 4);
             d[i] += a * b;
         }
     d0 = d[0], d1 = d[1], d2 = d[2], d3 = d[3];

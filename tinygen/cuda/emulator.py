@@ -115,7 +115,7 @@ def _closing(text: str, at: int) -> int:
 def _ptx_call(body: str) -> str:
     """`"add.u32 %0, %1, 2;" : "=r"(d) : "r"(a)` -> `(ptx_add_u32((d), (a), 2))`."""
     body = re.sub(r"//[^\n]*", "", body)
-    assembly, *_ = re.split(r"(?<!:):(?!:)", re.sub(r'"[^"]*"', lambda m: "s" * len(m[0]), body))
+    assembly = re.sub(r'"[^"]*"', lambda m: "s" * len(m[0]), body).split(":")[0]
     strings = re.findall(r'"([^"]*)"', body[: len(assembly)])
     operands, at = [], len(assembly)
     for m in iter(lambda: re.compile(r'"[^"]*"\s*\(').search(body, at), None):
