@@ -10,19 +10,17 @@ Images are (N, C, H, W); what is computed lies channels-last in memory (see conv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import conv_numpy
 from .backend import Array, is_numpy
-from .conv_numpy import Pair, output_size, transposed_size
-from .ops import pad, squeeze, unsqueeze
+from .conv_numpy import output_size, transposed_size
 from .ops.op import op
+from .ops.shapes import pad, squeeze, unsqueeze
+from .ops.windows import Pair, Size, as_pair, is_int
 from .tensor import Tensor
-
-Size: TypeAlias = int | Sequence[int]
 
 
 class Window(NamedTuple):
@@ -131,11 +129,11 @@ def conv2d(
     name = "conv2d"
     x, batched = _image(name, input)
     _check_operands(name, x, weight, bias)
-    s, d = _pair(name, "stride", stride, 1), _pair(name, "dilation", dilation, 1)
+    s, d = as_pair(name, "stride", stride, 1), as_pair(name, "dilation", dilation, 1)
     if isinstance(padding, str):
         x, p = _named_padding(name, x, weight, padding, s, d)
     else:
-        p = _pair(name, "padding", padding, 0)
+        p = as_pair(name, "padding", padding, 0)
     _check_groups(name, weight, groups)
     _check_channels(name, x, weight, groups, weight.shape[1] * groups)
     _check_bias(name, weight, bias, weight.shape[0])
@@ -162,8 +160,11 @@ def conv_transpose2d(
     name = "conv_transpose2d"
     x, batched = _image(name, input)
     _check_operands(name, x, weight, bias)
-    s, d = _pair(name, "stride", stride, 1), _pair(name, "dilation", dilation, 1)
-    p, more = _pair(name, "padding", padding, 0), _pair(name, "output_padding", output_padding, 0)
+    s, d = as_pair(name, "stride", stride, 1), as_pair(name, "dilation", dilation, 1)
+    p, more = (
+        as_pair(name, "padding", padding, 0),
+        as_pair(name, "output_padding", output_padding, 0),
+    )
     _check_groups(name, weight, groups)
     _check_channels(name, x, weight, groups, weight.shape[0])
     _check_bias(name, weight, bias, weight.shape[1] * groups)
@@ -197,9 +198,9 @@ def conv2d_weight(
     kernel_size is (KH, KW) or the whole shape of w; the result is (O, C / groups, KH, KW).
     """
     name = "conv2d_weight"
-    size = _pair(name, "kernel_size", kernel_size if _is_int(kernel_size) else kernel_size[-2:], 1)
-    s, d = _pair(name, "stride", stride, 1), _pair(name, "dilation", dilation, 1)
-    p = _pair(name, "padding", padding, 0)
+    size = as_pair(name, "kernel_size", kernel_size if is_int(kernel_size) else kernel_size[-2:], 1)
+    s, d = as_pair(name, "stride", stride, 1), as_pair(name, "dilation", dilation, 1)
+    p = as_pair(name, "padding", padding, 0)
     _check_operands(name, x, g, None)
     if groups < 1 or x.shape[1] % groups or g.shape[1] % groups:
         raise RuntimeError(
@@ -248,23 +249,8 @@ def conv1d(
 # --- what does not fit together -----------------------------------------------------------------
 
 
-def _is_int(value: Any) -> bool:
-    return hasattr(value, "__index__")
-
-
 def _one(value: Any) -> int:
-    return int(value if _is_int(value) else value[0])
-
-
-def _pair(name: str, what: str, value: Any, least: int) -> Pair:
-    """(height, width) from one integer or two, none of them smaller than `least`."""
-    pair = (value, value) if _is_int(value) else tuple(value)
-    if len(pair) != 2 or not all(map(_is_int, pair)):
-        raise RuntimeError(f"{name}: expected {what} to be one integer or two, got {value!r}")
-    if min(pair) < least:
-        fault = "non-positive" if least else "negative"
-        raise RuntimeError(f"{name}: {fault} {what} is not supported, got {value!r}")
-    return int(pair[0]), int(pair[1])
+    return int(value if is_int(value) else value[0])
 
 
 def _image(name: str, x: Tensor) -> tuple[Tensor, bool]:

@@ -17,13 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import gcd
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from .backend import Array
-
-Pair: TypeAlias = tuple[int, int]
+from .ops.windows import Pair, meetings, overlap
 
 TILE = 1 << 18  # numbers unfolded at a time: 1 MiB in float32, what a core's cache holds
 FEW = 8  # with fewer channels than this, taps are planes
@@ -131,34 +130,11 @@ def _grouped(inputs: int, outputs: int, groups: int) -> Iterator[tuple[slice, sl
     return ((slice(k * i, k * i + i), slice(k * o, k * o + o)) for k in range(groups))
 
 
-def _overlap(outs: int, size: int, stride: int, offset: int) -> tuple[slice, slice]:
-    """The outputs i that read a pixel i * stride + offset inside the image, and these pixels."""
-    first = max(0, -(offset // stride))
-    last = min(outs, -((offset - size) // stride))
-    if last <= first:
-        return slice(0, 0), slice(0, 0)
-    start = first * stride + offset
-    return slice(first, last), slice(start, start + (last - first - 1) * stride + 1, stride)
-
-
 def _tiles(images: int, each: int) -> Iterator[slice]:
     """The batch in nearly equal parts of at most TILE numbers, `each` an image, or of one image."""
     parts = min(images, -(-images * each // TILE)) or 1
     bounds = [images * k // parts for k in range(parts + 1)]
     return map(slice, bounds[:-1], bounds[1:])
-
-
-def _taps(
-    kernel: Pair, outs: Pair, image: Pair, stride: Pair, dilation: Pair, start: Pair
-) -> Iterator[tuple[int, int, Any, Any]]:
-    """For each tap a, b: the part of the output that it reaches, and the pixels it meets there."""
-    rows, columns = (
-        [_overlap(outs[k], image[k], stride[k], a * dilation[k] - start[k]) for a in range(count)]
-        for k, count in enumerate(kernel)
-    )
-    for a, (i, h) in enumerate(rows):
-        for b, (j, v) in enumerate(columns):
-            yield a, b, (..., i, j), (..., h, v)
 
 
 # --- the three sums, for one group ------------------------------------------------------------
@@ -178,7 +154,7 @@ def _correlate(
     elif _pointwise(w.shape, x.shape, out.shape, start):
         _multiply(x.reshape(-1, c), w.reshape(c, o), out, bias)
     elif o < FEW and o < c:
-        taps = _taps(w.shape[:2], out.shape[1:3], x.shape[1:3], stride, dilation, start)
+        taps = meetings(w.shape[:2], out.shape[1:3], x.shape[1:3], stride, dilation, start)
         _fold(x, w, out, bias, [(a, b, i, h) for a, b, i, h in taps])
     elif c < FEW:
         _correlate_planes(x, w, out, bias, stride, dilation, start)
@@ -197,7 +173,7 @@ def _spread(
         columns = w.transpose(2, 0, 1, 3).reshape(o, -1)
         _multiply(g.reshape(-1, o), columns, out, bias)
     elif c < FEW and c < o:
-        taps = _taps(kernel, g.shape[1:3], out.shape[1:3], stride, dilation, start)
+        taps = meetings(kernel, g.shape[1:3], out.shape[1:3], stride, dilation, start)
         _fold(g, w, out, bias, [(a, b, h, i) for a, b, i, h in taps])
     else:
         for r in range(stride[0]):
@@ -236,12 +212,12 @@ def _products(x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, star
     elif _pointwise(out.shape, x.shape, g.shape, start):
         out[0, 0] = x.reshape(-1, c).T @ g.reshape(-1, o)
     elif o < FEW and o < c:
-        taps = _taps((kh, kw), outs, image, stride, dilation, start)
+        taps = meetings((kh, kw), outs, image, stride, dilation, start)
         swapped = [(a, b, h, i) for a, b, i, h in taps]
         sums = _planes_times(g, x, (kh, kw), swapped)
         out[...] = sums.reshape(kh, kw, o, c).transpose(0, 1, 3, 2)
     elif c < FEW:
-        taps = _taps((kh, kw), outs, image, stride, dilation, start)
+        taps = meetings((kh, kw), outs, image, stride, dilation, start)
         out[...] = _planes_times(x, g, (kh, kw), list(taps)).reshape(out.shape)
     else:
         _products_rows(x, g, out, stride, dilation, start)
@@ -282,7 +258,7 @@ def _unfolded(
     (images, height, width, c), (kh, kw), (rows, columns) = x.shape, kernel, outs
     shifts = [divmod(a * dilation[0], stride[0]) for a in range(kh)]
     depth = {r: rows + max(s for s, phase in shifts if phase == r) for _, r in shifts}
-    spans = [_overlap(columns, width, stride[1], b * dilation[1] - start[1]) for b in range(kw)]
+    spans = [overlap(columns, width, stride[1], b * dilation[1] - start[1]) for b in range(kw)]
     buffers: dict[int, Array] = {}
     before = -1
     for tile in _tiles(images, sum(depth.values()) * columns * kw * c):
@@ -292,7 +268,7 @@ def _unfolded(
             before = n
         part = x[tile].transpose(1, 0, 2, 3)
         for r, buffer in buffers.items():
-            i, h = _overlap(len(buffer), height, stride[0], r - start[0])
+            i, h = overlap(len(buffer), height, stride[0], r - start[0])
             for b, (j, v) in enumerate(spans):
                 buffer[i, :, j, b] = part[h, :, v]
         yield tile, [buffers[r][s : s + rows].reshape(-1, kw * c) for s, r in shifts]
@@ -344,7 +320,7 @@ def _correlate_planes(
 ) -> None:
     kernel, size = w.shape[:2], out.shape[1:3]
     weights = w.reshape(-1, w.shape[3])
-    taps = list(_taps(kernel, size, x.shape[1:3], stride, dilation, start))
+    taps = list(meetings(kernel, size, x.shape[1:3], stride, dilation, start))
     for tile in _tiles(len(x), len(weights) * size[0] * size[1]):
         planes = _planes(x[tile], kernel, size, taps)
         _multiply(planes.reshape(len(weights), -1).T, weights, out[tile], bias)
