@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         "tinygen", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw
     )
     top.add_argument("--version", action="store_true", help="print the version and exit")
-    commands = top.add_subparsers(dest="command", metavar="demo | doctor")
+    commands = top.add_subparsers(dest="command", metavar="demo | doctor", help=argparse.SUPPRESS)
     commands.add_parser("demo", description=DEMO, formatter_class=raw, add_help=False)
     check = commands.add_parser("doctor", description=DOCTOR, formatter_class=raw)
     kind = check.add_mutually_exclusive_group()
@@ -115,7 +115,7 @@ def examine(as_json: bool, gpu: bool) -> int:
 def check_gpu(report: dict[str, list[doctor.Finding]]) -> int:
     cuda = [finding for finding in report["Devices"] if finding.name == "cuda"]
     if not any(finding.state == doctor.OK for finding in cuda):
-        reason = cuda[0].value if cuda else "see FAIL above"
+        reason = cuda[0].note if cuda else "see FAIL above"
         print(f"tinygen doctor --gpu: no GPU to check: {reason}", file=sys.stderr)
         return 1
     script = find("benchmarks/gpu_check.py")
