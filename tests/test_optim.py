@@ -119,9 +119,7 @@ def test_adam_is_the_papers(seed, shape, decoupled, amsgrad, maximize, decay, ep
         7, *[1] * len(shape)
     )
     kind = optim.AdamW if decoupled else optim.Adam
-    opt = kind(
-        [p], 0.02, (0.8, 0.95), eps, weight_decay=decay, amsgrad=amsgrad, maximize=maximize
-    )
+    opt = kind([p], 0.02, (0.8, 0.95), eps, weight_decay=decay, amsgrad=amsgrad, maximize=maximize)
     for g in gradients:
         set_grad(p, g)
         opt.step()

@@ -140,8 +140,11 @@ def run(library, lr_scheduler, params, names, by_hand=None):
     return rows
 
 
-@pytest.mark.parametrize("names", [[n] for n in NAMES] + [list(p) for p in
-                         itertools.combinations(NAMES[1:6], 2)], ids="+".join)
+@pytest.mark.parametrize(
+    "names",
+    [[n] for n in NAMES] + [list(p) for p in itertools.combinations(NAMES[1:6], 2)],
+    ids="+".join,
+)
 @pytest.mark.parametrize("by_hand", [None, 12])
 def test_schedules(names, by_hand):
     ours, theirs = twins(np.float64)

@@ -37,7 +37,7 @@ class EMA:
     def update(self) -> None:
         """Move the average towards the parameters; call it after the optimizer's step."""
         if self._swapped:
-            raise RuntimeError("EMA.update: called inside swap(), where the model holds the average")
+            raise RuntimeError("EMA.update: inside swap() the model holds the average")
         weight = 1.0 - self.current_decay()
         for name, p in self.params.items():
             average = self.shadow[name]._array
@@ -47,7 +47,7 @@ class EMA:
         self.num_updates += 1
 
     def copy_to(self, target: Any = None) -> None:
-        """Overwrite the parameters of `target` (default: those that are averaged) with the average."""
+        """Put the average into the parameters of `target` (default: those that are averaged)."""
         params = self.params if target is None else _named(target)
         _check_names("copy_to", self.shadow, params)
         for name, p in params.items():
@@ -78,7 +78,7 @@ class EMA:
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over copies of what state_dict() gave; RuntimeError lists all names that do not fit."""
+        """Take over what state_dict() gave; RuntimeError lists all names that do not fit."""
         _check_names("load_state_dict", self.shadow, state_dict["shadow"])
         for name, average in state_dict["shadow"].items():
             _overwrite(self.shadow[name], average._array)

@@ -78,7 +78,7 @@ class LRScheduler:
         return {key: value for key, value in vars(self).items() if key not in self._hidden}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where the saved schedule stood. The groups' rates come with the optimizer's state."""
+        """Go on where the saved schedule stood; the rates come with the optimizer's state."""
         expected = self.state_dict()
         if set(state_dict) != set(expected):
             raise ValueError(

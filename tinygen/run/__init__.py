@@ -1,0 +1,3 @@
+"""A training run is a plain `for` loop and a folder: progress, log, checkpoints, exact resume."""
+
+from .loop import Run as Run

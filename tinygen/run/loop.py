@@ -1,0 +1,344 @@
+"""The housekeeping of a training loop that stays a plain `for`.
+
+    run = Run("runs/vae", config=vars(args), resume=args.resume)
+    run.track(model=model, opt=opt, loader=loader)
+    for step, (x,) in zip(run.steps(10_000), loader.forever()):     # steps first
+        loss = model.loss(x)
+        ...
+        run.log(loss=loss)
+        if run.every(500):
+            run.picture("samples", lambda: model.sample(64))
+
+Everything is in the run's folder: config.json, log.jsonl (one JSON object a step), last.npz and
+best.npz (checkpoints), pictures. A checkpoint is the whole state at the end of a step, so a run
+that was stopped, or killed, goes on with the very numbers it would have had. Steps count from 1:
+step k is the k-th update.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backend import default_generator
+from ..serialization import load, save, write_atomically
+from ..tensor import Tensor, no_grad
+from .folder import Log, changes, move_aside, prepare, record, remove_temporaries, write_record
+from .progress import Lines, Signals, progress
+
+
+class Run:
+    """A folder that a training run lives in.
+
+    config: what the run was started with (a dict, or an argparse or dataclass object); kept in
+        config.json beside the versions and the seed.
+    resume: True goes on from last.npz (says so and starts anew if there is none), "best" from
+        best.npz. False starts anew; a run that is in the folder already is moved aside.
+    save_every, save_seconds: a checkpoint whenever so many steps or seconds have passed since the
+        last one; None for never. There is always one at the end, on Ctrl-C and on SIGTERM.
+    best, mode: the name of a logged value whose "min" or "max" is kept as best.npz.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        config: Any = None,
+        resume: bool | str = False,
+        *,
+        save_every: int | None = None,
+        save_seconds: float | None = 60.0,
+        best: str | None = None,
+        mode: str = "min",
+    ) -> None:
+        if mode not in ("min", "max"):
+            raise ValueError(f"Run: expected mode 'min' or 'max', got {mode!r}")
+        self.folder = Path(folder)
+        self.step = 0  # the step in progress, or the last one done
+        self.best_value: float | None = None
+        self._best, self._sign = best, 1.0 if mode == "min" else -1.0
+        self._save_every, self._save_seconds = save_every, save_seconds
+        self._objects: dict[str, Any] = {}
+        self._row: dict[str, Any] = {}
+        self._seconds, self._began = 0.0, time.monotonic()
+        self._saved: tuple[Path, int] | None = None  # the last good checkpoint and its step
+        self._last_save, self._n = self._began, 0
+        self._in_loop = self._started = False
+        self._progress = Lines(0, 0)
+        self._resume = bool(resume)
+        self._record = record(config)
+        prepare(self.folder)
+        self._checkpoint = self._find_checkpoint(resume)
+        if self._checkpoint is not None:
+            for line in changes(self.folder, self._record):
+                self.say(f"resuming with another {line}")
+
+    # --- for the script -----------------------------------------------------------------------
+
+    def track(self, **objects: Any) -> None:
+        """Save these with every checkpoint; when resuming, give them their state back now.
+
+        Anything with state_dict and load_state_dict (modules, optimizers, schedules, EMA, loaders)
+        and Generators. The default generator is always kept. Raises RuntimeError if the checkpoint
+        does not fit.
+        """
+        if self._started:
+            raise RuntimeError("Run.track: call it before the loop over steps()")
+        for name, obj in objects.items():
+            if not (hasattr(obj, "load_state_dict") or hasattr(obj, "set_state")):
+                raise TypeError(
+                    f"Run.track: {name} ({type(obj).__name__}) has no state_dict and "
+                    "load_state_dict, nor get_state and set_state"
+                )
+            self._objects[name] = obj
+            if self._checkpoint is not None:
+                self._give_back(name, obj, self._checkpoint["objects"])
+
+    def steps(self, n: int) -> Iterator[int]:
+        """The steps that are left up to step `n`: 1 .. n, or from where the checkpoint stands.
+
+        Zipped with a loader it must come first, so that a checkpoint is written before the next
+        batch is drawn. A second loop goes on from the first one's last step.
+        """
+        self._start()
+        if self.step >= n:
+            self.say(f"step {self.step} of {n}: nothing left to do")
+            return
+        self._n, self._in_loop = n, True
+        self._progress = progress(self.step, n)
+        self._last_save = time.monotonic()
+        signals = Signals()
+        try:
+            while self.step < n:
+                self.step += 1
+                yield self.step
+                stopped = signals.received  # one that comes while saving waits for the next step
+                self._end_step(bool(stopped))
+                if stopped:
+                    self._leave(stopped)
+        finally:
+            self._in_loop = False
+            signals.restore()
+            self._write_row()
+            self._progress.close()
+
+    @property
+    def last(self) -> bool:
+        """Is this the last step of the loop?"""
+        return self.step == self._n
+
+    def every(self, k: int) -> bool:
+        """True at the steps k, 2k, 3k, ..."""
+        if k < 1:
+            raise ValueError(f"Run.every: expected k >= 1, got {k}")
+        return self.step % k == 0
+
+    def log(self, **values: Any) -> None:
+        """Note numbers of this step; one line a step goes to log.jsonl, the newest to the screen.
+
+        A value that is NaN or infinite stops the run: FloatingPointError names it, the step and
+        the last good checkpoint.
+        """
+        for name, value in values.items():
+            number = self._row[name] = value.item() if hasattr(value, "item") else value
+            if not isinstance(number, (int, float)):
+                raise TypeError(f"Run.log: {name} is a {type(value).__name__}, not a number")
+        bad = [f"{name} is {v}" for name, v in self._row.items() if not math.isfinite(v)]
+        if bad:
+            self._write_row()
+            raise FloatingPointError(f"step {self.step}: {', '.join(bad)}. {self._last_good()}")
+        if not self._in_loop:
+            self._write_row()
+
+    def picture(self, name: str, what: Any, **options: Any) -> Path | None:
+        """Write `name`-00500.png at step 500: a matplotlib Figure, or a batch of images as a grid.
+
+        what: the picture, or a function that makes it; that function runs without recording, and
+        the default generator stands afterwards where it stood before, so that looking at samples
+        does not change the training. options: those of plot.save_image. Without the packages that
+        draw it says so, and returns None.
+        """
+        self._start()
+        path = self.folder / f"{name}-{self.step:05d}.png"
+        try:
+            from .. import plot
+
+            made = _without_a_trace(what) if callable(what) else what
+            if hasattr(made, "savefig"):
+                write_atomically(path, lambda file: made.savefig(file, format="png", **options))
+            else:
+                plot.save_image(made, path, **options)
+        except ImportError as error:
+            self.say(f"no picture {path.name}: {error}")
+            return None
+        return path
+
+    def save(self) -> Path:
+        """Write last.npz now. Inside the loop: as the last thing in a step, e.g. before `break`."""
+        self._start()
+        self._write_row()
+        return self._save("last")
+
+    def say(self, text: str) -> None:
+        """A line on stderr, above the progress bar if there is one."""
+        self._progress.say(text)
+
+    # --- folder and configuration -------------------------------------------------------------
+
+    def _find_checkpoint(self, resume: bool | str) -> dict[str, Any] | None:
+        if not resume:
+            return None
+        path = self.folder / ("last.npz" if resume is True else f"{resume}.npz")
+        if not path.exists():
+            self.say(f"nothing to resume: there is no {path}; starting at step 0")
+            return None
+        try:
+            checkpoint = load(path)
+        except RuntimeError as error:
+            others = [p for p in sorted(self.folder.glob("*.npz")) if p != path]
+            hint = "".join(f"; or try resume={p.stem!r}" for p in others)
+            raise RuntimeError(f"{error}{hint}") from error
+        if not isinstance(checkpoint, dict) or not {"step", "objects", "rng"} <= set(checkpoint):
+            raise RuntimeError(f"resume: {path} is not a checkpoint of a Run")
+        self.step, self.best_value = checkpoint["step"], checkpoint["best"]
+        self._seconds, self._saved = checkpoint["seconds"], (path, self.step)
+        self.say(f"resuming {path} at step {self.step}")
+        return checkpoint
+
+    def _start(self) -> None:
+        """Once all is tracked: nothing in the folder has been changed before."""
+        if self._started:
+            return
+        checkpoint = self._checkpoint
+        if checkpoint is not None:
+            forgotten = sorted(set(checkpoint["objects"]) - set(self._objects))
+            if forgotten:
+                raise RuntimeError(
+                    f"resume: the checkpoint also holds the state of {', '.join(forgotten)}; "
+                    "pass the same objects to run.track()"
+                )
+            default_generator.set_state(checkpoint["rng"])
+        elif (self.folder / "last.npz").exists() and not self._resume:
+            aside = move_aside(self.folder)
+            self.say(f"{self.folder} held a run; that is {aside} now (resume=True goes on with it)")
+        self._checkpoint, self._started = None, True
+        remove_temporaries(self.folder)
+        write_record(self.folder, self._record)
+        self._log = Log(self.folder, checkpoint["log_bytes"] if checkpoint else 0)
+
+    # --- checkpoints --------------------------------------------------------------------------
+
+    def _give_back(self, name: str, obj: Any, states: dict[str, Any]) -> None:
+        path = self._saved[0] if self._saved else self.folder
+        if name not in states:
+            raise RuntimeError(f"resume: {path} holds no {name!r}, only {', '.join(states)}")
+        try:
+            give = obj.load_state_dict if hasattr(obj, "load_state_dict") else obj.set_state
+            give(states[name])
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise RuntimeError(f"resume: {path} does not fit {name!r}: {error}") from error
+
+    def _end_step(self, stopped: bool) -> None:
+        improved = self._improved()
+        self._progress.update(self.step, self._row)
+        self._write_row()
+        if improved:
+            self._save("best")
+        if improved or stopped or self.last or self._due():
+            self._save("last")
+
+    def _improved(self) -> bool:
+        if self._best is None or self._best not in self._row:
+            return False
+        value = self._row[self._best]
+        if self.best_value is not None and self._sign * value >= self._sign * self.best_value:
+            return False
+        self.best_value = value
+        return True
+
+    def _due(self) -> bool:
+        if self._save_every is not None and self.step % self._save_every == 0:
+            return True
+        waited = time.monotonic() - self._last_save
+        return self._save_seconds is not None and waited >= self._save_seconds
+
+    def _save(self, name: str) -> Path:
+        """Best first, then last: killed between the two, resume finds the improvement again."""
+        states = {
+            key: obj.state_dict() if hasattr(obj, "state_dict") else obj.get_state()
+            for key, obj in self._objects.items()
+        }
+        broken = _find_nan(states, "")
+        if broken:
+            raise FloatingPointError(
+                f"step {self.step}: {broken} holds NaN; not saved. {self._last_good()}"
+            )
+        self._log.sync()
+        path = self.folder / f"{name}.npz"
+        content = {
+            "step": self.step,
+            "best": self.best_value,
+            "seconds": self._elapsed(),
+            "log_bytes": self._log.size(),
+            "rng": default_generator.get_state(),
+            "objects": states,
+        }
+        save(content, path)
+        self._saved, self._last_save = (path, self.step), time.monotonic()
+        return path
+
+    def _last_good(self) -> str:
+        if self._saved is None:
+            return "No checkpoint was written yet; try a smaller learning rate."
+        path, step = self._saved
+        how = True if path.stem == "last" else path.stem
+        return f"The last good checkpoint is {path} (step {step}); resume={how!r} starts there."
+
+    def _leave(self, signum: int) -> None:
+        self._progress.close()
+        self.say(
+            f"stopped after step {self.step} of {self._n}; all is in {self.folder / 'last.npz'}. "
+            "To go on: the same command with --resume, in code Run(..., resume=True)"
+        )
+        raise KeyboardInterrupt if hasattr(sys, "ps1") else SystemExit(128 + signum)
+
+    # --- log ----------------------------------------------------------------------------------
+
+    def _elapsed(self) -> float:
+        return self._seconds + time.monotonic() - self._began
+
+    def _write_row(self) -> None:
+        if not self._row:
+            return
+        row = {"step": self.step, **self._row, "seconds": round(self._elapsed(), 3)}
+        self._row = {}
+        self._start()
+        self._log.write(row)
+
+
+def _without_a_trace(make: Any) -> Any:
+    """make(), with nothing recorded and the default generator put back."""
+    state = default_generator.get_state()
+    try:
+        with no_grad():
+            return make()
+    finally:
+        default_generator.set_state(state)
+
+
+def _find_nan(obj: Any, path: str) -> str | None:
+    """Where in the nested state the first NaN is."""
+    if isinstance(obj, Tensor):
+        obj = obj._array
+    if isinstance(obj, (dict, list, tuple)):
+        items = obj.items() if isinstance(obj, dict) else enumerate(obj)
+        found = (_find_nan(value, f"{path}.{key}" if path else str(key)) for key, value in items)
+        return next((name for name in found if name), None)
+    is_float = hasattr(obj, "dtype") and obj.dtype.kind == "f"
+    return path if is_float and bool(np.isnan(obj).any()) else None

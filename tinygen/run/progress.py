@@ -1,0 +1,89 @@
+"""What a running loop shows, and how it is interrupted: progress on stderr, signals held back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+
+class Signals:
+    """Ctrl-C (and SIGTERM) waits for the end of the step; the second one does not."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                self._before[signum] = signal.signal(signum, self._receive)
+
+    def _receive(self, signum: int, frame: FrameType | None) -> None:
+        if self.received:
+            self.restore()
+            raise KeyboardInterrupt
+        self.received = signum
+        # os.write: print() may not be called again while it is at work
+        os.write(2, b"\nfinishing the step and saving; once more (Ctrl-C) stops at once\n")
+
+    def restore(self) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+        self._before = {}
+
+
+class Lines:
+    """Progress as plain lines, about twenty in all: for files, pipes and notebooks."""
+
+    def __init__(self, start: int, n: int) -> None:
+        self._start, self._n, self._began = start, n, time.monotonic()
+        self._latest: dict[str, float] = {}
+
+    def update(self, step: int, row: Mapping[str, float]) -> None:
+        self._latest.update(row)
+        if step == self._start + 1 or step % max(1, self._n // 20) == 0 or step == self._n:
+            spent = time.monotonic() - self._began
+            left = spent / (step - self._start) * (self._n - step)
+            values = "".join(f"  {name} {value:.4g}" for name, value in self._latest.items())
+            self.say(f"step {step}/{self._n}{values}  ({spent:.0f} s, {left:.0f} s left)")
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class Bar(Lines):
+    """Progress as a tqdm bar."""
+
+    def __init__(self, start: int, n: int) -> None:
+        from tqdm import tqdm  # type: ignore[import-untyped]
+
+        super().__init__(start, n)
+        self._bar = tqdm(total=n, initial=start, dynamic_ncols=True, unit="step")
+
+    def update(self, step: int, row: Mapping[str, float]) -> None:
+        self._latest.update(row)
+        self._bar.set_postfix(
+            {name: f"{value:.4g}" for name, value in self._latest.items()}, refresh=False
+        )
+        self._bar.update()
+
+    def say(self, text: str) -> None:
+        self._bar.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def progress(start: int, n: int) -> Lines:
+    if sys.stderr.isatty():
+        with suppress(ImportError):
+            return Bar(start, n)
+    return Lines(start, n)
