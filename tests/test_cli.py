@@ -1,4 +1,4 @@
-"""The `tinygen` command: the doctor on healthy, poor and broken machines, and the demo's arguments."""
+"""The `tinygen` command: the doctor on healthy and broken machines, and the demo's arguments."""
 
 import json
 import subprocess

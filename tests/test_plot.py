@@ -13,9 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("matplotlib")
-Image = pytest.importorskip("PIL.Image")
-
 from tinygen import plot
 from tinygen.ops.elementwise import add, mul, sigmoid, tanh
 from tinygen.ops.reductions import sum as total
@@ -23,6 +20,9 @@ from tinygen.plot.curves import read_history
 from tinygen.plot.figure import COLOURS
 from tinygen.plot.graph import arrange, layers, trace
 from tinygen.tensor import Tensor, is_grad_enabled, wrap
+
+pytest.importorskip("matplotlib")
+Image = pytest.importorskip("PIL.Image")
 
 RNG = np.random.default_rng(0)
 
@@ -61,7 +61,8 @@ def test_the_value_range_is_mapped_end_to_end():
     x = np.array([-1, 0, 1.0]).reshape(1, 1, 3)
     assert plot.grid_array(x, value_range=(-1, 1)).tolist() == [[0, 128, 255]]
     assert plot.grid_array(np.array([[[0, 200, 255]]], np.uint8)).tolist() == [[0, 200, 255]]
-    assert plot.grid_array(np.array([[[0, 8, 16]]]), value_range=(0, 16)).tolist() == [[0, 128, 255]]
+    sixteen = plot.grid_array(np.array([[[0, 8, 16]]]), value_range=(0, 16))
+    assert sixteen.tolist() == [[0, 128, 255]]
 
 
 def test_overshoot_is_clipped_when_slight_or_meant():
@@ -81,7 +82,7 @@ def test_tensors_that_require_grad_lists_and_strided_arrays_are_taken():
 @pytest.mark.parametrize(
     ("images", "options", "message"),
     [
-        (np.zeros((8, 8)), {}, r"expected images \(N, C, H, W\) or \(N, H, W\), got shape \(8, 8\)"),
+        (np.zeros((8, 8)), {}, r"images \(N, C, H, W\) or \(N, H, W\), got shape \(8, 8\)"),
         (np.zeros((0, 1, 8, 8)), {}, r"no images in a batch of shape \(0, 1, 8, 8\)"),
         (np.zeros((2, 2, 8, 8)), {}, r"1 or 3 channels, got 2"),
         (np.full((1, 4, 4), -1.0), {}, r"from -1 to -1 do not fit in value_range \(0, 1\)"),
@@ -329,7 +330,8 @@ def test_density_2d_evaluates_at_the_right_places():
         a = x._array
         return wrap(-((a[:, :1] - 1) ** 2) - (a[:, 1:] + 2) ** 2)  # (M, 1): a peak at (1, -2)
 
-    axes = plot.density_2d(log_density, (-3, 3, -4, 4), resolution=121, samples=[[0.0, 1.0]]).axes[0]
+    extent = (-3, 3, -4, 4)
+    axes = plot.density_2d(log_density, extent, [[0.0, 1.0]], resolution=121).axes[0]
     image = axes.images[0]
     row, col = np.unravel_index(image.get_array().argmax(), (121, 121))
     assert (np.linspace(-3, 3, 121)[col], np.linspace(-4, 4, 121)[row]) == (1, -2)
@@ -398,10 +400,11 @@ def test_a_log_may_lack_keys_in_rows_repeat_steps_and_end_half_written(tmp_path)
         {"step": 20, "loss": 9.0},
         {"step": 10, "loss": 3.0, "lr": None},
         {"step": 20, "loss": float("nan")},
+        {"step": 15, "loss": 3.5},
     ]
     found = plot.read_log(write_log(tmp_path / "log.jsonl", rows, '{"step": 30, "lo'))
     assert list(found) == ["loss", "test"]
-    np.testing.assert_array_equal(found["loss"], [[0, 10, 20], [5, 3, np.nan]])
+    np.testing.assert_array_equal(found["loss"], [[0, 10, 15, 20], [5, 3, 3.5, np.nan]])
     np.testing.assert_array_equal(found["test"], [[10], [6]])
 
 

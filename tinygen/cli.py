@@ -48,11 +48,12 @@ Nothing is installed or downloaded. The exit status is 0 when tinygen works on t
 
 def parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser(
-        "tinygen", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw
-    )
+    usage = "tinygen [--help] [--version] {demo,doctor} ..."
+    top = argparse.ArgumentParser("tinygen", usage, DESCRIPTION, EPILOG, formatter_class=raw)
     top.add_argument("--version", action="store_true", help="print the version and exit")
-    commands = top.add_subparsers(dest="command", metavar="demo | doctor", help=argparse.SUPPRESS)
+    commands = top.add_subparsers(
+        dest="command", metavar="demo | doctor", prog="tinygen", help=argparse.SUPPRESS
+    )
     commands.add_parser("demo", description=DEMO, formatter_class=raw, add_help=False)
     check = commands.add_parser("doctor", description=DOCTOR, formatter_class=raw)
     kind = check.add_mutually_exclusive_group()
