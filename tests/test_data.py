@@ -784,3 +784,12 @@ def test_a_state_of_another_loader_is_refused():
     del state["seed"]
     with pytest.raises(ValueError, match="the state has no seed"):
         loader.load_state_dict(state)
+
+
+def test_a_sample_is_a_tuple_and_slices_are_samples_too():
+    x = np.arange(12.0, dtype=np.float32).reshape(6, 2)
+    row, label = TensorDataset(x, np.arange(6))[4]
+    assert row.tolist() == [8, 9] and label.item() == 4
+    image, label = load("digits")[3]
+    assert image.shape == (1, 8, 8) and image.dtype == np.uint8 and label.item() == 3
+    assert load("digits")[10:20][1].tolist() == list(range(10))
