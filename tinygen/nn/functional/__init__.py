@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from ... import ops
-from ...conv import conv2d, conv_transpose2d
+from ...conv import conv1d, conv2d, conv_transpose2d
 from ...ops import linear, one_hot, pad
 from ...ops.images import (
     adaptive_avg_pool2d,
@@ -68,33 +65,6 @@ from .norms import (
     layer_norm,
     normalize,
 )
-
-
-def conv1d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] | str = 0,
-    dilation: int | Sequence[int] = 1,
-    groups: int = 1,
-) -> Tensor:
-    """conv2d of an image of height 1: input (N, C, L) or (C, L), weight (OC, C / groups, K)."""
-    if input.ndim not in (2, 3) or weight.ndim != 3:
-        raise RuntimeError(
-            f"conv1d: expected input (N, C, L) and weight (OC, C / groups, K), got {input.shape} "
-            f"and {weight.shape}"
-        )
-    across = padding if isinstance(padding, str) else (0, _one(padding))
-    out = conv2d(
-        ops.unsqueeze(input, -2), ops.unsqueeze(weight, -2), bias,
-        (1, _one(stride)), across, (1, _one(dilation)), groups,
-    )  # fmt: skip
-    return ops.squeeze(out, -2)
-
-
-def _one(size: Any) -> int:
-    return size if isinstance(size, int) else int(size[0])
 
 
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
