@@ -38,6 +38,7 @@ struct Span { u64 start, bytes; };
 std::vector<Region> regions;
 Region* last_region;
 std::vector<unsigned char> shared_object;  // for each byte of static shared memory: which array, 0 for the gaps
+const unsigned char GUARD = 255;           // the compiler's own "is initialised" byte beside an array of vectors
 int word_shift = 2;
 
 // ---- fibers
@@ -191,6 +192,7 @@ void check(uintptr_t a, u32 bytes, int access, void* pc, bool must_align) {
     if (bytes > r->bytes - offset) return fail(OUT_OF_BOUNDS, a, bytes, access, pc);
     if (r->shared == 1) {
         unsigned char object = shared_object[offset];
+        if (object == GUARD) return;
         if (!object || shared_object[offset + bytes - 1] != object) return fail(OUT_OF_BOUNDS, a, bytes, access, pc);
     }
     if (must_align && a % bytes) return fail(MISALIGNED, a, bytes, access, pc);
@@ -444,7 +446,7 @@ int emu_run(void (*kernel)(void**), void** args, const u32* grid_size, const u32
         block_id = linear + 1;
         block_index = {linear % grid.x, linear / grid.x % grid.y, linear / grid.x / grid.y};
         for (u64 i = 0; i < tls.bytes; ++i)
-            if (shared_object[i]) reinterpret_cast<unsigned char*>(tls.start)[i] = 0xff;  // NaN, as a float
+            if (shared_object[i] && shared_object[i] != GUARD) reinterpret_cast<unsigned char*>(tls.start)[i] = 0xff;  // NaN, as a float
         memset(dynamic, 0xff, dynamic_bytes);
         run_block(threads, seed ? &random : nullptr);
     }

@@ -27,6 +27,7 @@ ACCESS = ("reads", "writes", "updates")
 DID = ("read", "wrote")
 FAILURES = ("", "out of bounds", "misaligned", "uninitialised read", "data race", "divergent barrier",
             "divergent warp", "out of memory")  # fmt: skip
+GUARD = "(guard)"  # a byte with which the compiler notes that it has initialised an array
 Index = ctypes.c_uint32 * 3
 
 
@@ -199,6 +200,8 @@ def shared_arrays(library: Path) -> list[tuple[str, int, int]]:
 
 
 def _plain_name(mangled: str) -> str:
+    if mangled.startswith("_ZGV"):
+        return GUARD
     for m in re.finditer(r"(?=E(\d+)([A-Za-z_]))", mangled):
         name = mangled[m.start(2) : m.start(2) + int(m[1])]
         if re.fullmatch(r"(_\d+_?|_\d)?(\.\d+)?", mangled[m.start(2) + int(m[1]) :]):
@@ -217,8 +220,8 @@ class HostModule:
         self.library.emu_shared_bytes.restype = ctypes.c_uint64
         self.shared = shared_arrays(self.path)
         self.objects = np.zeros(self.library.emu_shared_bytes() + 1, np.uint8)
-        for i, (_, offset, size) in enumerate(self.shared):
-            self.objects[offset : offset + size] = i % 255 + 1
+        for i, (name, offset, size) in enumerate(self.shared):
+            self.objects[offset : offset + size] = 255 if name == GUARD else i % 254 + 1
 
     def launch(self, name: str, signature: Signature, grid: tuple[int, ...], block: tuple[int, ...],
                values: list[Any], shared_mem: int) -> None:  # fmt: skip

@@ -1,0 +1,238 @@
+"""The three convolutions on raw arrays, through the handwritten kernels: which kernel runs, on how many blocks.
+
+CuPy arrays run on the GPU, NumPy arrays in the emulator. Shapes are PyTorch's, (N, C, H, W) and (O, C/groups, KH, KW);
+the memory of activations is channels-last, and outputs are views of channels-last buffers. float32 only."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import gpu
+from .launch import Kernels
+
+Pair = tuple[int, int]
+
+
+class Conv(NamedTuple):
+    """What the kernels call `struct Conv`. (C, H, W) is what the kernel reads as x, (O, OH, OW) the other side."""
+
+    N: int
+    C: int
+    H: int
+    W: int
+    O: int  # noqa: E741
+    OH: int
+    OW: int
+    KH: int
+    KW: int
+    stride_h: int
+    stride_w: int
+    pad_h: int
+    pad_w: int
+    dil_h: int
+    dil_w: int
+    groups: int
+
+
+# ---- the choice
+
+# rows x columns of the output that a block computes, and its threads.
+TILES = {
+    "tile": (16, 16, 256), "gemm_128x128": (128, 128, 256), "gemm_128x32": (128, 32, 64),
+    "gemm_64x64": (64, 64, 64), "gemm_64x64_any": (64, 64, 64), "tf32_128x64": (128, 64, 128),
+    "tf32_128x32": (128, 32, 64), "tf32_64x64": (64, 64, 64), "one_in_3x3": (9, 64, 256),
+    "one_in_4x4": (16, 64, 256),
+}  # fmt: skip
+ENOUGH_BLOCKS = 264  # two for each multiprocessor of an H100 or H200
+
+
+def choose(op: str, s: Conv, tf32: bool) -> str:
+    """The version of kernel `op` ("conv2d", "conv_transpose2d", "conv2d_weight") that runs for these sizes.
+
+    "gemm" and "tf32" load 16 bytes along the channels, so need multiples of 4 on both sides; "_any" does not."""
+    Cg, Og = s.C // s.groups, s.O // s.groups
+    rows, columns, phases = _matrix(op, s)
+    if op == "conv2d_weight":
+        if s.C == 1 and Og % 4 == 0 and (s.KH, s.KW) in ((3, 3), (4, 4)):
+            return f"one_in_{s.KH}x{s.KW}"
+        if Cg == 1 and Og == 1:
+            return "tile"  # depthwise: nothing to share, but the sum must be split
+    elif (Cg == 1 and Og == 1) or _offsets_too_long(op, s):
+        return "naive"
+    elif s.O == 1 and s.C % 4 == 0:
+        return "one_out"
+    elif s.C == 1 and Og % 4 == 0 and s.groups == 1 and op == "conv2d":
+        return "one_in"
+    if Cg % 4 or Og % 4:
+        return "gemm_64x64_any"
+    blocks = _blocks(rows, columns, "gemm_128x128") * phases * s.groups
+    big = rows >= 128 and (op == "conv2d_weight" or blocks >= ENOUGH_BLOCKS)
+    if tf32:
+        if columns <= 32 and rows >= 128 and op != "conv2d_weight":
+            return "tf32_128x32"
+        return "tf32_128x64" if big else "tf32_64x64"
+    if columns <= 32 and rows >= 128:
+        return "gemm_128x32"
+    return "gemm_128x128" if big and columns > 64 else "gemm_64x64"
+
+
+def _matrix(op: str, s: Conv) -> tuple[int, int, int]:
+    """Rows and columns of the matrix product of one group, and how many phases there are of it."""
+    Cg, Og = s.C // s.groups, s.O // s.groups
+    if op == "conv2d_weight":
+        return s.KH * s.KW * Cg, Og, 1
+    if op == "conv2d":
+        return s.N * s.OH * s.OW, Og, 1
+    return s.N * -(-s.OH // s.stride_h) * -(-s.OW // s.stride_w), Og, s.stride_h * s.stride_w
+
+
+def _blocks(rows: int, columns: int, version: str) -> int:
+    tall, wide, _ = TILES[version]
+    return -(-rows // tall) * -(-columns // wide)
+
+
+def _offsets_too_long(op: str, s: Conv) -> bool:
+    """Whether 32 bits are too few for an offset within the images that one block of 128 rows meets."""
+    stride_h, stride_w = (s.stride_h, s.stride_w) if op == "conv_transpose2d" else (1, 1)
+    images = 128 // max(1, (s.OH // stride_h) * (s.OW // stride_w)) + 2
+    height = s.H + 2 * s.pad_h + s.KH * s.dil_h
+    width = s.W + 2 * s.pad_w + s.KW * s.dil_w
+    return images * height * width * s.C >= 2**31 or s.KH * s.KW * s.C * s.O // s.groups >= 2**31
+
+
+def _splits(s: Conv, version: str) -> tuple[int, int]:
+    """Into how many parts the weight gradient's sum over pixels is cut, and how long a part is. It depends on shapes
+    alone, so that the rounding does too."""
+    pixels = s.N * s.OH * s.OW
+    rows, columns, _ = _matrix("conv2d_weight", s)
+    blocks = _blocks(rows, columns, version) * s.groups
+    wanted = ENOUGH_BLOCKS * (1 if TILES[version][2] == 256 else 3)
+    splits = max(1, min(wanted // blocks, pixels // 64, 4096, 2**26 // (rows * columns * s.groups)))
+    chunk = -(-pixels // splits // 16) * 16
+    return -(-pixels // chunk), chunk
+
+
+# ---- where it runs
+
+_loaded: dict[tuple[Any, ...], Kernels] = {}
+_emulation: list[tuple[bool, int | None]] = []
+
+
+@contextmanager
+def emulated(check: bool = True, seed: int | None = 0) -> Iterator[None]:
+    """Within it, the float32 convolutions of CPU tensors run on the CUDA kernels, in the emulator."""
+    _emulation.append((check, seed))
+    try:
+        yield
+    finally:
+        _emulation.pop()
+
+
+def uses_kernels(x: Any) -> bool:
+    """Whether a convolution of `x` runs on the handwritten kernels: float32, and on the GPU or under `emulated()`."""
+    return x.dtype == np.float32 and (bool(_emulation) or gpu.is_gpu_array(x))
+
+
+def kernels(file: str, like: Any) -> Kernels:
+    """tinygen's own kernels of `file`, compiled once a process, for the device that `like` is on."""
+    check, seed = _emulation[-1] if _emulation else (True, 0)
+    key: tuple[Any, ...] = (file, "gpu") if gpu.is_gpu_array(like) else (file, check, seed)
+    if key not in _loaded:
+        _loaded[key] = Kernels(file, gpu=key[1] == "gpu", check=check, seed=seed)
+    return _loaded[key]
+
+
+def _tf32_here(like: Any, allowed: bool) -> bool:
+    if allowed and gpu.is_gpu_array(like):
+        return int(gpu.require().cuda.Device().compute_capability) >= 80
+    return allowed
+
+
+def _contiguous(a: Any) -> Any:
+    return a if a.flags.c_contiguous else a.copy()
+
+
+def _channels_last(a: Any) -> Any:
+    return _contiguous(a.transpose(0, 2, 3, 1))
+
+
+def _check(op: str, s: Conv, x: Any, w_shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if s.groups < 1 or s.C % s.groups or s.O % s.groups or w_shape != expected:
+        raise ValueError(f"{op}: weight {w_shape} does not fit input {x.shape} with groups={s.groups}")
+    if min(s.OH, s.OW) < 1 or min(s.stride_h, s.stride_w, s.dil_h, s.dil_w) < 1:
+        raise ValueError(f"{op}: input {x.shape} and weight {w_shape} leave an output of {s.OH} x {s.OW} pixels")
+    if s.N * max(s.OH * s.OW, s.H * s.W) >= 2**31 - 1024:
+        raise ValueError(f"{op}: {s.N} images of {s.OH} x {s.OW} are too many pixels for one launch; split the batch")
+
+
+def _launch(op: str, version: str, out: Any, x: Any, w: Any, s: Conv) -> None:
+    """One launch that writes `out` (N, OH, OW, O) from `x` (N, H, W, C) and the packed weight."""
+    kernel = kernels(f"{op}.cu", x)[f"{op}_{version}"]
+    rows, columns, phases = _matrix(op, s)
+    if version == "naive":
+        kernel(-(-out.size // 128), 128, out, x, w, tuple(s))
+    elif version == "one_in":
+        kernel(-(-(-(-rows // 4) * (s.O // 4)) // 256), 256, out, x, w, tuple(s))
+    elif version == "one_out":
+        kernel((-(-rows // 8), 1, phases), 256, out, x, w, tuple(s))
+    else:
+        kernel((_blocks(rows, columns, version), s.groups, phases), TILES[version][2], out, x, w, tuple(s))
+
+
+# ---- the three
+
+
+def conv2d(x: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int,
+           tf32: bool = False, version: str | None = None) -> Any:  # fmt: skip
+    """y (N, O, OH, OW) of x (N, C, H, W) and w (O, C/groups, KH, KW): kernels/conv2d.cu."""
+    (N, C, H, W), (O, _, KH, KW) = x.shape, w.shape  # noqa: E741
+    OH, OW = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in
+              zip((H, W), (KH, KW), stride, padding, dilation, strict=True))  # fmt: skip
+    s = Conv(N, C, H, W, O, OH, OW, KH, KW, *stride, *padding, *dilation, groups)
+    _check("conv2d", s, x, w.shape, (O, C // groups, KH, KW))
+    y = np.empty_like(x, shape=(N, OH, OW, O), order="C")
+    if y.size:
+        packed = _contiguous(w.transpose(2, 3, 1, 0))
+        _launch("conv2d", version or choose("conv2d", s, _tf32_here(x, tf32)), y, _channels_last(x), packed, s)
+    return y.transpose(0, 3, 1, 2)
+
+
+def conv_transpose2d(g: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int, output_padding: Pair,
+                     tf32: bool = False, version: str | None = None) -> Any:  # fmt: skip
+    """x (N, C_out, OH, OW) of g (N, C_in, H, W) and w (C_in, C_out/groups, KH, KW): kernels/conv_transpose2d.cu."""
+    (N, C, H, W), (_, Og, KH, KW) = g.shape, w.shape
+    OH, OW = ((n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, p, d, e in
+              zip((H, W), (KH, KW), stride, padding, dilation, output_padding, strict=True))  # fmt: skip
+    s = Conv(N, C, H, W, Og * groups, OH, OW, KH, KW, *stride, *padding, *dilation, groups)
+    _check("conv_transpose2d", s, g, w.shape, (C, Og, KH, KW))
+    y = np.empty_like(g, shape=(N, OH, OW, s.O), order="C")
+    if y.size:
+        packed = _contiguous(w.transpose(2, 3, 0, 1))
+        chosen = version or choose("conv_transpose2d", s, _tf32_here(g, tf32))
+        _launch("conv_transpose2d", chosen, y, _channels_last(g), packed, s)
+    return y.transpose(0, 3, 1, 2)
+
+
+def conv2d_weight(x: Any, g: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int,
+                  tf32: bool = False, version: str | None = None) -> Any:  # fmt: skip
+    """dw (O, C/groups, KH, KW) of x (N, C, H, W) and g (N, O, OH, OW): kernels/conv2d_weight.cu."""
+    (N, C, H, W), (_, O, OH, OW), (KH, KW) = x.shape, g.shape, kernel_size  # noqa: E741
+    s = Conv(N, C, H, W, O, OH, OW, KH, KW, *stride, *padding, *dilation, groups)
+    _check("conv2d_weight", s, x, g.shape, (N, O, OH, OW))
+    dw = np.empty_like(x, shape=(O, C // groups, KH, KW), order="C")
+    if not N or not dw.size:
+        dw.fill(0)
+        return dw
+    module, x, g = kernels("conv2d_weight.cu", x), _channels_last(x), _channels_last(g)
+    version = version or choose("conv2d_weight", s, _tf32_here(x, tf32))
+    kernel = module[f"conv2d_weight_{version}"]
+    if version == "naive":
+        kernel(-(-dw.size // 128), 128, dw, x, g, tuple(s))
+        return dw
+    (splits, chunk), (rows, columns, _) = _splits(s, version), _matrix("conv2d_weight", s)
+    partial = np.empty_like(x, shape=(splits, groups, rows, columns), order="C")
+    kernel((_blocks(rows, columns, version), groups, splits), TILES[version][2], partial, x, g, tuple(s), chunk)
+    module.conv2d_weight_reduce(-(-dw.size // 32), 256, dw, partial, tuple(s), splits)
+    return dw
