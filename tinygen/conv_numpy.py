@@ -24,7 +24,7 @@ import numpy as np
 from .backend import Array
 from .ops.windows import Pair, meetings, overlap
 
-TILE = 1 << 18  # numbers unfolded at a time: 1 MiB in float32, what a core's cache holds
+TILE = 1 << 19  # numbers unfolded at a time: 2 MiB in float32, so that they stay in the cache
 FEW = 8  # with fewer channels than this, taps are planes
 
 
@@ -39,6 +39,10 @@ def conv2d(
 ) -> Array:
     """out[n,o,i,j] = bias[o] + sum_cab x[n,c,h,v] w[o,c,a,b], with (1) for h and v."""
     out = _empty(x, w.shape[0], output_size(x.shape, w.shape, stride, padding, dilation))
+    if w.shape[:2] == (groups, 1) and groups > 1:
+        taps = meetings(w.shape[2:], out.shape[2:], x.shape[2:], stride, dilation, padding)
+        _depthwise(x, w, out, bias, list(taps))
+        return out
     image, result = _channels_last(x), _channels_last(out)
     for i, o in _grouped(x.shape[1], w.shape[0], groups):
         kernel = w[o].transpose(2, 3, 1, 0)
@@ -61,6 +65,10 @@ def conv_transpose2d(
     channels = w.shape[1] * groups
     size = transposed_size(g.shape, w.shape, stride, padding, dilation, output_padding)
     out = _empty(g, channels, size)
+    if w.shape[:2] == (groups, 1) and groups > 1:
+        taps = meetings(w.shape[2:], g.shape[2:], size, stride, dilation, padding)
+        _depthwise(g, w, out, bias, [(a, b, h, i) for a, b, i, h in taps])
+        return out
     image, result = _channels_last(g), _channels_last(out)
     for i, o in _grouped(g.shape[1], channels, groups):
         kernel = w[i].transpose(2, 3, 0, 1)
@@ -80,7 +88,13 @@ def conv2d_weight(
 ) -> Array:
     """The derivative of conv2d in w: out[o,c,a,b] = sum_nij x[n,c,h,v] g[n,o,i,j]."""
     channels = x.shape[1] // groups
-    out = np.empty((g.shape[1], channels, *kernel_size), x.dtype)
+    out = np.zeros((g.shape[1], channels, *kernel_size), x.dtype)
+    if out.shape[:2] == (groups, 1) and groups > 1:
+        for a, b, i, h in meetings(
+            kernel_size, g.shape[2:], x.shape[2:], stride, dilation, padding
+        ):
+            out[:, 0, a, b] = np.einsum("nchv,nchv->c", x[h], g[i])
+        return out
     image, cotangent = _channels_last(x), _channels_last(g)
     for i, o in _grouped(x.shape[1], g.shape[1], groups):
         result = out[o].transpose(2, 3, 1, 0)
@@ -131,10 +145,10 @@ def _grouped(inputs: int, outputs: int, groups: int) -> Iterator[tuple[slice, sl
 
 
 def _tiles(images: int, each: int) -> Iterator[slice]:
-    """The batch in nearly equal parts of at most TILE numbers, `each` an image, or of one image."""
+    """The batch in equal parts (the last may be smaller) of about TILE numbers, `each` an image."""
     parts = min(images, -(-images * each // TILE)) or 1
-    bounds = [images * k // parts for k in range(parts + 1)]
-    return map(slice, bounds[:-1], bounds[1:])
+    size = -(-images // parts) or 1
+    return (slice(k, min(k + size, images)) for k in range(0, images, size))
 
 
 # --- the three sums, for one group ------------------------------------------------------------
@@ -223,6 +237,15 @@ def _products(x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, star
         _products_rows(x, g, out, stride, dilation, start)
 
 
+def _depthwise(x: Array, w: Array, out: Array, bias: Array | None, taps: Any) -> None:
+    """One channel a group: no product of matrices, but a multiply and an add for each tap."""
+    for tile in _tiles(len(x), x[:1].size + out[:1].size):
+        part = out[tile]
+        part[...] = 0 if bias is None else bias.reshape(-1, 1, 1)
+        for a, b, to, of in taps:
+            part[to] += x[tile][of] * w[:, 0, a, b].reshape(-1, 1, 1)
+
+
 def _pointwise(kernel: Any, image: Any, outs: Any, start: Pair) -> bool:
     """A 1x1 kernel, once a pixel: a product of matrices."""
     return kernel[:2] == (1, 1) and start == (0, 0) and image[1:3] == outs[1:3]
@@ -258,7 +281,7 @@ def _unfolded(
     (images, height, width, c), (kh, kw), (rows, columns) = x.shape, kernel, outs
     shifts = [divmod(a * dilation[0], stride[0]) for a in range(kh)]
     depth = {r: rows + max(s for s, phase in shifts if phase == r) for _, r in shifts}
-    spans = [overlap(columns, width, stride[1], b * dilation[1] - start[1]) for b in range(kw)]
+    inner, pieces = _columns(x, kw, columns, stride[1], dilation[1], start[1])
     buffers: dict[int, Array] = {}
     before = -1
     for tile in _tiles(images, sum(depth.values()) * columns * kw * c):
@@ -269,9 +292,46 @@ def _unfolded(
         part = x[tile].transpose(1, 0, 2, 3)
         for r, buffer in buffers.items():
             i, h = overlap(len(buffer), height, stride[0], r - start[0])
-            for b, (j, v) in enumerate(spans):
+            if inner.stop > inner.start:
+                first = inner.start * stride[1] - start[1]
+                runs = _runs(part[h, :, first:], inner.stop - inner.start, kw, stride[1])
+                buffer.reshape(-1, n, columns, kw * c)[i, :, inner] = runs
+            for b, j, v in pieces:
                 buffer[i, :, j, b] = part[h, :, v]
         yield tile, [buffers[r][s : s + rows].reshape(-1, kw * c) for s, r in shifts]
+
+
+def _columns(
+    x: Array, kw: int, columns: int, stride: int, dilation: int, start: int
+) -> tuple[slice, list[tuple[int, slice, slice]]]:
+    """How to unfold the width: the columns whose window is one run of memory, and what is left.
+
+    What is left comes as (tap b, columns j, pixels v): all of it where x is not channels-last.
+    """
+    width, c = x.shape[2:]
+    inner = slice(0, 0)
+    if dilation == 1 and x.strides[2:] == (c * x.itemsize, x.itemsize):
+        first = max(0, -(-start // stride))
+        inner = slice(first, max(first, min(columns, (width - kw + start) // stride + 1)))
+    pieces = []
+    for b in range(kw):
+        j, v = overlap(columns, width, stride, b * dilation - start)
+        for low, high in ((0, inner.start), (inner.stop, columns)):
+            begin, end = max(j.start, low), min(j.stop, high)
+            if begin < end:
+                at = v.start + (begin - j.start) * stride
+                pieces.append(
+                    (b, slice(begin, end), slice(at, at + (end - begin - 1) * stride + 1, stride))
+                )
+    return inner, pieces
+
+
+def _runs(x: Array, count: int, kw: int, stride: int) -> Array:
+    """(..., count, KW*C): the runs of KW pixels that start at every `stride`-th pixel; a view."""
+    *rest, pixel, number = x.strides
+    shape = (*x.shape[:2], count, kw * x.shape[3])
+    strides = (*rest, stride * pixel, number)
+    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
 
 
 def _correlate_rows(
@@ -283,24 +343,27 @@ def _correlate_rows(
         part = out[tile].transpose(1, 0, 2, 3)
         total = rows[0] @ weights[0]
         product = np.empty_like(total)
-        for row, weight in zip(rows[1:], weights[1:], strict=True):
-            np.matmul(row, weight, out=product)
-            total += product
+        for row, weight in zip(rows[1:-1], weights[1:-1], strict=True):
+            total += np.matmul(row, weight, out=product)
+        if kh == 1:
+            part[...] = total.reshape(part.shape)
+        else:
+            np.matmul(rows[-1], weights[-1], out=product)
+            np.add(total.reshape(part.shape), product.reshape(part.shape), out=part)
         if bias is not None:
-            total += bias
-        part[...] = total.reshape(part.shape)
+            part += bias
 
 
 def _products_rows(
     x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, start: Pair
 ) -> None:
     kh, kw, c, o = out.shape
-    total = np.zeros((kh, o, kw * c), x.dtype)
+    total = np.zeros((kh, kw * c, o), x.dtype)
     for tile, rows in _unfolded(x, (kh, kw), g.shape[1:3], stride, dilation, start):
-        cotangent = g[tile].transpose(1, 0, 2, 3).reshape(-1, o).T
+        cotangent = g[tile].transpose(1, 0, 2, 3).reshape(-1, o)
         for a, row in enumerate(rows):
-            total[a] += cotangent @ row
-    out[...] = total.reshape(kh, o, kw, c).transpose(0, 2, 3, 1)
+            total[a] += row.T @ cotangent
+    out[...] = total.reshape(out.shape)
 
 
 # --- planes: for few channels, a tap moves whole planes -------------------------------------------
