@@ -145,7 +145,7 @@ def test_figures_are_files_of_the_suffix_s_kind_the_same_each_time(tmp_path):
         plot.image_grid(x, path=tmp_path / name, title="two")
         assert first == (tmp_path / name).read_bytes()
     assert opened(tmp_path / "a.png").format == "PNG"
-    assert not list(tmp_path.rglob("*.part"))
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["a.pdf", "a.png", "a.svg"]
 
 
 def test_a_path_that_cannot_be_written_is_named(tmp_path):
@@ -175,6 +175,16 @@ def test_an_interrupted_write_leaves_the_old_picture(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="cannot write .*a.png': No space left on device"):
         plot.save_image(np.ones((1, 4, 4)), path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["a.png"]
+
+
+def test_a_picture_looks_the_same_whoever_saves_it(tmp_path):
+    def draw(path=None):
+        return plot.samples_2d([[0.0, 1.0], [2.0, 3.0]], path=path)
+
+    draw(tmp_path / "ours.png")
+    draw().savefig(tmp_path / "theirs.png")
+    ours, theirs = (np.asarray(opened(tmp_path / f"{name}.png")) for name in ("ours", "theirs"))
+    np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_missing_matplotlib_is_named_with_its_remedy():

@@ -10,11 +10,12 @@ import io
 import os
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ..backend import Array, move
+from ..serialization import write_atomically
 from ..tensor import Tensor, as_array
 
 if TYPE_CHECKING:
@@ -98,13 +99,21 @@ def needs(package: str) -> ImportError:
 
 @cache
 def _figure_class() -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise needs("matplotlib") from error
+    from matplotlib.figure import Figure
 
     class Picture(Figure):
-        """A Figure that a notebook shows by itself, with or without pyplot."""
+        """A Figure in tinygen's style whoever draws it; a notebook shows it without pyplot.
+
+        Ticks are made while drawing, so the style must hold then too.
+        """
+
+        def draw(self, renderer: Any) -> None:
+            with in_style():
+                super().draw(renderer)
+
+        def get_tightbbox(self, *args: Any, **options: Any) -> Any:
+            with in_style():
+                return super().get_tightbbox(*args, **options)
 
         def _repr_png_(self) -> bytes:
             return png_bytes(self)
@@ -120,9 +129,10 @@ def new_figure(width: float, height: float, layout: str | None = "constrained") 
 
 def in_style() -> Any:
     """A context in which artists are made in tinygen's style; rcParams outside stay as they are."""
-    _figure_class()
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise needs("matplotlib") from error
     return matplotlib.rc_context(STYLE)
 
 
@@ -137,7 +147,7 @@ def _render(figure: Figure, kind: str, **options: Any) -> bytes:
     undated = {"png": "Software", "svg": "Date", "pdf": "CreationDate"}
     metadata: Any = {undated[kind]: None} if kind in undated else None
     buffer = io.BytesIO()
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "tinygen"}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "tinygen"}):  # saving has settings too
         options = {"dpi": figure.dpi, "metadata": metadata, **options}
         figure.savefig(buffer, format=kind, **options)
     return buffer.getvalue()
@@ -162,20 +172,18 @@ def write(path: PathLike, content: bytes, name: str) -> None:
 
     Raises OSError (PermissionError, NotADirectoryError, ...) with the file's name and the reason.
     """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+
+    def fill(file: IO[bytes]) -> None:
+        file.write(content)
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        os.replace(part, path)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(Path(path), fill)
     except OSError as error:
-        if part.exists():
-            part.unlink()
-        reason = error.strerror or str(error)
-        raise type(error)(
-            f"{name}: cannot write {str(path)!r}: {reason}; give a path in a folder that can be "
-            "written"
-        ) from error
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        reason = cause.strerror or str(cause).removeprefix("save: ")
+        message = f"{name}: cannot write {str(path)!r}: {reason}; give another path"
+        raise type(error)(message) from error
 
 
 def plain_axes(axes: Axes) -> None:
