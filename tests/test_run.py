@@ -1,0 +1,472 @@
+"""Run: exact resume, kills, Ctrl-C, NaN, bad folders. TINYGEN_KILLS=200 kills that many times."""
+
+import io
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygen import optim
+from tinygen import run as run_package
+from tinygen.backend import Generator, default_generator
+from tinygen.run import Run
+from tinygen.serialization import load, save
+from tinygen.tensor import is_grad_enabled, wrap
+
+SCRIPT = Path(__file__).with_name("training_script.py")
+KILLS = int(os.environ.get("TINYGEN_KILLS", "15"))
+
+
+class Toy:
+    """A parameter that Adam pulls to a noisy target; noise from the default generator."""
+
+    def __init__(self, size=3):
+        self.p = wrap(np.linspace(1, 2, size)).requires_grad_()
+        self.opt = optim.Adam([self.p], lr=0.1)
+        self.ema = optim.EMA([self.p])
+
+    def state_dict(self):
+        return {"p": self.p.detach()}
+
+    def load_state_dict(self, state):
+        if state["p"].shape != self.p.shape:
+            raise RuntimeError(f"p has shape {state['p'].shape}, expected {self.p.shape}")
+        self.p._array[...] = state["p"]._array
+
+    def step(self):
+        g = self.p._array - default_generator.numpy.normal(size=self.p.shape)
+        self.p.grad = wrap(g)
+        self.opt.step()
+        self.ema.update()
+        return float((g**2).sum())
+
+    def tracked(self):
+        return {"toy": self, "opt": self.opt, "ema": self.ema}
+
+
+def train(folder, n, resume=False, stop=None, size=3, **options):
+    """Train a Toy up to step n; leave the loop abruptly after step `stop`."""
+    default_generator.manual_seed(11)
+    toy = Toy(size)
+    run = Run(folder, {"n": n}, resume, **options)
+    run.track(**toy.tracked())
+    for step in run.steps(n):
+        run.log(loss=toy.step())
+        if step == stop:
+            break
+    return toy, run
+
+
+def rows(folder):
+    lines = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in lines]
+
+
+def content(path):
+    """All that must be the same in two runs: everything but the clock and file sizes."""
+    return {k: v for k, v in load(path).items() if k not in ("seconds", "log_bytes")}
+
+
+def assert_same(a, b, path=""):
+    if hasattr(a, "_array"):
+        a, b = a._array, b._array
+    if isinstance(a, dict):
+        assert list(a) == list(b), path
+        for key in a:
+            assert_same(a[key], b[key], f"{path}/{key}")
+    elif isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype and a.tobytes() == b.tobytes(), path
+    else:
+        assert a == b, path
+
+
+# --- resume ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop", [1, 10, 13, 20])
+def test_resume_is_bit_for_bit(tmp_path, stop):
+    whole, _ = train(tmp_path / "whole", 30, save_every=10, best="loss")
+    train(tmp_path / "cut", 30, stop=stop, save_every=10, best="loss")
+    resumed, run = train(tmp_path / "cut", 30, resume=True, save_every=10, best="loss")
+    assert run.step == 30
+    assert resumed.p._array.tobytes() == whole.p._array.tobytes()
+    for name in ("last.npz", "best.npz"):
+        assert_same(content(tmp_path / "whole" / name), content(tmp_path / "cut" / name))
+    assert rows(tmp_path / "cut") == rows(tmp_path / "whole")
+    assert [row["step"] for row in rows(tmp_path / "cut")] == list(range(1, 31))
+
+
+def test_a_longer_run_goes_on_from_a_finished_one(tmp_path, capsys):
+    whole, _ = train(tmp_path / "whole", 25)
+    train(tmp_path / "two", 15)
+    longer, _ = train(tmp_path / "two", 25, resume=True)
+    assert longer.p._array.tobytes() == whole.p._array.tobytes()
+    assert "resuming with another n: 15 then, 25 now" in capsys.readouterr().err
+    train(tmp_path / "two", 25, resume=True)
+    assert "step 25 of 25: nothing left to do" in capsys.readouterr().err
+
+
+def test_the_log_has_no_line_twice_even_after_the_loop(tmp_path):
+    for resume in (False, True, True):
+        _, run = train(tmp_path, 5, resume)
+        run.log(test=1.0)
+    assert [row.get("test") for row in rows(tmp_path)] == [None] * 5 + [1.0]
+
+
+def test_a_half_written_line_is_cut(tmp_path):
+    train(tmp_path, 10, stop=8, save_every=5)
+    with open(tmp_path / "log.jsonl", "a") as log:
+        log.write('{"step": 9, "lo')
+    train(tmp_path, 10, resume=True)
+    assert [row["step"] for row in rows(tmp_path)] == list(range(1, 11))
+
+
+def test_two_loops_are_two_phases(tmp_path):
+    for resume, stop in ((False, 7), (True, None)):
+        default_generator.manual_seed(1)
+        run = Run(tmp_path, resume=resume, save_every=1)
+        seen = []
+        for phase, n in enumerate((5, 10)):
+            for step in run.steps(n):
+                seen.append((phase, step))
+                if step == stop:
+                    break
+    assert seen == [(1, 7), (1, 8), (1, 9), (1, 10)]  # step 7 was left before its end
+
+
+def test_generators_are_tracked(tmp_path):
+    drawn = []
+    for resume in (False, True):
+        own = Generator().manual_seed(3)
+        run = Run(tmp_path, resume=resume)
+        run.track(own=own)
+        for _ in run.steps(20 if resume else 4):
+            drawn.append(own.numpy.normal())
+    fresh = Generator().manual_seed(3)
+    np.testing.assert_array_equal(drawn, fresh.numpy.normal(size=20))
+
+
+def test_nothing_to_resume_is_said(tmp_path, capsys):
+    _, run = train(tmp_path / "new", 3, resume=True)
+    assert run.step == 3
+    assert "nothing to resume: there is no" in capsys.readouterr().err
+
+
+def test_a_new_run_moves_the_old_one_aside(tmp_path, capsys):
+    for n in (3, 4, 5):
+        train(tmp_path / "run", n)
+    steps = {p.name: load(p / "last.npz")["step"] for p in tmp_path.iterdir()}
+    assert steps == {"run": 5, "run.1": 3, "run.2": 4}
+    assert "held a run; that is" in capsys.readouterr().err
+
+
+def test_best_keeps_the_best(tmp_path):
+    values = [5.0, 3.0, 4.0, 2.5, 9.0]
+    for mode, step, value in (("min", 4, 2.5), ("max", 5, 9.0)):
+        run = Run(tmp_path / mode, best="score", mode=mode)
+        for i in run.steps(5):
+            run.log(score=values[i - 1])
+        best = load(tmp_path / mode / "best.npz")
+        assert (best["step"], best["best"]) == (step, value)
+        assert load(tmp_path / mode / "last.npz")["step"] == 5
+    Run(tmp_path / "max", resume="best")
+    assert Run(tmp_path / "min", resume="best").step == 4
+
+
+def test_checkpoints_by_seconds(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    run, seen = Run(tmp_path, save_seconds=60), []
+    for _ in run.steps(100):
+        path = tmp_path / "last.npz"
+        seen.append(load(path)["step"] if path.exists() else 0)
+        clock[0] += 25
+    assert seen[:8] == [0, 0, 0, 3, 3, 3, 6, 6]
+
+
+def test_config_and_versions_are_kept(tmp_path):
+    train(tmp_path, 2)
+    kept = json.loads((tmp_path / "config.json").read_text())
+    assert kept["config"] == {"n": 2} and kept["seed"] == 11
+    assert kept["versions"]["numpy"] == np.__version__
+
+
+# --- what does not fit ----------------------------------------------------------------------
+
+
+def test_another_architecture_is_one_error_and_nothing_is_lost(tmp_path):
+    train(tmp_path, 12, stop=11, save_every=10)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    message = r"resume: .*last.npz does not fit 'toy': p has shape \(3,\), expected \(5,\)"
+    with pytest.raises(RuntimeError, match=message):
+        train(tmp_path, 12, resume=True, size=5)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_forgotten_and_unknown_objects(tmp_path):
+    train(tmp_path, 2)
+    toy = Toy()
+    run = Run(tmp_path, resume=True)
+    run.track(toy=toy, opt=toy.opt)
+    for _ in range(2):  # again the second time
+        with pytest.raises(RuntimeError, match="also holds the state of ema; pass the same"):
+            next(run.steps(9))
+    with pytest.raises(RuntimeError, match=r"last.npz holds no 'extra', only toy, opt, ema"):
+        run.track(extra=toy)
+    with pytest.raises(TypeError, match=r"Run.track: n \(int\) has no state_dict"):
+        run.track(n=3)
+    fresh = Run(tmp_path / "fresh")
+    next(fresh.steps(2))
+    with pytest.raises(RuntimeError, match="before the loop"):
+        fresh.track(toy=toy)
+
+
+def test_a_damaged_checkpoint_names_the_other_one(tmp_path):
+    train(tmp_path, 3, best="loss")
+    data = (tmp_path / "last.npz").read_bytes()
+    (tmp_path / "last.npz").write_bytes(data[:-100])
+    with pytest.raises(RuntimeError, match="last.npz is truncated.*; or try resume='best'"):
+        train(tmp_path, 3, resume=True)
+    save({"weights": 1}, tmp_path / "last.npz")
+    with pytest.raises(RuntimeError, match="last.npz is not a checkpoint of a Run"):
+        train(tmp_path, 3, resume=True)
+
+
+def test_an_unusable_folder(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="Run: cannot use the folder .*file: File exists"):
+        Run(tmp_path / "file")
+    with pytest.raises(OSError, match="Run: cannot use the folder .*Not a directory"):
+        Run(tmp_path / "file" / "run")
+    monkeypatch.setattr(os, "access", lambda *args: False)  # root may write anywhere
+    with pytest.raises(PermissionError, match="Run: cannot use the folder .*Permission denied"):
+        Run(tmp_path / "other")
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    default_generator.manual_seed(11)
+    toy = Toy()
+    run = Run(tmp_path, save_every=5)
+    run.track(**toy.tracked())
+    with pytest.raises(OSError, match="save: cannot write .*last.npz: No space left"):
+        for step in run.steps(20):
+            run.log(loss=toy.step())
+            if step == 10:
+                monkeypatch.setattr(run._log, "sync", lambda: None)
+                monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.undo()
+    assert load(tmp_path / "last.npz")["step"] == 5
+    assert not list(tmp_path.glob(".*"))
+    resumed, _ = train(tmp_path, 20, resume=True)
+    whole, _ = train(tmp_path / "whole", 20)
+    assert resumed.p._array.tobytes() == whole.p._array.tobytes()
+
+
+def test_a_log_that_cannot_be_written(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full here")
+    (tmp_path / "log.jsonl").symlink_to("/dev/full")
+    run = Run(tmp_path)
+    with pytest.raises(OSError, match="Run: cannot write .*log.jsonl: "):
+        for _ in run.steps(3):
+            run.log(loss=1.0)
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(ValueError, match="expected mode 'min' or 'max', got 'most'"):
+        Run(tmp_path, mode="most")
+    run = Run(tmp_path)
+    with pytest.raises(ValueError, match="Run.every: expected k >= 1, got 0"):
+        run.every(0)
+    with pytest.raises(TypeError, match="Run.log: loss is a str, not a number"):
+        run.log(loss="low")
+
+
+# --- NaN ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_stops(tmp_path, value):
+    run = Run(tmp_path, save_every=5)
+    message = rf"step 8: loss is {value}. The last good checkpoint is .*last.npz \(step 5\)"
+    with pytest.raises(FloatingPointError, match=message):
+        for step in run.steps(20):
+            run.log(loss=wrap(np.float32(value if step == 8 else 1.0).reshape(())))
+    assert load(tmp_path / "last.npz")["step"] == 5
+    assert len(rows(tmp_path)) == 8 and not math.isfinite(rows(tmp_path)[-1]["loss"])
+
+
+def test_nan_before_any_checkpoint(tmp_path):
+    run = Run(tmp_path)
+    with pytest.raises(FloatingPointError, match="step 1: kl is nan. No checkpoint was written"):
+        for _ in run.steps(2):
+            run.log(loss=1.0, kl=math.nan)
+
+
+def test_a_checkpoint_with_nan_is_not_written(tmp_path):
+    toy = Toy()
+    run = Run(tmp_path, save_every=5)
+    run.track(**toy.tracked())
+    with pytest.raises(
+        FloatingPointError, match=r"step 10: toy.p holds NaN; not saved.*\(step 5\)"
+    ):
+        for step in run.steps(20):
+            toy.step()
+            if step == 7:
+                toy.p._array[1] = math.nan  # and nobody logs the loss
+    assert load(tmp_path / "last.npz")["step"] == 5
+
+
+# --- pictures and progress ------------------------------------------------------------------
+
+
+def test_pictures(tmp_path):
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    run = Run(tmp_path)
+    for _ in run.steps(20):
+        if run.every(10):
+            run.picture("grid", np.zeros((4, 1, 8, 8), np.float32))
+        if run.last:
+            run.picture("figure", Figure(figsize=(1, 1)))
+    names = sorted(p.name for p in tmp_path.glob("*.png"))
+    assert names == ["figure-00020.png", "grid-00010.png", "grid-00020.png"]
+    assert all((tmp_path / n).read_bytes().startswith(b"\x89PNG") for n in names)
+
+
+def test_drawing_samples_does_not_change_the_training(tmp_path):
+    pytest.importorskip("PIL")
+    run = Run(tmp_path)
+
+    def samples():
+        assert not is_grad_enabled()
+        return default_generator.numpy.random((1, 1, 4, 4))
+
+    before = default_generator.get_state()
+    run.picture("samples", samples)
+    assert default_generator.get_state() == before and is_grad_enabled()
+
+
+def test_a_picture_without_the_packages_is_only_a_message(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert Run(tmp_path).picture("grid", np.zeros((1, 1, 2, 2))) is None
+    assert "no picture grid-00000.png" in capsys.readouterr().err
+
+
+def test_progress_lines_are_sparse(tmp_path, capsys):
+    train(tmp_path, 1000)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("step ")]
+    assert 20 <= len(lines) <= 22
+    assert lines[0].startswith("step 1/1000  loss ")
+    assert lines[-1].startswith("step 1000/1000  loss ")
+
+
+def test_a_bar_on_a_terminal(tmp_path, monkeypatch):
+    pytest.importorskip("tqdm")
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    run = Run(tmp_path)
+    for step in run.steps(50):
+        run.log(loss=0.125)
+        if step == 25:
+            run.say("half-way")
+    text = terminal.getvalue()
+    assert "50/50" in text and "loss=0.125" in text and "half-way\n" in text
+    assert isinstance(run._progress, run_package.progress.Bar)
+
+
+# --- signals and kills ----------------------------------------------------------------------
+
+
+def start(folder, steps, *options):
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(folder), str(steps), *map(str, options)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(SCRIPT.parent.parent), "OPENBLAS_NUM_THREADS": "1"},
+    )
+
+
+def finish(folder, steps, *options):
+    process = start(folder, steps, *options)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+
+
+def assert_same_runs(a, b):
+    assert_same(content(a / "last.npz"), content(b / "last.npz"))
+    assert_same(content(a / "best.npz"), content(b / "best.npz"))
+    assert rows(a) == rows(b)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, signum):
+    process = start(tmp_path / "cut", 100_000)
+    assert process.stdout.readline() == "1\n"
+    process.send_signal(signum)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signum, errors
+    step = load(tmp_path / "cut" / "last.npz")["step"]
+    assert f"stopped after step {step} of 100000; all is in" in errors
+    assert "--resume" in errors and "Traceback" not in errors
+    finish(tmp_path / "cut", step + 20, "--resume")
+    finish(tmp_path / "whole", step + 20)
+    assert_same_runs(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_the_second_ctrl_c_stops_at_once(tmp_path):
+    run = Run(tmp_path)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        for _ in run.steps(3):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_killed_at_random_moments(tmp_path):
+    """After every SIGKILL all checkpoints load; in the end the run is the uninterrupted one."""
+    rng = random.Random(KILLS)
+    cut, in_the_act, step = tmp_path / "cut", 0, 0
+    for _ in range(KILLS):
+        process = start(cut, 10**9, "--every", 1, "--resume")
+        if rng.random() < 0.9:
+            process.stdout.readline()  # the first step is done: from now on it writes and writes
+        time.sleep(rng.uniform(0, 0.2))
+        process.kill()
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, errors
+        in_the_act += bool(list(cut.glob(".*.tmp")))
+        for path in cut.glob("*.npz"):
+            reached = load(path)["step"]
+        if (cut / "last.npz").exists():
+            reached = load(cut / "last.npz")["step"]
+            assert reached >= step
+            step = reached
+    assert in_the_act > KILLS / 10  # or the kills came at harmless moments
+    print(f"{KILLS} kills, {in_the_act} while a file was being written, step {step}")
+    finish(cut, step + 20, "--resume")
+    finish(tmp_path / "whole", step + 20)
+    assert_same_runs(cut, tmp_path / "whole")
+    assert not list(cut.glob(".*.tmp"))
