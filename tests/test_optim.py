@@ -141,6 +141,32 @@ def test_rmsprop_first_steps():
     np.testing.assert_allclose(p._array, -0.1 / math.sqrt(variance) * np.sign(g), rtol=1e-12)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    momentum=st.sampled_from([0.0, 0.7]),
+    centered=st.booleans(),
+    maximize=st.booleans(),
+    decay=st.sampled_from([0.0, 0.1]),
+)
+def test_rmsprop_is_its_formula(seed, momentum, centered, maximize, decay):
+    rng = np.random.default_rng(seed)
+    p = leaf(rng.normal(size=(3, 2)))
+    opt = optim.RMSprop([p], 0.02, 0.8, 1e-3, decay, momentum, centered, maximize=maximize)
+    x = p._array.copy()
+    v = mean = buf = np.zeros_like(x)
+    for _ in range(6):
+        given_gradient = rng.normal(size=x.shape)
+        set_grad(p, given_gradient)
+        opt.step()
+        np.testing.assert_array_equal(p.grad._array, given_gradient)
+        g = (-given_gradient if maximize else given_gradient) + decay * x
+        v, mean = 0.8 * v + 0.2 * g * g, 0.8 * mean + 0.2 * g
+        buf = momentum * buf + g / (np.sqrt(v - centered * mean**2) + 1e-3)
+        x = x - 0.02 * buf
+    np.testing.assert_allclose(p._array, x, rtol=1e-10, atol=1e-13)
+
+
 @pytest.mark.parametrize("kind", [optim.SGD, optim.RMSprop, optim.Adam, optim.AdamW])
 def test_weight_decay_alone_pulls_to_zero(kind):
     p = leaf([3.0, -4.0])

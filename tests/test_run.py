@@ -177,8 +177,21 @@ def test_best_keeps_the_best(tmp_path):
         best = load(tmp_path / mode / "best.npz")
         assert (best["step"], best["best"]) == (step, value)
         assert load(tmp_path / mode / "last.npz")["step"] == 5
-    Run(tmp_path / "max", resume="best")
+    assert Run(tmp_path / "max", resume="best").step == 5
     assert Run(tmp_path / "min", resume="best").step == 4
+
+
+def test_an_improvement_is_a_checkpoint_and_is_remembered(tmp_path):
+    values = [5.0, 1.0, 3.0, 4.0]
+    for resume, stop in ((False, 3), (True, None)):
+        run = Run(tmp_path, resume=resume, best="score")
+        for step in run.steps(4):
+            assert not resume or step > 2  # last.npz was written together with best.npz
+            run.log(score=values[step - 1])
+            if step == stop:
+                break
+    assert load(tmp_path / "best.npz")["step"] == 2
+    assert load(tmp_path / "last.npz")["best"] == 1.0
 
 
 def test_checkpoints_by_seconds(tmp_path, monkeypatch):
