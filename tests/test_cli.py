@@ -1,6 +1,8 @@
 """The `tinygen` command: the doctor on healthy and broken machines, and the demo's arguments."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -197,6 +199,35 @@ def test_runtime_driver_and_compiler_must_fit(
     assert [finding.state for finding in found] == states
     for finding, text in zip(found, advice, strict=True):
         assert text in finding.advice and bool(text) == bool(finding.advice)
+
+
+DRIVER = """
+#include <string.h>
+int cuDriverGetVersion(int *v) { *v = 12090; return 0; }
+int cuInit(unsigned flags) { return flags ? 1 : STATUS; }
+int cuDeviceGetCount(int *n) { *n = 2; return 0; }
+int cuDeviceGet(int *device, int i) { *device = 7 + i; return 0; }
+int cuDeviceGetName(char *name, int n, int d) { strncpy(name, d == 7 ? "A" : "B", n); return 0; }
+int cuDeviceTotalMem_v2(size_t *size, int d) { *size = (size_t)(d + 73) << 30; return 0; }
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="builds a Linux library")
+@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(0, "(12090, [('A', '80 GiB'), ('B', '81 GiB')])"), (100, "(12090, [])")],
+)
+def test_the_driver_library_is_asked_itself(tmp_path, status, expected):
+    (tmp_path / "driver.c").write_text(DRIVER)
+    build = ["gcc", "-shared", "-fPIC", f"-DSTATUS={status}", "-o", "libcuda.so.1", "driver.c"]
+    subprocess.run(build, cwd=tmp_path, check=True)
+    code = "from tinygen import doctor; print(doctor.cuda_driver())"
+    env = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=env
+    )
+    assert done.stdout.strip() == expected, done.stderr
 
 
 def test_gpus_are_listed(machine):

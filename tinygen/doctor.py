@@ -42,6 +42,9 @@ class Finding:
     note: str = ""
     advice: str = ""
 
+    def __post_init__(self) -> None:
+        self.note, self.advice = " ".join(self.note.split()), " ".join(self.advice.split())
+
 
 def version_of(package: str) -> str:
     """Its installed version, without importing it; empty where it is not installed."""
@@ -135,9 +138,8 @@ def probe_cpu() -> list[Finding]:
 
 
 def cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def free_memory() -> str:
@@ -204,7 +206,7 @@ def cupy_packages() -> list[str]:
 
 
 def probe_cupy() -> list[Finding]:
-    packages, (driver, _) = cupy_packages(), cuda_driver()
+    packages, driver = cupy_packages(), cuda_driver()[0]
     if len(packages) > 1:
         names = " ".join(package.split()[0] for package in packages)
         advice = f"keep one CuPy: pip uninstall {names}; then {_install(driver)}"
@@ -303,8 +305,7 @@ def _isolated(probe: str) -> list[Finding]:
         found: list[Finding] = globals()[f"probe_{probe}"]()
         return found
     except Exception as error:  # whatever a broken package raises
-        text = " ".join(str(error).split())
-        return [Finding(probe, FAIL, "broken", f"{type(error).__name__}: {text}")]
+        return [Finding(probe, FAIL, "broken", f"{type(error).__name__}: {error}")]
 
 
 def works(report: dict[str, list[Finding]]) -> bool:
