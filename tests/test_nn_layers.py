@@ -117,7 +117,7 @@ def test_norm_gradients_at_order_3(name):
 
 def test_embedding_gradients():
     index = tg.tensor([[0, 2, 2], [3, 1, 0]])
-    for layer in (nn.Embedding(4, 3), nn.Embedding(4, 3, padding_idx=-1)):
+    for layer in (nn.Embedding(4, 3), nn.Embedding(5, 3, padding_idx=-1)):
         check_grads(layer, index, params=layer.parameters())
 
 

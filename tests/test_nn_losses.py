@@ -168,7 +168,7 @@ def test_cross_entropy(n, classes, space, reduction, smoothing, weighted, seed):
     w = tg.tensor(weight) if weighted else None
     out = F.cross_entropy(x, tg.tensor(t), w, reduction=reduction, label_smoothing=smoothing)
     expected = reference(x.numpy(), t, weight, -100, reduction, smoothing)
-    np.testing.assert_allclose(out.numpy().reshape(-1), np.reshape(expected, -1), rtol=1e-9)
+    np.testing.assert_allclose(out.numpy().reshape(-1), np.reshape(expected, -1), 1e-9, 1e-12)
     if smoothing == 0.0:
         nll = F.nll_loss(F.log_softmax(x, 1), tg.tensor(t), w, reduction=reduction)
         np.testing.assert_allclose(nll.numpy(), out.numpy(), rtol=1e-12)

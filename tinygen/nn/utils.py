@@ -125,7 +125,10 @@ class _SpectralNorm:
         if module.training:
             self.iterate(module, matrix._array, self.n_power_iterations)
         # Copies: the next forward pass changes u and v, and this one's graph needs these.
-        u, v = (wrap(getattr(module, f"{self.name}_{side}")._array.copy()) for side in "uv")
+        u, v = (
+            wrap(getattr(module, f"{self.name}_{side}")._array.astype(weight.dtype))
+            for side in "uv"
+        )
         sigma = ops.sum(u * ops.matmul(matrix, v))
         setattr(module, self.name, weight / sigma)
 

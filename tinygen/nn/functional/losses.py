@@ -157,13 +157,13 @@ def binary_cross_entropy(
 
 @floating
 def _bce_with_logits(x: Array, t: Array) -> Array:
-    """-t log sigmoid(x) - (1 - t) log sigmoid(-x) = (1 - t) x + max(-x, 0) + log(1 + e^-|x|)"""
-    out = np.abs(x)
-    np.negative(out, out=out)
-    np.exp(out, out=out)
-    np.log1p(out, out=out)
-    out = out + (1 - t) * x
-    out -= np.minimum(x, 0)
+    """-t log sigmoid(x) - (1 - t) log sigmoid(-x) = max(x, 0) - t x + log(1 + e^-|x|)"""
+    small = np.abs(x)
+    np.negative(small, out=small)
+    np.exp(small, out=small)
+    np.log1p(small, out=small)
+    out = np.maximum(x, 0) - t * x
+    out += small  # last: where x is far on the right side, it is all that is left
     return out
 
 
