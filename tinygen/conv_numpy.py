@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from .backend import Array
-from .ops.windows import Pair, meetings, overlap
+from .conv_unfold import tap_planes, tiles, unfolded
+from .ops.windows import Pair, meetings
 
-TILE = 1 << 19  # numbers unfolded at a time: 2 MiB in float32, so that they stay in the cache
 FEW = 8  # with fewer channels than this, taps are planes
 
 
@@ -144,13 +144,6 @@ def _grouped(inputs: int, outputs: int, groups: int) -> Iterator[tuple[slice, sl
     return ((slice(k * i, k * i + i), slice(k * o, k * o + o)) for k in range(groups))
 
 
-def _tiles(images: int, each: int) -> Iterator[slice]:
-    """The batch in equal parts (the last may be smaller) of about TILE numbers, `each` an image."""
-    parts = min(images, -(-images * each // TILE)) or 1
-    size = -(-images // parts) or 1
-    return (slice(k, min(k + size, images)) for k in range(0, images, size))
-
-
 # --- the three sums, for one group ------------------------------------------------------------
 
 
@@ -239,7 +232,7 @@ def _products(x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, star
 
 def _depthwise(x: Array, w: Array, out: Array, bias: Array | None, taps: Any) -> None:
     """One channel a group: no product of matrices, but a multiply and an add for each tap."""
-    for tile in _tiles(len(x), x[:1].size + out[:1].size):
+    for tile in tiles(len(x), x[:1].size + out[:1].size):
         part = out[tile]
         part[...] = 0 if bias is None else bias.reshape(-1, 1, 1)
         for a, b, to, of in taps:
@@ -270,76 +263,12 @@ def _multiply(a: Array, b: Array, out: Array, bias: Array | None) -> None:
 # --- rows: unfold along the width, slide over the height ----------------------------------------
 
 
-def _unfolded(
-    x: Array, kernel: Pair, outs: Pair, stride: Pair, dilation: Pair, start: Pair
-) -> Iterator[tuple[slice, list[Array]]]:
-    """For each tile of images: for each kernel row a, a matrix (I*n*J, KW*C) of what it meets.
-
-    The memory is (row, image, column, b, c), rows first, so that the matrix of the next kernel
-    row is the same memory one row further on. With a stride the rows are dealt out by phase.
-    """
-    (images, height, width, c), (kh, kw), (rows, columns) = x.shape, kernel, outs
-    shifts = [divmod(a * dilation[0], stride[0]) for a in range(kh)]
-    depth = {r: rows + max(s for s, phase in shifts if phase == r) for _, r in shifts}
-    inner, pieces = _columns(x, kw, columns, stride[1], dilation[1], start[1])
-    buffers: dict[int, Array] = {}
-    before = -1
-    for tile in _tiles(images, sum(depth.values()) * columns * kw * c):
-        n = tile.stop - tile.start
-        if n != before:  # the borders are zero and stay so
-            buffers = {r: np.zeros((d, n, columns, kw, c), x.dtype) for r, d in depth.items()}
-            before = n
-        part = x[tile].transpose(1, 0, 2, 3)
-        for r, buffer in buffers.items():
-            i, h = overlap(len(buffer), height, stride[0], r - start[0])
-            if inner.stop > inner.start:
-                first = inner.start * stride[1] - start[1]
-                runs = _runs(part[h, :, first:], inner.stop - inner.start, kw, stride[1])
-                buffer.reshape(-1, n, columns, kw * c)[i, :, inner] = runs
-            for b, j, v in pieces:
-                buffer[i, :, j, b] = part[h, :, v]
-        yield tile, [buffers[r][s : s + rows].reshape(-1, kw * c) for s, r in shifts]
-
-
-def _columns(
-    x: Array, kw: int, columns: int, stride: int, dilation: int, start: int
-) -> tuple[slice, list[tuple[int, slice, slice]]]:
-    """How to unfold the width: the columns whose window is one run of memory, and what is left.
-
-    What is left comes as (tap b, columns j, pixels v): all of it where x is not channels-last.
-    """
-    width, c = x.shape[2:]
-    inner = slice(0, 0)
-    if dilation == 1 and x.strides[2:] == (c * x.itemsize, x.itemsize):
-        first = max(0, -(-start // stride))
-        inner = slice(first, max(first, min(columns, (width - kw + start) // stride + 1)))
-    pieces = []
-    for b in range(kw):
-        j, v = overlap(columns, width, stride, b * dilation - start)
-        for low, high in ((0, inner.start), (inner.stop, columns)):
-            begin, end = max(j.start, low), min(j.stop, high)
-            if begin < end:
-                at = v.start + (begin - j.start) * stride
-                pieces.append(
-                    (b, slice(begin, end), slice(at, at + (end - begin - 1) * stride + 1, stride))
-                )
-    return inner, pieces
-
-
-def _runs(x: Array, count: int, kw: int, stride: int) -> Array:
-    """(..., count, KW*C): the runs of KW pixels that start at every `stride`-th pixel; a view."""
-    *rest, pixel, number = x.strides
-    shape = (*x.shape[:2], count, kw * x.shape[3])
-    strides = (*rest, stride * pixel, number)
-    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
-
-
 def _correlate_rows(
     x: Array, w: Array, out: Array, bias: Array | None, stride: Pair, dilation: Pair, start: Pair
 ) -> None:
     kh, kw, c, o = w.shape
     weights = w.reshape(kh, kw * c, o)
-    for tile, rows in _unfolded(x, (kh, kw), out.shape[1:3], stride, dilation, start):
+    for tile, rows in unfolded(x, (kh, kw), out.shape[1:3], stride, dilation, start):
         part = out[tile].transpose(1, 0, 2, 3)
         total = rows[0] @ weights[0]
         product = np.empty_like(total)
@@ -359,7 +288,7 @@ def _products_rows(
 ) -> None:
     kh, kw, c, o = out.shape
     total = np.zeros((kh, kw * c, o), x.dtype)
-    for tile, rows in _unfolded(x, (kh, kw), g.shape[1:3], stride, dilation, start):
+    for tile, rows in unfolded(x, (kh, kw), g.shape[1:3], stride, dilation, start):
         cotangent = g[tile].transpose(1, 0, 2, 3).reshape(-1, o)
         for a, row in enumerate(rows):
             total[a] += row.T @ cotangent
@@ -369,23 +298,14 @@ def _products_rows(
 # --- planes: for few channels, a tap moves whole planes -------------------------------------------
 
 
-def _planes(x: Array, kernel: Pair, size: Pair, taps: Any) -> Array:
-    """(KH, KW, C, n, *size): for each tap and channel a plane, zero where no pixel is met."""
-    source = x.transpose(3, 0, 1, 2)
-    planes = np.zeros((*kernel, *source.shape[:2], *size), x.dtype)
-    for a, b, to, of in taps:
-        planes[a, b][to] = source[of]
-    return planes
-
-
 def _correlate_planes(
     x: Array, w: Array, out: Array, bias: Array | None, stride: Pair, dilation: Pair, start: Pair
 ) -> None:
     kernel, size = w.shape[:2], out.shape[1:3]
     weights = w.reshape(-1, w.shape[3])
     taps = list(meetings(kernel, size, x.shape[1:3], stride, dilation, start))
-    for tile in _tiles(len(x), len(weights) * size[0] * size[1]):
-        planes = _planes(x[tile], kernel, size, taps)
+    for tile in tiles(len(x), len(weights) * size[0] * size[1]):
+        planes = tap_planes(x[tile], kernel, size, taps)
         _multiply(planes.reshape(len(weights), -1).T, weights, out[tile], bias)
 
 
@@ -393,8 +313,8 @@ def _planes_times(x: Array, y: Array, kernel: Pair, taps: Any) -> Array:
     """The planes of x times y, summed over images and pixels: (KH*KW*C of x, C of y)."""
     height, width, c = y.shape[1:]
     total = np.zeros((kernel[0] * kernel[1] * x.shape[3], c), x.dtype)
-    for tile in _tiles(len(x), len(total) * height * width):
-        planes = _planes(x[tile], kernel, (height, width), taps)
+    for tile in tiles(len(x), len(total) * height * width):
+        planes = tap_planes(x[tile], kernel, (height, width), taps)
         total += planes.reshape(len(total), -1) @ y[tile].reshape(-1, c)
     return total
 
@@ -403,7 +323,7 @@ def _fold(x: Array, w: Array, out: Array, bias: Array | None, taps: Any) -> None
     """The other order, for few channels of the output: first multiply, then shift and add."""
     kh, kw, c, o = w.shape
     weights = w.transpose(0, 1, 3, 2).reshape(-1, c)
-    for tile in _tiles(len(x), len(weights) * x.shape[1] * x.shape[2]):
+    for tile in tiles(len(x), len(weights) * x.shape[1] * x.shape[2]):
         part = out[tile]
         planes = (weights @ x[tile].reshape(-1, c).T).reshape(
             kh, kw, o, *part.shape[:1], *x.shape[1:3]
