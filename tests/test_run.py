@@ -194,6 +194,30 @@ def test_an_improvement_is_a_checkpoint_and_is_remembered(tmp_path):
     assert load(tmp_path / "last.npz")["best"] == 1.0
 
 
+def test_killed_between_best_and_last_the_improvement_is_found_again(tmp_path, monkeypatch):
+    values = [5.0, 4.0, 1.0, 3.0, 2.0]
+    real_save = Run._save
+
+    def die_after_best(self, name):
+        path = real_save(self, name)
+        if name == "best" and self.step == 3:
+            raise ZeroDivisionError
+        return path
+
+    for resume in (False, True):
+        run = Run(tmp_path, resume=resume, best="score")
+        try:
+            with monkeypatch.context() as patch:
+                if not resume:
+                    patch.setattr(Run, "_save", die_after_best)
+                for step in run.steps(5):
+                    run.log(score=values[step - 1])
+        except ZeroDivisionError:
+            assert load(tmp_path / "last.npz")["step"] == 2
+    assert load(tmp_path / "best.npz")["step"] == 3
+    assert load(tmp_path / "last.npz")["best"] == 1.0
+
+
 def test_checkpoints_by_seconds(tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
