@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 from .module import Module
@@ -88,6 +89,18 @@ class ModuleList(_Numbered):
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         super().__init__()
         self.extend(modules)
+
+
+    def __repr__(self) -> str:
+        """Neighbours that print alike are printed once, as in "(0-2): 3 x Linear(...)"."""
+        lines, start = [], 0
+        for text, run in groupby(map(repr, self)):
+            count = len(list(run))
+            name = f"({start})" if count == 1 else f"({start}-{start + count - 1})"
+            times = "" if count == 1 else f"{count} x "
+            lines.append(f"{name}: {times}{text}".replace("\n", "\n  "))
+            start += count
+        return "ModuleList(" + ("\n  " + "\n  ".join(lines) + "\n)" if lines else ")")
 
 
 class ModuleDict(Module):

@@ -38,7 +38,6 @@ class _Conv(Module):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
-        output_padding: Size = 0,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -58,7 +57,7 @@ class _Conv(Module):
         self.kernel_size, self.stride = sizes(kernel_size, self.ndim), sizes(stride, self.ndim)
         self.padding = padding if isinstance(padding, str) else sizes(padding, self.ndim)
         self.dilation, self.groups = sizes(dilation, self.ndim), groups
-        self.output_padding, self.padding_mode = sizes(output_padding, self.ndim), padding_mode
+        self.output_padding, self.padding_mode = (0,) * self.ndim, padding_mode
         first, second = out_channels, in_channels
         if self.transposed:
             first, second = second, first
@@ -150,8 +149,9 @@ class ConvTranspose2d(_Conv):
             )
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
-            padding_mode, output_padding, device, dtype,
+            padding_mode, device, dtype,
         )  # fmt: skip
+        self.output_padding = sizes(output_padding, self.ndim)
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
         extra = self.output_padding
