@@ -28,6 +28,7 @@ DID = ("read", "wrote")
 FAILURES = ("", "out of bounds", "misaligned", "uninitialised read", "data race", "divergent barrier",
             "divergent warp", "out of memory")  # fmt: skip
 GUARD = "(guard)"  # a byte with which the compiler notes that it has initialised an array
+EXTRA_FLAGS: list[str] = []
 Index = ctypes.c_uint32 * 3
 
 
@@ -147,29 +148,30 @@ def build(source: Source, names: tuple[str, ...], check: bool) -> Path:
         raise RuntimeError(f"the kernel emulator runs on Linux only, this is {sys.platform}")
     parts = kernel_folder() / "emulator"
     text = _wrapper(source, names)
-    flags = ["-std=c++17", "-O1" if check else "-O2", "-g1", "-fPIC", "-w", f"-I{parts}"]
+    flags = ["-std=c++17", "-O1" if check else "-O2", "-gdwarf-4", "-fPIC", "-w"]
     flags += ["-DEMU_CHECK"] if check else []
+    flags += EXTRA_FLAGS  # -gdwarf-4: addr2line 2.40 reads GCC's DWARF 5 file names wrongly
     own = [text, *(parts.joinpath(f).read_text() for f in ("cuda_words.h", "runtime.cpp"))]
     version = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
     if "clang" not in version:
         flags.append("-fno-gnu-unique")
-    key = hashlib.sha256("\0".join([*own, *compiler(), version, *flags[:-1]]).encode()).hexdigest()[:24]
+    key = hashlib.sha256("\0".join([*own, *compiler(), version, *flags]).encode()).hexdigest()[:24]
     library = cache_folder() / f"{source.path.stem}-{key}.so"
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-            _compile(Path(folder), text, parts / "runtime.cpp", flags, check, source.path)
+            _compile(Path(folder), text, parts, flags, check, source.path)
             os.replace(Path(folder) / "out.so", library)
     return library
 
 
-def _compile(folder: Path, text: str, runtime: Path, flags: list[str], check: bool, path: Path) -> None:
+def _compile(folder: Path, text: str, parts: Path, flags: list[str], check: bool, path: Path) -> None:
     (folder / "kernel.cpp").write_text(text)
     watch = ["-fsanitize=thread"] if check else []
     jobs = [
-        [*flags, *watch, "-c", "kernel.cpp", "-o", "kernel.o"],
-        [*flags, "-c", str(runtime), "-o", "runtime.o"],
-        ["-shared", "kernel.o", "runtime.o", "-o", "out.so"],
+        [*flags, f"-I{parts}", *watch, "-c", "kernel.cpp", "-o", "kernel.o"],
+        [*flags, "-c", str(parts / "runtime.cpp"), "-o", "runtime.o"],
+        ["-shared", "-Wl,-Bsymbolic", "kernel.o", "runtime.o", "-o", "out.so"],
     ]
     for job in jobs:
         run = subprocess.run([*compiler(), *job], cwd=folder, capture_output=True, text=True)
