@@ -24,7 +24,7 @@ from .tensor import Tensor
 
 
 class Window(NamedTuple):
-    """How a kernel moves over an image: pairs (vertical, horizontal), and the groups of channels."""
+    """How a kernel moves over an image, in pairs (vertical, horizontal), and the groups."""
 
     stride: Pair
     padding: Pair
@@ -154,8 +154,8 @@ def conv_transpose2d(
 ) -> Tensor:
     """The adjoint of conv2d: (N, C, H, W) or (C, H, W) with (C, O / groups, KH, KW).
 
-    The output has (H - 1) s - 2p + d (KH - 1) + 1 + output_padding rows. Several sizes of a conv2d's
-    input give one size of its output; output_padding says which is meant.
+    The output has (H - 1) s - 2p + d (KH - 1) + 1 + output_padding rows: conv2d sends images of
+    up to s sizes to one, and output_padding says which of them is meant.
     """
     name = "conv_transpose2d"
     x, batched = _image(name, input)
@@ -259,7 +259,7 @@ def _image(name: str, x: Tensor) -> tuple[Tensor, bool]:
         raise TypeError(f"{name}: expected a Tensor as input, got {type(x).__name__}")
     if x.ndim not in (3, 4):
         raise RuntimeError(
-            f"{name}: expected 3D (unbatched) or 4D (batched) input, but got input of size {x.shape}"
+            f"{name}: expected 3D (unbatched) or 4D (batched) input, but got size {x.shape}"
         )
     return (x, True) if x.ndim == 4 else (unsqueeze(x, 0), False)
 

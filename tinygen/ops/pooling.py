@@ -134,7 +134,8 @@ def _pool(
     if min(height, width) < 1:
         raise RuntimeError(
             f"{name}: given input size {x.shape[1:]}, calculated output size "
-            f"{(x.shape[1], height, width)}. Output size is too small (kernel_size {k}, padding {p})"
+            f"{(x.shape[1], height, width)}. Output size is too small "
+            f"(kernel_size {k}, padding {p})"
         )
     return Pool(k, s, p, d, (height, width))
 

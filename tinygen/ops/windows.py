@@ -18,7 +18,7 @@ def is_int(value: Any) -> bool:
 
 def as_pair(name: str, what: str, value: Any, least: int) -> Pair:
     """(height, width) from one integer or two, none of them smaller than `least`."""
-    both = (value, value) if is_int(value) else tuple(value)
+    both = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(both) != 2 or not all(map(is_int, both)):
         raise RuntimeError(f"{name}: expected {what} to be one integer or two, got {value!r}")
     if min(both) < least:
