@@ -39,7 +39,10 @@ def test_scaled_dot_product_attention(length, source, width, seed):
         ({}, np.zeros((length, source))),
         ({"attn_mask": tg.tensor(visible)}, np.where(visible, 0.0, -np.inf)),
         ({"attn_mask": tg.tensor(bias)}, bias),
-        ({"attn_mask": tg.tensor(np.where(visible, bias, -np.inf))}, np.where(visible, bias, -np.inf)),
+        (
+            {"attn_mask": tg.tensor(np.where(visible, bias, -np.inf))},
+            np.where(visible, bias, -np.inf),
+        ),
         ({"is_causal": True}, np.where(causal, 0.0, -np.inf)),
     ]
     for options, added in cases:
@@ -88,7 +91,10 @@ def test_multihead_attention_is_attention_of_each_head():
     q, k, v = np.split(x.numpy() @ w.T + b, 3, axis=-1)
     mixed = [
         np.concatenate(
-            [attend(*(z[n, :, 2 * h : 2 * h + 2] for z in (q, k, v)), np.zeros((4, 4))) for h in range(3)],
+            [
+                attend(*(z[n, :, 2 * h : 2 * h + 2] for z in (q, k, v)), np.zeros((4, 4)))
+                for h in range(3)
+            ],
             axis=1,
         )
         for n in range(2)
@@ -148,7 +154,11 @@ def test_multihead_attention_masks():
         (lambda m, x: m(x, x, tg.ones(3, 2, 5)), RuntimeError, "expected value.*size 4"),
         (lambda m, x: m(x, x, x[:2]), RuntimeError, "must be equal"),
         (lambda m, x: m(x, x, x, attn_mask=tg.ones(2, 3)), RuntimeError, r"should be \(3, 3\)"),
-        (lambda m, x: m(x, x, x, tg.ones(3, 2)), RuntimeError, r"key_padding_mask of shape \(2, 3\)"),
+        (
+            lambda m, x: m(x, x, x, tg.ones(3, 2)),
+            RuntimeError,
+            r"key_padding_mask of shape \(2, 3\)",
+        ),
         (lambda m, x: m(x, x, x, is_causal=True), RuntimeError, "need attn_mask"),
     ],
 )
@@ -218,7 +228,9 @@ def test_lstm_layouts():
     assert h1.shape == (2, 2)
     layer.batch_first = True
     first, _ = layer(x.transpose(0, 1))
-    np.testing.assert_allclose(first.transpose(0, 1).detach().numpy(), out.detach().numpy(), atol=1e-14)
+    np.testing.assert_allclose(
+        first.transpose(0, 1).detach().numpy(), out.detach().numpy(), atol=1e-14
+    )
     again, _ = layer(x[:, 0])
     np.testing.assert_allclose(again.detach().numpy(), single.detach().numpy(), atol=1e-14)
 

@@ -174,7 +174,9 @@ def test_vectors():
     assert vector.shape == (10,) and vector.requires_grad
     kept = vector.detach().numpy().copy()
     utils.vector_to_parameters(tg.tensor(2 * kept), net.parameters())
-    np.testing.assert_array_equal(utils.parameters_to_vector(net.parameters()).detach().numpy(), 2 * kept)
+    np.testing.assert_array_equal(
+        utils.parameters_to_vector(net.parameters()).detach().numpy(), 2 * kept
+    )
     with pytest.raises(ValueError, match="vector of 10 numbers"):
         utils.vector_to_parameters(tg.zeros(11), net.parameters())
     with pytest.raises(TypeError, match="expected a Tensor"):

@@ -35,7 +35,9 @@ SMOOTH = {
     "Linear, 1-d": (lambda: nn.Linear(3, 4), (3,)),
     "Conv1d": (lambda: nn.Conv1d(2, 3, 3, padding=1, stride=2), (2, 2, 7)),
     "Conv2d": (lambda: nn.Conv2d(2, 4, 3, padding=1, groups=2), (2, 2, 5, 4)),
-    "Conv2d, reflect": (lambda: nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), (1, 2, 4, 5)),
+    "Conv2d, reflect": (
+        lambda: nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), (1, 2, 4, 5),
+    ),
     "ConvTranspose2d": (
         lambda: nn.ConvTranspose2d(3, 2, 4, stride=2, padding=1, output_padding=1), (2, 3, 3, 2),
     ),
@@ -79,8 +81,8 @@ SMOOTH = {
 ACTIVATIONS = {
     name: getattr(nn, name)
     for name in (
-        "ReLU", "ReLU6", "LeakyReLU", "ELU", "SELU", "CELU", "SiLU", "Mish", "Sigmoid", "LogSigmoid",
-        "Tanh", "Tanhshrink", "Softsign", "Softplus", "Hardsigmoid", "Hardswish", "Hardtanh",
+        "ReLU", "ReLU6", "LeakyReLU", "ELU", "SELU", "CELU", "SiLU", "Mish", "Sigmoid", "Tanh",
+        "LogSigmoid", "Tanhshrink", "Softsign", "Softplus", "Hardsigmoid", "Hardswish", "Hardtanh",
         "Hardshrink", "Softshrink", "GLU",
     )
 } | {
@@ -230,7 +232,9 @@ def test_embedding_looks_up_and_padding_gets_no_gradient():
     assert not layer.weight.detach().numpy()[1].any()
     index = tg.tensor([[1, 4], [4, 0]])
     out = layer(index)
-    np.testing.assert_array_equal(out.detach().numpy(), layer.weight.detach().numpy()[index.numpy()])
+    np.testing.assert_array_equal(
+        out.detach().numpy(), layer.weight.detach().numpy()[index.numpy()]
+    )
     out.sum().backward()
     assert layer.weight.grad.numpy().sum(1).tolist() == [3.0, 0.0, 0.0, 0.0, 6.0]
     table = nn.Embedding.from_pretrained(tg.ones(2, 3))

@@ -157,7 +157,8 @@ def reference(x, t, weight, ignore, reduction, smoothing):
 
 @given(
     st.integers(1, 4), st.integers(1, 5), st.sampled_from([(), (3,), (2, 2)]),
-    st.sampled_from(REDUCTIONS), st.sampled_from([0.0, 0.2, 1.0]), st.booleans(), st.integers(0, 99),
+    st.sampled_from(REDUCTIONS), st.sampled_from([0.0, 0.2, 1.0]), st.booleans(),
+    st.integers(0, 99),
 )  # fmt: skip
 def test_cross_entropy(n, classes, space, reduction, smoothing, weighted, seed):
     rng = np.random.default_rng(seed)
@@ -267,11 +268,11 @@ BAD = {
     "bce integer target": (
         lambda: F.binary_cross_entropy_with_logits(X, X.long()), RuntimeError, "floating-point",
     ),
-    "bce input range": (lambda: F.binary_cross_entropy(X * 2, X), RuntimeError, "of input.*0 and 1"),
-    "bce target range": (lambda: F.binary_cross_entropy(X, -X), RuntimeError, "of target.*0 and 1"),
+    "bce input range": (lambda: F.binary_cross_entropy(X * 2, X), RuntimeError, "of input.*and 1"),
+    "bce target range": (lambda: F.binary_cross_entropy(X, -X), RuntimeError, "of target.*and 1"),
     "bce NaN": (lambda: F.binary_cross_entropy(X * math.nan, X), RuntimeError, "nan"),
     "class range": (
-        lambda: F.cross_entropy(X, tg.tensor([0, 1, 3, 2])), IndexError, "Target 3 is out of bounds",
+        lambda: F.cross_entropy(X, tg.tensor([0, 1, 3, 2])), IndexError, "Target 3 is out of",
     ),
     "class negative": (
         lambda: F.cross_entropy(X, tg.tensor([0, 1, -1, 2])), IndexError, "Target -1",

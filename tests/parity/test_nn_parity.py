@@ -44,7 +44,9 @@ def compare(ours, theirs, *arrays, calls=2):
             close(a, b, f"output {i}")
         seeds = [RNG(i).standard_normal(t.shape).astype(np.float32) for i, t in enumerate(out)]
         sum((o * tg.tensor(s)).sum() for o, s in zip(out, seeds, strict=True)).backward()
-        sum((o * torch.from_numpy(s)).sum() for o, s in zip(expected, seeds, strict=True)).backward()
+        sum(
+            (o * torch.from_numpy(s)).sum() for o, s in zip(expected, seeds, strict=True)
+        ).backward()
         for i, (a, b) in enumerate(zip(mine, other, strict=True)):
             if b.grad is not None:
                 close(a.grad, b.grad, f"gradient of input {i}")
@@ -183,7 +185,9 @@ def test_layer(case):
     check(name, shapes, *args, **kwargs)
 
 
-@pytest.mark.parametrize("name", sorted({case[0] for case in LAYERS} | {"Sequential", "ModuleList"}))
+@pytest.mark.parametrize(
+    "name", sorted({case[0] for case in LAYERS} | {"Sequential", "ModuleList"})
+)
 def test_constructors_take_pytorchs_arguments(name):
     """Ours are a subset, with the same defaults and in the same order."""
     ours = inspect.signature(getattr(nn, name)).parameters
@@ -329,7 +333,7 @@ def test_batchmean():
     )  # fmt: skip
 
 
-# --- functional, init, utils -----------------------------------------------------------------------
+# --- functional, init, utils ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -384,7 +388,9 @@ def test_everything_in_functional_has_pytorchs_name_and_order():
 
 @pytest.mark.parametrize("p", [1.0, 2.0, float("inf")])
 def test_clipping(p):
-    arrays = [5 * RNG(i).standard_normal(s).astype(np.float32) for i, s in enumerate([(3, 2), (4,)])]
+    arrays = [
+        5 * RNG(i).standard_normal(s).astype(np.float32) for i, s in enumerate([(3, 2), (4,)])
+    ]
     ours = [nn.Parameter(tg.zeros(*a.shape)) for a in arrays]
     theirs = [torch.nn.Parameter(torch.zeros(a.shape)) for a in arrays]
     for a, q, r in zip(arrays, ours, theirs, strict=True):
@@ -398,7 +404,11 @@ def test_clipping(p):
 
 @pytest.mark.parametrize(
     ("name", "args", "shape"),
-    [("Linear", (4, 3), (5, 4)), ("Conv2d", (4, 3, 3), IMAGE), ("ConvTranspose2d", (4, 3, 3), IMAGE)],
+    [
+        ("Linear", (4, 3), (5, 4)),
+        ("Conv2d", (4, 3, 3), IMAGE),
+        ("ConvTranspose2d", (4, 3, 3), IMAGE),
+    ],
 )
 @pytest.mark.parametrize("train", [True, False])
 def test_spectral_norm(name, args, shape, train):
@@ -423,7 +433,7 @@ def test_errors_are_of_pytorchs_type():
     def both(call):
         kinds = []
         for lib, n, f in ((tg, nn, F), (torch, torch.nn, TF)):
-            with pytest.raises(Exception) as caught:  # noqa: PT011
+            with pytest.raises(Exception) as caught:
                 call(lib, n, f)
             kinds.append(caught.type)
         assert kinds[0] is kinds[1], kinds

@@ -7,7 +7,8 @@ from typing import Any
 from ..tensor import Tensor
 from . import functional as F
 from . import init
-from .module import Module, Parameter, empty_parameter
+from .module import Module
+from .parameter import Parameter, empty_parameter
 
 
 class _Plain(Module):
@@ -174,9 +175,7 @@ class Softplus(Module):
 class Hardtanh(Module):
     """x clipped to [min_val, max_val]"""
 
-    def __init__(
-        self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
-    ) -> None:
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
         if not min_val < max_val:
             raise ValueError(f"Hardtanh: expected min_val < max_val, got {min_val} and {max_val}")

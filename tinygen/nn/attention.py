@@ -11,7 +11,8 @@ from . import functional as F
 from . import init
 from .functional.attention import attention_weights
 from .linear import Linear
-from .module import Module, Parameter, empty_parameter
+from .module import Module
+from .parameter import Parameter, empty_parameter
 
 
 class MultiheadAttention(Module):
@@ -87,9 +88,9 @@ class MultiheadAttention(Module):
         single = query.ndim == 2
         inputs = [x.unsqueeze(0) if single else self._batch_first(x) for x in (query, key, value)]
         self._check(inputs)
-        n, length, source = *inputs[0].shape[:2], inputs[1].shape[1]
+        n, length, _ = inputs[0].shape
         q, k, v = (self._heads(x) for x in self._project(inputs))
-        mask = self._mask(attn_mask, key_padding_mask, (n, length, source))
+        mask = self._mask(attn_mask, key_padding_mask, (n, length, inputs[1].shape[1]))
         weights = attention_weights(q, k, mask)  # (N, heads, L, S)
         dropped = F.dropout(weights, self.dropout, self.training)
         mixed = ops.matmul(dropped, v).transpose(1, 2).reshape(n, length, self.embed_dim)

@@ -90,7 +90,6 @@ class ModuleList(_Numbered):
         super().__init__()
         self.extend(modules)
 
-
     def __repr__(self) -> str:
         """Neighbours that print alike are printed once, as in "(0-2): 3 x Linear(...)"."""
         lines, start = [], 0

@@ -1,4 +1,4 @@
-"""Convolution layers. Weights (OC, C / groups, *kernel); transposed ones (C, OC / groups, *kernel)."""
+"""Convolution layers: weights (OC, C / groups, *kernel), transposed (C, OC / groups, *kernel)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from ..backend import Generator
 from ..tensor import Tensor
 from . import functional as F
 from . import init
-from .module import Module, Parameter, empty_parameter
+from .module import Module
+from .parameter import Parameter, empty_parameter
 
 Size = int | tuple[int, ...]
 
@@ -55,7 +56,7 @@ class _Conv(Module):
             )
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride = sizes(kernel_size, self.ndim), sizes(stride, self.ndim)
-        self.padding = padding if isinstance(padding, str) else sizes(padding, self.ndim)
+        self.padding: Any = padding if isinstance(padding, str) else sizes(padding, self.ndim)
         self.dilation, self.groups = sizes(dilation, self.ndim), groups
         self.output_padding, self.padding_mode = (0,) * self.ndim, padding_mode
         first, second = out_channels, in_channels
@@ -79,7 +80,7 @@ class _Conv(Module):
             total = self.dilation[i] * (self.kernel_size[i] - 1) if self.padding == "same" else 0
             given = (total // 2, total - total // 2)
             same = isinstance(self.padding, str)
-            widths += given if same else (int(self.padding[i]), int(self.padding[i]))
+            widths += given if same else (self.padding[i], self.padding[i])
         return ops.pad(input, widths, mode=self.padding_mode), 0
 
     def extra_repr(self) -> str:
@@ -115,9 +116,8 @@ class Conv1d(_Conv):
 
     def forward(self, input: Tensor) -> Tensor:
         input, padding = self._pad(input)
-        return F.conv1d(
-            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
-        )
+        (stride,), (dilation,) = self.stride, self.dilation
+        return F.conv1d(input, self.weight, self.bias, stride, padding, dilation, self.groups)
 
 
 class ConvTranspose2d(_Conv):
@@ -167,7 +167,7 @@ class ConvTranspose2d(_Conv):
         extra = []
         for i, size in enumerate(input.shape[-self.ndim :]):
             reach = self.dilation[i] * (self.kernel_size[i] - 1) + 1
-            least = (size - 1) * self.stride[i] - 2 * int(self.padding[i]) + reach
+            least = (size - 1) * self.stride[i] - 2 * self.padding[i] + reach
             if not least <= wanted[i] < least + self.stride[i]:
                 raise ValueError(
                     f"ConvTranspose2d: requested an output size of {wanted}, but dimension {i} of "

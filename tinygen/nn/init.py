@@ -70,11 +70,11 @@ def eye_(tensor: Tensor) -> Tensor:
     """The identity, in a matrix that need not be square."""
     if tensor.ndim != 2:
         raise ValueError(f"eye_: only tensors with 2 dimensions are supported, got {tensor.shape}")
-    return _write(tensor, np.eye(*tensor.shape))
+    return _write(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor that keeps a layer's variance through `nonlinearity`; param: leaky_relu's slope."""
+    """What keeps a layer's variance through `nonlinearity`; param is leaky_relu's slope."""
     slope = 0.01 if param is None else param
     gains = {
         "tanh": 5.0 / 3.0,
@@ -161,10 +161,8 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     return _write(tensor, gain * (q.T if rows < columns else q).reshape(tensor.shape))
 
 
-def layer_default_(
-    weight: Tensor, bias: Tensor | None, generator: Generator | None = None
-) -> None:
-    """PyTorch's default for Linear and the convolutions: both U(-b, b) with b = 1 / sqrt(fan_in)."""
+def layer_default_(weight: Tensor, bias: Tensor | None, generator: Generator | None = None) -> None:
+    """PyTorch's default for Linear and convolutions: both U(-b, b), b = 1 / sqrt(fan_in)."""
     kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
     if bias is not None:
         fan_in = _fans(weight)[0]

@@ -9,7 +9,8 @@ from ..backend import Generator
 from ..tensor import Tensor
 from . import functional as F
 from . import init
-from .module import Module, Parameter, empty_parameter
+from .module import Module
+from .parameter import Parameter, empty_parameter
 
 
 class Identity(Module):
@@ -87,7 +88,8 @@ class Embedding(Module):
         cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None
     ) -> Embedding:
         """An Embedding around a given table; freeze=True keeps it out of training."""
-        layer = cls(*embeddings.shape, padding_idx=padding_idx)
+        rows, width = embeddings.shape
+        layer = cls(rows, width, padding_idx)
         layer.weight = Parameter(embeddings.detach(), requires_grad=not freeze)
         return layer
 

@@ -5,40 +5,16 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..backend import Array, DType, float16, float32, float64, get_default_dtype, module_for, move
-from ..backend import device as Device
-from ..tensor import Tensor, as_array, wrap
+from ..backend import float16, float32, float64
+from ..tensor import Tensor, wrap
+from .parameter import Parameter
+from .state import Incompatible, convert, load, target
 
 M = TypeVar("M", bound="Module")
-
-
-class Parameter(Tensor):
-    """A Tensor that a Module lists among its parameters. Shares the memory of a Tensor `data`."""
-
-    __slots__ = ()
-
-    def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        self._adopt(data._array if isinstance(data, Tensor) else as_array(data))
-        self.requires_grad = requires_grad
-
-    def __repr__(self) -> str:
-        return "Parameter containing:\n" + super().__repr__()
-
-
-def empty_parameter(*shape: int, dtype: Any = None, device: Any = None) -> Parameter:
-    """A Parameter to be filled by reset_parameters(); of the default dtype unless said otherwise."""
-    return Parameter(wrap(module_for(device).empty(shape, np.dtype(dtype or get_default_dtype()))))
-
-
-class Incompatible(NamedTuple):
-    """What load_state_dict(strict=False) left out."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
 
 
 class Handle:
@@ -309,11 +285,11 @@ class Module:
         The Parameters stay the same objects, so an optimizer that holds them goes on working. Only
         floating-point tensors are cast.
         """
-        device, dtype = _target(args, device, dtype)
+        device, dtype = target(args, device, dtype)
         for tensor in itertools.chain(self.parameters(), self.buffers()):
-            _convert(tensor, device, dtype)
+            convert(tensor, device, dtype)
             if tensor.grad is not None:
-                _convert(tensor.grad, device, dtype)
+                convert(tensor.grad, device, dtype)
         return self
 
     def cuda(self: M, device: Any = None) -> M:
@@ -336,8 +312,7 @@ class Module:
     def state_dict(self, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
         """Path -> Tensor (detached, sharing memory) of parameters and persistent buffers."""
         return {
-            prefix + name: value if keep_vars else value.detach()
-            for name, value in self._state()
+            prefix + name: value if keep_vars else value.detach() for name, value in self._state()
         }
 
     def _state(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -354,25 +329,7 @@ class Module:
         All faults are found first and reported by one RuntimeError; nothing is changed then.
         strict=False lets missing and unexpected keys pass and returns them.
         """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(
-                f"load_state_dict: expected a dict of tensors, got {type(state_dict).__name__}"
-            )
-        own = dict(self._state())
-        arrays = {key: _array(state_dict[key]) for key in own if key in state_dict}
-        missing = [key for key in own if key not in state_dict]
-        unexpected = [key for key in state_dict if key not in own]
-        faults = _key_faults(missing, unexpected) if strict else []
-        faults += [fault for key in arrays if (fault := _misfit(key, arrays[key], own[key]))]
-        if faults:
-            lines = "".join(f"\n\t{fault}" for fault in faults)
-            raise RuntimeError(
-                f"Error(s) in loading state_dict for {type(self).__name__}:{lines}"
-            )
-        for key, array in arrays.items():
-            own[key]._array[...] = move(array, own[key].device)
-            own[key]._version[0] += 1
-        return Incompatible(missing, unexpected)
+        return load(type(self).__name__, dict(self._state()), state_dict, strict)
 
     # --- how it prints ------------------------------------------------------------------------
 
@@ -389,57 +346,3 @@ class Module:
         for name, module in self._modules.items():
             lines.append(f"({name}): " + repr(module).replace("\n", "\n  "))
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
-
-
-def _target(args: tuple[Any, ...], device: Any, dtype: Any) -> tuple[Any, DType | None]:
-    """What Module.to was asked for, whichever way it was said."""
-    for arg in args:
-        if isinstance(arg, Tensor):
-            device, dtype = arg.device, arg.dtype
-        elif isinstance(arg, Device) or (isinstance(arg, str) and arg.split(":")[0] in _DEVICES):
-            device = arg
-        elif arg is not None:
-            dtype = arg
-    dtype = None if dtype is None else np.dtype(dtype)
-    if dtype is not None and dtype.kind != "f":
-        raise TypeError(f"Module.to accepts only floating-point dtypes, got {dtype}")
-    return device, dtype
-
-
-_DEVICES = ("cpu", "cuda")
-
-
-def _convert(tensor: Tensor, device: Any, dtype: DType | None) -> None:
-    array = tensor._array if device is None else move(tensor._array, device)
-    if dtype is not None and array.dtype.kind == "f":
-        array = array.astype(dtype, copy=False)
-    if array is not tensor._array:
-        tensor._array = array
-        tensor._version[0] += 1
-
-
-def _array(value: Any) -> Array:
-    return value._array if isinstance(value, Tensor) else np.asarray(value)
-
-
-def _key_faults(missing: list[str], unexpected: list[str]) -> list[str]:
-    named = (("Missing", missing), ("Unexpected", unexpected))
-    return [
-        f"{kind} key(s) in state_dict: " + ", ".join(f'"{key}"' for key in keys) + "."
-        for kind, keys in named
-        if keys
-    ]
-
-
-def _misfit(key: str, array: Array, own: Tensor) -> str | None:
-    """Why `array` cannot become the value of `own`, or None."""
-    if array.dtype.kind not in "fiub":
-        return f"{key}: expected numbers, got an array of {array.dtype}"
-    if array.shape != own.shape:
-        return (
-            f"size mismatch for {key}: copying a param with shape {tuple(array.shape)} from "
-            f"checkpoint, the shape in current model is {own.shape}."
-        )
-    return None
-
-

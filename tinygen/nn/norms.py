@@ -11,7 +11,9 @@ from ..backend import module_for
 from ..tensor import Tensor, wrap
 from . import functional as F
 from . import init
-from .module import Module, Parameter, empty_parameter
+from .functional.norms import as_shape
+from .module import Module
+from .parameter import Parameter, empty_parameter
 
 
 class _Norm(Module):
@@ -154,7 +156,7 @@ class InstanceNorm2d(_ChannelNorm):
             batch, self.running_mean, self.running_var, self.weight, self.bias,
             self.training or not self.track_running_stats, momentum, self.eps,
         )  # fmt: skip
-        return out if input.ndim == 4 else out.squeeze(0)  # type: ignore[no-any-return]
+        return out if input.ndim == 4 else out.squeeze(0)
 
 
 class GroupNorm(_Norm):
@@ -197,13 +199,10 @@ class LayerNorm(_Norm):
         elementwise_affine: bool = True, bias: bool = True, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        one = isinstance(normalized_shape, int)
-        shape = (normalized_shape,) if one else tuple(normalized_shape)  # type: ignore[arg-type]
+        shape = as_shape(normalized_shape)
         self.normalized_shape: tuple[int, ...] = shape
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        self._add_affine(
-            shape, elementwise_affine, elementwise_affine and bias, device, dtype
-        )
+        self._add_affine(shape, elementwise_affine, elementwise_affine and bias, device, dtype)
         self.reset_parameters()
 
     def forward(self, input: Tensor) -> Tensor:

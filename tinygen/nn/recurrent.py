@@ -10,7 +10,8 @@ from ..backend import Generator
 from ..tensor import Tensor
 from . import functional as F
 from . import init
-from .module import Module, empty_parameter
+from .module import Module
+from .parameter import empty_parameter
 
 State = tuple[Tensor, Tensor]
 
@@ -50,7 +51,10 @@ class LSTM(Module):
         self._ends = ("", "_reverse") if bidirectional else ("",)
         for layer in range(num_layers):
             width = input_size if layer == 0 else hidden_size * len(self._ends)
-            shapes = {"weight_ih": (width,), "weight_hh": (hidden_size,)}
+            shapes: dict[str, tuple[int, ...]] = {
+                "weight_ih": (width,),
+                "weight_hh": (hidden_size,),
+            }
             shapes |= {"bias_ih": (), "bias_hh": ()} if bias else {}
             for end in self._ends:
                 for name, rest in shapes.items():

@@ -11,7 +11,8 @@ import numpy as np
 from .. import ops
 from ..backend import default_generator, module_of, move
 from ..tensor import Tensor, wrap
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
 
 Parameters = Tensor | Iterable[Tensor]
 

@@ -226,4 +226,3 @@ def _drop(
     mask = np.empty_like(x._array, shape=shape)
     np.multiply(move(draws >= p, x.device), scale, out=mask, casting="unsafe")
     return x * wrap(mask)
-

@@ -122,8 +122,7 @@ def instance_norm(
     count = int(np.prod(input.shape[2:]))
     if count < 2:
         raise ValueError(
-            "Expected more than 1 spatial element when training, got input size "
-            f"{input.shape}"
+            f"Expected more than 1 spatial element when training, got input size {input.shape}"
         )
     out, mean, var = _standardize(input, tuple(range(2, input.ndim)), eps)
     if running_mean is not None:
@@ -157,6 +156,10 @@ def group_norm(
     return _affine(ops.reshape(out, input.shape), weight, bias)
 
 
+def as_shape(size: int | Sequence[int]) -> tuple[int, ...]:
+    return (size,) if isinstance(size, int) else tuple(size)
+
+
 def layer_norm(
     input: Tensor,
     normalized_shape: int | Sequence[int],
@@ -165,8 +168,7 @@ def layer_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     """Normalise over the last dimensions, which are normalized_shape (Ba, Kiros & Hinton 2016)."""
-    one = isinstance(normalized_shape, int)
-    shape = (normalized_shape,) if one else tuple(normalized_shape)  # type: ignore[arg-type]
+    shape = as_shape(normalized_shape)
     if not shape or input.shape[-len(shape) :] != shape:
         raise RuntimeError(
             f"layer_norm: given normalized_shape={shape}, expected input with shape [*, "

@@ -1,0 +1,28 @@
+"""Parameter: a Tensor that a Module lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..backend import get_default_dtype, module_for
+from ..tensor import Tensor, as_array, wrap
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module lists among its parameters. Shares the memory of a Tensor `data`."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        self._adopt(data._array if isinstance(data, Tensor) else as_array(data))
+        self.requires_grad = requires_grad
+
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+
+def empty_parameter(*shape: int, dtype: Any = None, device: Any = None) -> Parameter:
+    """A Parameter for reset_parameters() to fill; of the default dtype unless given another."""
+    return Parameter(wrap(module_for(device).empty(shape, np.dtype(dtype or get_default_dtype()))))
