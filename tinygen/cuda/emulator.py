@@ -133,7 +133,7 @@ def _ptx_call(body: str) -> str:
 
 
 def _wrapper(source: Source, names: tuple[str, ...]) -> str:
-    parts = ['#include "cuda_words.h"', f'#line 1 "{source.path.name}"', translate(source.text), '#line 1 "entries"']
+    parts = [f'\n#line 1 "{source.path.name}"', translate(source.text), '#line 1 "entries"']
     for i, name in enumerate(names):
         parameters = source.kernels[name.split("<")[0]].parameters
         types = [re.sub(r"\b__restrict__\b", "", p.ctype).replace("const", "").strip() for p in parameters]
@@ -147,36 +147,40 @@ def build(source: Source, names: tuple[str, ...], check: bool) -> Path:
     if sys.platform != "linux":
         raise RuntimeError(f"the kernel emulator runs on Linux only, this is {sys.platform}")
     parts = kernel_folder() / "emulator"
-    text = _wrapper(source, names)
-    flags = ["-std=c++17", "-O1" if check else "-O2", "-gdwarf-4", "-fPIC", "-w"]
+    # DWARF 4: addr2line 2.40 misreads the file names of GCC's DWARF 5.
+    flags = ["-std=c++17", "-O1" if check else "-O2", "-g1", "-gdwarf-4", "-fPIC", "-w", *EXTRA_FLAGS]
     flags += ["-DEMU_CHECK"] if check else []
-    flags += EXTRA_FLAGS  # -gdwarf-4: addr2line 2.40 reads GCC's DWARF 5 file names wrongly
-    own = [text, *(parts.joinpath(f).read_text() for f in ("cuda_words.h", "runtime.cpp"))]
-    version = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
-    if "clang" not in version:
-        flags.append("-fno-gnu-unique")
-    key = hashlib.sha256("\0".join([*own, *compiler(), version, *flags]).encode()).hexdigest()[:24]
-    library = cache_folder() / f"{source.path.stem}-{key}.so"
-    if not library.exists():
-        library.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-            _compile(Path(folder), text, parts, flags, check, source.path)
-            os.replace(Path(folder) / "out.so", library)
-    return library
-
-
-def _compile(folder: Path, text: str, parts: Path, flags: list[str], check: bool, path: Path) -> None:
-    (folder / "kernel.cpp").write_text(text)
+    flags += [] if "clang" in _version() else ["-fno-gnu-unique"]
+    runtime = _cached("runtime.cpp", ".o", (parts / "runtime.cpp").read_text(), [*flags, "-c"])
+    text = (parts / "cuda_words.h").read_text() + _wrapper(source, names)
     watch = ["-fsanitize=thread"] if check else []
-    jobs = [
-        [*flags, f"-I{parts}", *watch, "-c", "kernel.cpp", "-o", "kernel.o"],
-        [*flags, "-c", str(parts / "runtime.cpp"), "-o", "runtime.o"],
-        ["-shared", "-Wl,-Bsymbolic", "kernel.o", "runtime.o", "-o", "out.so"],
-    ]
-    for job in jobs:
-        run = subprocess.run([*compiler(), *job], cwd=folder, capture_output=True, text=True)
-        if run.returncode:
-            raise RuntimeError(f"{path} does not compile for the emulator ({compiler()[0]}):\n{run.stderr.strip()}")
+    link = ["-shared", "-Wl,-Bsymbolic", str(runtime)]
+    return _cached(source.path.name, ".so", text, [*flags, *watch], link)
+
+
+@cache
+def _version() -> str:
+    return subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
+
+
+def _cached(name: str, suffix: str, text: str, flags: list[str], link: list[str] | None = None) -> Path:
+    key = hashlib.sha256("\0".join([text, *compiler(), _version(), *flags, *(link or [])]).encode()).hexdigest()[:24]
+    found = cache_folder() / f"{Path(name).stem}-{key}{suffix}"
+    if not found.exists():
+        found.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=found.parent) as folder:
+            (Path(folder) / "kernel.cpp").write_text(text)
+            _compile(name, folder, [*flags, *([] if link is None else ["-c"]), "kernel.cpp", "-o", "kernel.o"])
+            if link is not None:  # without the sanitizer's library: its calls find runtime.cpp
+                _compile(name, folder, ["kernel.o", *link, "-o", "out.so"])
+            os.replace(Path(folder) / ("kernel.o" if link is None else "out.so"), found)
+    return found
+
+
+def _compile(name: str, folder: str, job: list[str]) -> None:
+    run = subprocess.run([*compiler(), *job], cwd=folder, capture_output=True, text=True)
+    if run.returncode:
+        raise RuntimeError(f"{name} does not compile for the emulator ({compiler()[0]}):\n{run.stderr.strip()}")
 
 
 # ---- running
