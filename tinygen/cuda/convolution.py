@@ -78,6 +78,17 @@ def choose(op: str, s: Conv, tf32: bool) -> str:
     return "gemm_128x128" if big and columns > 64 else "gemm_64x64"
 
 
+def fits(version: str, s: Conv) -> bool:
+    """Whether a version that is asked for by name can run these sizes."""
+    Cg, Og = s.C // s.groups, s.O // s.groups
+    if version.startswith("one_in"):
+        shape = version == "one_in" or version == f"one_in_{s.KH}x{s.KW}"
+        return shape and s.C == 1 and s.O % 4 == 0
+    if version == "one_out":
+        return s.O == 1 and s.C % 4 == 0
+    return version in ("naive", "tile", "gemm_64x64_any") or (Cg % 4 == 0 and Og % 4 == 0)
+
+
 def _matrix(op: str, s: Conv) -> tuple[int, int, int]:
     """Rows and columns of the matrix product of one group, and how many phases there are of it."""
     Cg, Og = s.C // s.groups, s.O // s.groups
@@ -151,11 +162,21 @@ def _tf32_here(like: Any, allowed: bool) -> bool:
 
 
 def _contiguous(a: Any) -> Any:
-    return a if a.flags.c_contiguous else a.copy()
+    """In C order and on 16 bytes, for loads of 16 bytes."""
+    address = a.data.ptr if gpu.is_gpu_array(a) else a.ctypes.data
+    return a if a.flags.c_contiguous and address % 16 == 0 else a.copy()
 
 
 def _channels_last(a: Any) -> Any:
     return _contiguous(a.transpose(0, 2, 3, 1))
+
+
+def _chosen(op: str, s: Conv, like: Any, tf32: bool, version: str | None) -> str:
+    if version is None:
+        return choose(op, s, _tf32_here(like, tf32))
+    if not fits(version, s):
+        raise ValueError(f"{op}_{version} does not take these sizes: {s}")
+    return version
 
 
 def _check(op: str, s: Conv, x: Any, w_shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
@@ -195,7 +216,7 @@ def conv2d(x: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, groups: 
     y = np.empty_like(x, shape=(N, OH, OW, O), order="C")
     if y.size:
         packed = _contiguous(w.transpose(2, 3, 1, 0))
-        _launch("conv2d", version or choose("conv2d", s, _tf32_here(x, tf32)), y, _channels_last(x), packed, s)
+        _launch("conv2d", _chosen("conv2d", s, x, tf32, version), y, _channels_last(x), packed, s)
     return y.transpose(0, 3, 1, 2)
 
 
@@ -210,8 +231,7 @@ def conv_transpose2d(g: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair
     y = np.empty_like(g, shape=(N, OH, OW, s.O), order="C")
     if y.size:
         packed = _contiguous(w.transpose(2, 3, 0, 1))
-        chosen = version or choose("conv_transpose2d", s, _tf32_here(g, tf32))
-        _launch("conv_transpose2d", chosen, y, _channels_last(g), packed, s)
+        _launch("conv_transpose2d", _chosen("conv_transpose2d", s, g, tf32, version), y, _channels_last(g), packed, s)
     return y.transpose(0, 3, 1, 2)
 
 
@@ -226,7 +246,7 @@ def conv2d_weight(x: Any, g: Any, kernel_size: Pair, stride: Pair, padding: Pair
         dw.fill(0)
         return dw
     module, x, g = kernels("conv2d_weight.cu", x), _channels_last(x), _channels_last(g)
-    version = version or choose("conv2d_weight", s, _tf32_here(x, tf32))
+    version = _chosen("conv2d_weight", s, x, tf32, version)
     kernel = module[f"conv2d_weight_{version}"]
     if version == "naive":
         kernel(-(-dw.size // 128), 128, dw, x, g, tuple(s))
