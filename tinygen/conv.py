@@ -10,12 +10,13 @@ Images are (N, C, H, W); what is computed lies channels-last in memory (see conv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import conv_numpy
-from .backend import Array, is_numpy
+from . import conv_numpy, cuda
+from .backend import Array
 from .conv_numpy import output_size, transposed_size
 from .ops.op import op
 from .ops.shapes import pad, squeeze, unsqueeze
@@ -33,12 +34,8 @@ class Window(NamedTuple):
 
 
 def _kernels(x: Array) -> Any:
-    """Our CUDA kernels where they compute; None: NumPy does (see conv_numpy.py)."""
-    if is_numpy(x):
-        return None
-    from . import cuda
-
-    return cuda
+    """Who computes: our CUDA kernels, on a GPU or in cuda.emulated(); None: conv_numpy does."""
+    return cuda if cuda.uses_kernels(x) else None
 
 
 # --- the three ops ----------------------------------------------------------------------------
@@ -47,10 +44,10 @@ def _kernels(x: Array) -> Any:
 @op
 def _conv2d(x: Array, w: Array, bias: Array | None, *, window: Window) -> Array:
     """out[n,o,i,j] = bias[o] + sum_cab x[n, c, i*s + a*d - p, j*s + b*d - p] w[o,c,a,b]."""
-    cuda = _kernels(x)
-    if cuda is None:
+    kernels = _kernels(x)
+    if kernels is None:
         return conv_numpy.conv2d(x, w, *window, bias=bias)
-    return _plus(cuda.conv2d(x, w, *window), bias)
+    return _plus(kernels.conv2d(x, w, *window), bias)
 
 
 @op
@@ -58,10 +55,10 @@ def _conv_transpose2d(
     x: Array, w: Array, bias: Array | None, *, window: Window, output_padding: Pair
 ) -> Array:
     """The adjoint of conv2d in its image, and a bias."""
-    cuda = _kernels(x)
-    if cuda is None:
+    kernels = _kernels(x)
+    if kernels is None:
         return conv_numpy.conv_transpose2d(x, w, *window, output_padding, bias=bias)
-    return _plus(cuda.conv_transpose2d(x, w, *window, output_padding), bias)
+    return _plus(kernels.conv_transpose2d(x, w, *window, output_padding), bias)
 
 
 @op
@@ -198,7 +195,8 @@ def conv2d_weight(
     kernel_size is (KH, KW) or the whole shape of w; the result is (O, C / groups, KH, KW).
     """
     name = "conv2d_weight"
-    size = as_pair(name, "kernel_size", kernel_size if is_int(kernel_size) else kernel_size[-2:], 1)
+    sides = kernel_size[-2:] if isinstance(kernel_size, Sequence) else kernel_size
+    size = as_pair(name, "kernel_size", sides, 1)
     s, d = as_pair(name, "stride", stride, 1), as_pair(name, "dilation", dilation, 1)
     p = as_pair(name, "padding", padding, 0)
     _check_operands(name, x, g, None)

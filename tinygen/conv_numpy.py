@@ -1,5 +1,7 @@
 """The convolution family on NumPy arrays: GEMMs by BLAS, and as little copying as possible.
 
+It is also what computes on CuPy arrays that the CUDA kernels do not take (float64).
+
 Images have shape (N, C, H, W) but lie in memory channels-last, as (N, H, W, C): then the product of
 a GEMM (one row a pixel, one column a channel) *is* the output, and nothing is transposed.
 
@@ -88,7 +90,7 @@ def conv2d_weight(
 ) -> Array:
     """The derivative of conv2d in w: out[o,c,a,b] = sum_nij x[n,c,h,v] g[n,o,i,j]."""
     channels = x.shape[1] // groups
-    out = np.zeros((g.shape[1], channels, *kernel_size), x.dtype)
+    out = np.zeros_like(x, shape=(g.shape[1], channels, *kernel_size), order="C")
     if out.shape[:2] == (groups, 1) and groups > 1:
         for a, b, i, h in meetings(
             kernel_size, g.shape[2:], x.shape[2:], stride, dilation, padding
@@ -131,7 +133,7 @@ def transposed_size(
 
 def _empty(like: Array, channels: int, size: Pair) -> Array:
     """(N, C, H, W) whose memory is (N, H, W, C)."""
-    return np.empty((len(like), *size, channels), like.dtype).transpose(0, 3, 1, 2)
+    return np.empty_like(like, shape=(len(like), *size, channels), order="C").transpose(0, 3, 1, 2)
 
 
 def _channels_last(x: Array) -> Array:
@@ -287,7 +289,7 @@ def _products_rows(
     x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, start: Pair
 ) -> None:
     kh, kw, c, o = out.shape
-    total = np.zeros((kh, kw * c, o), x.dtype)
+    total = np.zeros_like(x, shape=(kh, kw * c, o))
     for tile, rows in unfolded(x, (kh, kw), g.shape[1:3], stride, dilation, start):
         cotangent = g[tile].transpose(1, 0, 2, 3).reshape(-1, o)
         for a, row in enumerate(rows):
@@ -312,7 +314,7 @@ def _correlate_planes(
 def _planes_times(x: Array, y: Array, kernel: Pair, taps: Any) -> Array:
     """The planes of x times y, summed over images and pixels: (KH*KW*C of x, C of y)."""
     height, width, c = y.shape[1:]
-    total = np.zeros((kernel[0] * kernel[1] * x.shape[3], c), x.dtype)
+    total = np.zeros_like(x, shape=(kernel[0] * kernel[1] * x.shape[3], c))
     for tile in tiles(len(x), len(total) * height * width):
         planes = tap_planes(x[tile], kernel, (height, width), taps)
         total += planes.reshape(len(total), -1) @ y[tile].reshape(-1, c)
@@ -328,7 +330,7 @@ def _fold(x: Array, w: Array, out: Array, bias: Array | None, taps: Any) -> None
         planes = (weights @ x[tile].reshape(-1, c).T).reshape(
             kh, kw, o, *part.shape[:1], *x.shape[1:3]
         )
-        total = np.zeros((o, *part.shape[:3]), x.dtype)
+        total = np.zeros_like(x, shape=(o, *part.shape[:3]), order="C")
         for a, b, to, of in taps:
             total[to] += planes[a, b][of]
         if bias is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array
+from .backend import Array, is_numpy
 from .ops.windows import Pair, overlap
 
 TILE = 1 << 19  # numbers unfolded at a time: 2 MiB in float32, so that they stay in the cache
@@ -43,7 +43,7 @@ def unfolded(
     for tile in tiles(images, sum(depth.values()) * columns * kw * c):
         n = tile.stop - tile.start
         if n != before:  # the borders are zero and stay so
-            buffers = {r: np.zeros((d, n, columns, kw, c), x.dtype) for r, d in depth.items()}
+            buffers = {r: np.zeros_like(x, shape=(d, n, columns, kw, c)) for r, d in depth.items()}
             before = n
         part = x[tile].transpose(1, 0, 2, 3)
         for r, buffer in buffers.items():
@@ -66,7 +66,7 @@ def _columns(
     """
     width, c = x.shape[2:]
     inner = slice(0, 0)
-    if dilation == 1 and x.strides[2:] == (c * x.itemsize, x.itemsize):
+    if dilation == 1 and is_numpy(x) and x.strides[2:] == (c * x.itemsize, x.itemsize):
         first = max(0, -(-start // stride))
         inner = slice(first, max(first, min(columns, (width - kw + start) // stride + 1)))
     pieces = []
@@ -96,7 +96,7 @@ def _runs(x: Array, count: int, kw: int, stride: int) -> Array:
 def tap_planes(x: Array, kernel: Pair, size: Pair, taps: Any) -> Array:
     """(KH, KW, C, n, *size): for each tap and channel a plane, zero where no pixel is met."""
     source = x.transpose(3, 0, 1, 2)
-    planes = np.zeros((*kernel, *source.shape[:2], *size), x.dtype)
+    planes = np.zeros_like(x, shape=(*kernel, *source.shape[:2], *size))
     for a, b, to, of in taps:
         planes[a, b][to] = source[of]
     return planes
