@@ -10,20 +10,81 @@ They differ in what they average over (x is (N, C, H, W)):
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ... import ops
-from ...tensor import Tensor
+from ...backend import Array
+from ...ops.op import elementwise, op
+from ...tensor import Tensor, wrap
+
+Dims = tuple[int, ...]
 
 
-def _standardize(x: Tensor, dims: tuple[int, ...], eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def _mean(x: Array, dims: Dims) -> Array:
+    """np.mean with kept dimensions; space first, as channels are what lies contiguous in memory."""
+    if len(dims) == 3 and x.ndim == 5:
+        return np.mean(np.mean(x, dims[1:], keepdims=True), dims[0], keepdims=True)
+    return np.mean(x, dims, keepdims=True)
+
+
+@op
+def _variance(x: Array, mean: Array, *, dims: Dims) -> Array:
+    """mean((x - mean)^2) over dims, where mean is that of x"""
+    centred = np.subtract(x, mean)
+    return _mean(np.square(centred, out=centred), dims)
+
+
+# The vjp computes the mean of x again: the one that was given does not know that it depends on x.
+_variance.vjp(lambda g, x, dims: g * (2.0 / _count(x.shape, dims)) * _centred(x, dims), None)
+
+
+def _centred(x: Tensor, dims: Dims) -> Tensor:
+    return x - ops.mean(x, dims, keepdim=True)
+
+
+@op
+def _unscaled(u: Array, z: Array, rstd: Array, *, dims: Dims) -> Array:
+    """rstd (u - mean(u) - z mean(u z)): u pulled back through z = (x - mean) rstd, all of it."""
+    out = np.multiply(u, z)
+    np.multiply(z, _mean(out, dims), out=out)
+    out += _mean(u, dims)
+    np.subtract(u, out, out=out)
+    return np.multiply(out, rstd, out=out)
+
+
+_unscaled.vjp(
+    lambda g, z, rstd, dims: _unscaled(g, z, rstd, dims=dims),
+    lambda g, u, z, rstd, dims: (
+        -rstd * (g * ops.mean(u * z, dims, keepdim=True) + u * ops.mean(g * z, dims, keepdim=True))
+    ),
+    lambda g, out, rstd, dims: ops.sum(g * out, dims, keepdim=True) / rstd,
+)
+
+
+@op
+def _scaled(x: Array, mean: Array, rstd: Array, *, dims: Dims) -> Array:
+    """z = (x - mean) * rstd, where mean and rstd are those of x over dims."""
+    out = np.subtract(x, mean)
+    return np.multiply(out, rstd, out=out)
+
+
+# mean and rstd are functions of x: the vjp of x is the total derivative, theirs are None.
+# rstd comes with its own graph, so a second derivative sees how it depends on x.
+_scaled.vjp(lambda g, out, rstd, dims: _unscaled(g, out, rstd, dims=dims), None, None)
+
+
+def _count(shape: tuple[int, ...], dims: Dims) -> int:
+    return math.prod(shape[d] for d in dims)
+
+
+def _standardize(x: Tensor, dims: Dims, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """(x - mean) / sqrt(var + eps) over dims, with the mean and the biased variance."""
-    mean = ops.mean(x, dims, keepdim=True)
-    centred = x - mean
-    var = ops.mean(ops.square(centred), dims, keepdim=True)
-    return centred * ops.rsqrt(var + eps), mean, var
+    mean = wrap(_mean(x._array, dims))
+    var = _variance(x, mean, dims=dims)
+    return _scaled(x, mean, ops.rsqrt(var + eps), dims=dims), mean, var
 
 
 def _per_channel(v: Tensor, ndim: int) -> Tensor:
@@ -31,11 +92,28 @@ def _per_channel(v: Tensor, ndim: int) -> Tensor:
     return ops.reshape(v, (-1,) + (1,) * (ndim - 2))
 
 
+@elementwise
+def _scale_shift(x: Array, weight: Array, bias: Array) -> Array:
+    """weight * x + bias"""
+    out = np.multiply(x, weight)
+    return np.add(out, bias, out=out)
+
+
+_scale_shift.vjp(lambda g, weight: g * weight, lambda g, x: g * x, lambda g: g)
+
+
 def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """weight * x + bias, for each channel"""
-    if weight is not None:
-        x = x * _per_channel(weight, x.ndim)
-    return x if bias is None else x + _per_channel(bias, x.ndim)
+    """weight * x + bias, whichever are there"""
+    if weight is not None and bias is not None:
+        return _scale_shift(x, weight, bias)
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
+
+
+def _channel_affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """_affine with a weight and a bias for each channel of (N, C, ...)"""
+    vectors = (v if v is None else _per_channel(v, x.ndim) for v in (weight, bias))
+    return _affine(x, *vectors)
 
 
 def _check_channels(name: str, x: Tensor, **vectors: Tensor | None) -> None:
@@ -85,7 +163,7 @@ def batch_norm(
         scale = ops.rsqrt(running_var + eps)
         scale = scale if weight is None else scale * weight
         shift = -running_mean * scale if bias is None else bias - running_mean * scale
-        return input * _per_channel(scale, input.ndim) + _per_channel(shift, input.ndim)
+        return _channel_affine(input, scale, shift)
     count = input.numel() // max(input.shape[1], 1)
     if count < 2:
         raise ValueError(
@@ -96,7 +174,7 @@ def batch_norm(
     out, mean, var = _standardize(input, dims, eps)
     _blend(running_mean, mean, momentum)
     _blend(running_var, var, momentum, count / (count - 1))
-    return _affine(out, weight, bias)
+    return _channel_affine(out, weight, bias)
 
 
 def instance_norm(
@@ -128,7 +206,7 @@ def instance_norm(
     if running_mean is not None:
         _blend(running_mean, ops.mean(mean.detach(), 0), momentum)
         _blend(running_var, ops.mean(var.detach(), 0), momentum, count / (count - 1))
-    return _affine(out, weight, bias)
+    return _channel_affine(out, weight, bias)
 
 
 def group_norm(
@@ -153,7 +231,7 @@ def group_norm(
         )
     grouped = ops.reshape(input, (n, num_groups, channels // num_groups, *space))
     out, _, _ = _standardize(grouped, tuple(range(2, grouped.ndim)), eps)
-    return _affine(ops.reshape(out, input.shape), weight, bias)
+    return _channel_affine(ops.reshape(out, input.shape), weight, bias)
 
 
 def as_shape(size: int | Sequence[int]) -> tuple[int, ...]:
@@ -178,8 +256,7 @@ def layer_norm(
         if vector is not None and vector.shape != shape:
             raise RuntimeError(f"layer_norm: expected {what} of shape {shape}, got {vector.shape}")
     out, _, _ = _standardize(input, tuple(range(-len(shape), 0)), eps)
-    out = out if weight is None else out * weight
-    return out if bias is None else out + bias
+    return _affine(out, weight, bias)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
