@@ -21,7 +21,14 @@ import numpy as np
 from .. import ops
 from ..backend import float32
 from ..tensor import Tensor, wrap
-from .strategies import LAYOUTS, Shape, _composite, hypothesis_strategies, lay_out, sample
+from .strategies import (
+    LAYOUTS,
+    Shape,
+    _composite,
+    hypothesis_strategies,
+    lay_out,
+    sample,
+)
 
 
 class Value(NamedTuple):

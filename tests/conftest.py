@@ -1,0 +1,21 @@
+"""The same examples in every run, no deadlines, and the default dtype and random state put back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import tinygen as tg
+from tinygen.testing import use_ci_profile
+
+use_ci_profile(max_examples=20)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_state() -> Iterator[None]:
+    """Every test starts from one seed, in float32, with recording on; whatever ran before it."""
+    tg.manual_seed(0)
+    yield
+    tg.set_default_dtype(tg.float32)
+    assert tg.is_grad_enabled(), "a test left gradient recording switched off"

@@ -1,0 +1,178 @@
+"""No op without proof: every registered op runs forward, backward and double-backward here.
+
+One line an op: the name in the registry, a function that reaches it, and its inputs' shapes. The
+test counts what ran: for each input that has a vjp, it must have been called at order 1 and again
+while that gradient was differentiated.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import tinygen as tg
+import tinygen.conv  # noqa: F401  (registers the convolutions)
+import tinygen.nn.functional as F
+from tinygen import Tensor, ops
+from tinygen.ops import images, indexing, op, shapes
+from tinygen.ops.op import REGISTRY, ElementwiseSpec, Spec
+from tinygen.testing import check_grads, sample
+
+INDEX = tg.tensor([[0, 2, 1], [2, 2, 0]])
+TARGET = tg.tensor(sample((2, 3), 9, 0.1, 0.9))
+
+# Ops whose output is not floating, or whose result is constant almost everywhere by nature.
+NOT_DIFFERENTIABLE = {
+    "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not",
+    "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "isnan", "isinf", "isfinite",
+    "all", "any",
+}  # fmt: skip
+
+Case = tuple[Callable[..., Any], list[tuple[int, ...]]]
+POSITIVE = {"log", "log1p", "sqrt", "rsqrt", "reciprocal", "div", "pow"}  # inputs in [0.3, 0.8]
+
+CASES: dict[str, Case] = {
+    # the decorator's own
+    "cast": (lambda x: op.cast(x, dtype=x.dtype), [(2, 3)]),
+    "broadcast_to": (lambda x: op.broadcast_to(x, shape=(4, 2, 3)), [(2, 1)]),
+    "sum_to": (lambda x: op.sum_to(x, shape=(3,)), [(2, 3)]),
+    # elementwise
+    **{name: (getattr(ops, name), [(2, 3)]) for name in (
+        "neg", "square", "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "reciprocal", "sin",
+        "cos", "tanh", "sigmoid", "softplus", "silu", "erf", "relu", "abs", "sign", "floor",
+        "ceil", "round", "trunc",
+    )},
+    **{name: (getattr(ops, name), [(2, 3), (3,)]) for name in (
+        "add", "sub", "mul", "div", "pow", "logaddexp", "maximum", "minimum", "floor_divide",
+        "remainder",
+    )},
+    "silu_grad": (ops.elementwise.silu_grad, [(2, 3), (2, 3)]),
+    "gate": (lambda x: ops.elementwise.gate(x, x.detach()), [(2, 3)]),
+    "leaky": (F.leaky_relu, [(2, 3)]),
+    "share": (lambda x, y: ops.elementwise._share(x, y) * x, [(2, 3), (2, 3)]),
+    "clamp": (lambda x: x.clamp(-0.5, 0.5), [(2, 3)]),
+    "where": (lambda x, y: tg.where(x > y, x, y), [(2, 3), (3,)]),
+    # reductions
+    "sum": (lambda x: x.sum(1), [(2, 3)]),
+    "amax": (lambda x: x.amax(1), [(2, 3)]),
+    "cumsum": (lambda x: x.cumsum(1), [(2, 3)]),
+    "logsumexp": (lambda x: x.logsumexp(1), [(2, 3)]),
+    "softmax": (lambda x: x.softmax(1), [(2, 3)]),
+    "log_softmax": (lambda x: x.log_softmax(1), [(2, 3)]),
+    # shapes
+    "reshape": (lambda x: x.reshape(3, 2), [(2, 3)]),
+    "permute": (lambda x: x.permute(1, 0), [(2, 3)]),
+    "cat": (lambda x, y: tg.cat([x, y], 1), [(2, 3), (2, 1)]),
+    "flip": (lambda x: x.flip(1), [(2, 3)]),
+    "roll": (lambda x: x.roll(1, 1), [(2, 3)]),
+    "pad": (lambda x: F.pad(x, (1, 2)), [(2, 3)]),
+    "tril": (lambda x: x.tril(), [(2, 3)]),
+    "triu": (lambda x: x.triu(), [(2, 3)]),
+    "clone": (lambda x: x.clone(), [(2, 3)]),
+    "contiguous": (lambda x: x.mT.contiguous(), [(2, 3)]),
+    # indexing
+    "getitem": (lambda x: x[[0, 1, 0]], [(2, 3)]),
+    "put": (lambda x: indexing._put(x, shape=(4,), index=(INDEX,)), [(2, 3)]),
+    "overwrite": (lambda x, y: indexing._overwrite(x, y, index=(0,)), [(2, 3), (3,)]),
+    "zero_at": (lambda x: indexing._zero_at(x, index=(0,)), [(2, 3)]),
+    # products
+    "matmul": (tg.matmul, [(2, 3), (3, 4)]),
+    "linear": (F.linear, [(2, 3), (4, 3), (4,)]),
+    "einsum": (lambda x, y: tg.einsum("ij,kj->ik", x, y), [(2, 3), (4, 3)]),
+    # convolutions
+    "conv2d": (F.conv2d, [(2, 2, 4, 4), (3, 2, 2, 2), (3,)]),
+    "conv_transpose2d": (F.conv_transpose2d, [(2, 2, 3, 3), (2, 3, 2, 2), (3,)]),
+    "conv2d_weight": (
+        lambda x, g: tg.conv.conv2d_weight(x, g, (2, 2)), [(2, 2, 4, 4), (2, 3, 3, 3)]
+    ),
+}  # fmt: skip
+
+Seen = Counter[tuple[str, int, int]]  # (op, input, order) -> how often its vjp ran
+
+
+@contextmanager
+def counting(seen: Seen) -> Iterator[None]:
+    """Count calls of pull_back; the order is how deep in gradients of gradients a Node was made."""
+    originals = {kind: kind.pull_back for kind in (Spec, ElementwiseSpec)}
+
+    def counted(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def pull_back(self: Spec, i: int, g: Tensor, saved: dict, parent: Any) -> Tensor:
+            out = original(self, i, g, saved, parent)
+            recorded = g.requires_grad or out.requires_grad
+            seen[self.name, 0 if self.variadic else i, 2 if recorded else 1] += 1
+            return out
+
+        return pull_back
+
+    try:
+        for kind, original in originals.items():
+            kind.pull_back = counted(original)  # type: ignore[method-assign]
+        yield
+    finally:
+        for kind, original in originals.items():
+            kind.pull_back = original  # type: ignore[method-assign]
+
+
+def inputs(name: str) -> list[Tensor]:
+    low = 0.3 if name in POSITIVE else -0.8
+    return [
+        tg.tensor(sample(shape, k, low, 0.8, avoid=(0.0, 0.5), distinct=True))
+        for k, shape in enumerate(CASES[name][1])
+    ]
+
+
+def expected(name: str) -> set[tuple[str, int, int]]:
+    """Each of the op's vjps, at order 1 and differentiated."""
+    vjps = REGISTRY[name].spec.vjps
+    return {(name, i, k) for i, (vjp, _) in enumerate(vjps) if vjp for k in (1, 2)}
+
+
+def test_every_op_has_a_row_or_is_not_differentiable() -> None:
+    differentiable = {name for name, made in REGISTRY.items() if made.spec.vjps}
+    rest = set(REGISTRY) - differentiable
+    assert rest == NOT_DIFFERENTIABLE, f"ops without vjps changed: {rest ^ NOT_DIFFERENTIABLE}"
+    missing = sorted(differentiable - set(CASES))
+    assert not missing, f"no case for {missing}: add a row to CASES"
+    assert not set(CASES) - differentiable, f"no such op: {sorted(set(CASES) - differentiable)}"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_forward_backward_and_double_backward(name: str) -> None:
+    f, _ = CASES[name]
+    xs, seen = inputs(name), Counter()
+    ran = REGISTRY[name].spec
+    calls: Counter[str] = Counter()
+    forward = ran.forward
+    try:
+        ran.forward = lambda *a, **k: (calls.update([name]), forward(*a, **k))[1]
+        with counting(seen):
+            check_grads(f, *xs, order=2)
+    finally:
+        ran.forward = forward
+    assert calls[name], f"{name}: the case never called it"
+    missing = expected(name) - set(seen)
+    assert not missing, f"{name}: these vjps never ran (op, input, order): {sorted(missing)}"
+
+
+def test_an_op_without_a_row_or_with_a_vjp_that_never_runs_is_noticed() -> None:
+    @op.op
+    def lonely(x, y):  # noqa: ANN001, ANN202
+        return x * y
+
+    lonely.vjp(lambda g, y: g * y, lambda g, x: g * x)
+    try:
+        with pytest.raises(AssertionError, match="no case for .'lonely'."):
+            test_every_op_has_a_row_or_is_not_differentiable()
+        CASES["lonely"] = (lambda x: lonely(x, x.detach()), [(2, 3)])
+        with pytest.raises(AssertionError, match="'lonely', 1, 1"):
+            test_forward_backward_and_double_backward("lonely")
+        CASES["lonely"] = (lambda x: x * 2, [(2, 3)])
+        with pytest.raises(AssertionError, match="never called"):
+            test_forward_backward_and_double_backward("lonely")
+    finally:
+        REGISTRY.pop("lonely")
+        CASES.pop("lonely", None)
