@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen
-from tinygen import autograd, conv_numpy, conv_unfold
+from tinygen import autograd, conv_numpy, conv_unfold, cuda
 from tinygen.conv import conv1d, conv2d, conv2d_weight, conv_transpose2d
 from tinygen.testing import check_grads, conv_geometries
 
@@ -90,9 +90,12 @@ def test_conv_transpose2d_is_its_definition(geometry, way, last, seed):
 def test_the_three_are_each_others_adjoints(geometry, way, seed):
     x, w, g = draw(seed, geometry.x_shape, geometry.w_shape, geometry.out_shape)
     constants = geometry.constants()
+    spare = zip(x.shape[2:], geometry.padding, geometry.dilation, geometry.kernel, strict=True)
+    missing = [
+        (n + 2 * p - d * (k - 1) - 1) % s
+        for (n, p, d, k), s in zip(spare, geometry.stride, strict=True)
+    ]
     with computed(way):
-        smallest = conv_transpose2d(g, w, **constants).shape
-        missing = [n - m for n, m in zip(x.shape[2:], smallest[2:], strict=True)]
         image = conv_transpose2d(g, w, **constants, output_padding=missing)
         weight = conv2d_weight(x, g, geometry.kernel, **constants)
         form = dot(g, conv2d(x, w, **constants))
@@ -209,6 +212,34 @@ def test_conv1d_is_a_row(stride, padding, dilation, groups, seed):
     close(out, row[:, :, 0])
     close(conv1d(x[0], w, b, stride, padding, dilation, groups), out[0])
     check_grads(lambda x, w, b: conv1d(x, w, b, stride, padding, dilation, groups), x, w, b)
+
+
+def test_the_cuda_kernels_in_the_emulator():
+    """The same ops on the other backend: forward, gradients, and a gradient penalty's gradients."""
+    if not cuda.emulator_available():
+        pytest.skip("no C++ compiler for the kernel emulator")
+
+    def everything(function, *shapes):
+        inputs = draw(0, *shapes, dtype=np.float32)
+        for x in inputs:
+            x.requires_grad = True
+        out = function(*inputs)
+        (g,) = draw(1, out.shape, dtype=np.float32)
+        grads = autograd.grad(out, inputs, g, create_graph=True)
+        penalty = (grads[0] * grads[0]).sum() + (grads[1] * grads[1]).sum()
+        return [x.detach() for x in (out, *grads, *autograd.grad(penalty, inputs[:2]))]
+
+    for function, *shapes in (
+        (lambda x, w, b: conv2d(x, w, b, 2, 1), (2, 3, 7, 6), (4, 3, 3, 3), (4,)),
+        (lambda x, w, b: conv_transpose2d(x, w, b, 2, 1, 1), (2, 3, 4, 5), (3, 4, 3, 3), (4,)),
+        (lambda x, w: conv_transpose2d(x, w, None, 1, 0, 2, 1, 3), (1, 2, 4, 5), (2, 3, 3, 2)),
+    ):
+        on_numpy = everything(function, *shapes)
+        with cuda.emulated():
+            emulated = everything(function, *shapes)
+        for x, y in zip(emulated, on_numpy, strict=True):
+            assert x.dtype == np.float32
+            close(x, y, rtol=1e-4)
 
 
 # --- errors ---------------------------------------------------------------------------------
