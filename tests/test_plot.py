@@ -112,10 +112,12 @@ def test_save_image_writes_each_pixel_as_a_square(tmp_path):
     assert 256 < max(opened(tmp_path / "b.png").size) <= 512 + 14
 
 
-def test_image_grid_shows_every_pixel_at_the_same_size(tmp_path):
-    images = RNG.integers(0, 256, (5, 3, 7, 6)).astype(np.uint8)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_image_grid_shows_every_pixel_at_the_same_size(tmp_path, channels):
+    images = RNG.integers(0, 256, (5, channels, 7, 6)).astype(np.uint8)
     plot.image_grid(images, nrow=3, path=tmp_path / "a.png")
     grid = plot.grid_array(images, nrow=3)
+    grid = grid if channels == 3 else np.stack([grid] * 3, axis=-1)
     picture = np.asarray(opened(tmp_path / "a.png").convert("RGB"))
     zoom = picture.shape[0] // grid.shape[0]
     assert picture.shape[:2] == (grid.shape[0] * zoom, grid.shape[1] * zoom)
@@ -126,10 +128,17 @@ def test_reconstruction_pairs_stand_above_each_other():
     x, y = RNG.random((7, 1, 4, 4)), RNG.random((7, 1, 4, 4))
     figure = plot.reconstruction_pairs(x, y, nrow=3)
     assert [text.get_text() for text in figure.texts] == ["original", "reconstruction"] * 3
-    shown = [axes.images[0].get_array() for axes in figure.axes]
+    shown = [axes.images[0].get_array()[..., 0] for axes in figure.axes]
     for k, source in enumerate((x, y, x, y, x, y)):
         band = slice(k // 2 * 3, k // 2 * 3 + 3)
         np.testing.assert_array_equal(shown[k], plot.grid_array(source[band]))
+    picture = Image.open(io.BytesIO(figure._repr_png_())).convert("L")
+    zoom = round(90 / 4)
+    for axes, line in zip(figure.axes, shown, strict=True):  # every pixel is a square of its own
+        left, bottom = (round(v) for v in axes.get_window_extent().min)
+        top = picture.height - bottom - 4 * zoom
+        box = (left, top, left + line.shape[1] * zoom, top + 4 * zoom)
+        np.testing.assert_array_equal(picture.crop(box), line.repeat(zoom, 0).repeat(zoom, 1))
     with pytest.raises(ValueError, match="7 originals of size .* but 6 reconstructions"):
         plot.reconstruction_pairs(x, y[:6])
 
@@ -268,13 +277,17 @@ def test_the_manifold_has_z1_to_the_right_and_z2_upwards():
         assert isinstance(codes, Tensor) and codes.shape == (n * n, 2) and not is_grad_enabled()
         return codes._array.reshape(n * n, 1, 1, 2)
 
-    figure = plot.latent_manifold(decode, n, value_range=(-2, 2))
-    grid = figure.axes[0].images[0].get_array().astype(float)
+    figure = plot.latent_manifold(decode, n, value_range=(-2, 2), padding=0)
+    grid = figure.axes[0].images[0].get_array()[..., 0].astype(float)
     z1, z2 = grid[:, 0::2], grid[:, 1::2]
     assert (np.diff(z1, axis=1) > 0).all() and (np.diff(z1, axis=0) == 0).all()
     assert (np.diff(z2, axis=0) < 0).all() and (np.diff(z2, axis=1) == 0).all()
     ticks = figure.axes[0].get_yticks()
     assert (np.diff(ticks) < 0).all() and ticks[2] == pytest.approx(n / 2 - 0.5)  # z2 = 0
+    spaced = plot.latent_manifold(decode, n, value_range=(-2, 2), padding=1).axes[0]
+    shown = spaced.images[0].get_array()[..., 0]
+    assert shown[::2, 0::3].tolist() == grid[:, ::2].tolist() and not shown[1::2].any()
+    assert spaced.get_yticks()[2] == pytest.approx((2 * n - 1) / 2 - 0.5)
     with pytest.raises(ValueError, match="decode made 3 images of 16 codes"):
         plot.latent_manifold(lambda z: np.zeros((3, 4, 4)), n)
 

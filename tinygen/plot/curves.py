@@ -134,7 +134,7 @@ def curves(
                 _draw(axes, *found[key], key, COLOURS[k % len(COLOURS)], smoothing)
             _label(axes, group, unit, log)
         column[-1].set_xlabel(x)
-        column[-1].xaxis.set_major_locator(MaxNLocator(7, integer=True))
+        column[-1].xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
         column[0].set_title(title or "")
     return finish(figure, path, "curves")
 

@@ -164,8 +164,9 @@ def image_grid(
 
 
 def show(axes: Axes, grid: Array) -> None:
-    """Pixels as they are: grey for 2 dimensions, colour for 3."""
-    axes.imshow(grid, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
+    """Pixels exactly as they are: (H, W) grey or (H, W, 3) colour. (A colour map may round.)"""
+    colour = grid if grid.ndim == 3 else np.stack([grid] * 3, axis=-1)
+    axes.imshow(colour, interpolation="nearest", aspect="auto")
     plain_axes(axes)
 
 
@@ -188,21 +189,21 @@ def reconstruction_pairs(
             f"reconstructions of size {y.shape[1:]}"
         )
     bands = [slice(i, i + nrow) for i in range(0, len(x), nrow)]
-    cols = min(nrow, len(x))
-    cell = 0.62
-    tall = cell * x.shape[1] / x.shape[2]
-    margin, gap, edge = 0.3 + 0.07 * max(map(len, labels)), 0.16, 0.06
-    width = margin + cols * cell + edge
-    height = len(bands) * 2 * tall + (len(bands) - 1) * gap + 2 * edge
+    h, w = x.shape[1:3]
+    zoom = max(1, round(90 / max(h, w)))
+    tall, gap, edge = (h + 1) * zoom, 24, 10  # all in pixels of the picture
+    margin = 45 + 10 * max(map(len, labels))
+    width = margin + min(nrow, len(x)) * (w + 1) * zoom + edge
+    height = len(bands) * (2 * tall + gap) - gap + 2 * edge
     with in_style():
-        figure = new_figure(width, height, layout=None)
+        figure = new_figure(width / DPI, height / DPI, layout=None)
         for k, band in enumerate(bands):
             for row, (tiles, label) in enumerate(zip((x, y), labels, strict=True)):
                 line = tile(tiles[band], nrow, 1, 1.0, name)
-                top = height - edge - k * (2 * tall + gap) - row * tall
-                box = (margin, top - tall + 0.02, cell * len(tiles[band]), tall - 0.04)
+                bottom = height - edge - k * (2 * tall + gap) - (row + 1) * tall
+                box = (margin, bottom, line.shape[1] * zoom, h * zoom)
                 show(figure.add_axes(in_parts(box, (width, height))), line)
-                x0, y0 = (margin - 0.1) / width, (top - tall / 2) / height
+                x0, y0 = (margin - 15) / width, (bottom + h * zoom / 2) / height
                 figure.text(x0, y0, label, ha="right", va="center")
     return finish(figure, path, name)
 
@@ -210,7 +211,7 @@ def reconstruction_pairs(
 def in_parts(
     box: tuple[float, float, float, float], size: tuple[float, float]
 ) -> tuple[float, float, float, float]:
-    """A box (left, bottom, width, height) in inches, in parts of a figure of that size."""
+    """A box (left, bottom, width, height) in parts of a figure of that size, in the same unit."""
     return box[0] / size[0], box[1] / size[1], box[2] / size[0], box[3] / size[1]
 
 

@@ -122,12 +122,14 @@ def latent_manifold(
     value_range: Range | None = None,
     path: PathLike | None = None,
     *,
+    padding: int = 1,
     clip: bool = False,
     device: str | device = "cpu",  # noqa: A002  (PyTorch's name)
 ) -> Figure:
     """What a decoder makes of the plane: decode(Tensor (n * n, 2)) -> images, at their codes.
 
     The codes are those of `manifold_codes(n)`: under the prior every picture is equally likely.
+    `padding` black pixels keep neighbours apart.
     """
     codes = manifold_codes(n)
     with no_grad():
@@ -135,14 +137,14 @@ def latent_manifold(
     tiles = pixels(images, value_range, clip, "latent_manifold")
     if len(tiles) != n * n:
         raise ValueError(f"latent_manifold: decode made {len(tiles)} images of {n * n} codes")
-    grid = tile(tiles, n, 0, 1.0, "latent_manifold")
+    grid = tile(tiles, n, padding, 0.0, "latent_manifold")
     with in_style():
-        figure = _manifold_figure(grid, n)
+        figure = _manifold_figure(grid, padding)
     return finish(figure, path, "latent_manifold")
 
 
-def _manifold_figure(grid: Array, n: int) -> Figure:
-    """The pictures edge to edge, with whole z on the axes where they fall: cell n Phi(z)."""
+def _manifold_figure(grid: Array, padding: int) -> Figure:
+    """The pictures side by side, with whole z on the axes where they fall: at Phi(z) of the way."""
     height, width = grid.shape[:2]
     zoom = max(1, round(850 / max(height, width))) / DPI
     left, bottom, edge = 0.62, 0.56, 0.1
@@ -154,8 +156,9 @@ def _manifold_figure(grid: Array, n: int) -> Figure:
     marks = (-2, -1, 0, 1, 2)
     cells = np.array([NormalDist().cdf(z) for z in marks])
     names = [str(z).replace("-", "\N{MINUS SIGN}") for z in marks]
-    axes.set_xticks(cells * width - 0.5, names)
-    axes.set_yticks((1 - cells) * height - 0.5, names)
+    start = -(padding + 1) / 2  # of the first cell, half a gap before its picture
+    axes.set_xticks(start + cells * (width + padding), names)
+    axes.set_yticks(start + (1 - cells) * (height + padding), names)
     axes.set(xlabel="$z_1$", ylabel="$z_2$")
     return figure
 
