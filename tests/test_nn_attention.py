@@ -239,6 +239,8 @@ def test_lstm_dropout_between_layers_only_in_training():
     layer, x = nn.LSTM(3, 4, 2, dropout=0.5), normal(3, 2, 3).float()
     a, b = layer(x)[0].detach().numpy(), layer(x)[0].detach().numpy()
     assert not np.allclose(a, b)
+    last, only = nn.LSTM(3, 4, dropout=0.5), normal(3, 2, 3).float()
+    np.testing.assert_array_equal(last(only)[0].detach().numpy(), last(only)[0].detach().numpy())
     layer.eval()
     np.testing.assert_array_equal(layer(x)[0].detach().numpy(), layer(x)[0].detach().numpy())
 

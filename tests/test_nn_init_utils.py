@@ -96,6 +96,11 @@ def test_orthogonal(rows, columns):
     np.testing.assert_allclose(gram, np.eye(min(rows, columns)), atol=1e-12)
 
 
+def test_orthogonal_is_not_biased_in_sign():
+    corners = [filled(init.orthogonal_, (3, 3), seed=seed)[0, 0] > 0 for seed in range(200)]
+    assert 70 < sum(corners) < 130
+
+
 def test_init_is_unrecorded_but_noticed():
     w = nn.Parameter(tg.ones(2, 2))
     loss = (w * w).sum()

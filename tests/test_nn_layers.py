@@ -237,6 +237,9 @@ def test_embedding_looks_up_and_padding_gets_no_gradient():
     )
     out.sum().backward()
     assert layer.weight.grad.numpy().sum(1).tolist() == [3.0, 0.0, 0.0, 0.0, 6.0]
+    weight = tg.ones(5, 3, requires_grad=True)
+    F.embedding(index, weight, padding_idx=-1).sum().backward()
+    assert weight.grad.numpy().sum(1).tolist() == [3.0, 3.0, 0.0, 0.0, 0.0]
     table = nn.Embedding.from_pretrained(tg.ones(2, 3))
     assert not table.weight.requires_grad and table(tg.tensor([1])).shape == (1, 3)
 

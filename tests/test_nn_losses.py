@@ -210,7 +210,7 @@ def test_one_hot_probabilities_equal_indices():
 
 
 def test_an_ignored_entry_may_be_infinite():
-    x = tg.tensor([[0.0, -math.inf], [1.0, 2.0]]).requires_grad_()
+    x = tg.tensor([[-math.inf, 0.0], [1.0, 2.0]]).requires_grad_()
     loss = F.nll_loss(x, tg.tensor([7, 1]), ignore_index=7)
     assert loss.item() == -2.0
     loss.backward()

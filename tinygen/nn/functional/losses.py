@@ -211,7 +211,7 @@ def _classes(name: str, input: Tensor, target: Tensor, ignore_index: int) -> tup
     outside = (safe._array < 0) | (safe._array >= count)
     if bool(outside.any()):
         raise IndexError(
-            f"{name}: Target {safe._array[outside].flat[0]} is out of bounds for {count} classes"
+            f"{name}: Target {int(safe._array[outside].reshape(-1)[0])} is out of bounds for {count} classes"
         )
     return safe, kept
 
