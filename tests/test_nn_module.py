@@ -259,3 +259,12 @@ def test_module_list_and_dict():
     del heads["more"]
     heads.clear()
     assert not list(heads.values())
+
+
+def test_what_is_left_out_says_so():
+    with pytest.raises(AttributeError, match=r"tinygen.nn has no 'GRU'; see README"):
+        nn.GRU  # noqa: B018
+    with pytest.raises(AttributeError, match=r"tinygen.nn.functional has no 'ctc_loss'"):
+        nn.functional.ctc_loss  # noqa: B018
+    assert all(hasattr(nn, name) for name in nn.__all__)
+    assert all(hasattr(nn.functional, name) for name in nn.functional.__all__)

@@ -1,5 +1,7 @@
 """torch.nn: modules, layers, losses; `functional`, `init` and `utils` beneath it."""
 
+from typing import TYPE_CHECKING, NoReturn
+
 from . import functional, init, utils
 from .activations import (
     CELU,
@@ -131,3 +133,8 @@ __all__ = [
     "init",
     "utils",
 ]
+
+if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own
+
+    def __getattr__(name: str) -> NoReturn:
+        raise AttributeError(f"tinygen.nn has no {name!r}; see README, what is left out")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NoReturn
+
 from ... import ops
 from ...conv import conv1d, conv2d, conv_transpose2d
 from ...ops import linear, one_hot, pad
@@ -147,3 +149,8 @@ __all__ = [
     "tanhshrink",
     "threshold",
 ]
+
+if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own
+
+    def __getattr__(name: str) -> NoReturn:
+        raise AttributeError(f"tinygen.nn.functional has no {name!r}; see README, what is left out")

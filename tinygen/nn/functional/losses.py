@@ -210,9 +210,8 @@ def _classes(name: str, input: Tensor, target: Tensor, ignore_index: int) -> tup
     safe = ops.where(kept, target, 0)
     outside = (safe._array < 0) | (safe._array >= count)
     if bool(outside.any()):
-        raise IndexError(
-            f"{name}: Target {int(safe._array[outside].reshape(-1)[0])} is out of bounds for {count} classes"
-        )
+        first = int(safe._array[outside].reshape(-1)[0])
+        raise IndexError(f"{name}: Target {first} is out of bounds for {count} classes")
     return safe, kept
 
 
