@@ -103,6 +103,21 @@ def test_the_three_are_each_others_adjoints(geometry, way, seed):
     assert dot(w, weight) == pytest.approx(form, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.parametrize("few", [1, 100])
+def test_the_last_tile_may_be_smaller(few):
+    """7 images in tiles of 3, 3 and 1 (rows) or 2, 2, 2 and 1 (planes): as in one tile."""
+    x, w = draw(0, (7, 9, 6, 5), (10, 9, 3, 3))
+    x.requires_grad = w.requires_grad = True
+    results = []
+    for tile in (1 << 19, 3240):
+        with computed((few, tile)):
+            out = conv2d(x, w, padding=1)
+            (g,) = draw(1, out.shape)
+            results.append([out.detach(), *autograd.grad(out, (x, w), g)])
+    for whole, tiled in zip(*results, strict=True):
+        close(tiled, whole)
+
+
 @given(conv_geometries(max_side=5, max_channels=2), ways, seeds)
 def test_gradients_of_conv2d(geometry, way, seed):
     x, w, b = draw(seed, geometry.x_shape, geometry.w_shape, (geometry.O,))
