@@ -16,7 +16,7 @@
 // where in x that is. With groups there is one such product for each group: blockIdx.y.
 //
 // The ladder (which one runs is decided in tinygen/cuda/convolution.py):
-//     conv2d_naive        one thread an output, everything from global memory     any shape
+//     conv2d_naive        one thread an output, everything from global memory     any shape, and float64
 //     conv2d_tile         + shared-memory tiles: each number is loaded 16 times less often
 //     conv2d_gemm_*       + 8 x 8 outputs a thread in registers, double buffer    the fp32 workhorse
 //     conv2d_tf32_*       + tensor cores: 10-bit mantissas, asynchronous copies   opt-in
@@ -33,27 +33,31 @@ struct Conv {
 // number comes from memory again for each use: 2 loads for 1 multiply-add. Where little is shared between outputs
 // (depthwise: Cg = 1 and Og = 1) there is nothing better to be had, and this is the kernel that runs.
 
-extern "C" __global__ void conv2d_naive(float* y, const float* x, const float* w, Conv s) {
+template <class T>
+__device__ void naive(T* y, const T* x, const T* w, const Conv& s) {
     long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;  // (n, oh, ow, o), o fastest
     long long total = (long long)s.N * s.OH * s.OW * s.O;
     if (i >= total) return;
     int o = i % s.O, Cg = s.C / s.groups, group = o / (s.O / s.groups);
     long long m = i / s.O;
     int ow = m % s.OW, oh = m / s.OW % s.OH, n = m / s.OW / s.OH;
-    float sum = 0;
+    T sum = 0;
     for (int kh = 0; kh < s.KH; ++kh) {
         int ih = oh * s.stride_h - s.pad_h + kh * s.dil_h;
         if (ih < 0 || ih >= s.H) continue;
         for (int kw = 0; kw < s.KW; ++kw) {
             int iw = ow * s.stride_w - s.pad_w + kw * s.dil_w;
             if (iw < 0 || iw >= s.W) continue;
-            const float* xc = x + (((long long)n * s.H + ih) * s.W + iw) * s.C + group * Cg;
-            const float* wc = w + (long long)(kh * s.KW + kw) * Cg * s.O + o;
+            const T* xc = x + (((long long)n * s.H + ih) * s.W + iw) * s.C + group * Cg;
+            const T* wc = w + (long long)(kh * s.KW + kw) * Cg * s.O + o;
             for (int c = 0; c < Cg; ++c) sum += xc[c] * wc[(long long)c * s.O];
         }
     }
     y[i] = sum;
 }
+
+extern "C" __global__ void conv2d_naive(float* y, const float* x, const float* w, Conv s) { naive(y, x, w, s); }
+extern "C" __global__ void conv2d_naive_double(double* y, const double* x, const double* w, Conv s) { naive(y, x, w, s); }
 
 // ---- 2. shared-memory tile: 16 x 16 threads compute 16 x 16 outputs together
 //

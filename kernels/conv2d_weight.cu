@@ -18,7 +18,7 @@
 // bits in every run. One atomicAdd instead of `partial` would be shorter, and its order, so its rounding, up to chance.
 //
 // The ladder (which one runs is decided in tinygen/cuda/convolution.py):
-//     conv2d_weight_naive      one thread a weight, no split                 any shape
+//     conv2d_weight_naive      one thread a weight, no split                 any shape, and float64
 //     conv2d_weight_tile       split, shared-memory tiles                    any shape
 //     conv2d_weight_gemm_*     + 8 x 8 outputs a thread, double buffer       the fp32 workhorse
 //     conv2d_weight_tf32_*     + tensor cores                                opt-in
@@ -33,13 +33,14 @@ struct Conv {
 //
 // Few threads with much to do each, and neighbours (kw, kw + 1, ...) read neighbouring pixels, C floats apart.
 
-extern "C" __global__ void conv2d_weight_naive(float* dw, const float* x, const float* g, Conv s) {
+template <class T>
+__device__ void naive(T* dw, const T* x, const T* g, const Conv& s) {
     long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;  // (o, c, kh, kw), kw fastest
     int Cg = s.C / s.groups;
     if (i >= (long long)s.O * Cg * s.KH * s.KW) return;
     int kw = i % s.KW, kh = i / s.KW % s.KH, c = i / s.KW / s.KH % Cg, o = i / s.KW / s.KH / Cg;
     int channel = o / (s.O / s.groups) * Cg + c;
-    float sum = 0;
+    T sum = 0;
     for (int n = 0; n < s.N; ++n)
         for (int oh = 0; oh < s.OH; ++oh) {
             int ih = oh * s.stride_h - s.pad_h + kh * s.dil_h;
@@ -53,6 +54,9 @@ extern "C" __global__ void conv2d_weight_naive(float* dw, const float* x, const 
         }
     dw[i] = sum;
 }
+
+extern "C" __global__ void conv2d_weight_naive(float* dw, const float* x, const float* g, Conv s) { naive(dw, x, g, s); }
+extern "C" __global__ void conv2d_weight_naive_double(double* dw, const double* x, const double* g, Conv s) { naive(dw, x, g, s); }
 
 // ---- 2. shared-memory tile: 16 x 16 threads compute 16 x 16 numbers of D over one chunk of pixels
 

@@ -22,7 +22,7 @@
 // conv2d.cu, which explains the tiles, and blockIdx.z says which phase.
 //
 // The ladder (which one runs is decided in tinygen/cuda/convolution.py):
-//     conv_transpose2d_naive     one thread an output, tests every tap           any shape
+//     conv_transpose2d_naive     one thread an output, tests every tap           any shape, and float64
 //     conv_transpose2d_tile      phases, shared-memory tiles                     any shape
 //     conv_transpose2d_gemm_*    + 8 x 8 outputs a thread, double buffer         the fp32 workhorse
 //     conv_transpose2d_tf32_*    + tensor cores                                  opt-in
@@ -34,27 +34,31 @@ struct Conv {
 
 // ---- 1. naive: one thread computes one output, asking of every tap whether it reaches it
 
-extern "C" __global__ void conv_transpose2d_naive(float* y, const float* x, const float* w, Conv s) {
+template <class T>
+__device__ void naive(T* y, const T* x, const T* w, const Conv& s) {
     long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;  // (n, oh, ow, o), o fastest
     long long total = (long long)s.N * s.OH * s.OW * s.O;
     if (i >= total) return;
     int o = i % s.O, Cg = s.C / s.groups, Og = s.O / s.groups, group = o / Og;
     long long m = i / s.O;
     int ow = m % s.OW, oh = m / s.OW % s.OH, n = m / s.OW / s.OH;
-    float sum = 0;
+    T sum = 0;
     for (int kh = 0; kh < s.KH; ++kh) {
         int th = oh + s.pad_h - kh * s.dil_h, ih = th / s.stride_h;
         if (th < 0 || th % s.stride_h || ih >= s.H) continue;
         for (int kw = 0; kw < s.KW; ++kw) {
             int tw = ow + s.pad_w - kw * s.dil_w, iw = tw / s.stride_w;
             if (tw < 0 || tw % s.stride_w || iw >= s.W) continue;
-            const float* xc = x + (((long long)n * s.H + ih) * s.W + iw) * s.C + group * Cg;
-            const float* wc = w + ((long long)(kh * s.KW + kw) * s.C + group * Cg) * Og + o % Og;
+            const T* xc = x + (((long long)n * s.H + ih) * s.W + iw) * s.C + group * Cg;
+            const T* wc = w + ((long long)(kh * s.KW + kw) * s.C + group * Cg) * Og + o % Og;
             for (int c = 0; c < Cg; ++c) sum += xc[c] * wc[(long long)c * Og];
         }
     }
     y[i] = sum;
 }
+
+extern "C" __global__ void conv_transpose2d_naive(float* y, const float* x, const float* w, Conv s) { naive(y, x, w, s); }
+extern "C" __global__ void conv_transpose2d_naive_double(double* y, const double* x, const double* w, Conv s) { naive(y, x, w, s); }
 
 // ---- phases
 //

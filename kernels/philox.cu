@@ -55,8 +55,9 @@ extern "C" __global__ void philox_normal(float* out, long long n, unsigned long 
     long long t = (long long)blockIdx.x * blockDim.x + threadIdx.x, i = 4 * t;
     if (i >= n) return;
     Four r = philox(offset + t, stream, seed);
-    const float TWO_PI = 6.283185307179586f;
-    float radius0 = sqrtf(-2 * logf(1 - uniform(r.x))), angle0 = TWO_PI * uniform(r.y);
-    float radius1 = sqrtf(-2 * logf(1 - uniform(r.z))), angle1 = TWO_PI * uniform(r.w);
-    write4(out, i, n, radius0 * cosf(angle0), radius0 * sinf(angle0), radius1 * cosf(angle1), radius1 * sinf(angle1));
+    float radius0 = sqrtf(-2 * logf(1 - uniform(r.x))), cos0, sin0;
+    float radius1 = sqrtf(-2 * logf(1 - uniform(r.z))), cos1, sin1;
+    sincospif(2 * uniform(r.y), &sin0, &cos0);  // of pi times its argument: cosf would reduce any angle, by a table in memory
+    sincospif(2 * uniform(r.w), &sin1, &cos1);
+    write4(out, i, n, radius0 * cos0, radius0 * sin0, radius1 * cos1, radius1 * sin1);
 }

@@ -13,7 +13,14 @@ from .convolution import emulated, uses_kernels
 from .emulator import KernelError
 from .emulator import available as emulator_available
 from .fused import adam, philox_bits, philox_normal, philox_uniform
-from .gpu import explained, is_available, memory_allocated, problem, require, synchronize
+from .gpu import (
+    explained,
+    is_available,
+    memory_allocated,
+    problem,
+    require,
+    synchronize,
+)
 from .launch import Kernel, Kernels
 from .source import kernel_folder
 

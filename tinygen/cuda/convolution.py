@@ -1,7 +1,8 @@
 """The three convolutions on raw arrays, through the handwritten kernels: which kernel runs, on how many blocks.
 
 CuPy arrays run on the GPU, NumPy arrays in the emulator. Shapes are PyTorch's, (N, C, H, W) and (O, C/groups, KH, KW);
-the memory of activations is channels-last, and outputs are views of channels-last buffers. float32 only."""
+the memory of activations is channels-last, and outputs are views of channels-last buffers. float32, and float64 by
+the naive kernels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ class Conv(NamedTuple):
     C: int
     H: int
     W: int
-    O: int  # noqa: E741
+    O: int
     OH: int
     OW: int
     KH: int
@@ -133,7 +134,7 @@ _emulation: list[tuple[bool, int | None]] = []
 
 @contextmanager
 def emulated(check: bool = True, seed: int | None = 0) -> Iterator[None]:
-    """Within it, the float32 convolutions of CPU tensors run on the CUDA kernels, in the emulator."""
+    """Within it, the convolutions of CPU tensors run on the CUDA kernels, in the emulator."""
     _emulation.append((check, seed))
     try:
         yield
@@ -142,8 +143,8 @@ def emulated(check: bool = True, seed: int | None = 0) -> Iterator[None]:
 
 
 def uses_kernels(x: Any) -> bool:
-    """Whether a convolution of `x` runs on the handwritten kernels: float32, and on the GPU or under `emulated()`."""
-    return x.dtype == np.float32 and (bool(_emulation) or gpu.is_gpu_array(x))
+    """Whether a convolution of `x` runs on the handwritten kernels: on the GPU, or under `emulated()`."""
+    return bool(_emulation) or gpu.is_gpu_array(x)
 
 
 def kernels(file: str, like: Any) -> Kernels:
@@ -172,6 +173,8 @@ def _channels_last(a: Any) -> Any:
 
 
 def _chosen(op: str, s: Conv, like: Any, tf32: bool, version: str | None) -> str:
+    if like.dtype == np.float64:
+        return "naive_double"  # for gradient checks
     if version is None:
         return choose(op, s, _tf32_here(like, tf32))
     if not fits(version, s):
@@ -192,7 +195,7 @@ def _launch(op: str, version: str, out: Any, x: Any, w: Any, s: Conv) -> None:
     """One launch that writes `out` (N, OH, OW, O) from `x` (N, H, W, C) and the packed weight."""
     kernel = kernels(f"{op}.cu", x)[f"{op}_{version}"]
     rows, columns, phases = _matrix(op, s)
-    if version == "naive":
+    if version.startswith("naive"):
         kernel(-(-out.size // 128), 128, out, x, w, tuple(s))
     elif version == "one_in":
         kernel(-(-(-(-rows // 4) * (s.O // 4)) // 256), 256, out, x, w, tuple(s))
@@ -208,7 +211,7 @@ def _launch(op: str, version: str, out: Any, x: Any, w: Any, s: Conv) -> None:
 def conv2d(x: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int,
            tf32: bool = False, version: str | None = None) -> Any:  # fmt: skip
     """y (N, O, OH, OW) of x (N, C, H, W) and w (O, C/groups, KH, KW): kernels/conv2d.cu."""
-    (N, C, H, W), (O, _, KH, KW) = x.shape, w.shape  # noqa: E741
+    (N, C, H, W), (O, _, KH, KW) = x.shape, w.shape
     OH, OW = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in
               zip((H, W), (KH, KW), stride, padding, dilation, strict=True))  # fmt: skip
     s = Conv(N, C, H, W, O, OH, OW, KH, KW, *stride, *padding, *dilation, groups)
@@ -238,7 +241,7 @@ def conv_transpose2d(g: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair
 def conv2d_weight(x: Any, g: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int,
                   tf32: bool = False, version: str | None = None) -> Any:  # fmt: skip
     """dw (O, C/groups, KH, KW) of x (N, C, H, W) and g (N, O, OH, OW): kernels/conv2d_weight.cu."""
-    (N, C, H, W), (_, O, OH, OW), (KH, KW) = x.shape, g.shape, kernel_size  # noqa: E741
+    (N, C, H, W), (_, O, OH, OW), (KH, KW) = x.shape, g.shape, kernel_size
     s = Conv(N, C, H, W, O, OH, OW, KH, KW, *stride, *padding, *dilation, groups)
     _check("conv2d_weight", s, x, g.shape, (N, O, OH, OW))
     dw = np.empty_like(x, shape=(O, C // groups, KH, KW), order="C")
@@ -248,7 +251,7 @@ def conv2d_weight(x: Any, g: Any, kernel_size: Pair, stride: Pair, padding: Pair
     module, x, g = kernels("conv2d_weight.cu", x), _channels_last(x), _channels_last(g)
     version = _chosen("conv2d_weight", s, x, tf32, version)
     kernel = module[f"conv2d_weight_{version}"]
-    if version == "naive":
+    if version.startswith("naive"):
         kernel(-(-dw.size // 128), 128, dw, x, g, tuple(s))
         return dw
     (splits, chunk), (rows, columns, _) = _splits(s, version), _matrix("conv2d_weight", s)

@@ -119,8 +119,8 @@ def _ptx_call(body: str) -> str:
     body = re.sub(r"//[^\n]*", "", body)
     assembly = re.sub(r'"[^"]*"', lambda m: "s" * len(m[0]), body).split(":")[0]
     strings = re.findall(r'"([^"]*)"', body[: len(assembly)])
-    operands, at = [], len(assembly)
-    for m in iter(lambda: re.compile(r'"[^"]*"\s*\(').search(body, at), None):
+    operands, at, constraint = [], len(assembly), re.compile(r'"[^"]*"\s*\(')
+    while m := constraint.search(body, at):
         at = _closing(body, m.end())
         operands.append(body[m.end() : at])
     calls = []
@@ -160,7 +160,7 @@ def build(source: Source, names: tuple[str, ...], check: bool) -> Path:
 
 @cache
 def _version() -> str:
-    return subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
+    return subprocess.run([*compiler(), "--version"], capture_output=True, text=True, check=False).stdout
 
 
 def _cached(name: str, suffix: str, text: str, flags: list[str], link: list[str] | None = None) -> Path:
@@ -178,7 +178,7 @@ def _cached(name: str, suffix: str, text: str, flags: list[str], link: list[str]
 
 
 def _compile(name: str, folder: str, job: list[str]) -> None:
-    run = subprocess.run([*compiler(), *job], cwd=folder, capture_output=True, text=True)
+    run = subprocess.run([*compiler(), *job], cwd=folder, capture_output=True, text=True, check=False)
     if run.returncode:
         raise RuntimeError(f"{name} does not compile for the emulator ({compiler()[0]}):\n{run.stderr.strip()}")
 
@@ -240,7 +240,7 @@ class HostModule:
             pointer = signature.parameters[i].pointer
             slots.append(np.array(addresses.get(i, 0), np.uint64) if pointer else value)
         pointers = (ctypes.c_void_p * max(1, len(slots)))(*(s.ctypes.data for s in slots))
-        table = (_Span * max(1, len(spans)))(*((lo, hi - lo) for lo, hi in spans))
+        table = (_Span * max(1, len(spans)))(*(_Span(lo, hi - lo) for lo, hi in spans))
         report = _Report()
         # Byte-sized elements share a 4-byte word, so files that have them are watched byte by byte.
         shift = 0 if re.search(r"\b(char|short|bool)\b", self.source.text) else 2
@@ -309,7 +309,7 @@ class HostModule:
         if not tool:
             return 0
         # A return address: the call is one byte before it.
-        out = subprocess.run([tool, "-e", str(self.path), hex(pc - 1)], capture_output=True, text=True).stdout
+        out = subprocess.run([tool, "-e", str(self.path), hex(pc - 1)], capture_output=True, text=True, check=False).stdout
         m = re.search(re.escape(self.source.path.name) + r":(\d+)", out)
         return int(m[1]) if m else 0
 

@@ -32,12 +32,12 @@ def problem() -> str:
     if len(packages) > 1:
         return f"{' and '.join(packages)} are both installed and exclude each other: uninstall all but one"
     try:
-        import cupy
+        import cupy  # type: ignore[import-not-found,unused-ignore]
     except ImportError as e:
         return f"CuPy is not installed: {INSTALL}" if not packages else f"{packages[0]} does not import: {e}"
     try:
         count = cupy.cuda.runtime.getDeviceCount()
-    except Exception as e:  # CUDARuntimeError, whose text starts with the CUDA error's name
+    except RuntimeError as e:  # CUDARuntimeError, whose text starts with the CUDA error's name
         return _driver_problem(cupy, str(e))
     return "" if count else "no usable GPU: the driver shows no device"
 
@@ -46,7 +46,7 @@ def _driver_problem(cupy: Any, error: str) -> str:
     try:
         driver = cupy.cuda.runtime.driverGetVersion()
         runtime = cupy.cuda.runtime.runtimeGetVersion()
-    except Exception:
+    except RuntimeError:
         driver = runtime = 0
     if not driver:
         return f"no usable GPU: driver not found ({error})"

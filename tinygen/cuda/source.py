@@ -130,7 +130,7 @@ def _parameter(text: str, structs: dict[str, np.dtype[Any]], where: str) -> Para
 def _struct(name: str, body: str, file: str) -> np.dtype[Any]:
     fields: list[tuple[str, Any]] = []
     for line in filter(str.strip, body.split(";")):
-        kind, names = re.match(r"\s*((?:unsigned |long |signed )*\w+)\s+(.*)", line, re.S).groups()  # type: ignore[union-attr]
+        kind, names = re.match(r"\s*((?:unsigned |long |signed )*\w+)\s+(.*)", line, re.DOTALL).groups()  # type: ignore[union-attr]
         if kind not in DTYPES:
             raise ValueError(f"{file}: struct {name}: unknown member type '{kind}'")
         fields += [(n.strip(), DTYPES[kind]) for n in names.split(",")]
