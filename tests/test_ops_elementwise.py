@@ -118,7 +118,8 @@ def test_binary_values(name: str, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_binary_gradients(name: str, data: st.DataObject) -> None:
     _, low, high = BINARY[name]
-    check_grads(getattr(ops, name), *two(data, low, high, tg.float32))
+    x, y = two(data, low, high, tg.float32)
+    check_grads(getattr(ops, name), x, y * 0.9 + 0.07)  # no ties
 
 
 @pytest.mark.parametrize("number", [2, 2.5, -1.0, 0.5])
@@ -234,7 +235,7 @@ def test_nan_inf_finite() -> None:
 
 def slope(f: Callable[[Tensor], Tensor], at: float) -> float:
     x = tg.tensor([at], requires_grad=True)
-    (g,) = tg.autograd.grad(f(x), x, tg.tensor([3.0]))
+    (g,) = tg.autograd.grad(f(x).reshape(1), x, tg.tensor([3.0]))
     return g.item() / 3.0
 
 

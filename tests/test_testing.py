@@ -117,9 +117,10 @@ BUGS: dict[str, dict[str, Callable]] = {
 
 
 def digits() -> tuple[Tensor, Tensor]:
-    from tinygen.data import digits as load
+    from tinygen.data import load
 
-    return load()
+    data = load("digits", "all")
+    return data.to_unit().reshape(-1, 64), data.labels
 
 
 def accuracy_after_training(linear: Callable, norm: Callable, act: Callable, loss: Callable) -> float:

@@ -427,6 +427,8 @@ def as_array(data: Any, dtype: Any = None, where: Device | str | None = None) ->
     """A fresh array of `data`: Python floats become the default dtype, arrays keep theirs."""
     if isinstance(data, Tensor):
         data = data._array
+    elif isinstance(data, np.generic):
+        data = np.asarray(data)
     elif isinstance(data, (list, tuple)):
         data = _plain(data)
     keeps_dtype = hasattr(data, "dtype")
@@ -556,7 +558,8 @@ def _pull_back(node: Node, g: Tensor, grads: dict[Any, Tensor], useful: set[Any]
     for i, parent in enumerate(node.parents):
         if parent is None or (useful is not None and parent not in useful):
             continue
-        pulled = node.op.pull_back(i, g, saved, parent)
+        pull = _without_anomaly(node.op.pull_back) if mode.anomaly else node.op.pull_back
+        pulled = pull(i, g, saved, parent)
         if pulled._array.shape != parent.shape or pulled._array.dtype != parent.dtype:
             _check_grad(pulled, parent, f"backward of {node.name()}, input {i}")
         if mode.anomaly and bool(np.isnan(pulled._array).any()):
@@ -565,6 +568,13 @@ def _pull_back(node: Node, g: Tensor, grads: dict[Any, Tensor], useful: set[Any]
                 f"was called at {node.place or 'a place not recorded (anomaly mode was off)'}"
             )
         grads[parent] = grads[parent] + pulled if parent in grads else pulled
+
+
+def _without_anomaly(pull_back: F) -> F:
+    """pull_back, with its NaNs left to be reported under the name of the op it belongs to."""
+    quiet = _Switch()
+    quiet.field, quiet.value = "anomaly", False
+    return quiet(pull_back)
 
 
 def _accumulate(leaf: Tensor | None, g: Tensor, create_graph: bool, given: set[int]) -> None:

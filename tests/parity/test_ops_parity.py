@@ -300,7 +300,7 @@ def chain(x: Any, y: Any) -> Any:
 def assign(x: Any, y: Any) -> Any:
     h = x * 1
     h[0] = y[1] * 2
-    h[:, 1:] = h[:, :-1] * 3
+    h[:, 1:] = x[:, :-1] * 3
     return h
 
 

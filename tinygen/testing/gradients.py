@@ -197,6 +197,11 @@ def _slopes(pure: Pure, xs: Sequence[Tensor], i: int, v: Array, eps: float) -> l
     return [(a - b) / (2 * eps) for a, b in zip(up, down, strict=True)]
 
 
+def _flat(a: Array) -> Array:
+    """The entries as a 1-D NumPy array; `a` may be a NumPy scalar, as 0-d results are."""
+    return np.asarray(a if isinstance(a, np.generic) else move(a, "cpu")).reshape(-1)
+
+
 def _dot(us: Sequence[Any], vs: Sequence[Any]) -> float:
     return float(sum(np.sum(u * v) for u, v in zip(us, vs, strict=True)))
 
@@ -238,7 +243,7 @@ def _worst_entry(
     x, limit = xs[i], 2000
     some = np.unique(np.linspace(0, x.numel() - 1, min(limit, x.numel())).astype(int))
     numeric = [_dot(us, _slopes(pure, xs, i, _unit(x, j), eps)) for j in some]
-    analytic = np.asarray(move(g._array, "cpu")).reshape(-1)[some]
+    analytic = _flat(g._array)[some]
     return _describe(x.shape, some, analytic, np.array(numeric))
 
 
@@ -281,14 +286,14 @@ def _check_full(
                 wrap(_unit(z, k) if n == o else np.zeros_like(z._array)) for n, z in enumerate(outs)
             ]
             for row, g in zip(rows, _analytic(pure, xs, us, where, names), strict=True):
-                row.append(np.asarray(move(g._array, "cpu")).reshape(-1))
+                row.append(_flat(g._array))
     for i, x in enumerate(xs):
         if not rows[i] or not x.numel():
             continue
         analytic = np.stack(rows[i])
         columns = [_slopes(pure, xs, i, _unit(x, j), eps) for j in range(x.numel())]
         numeric = np.stack(
-            [np.concatenate([move(c, "cpu").reshape(-1) for c in column]) for column in columns],
+            [np.concatenate([_flat(c) for c in column]) for column in columns],
             axis=1,
         )
         error = np.abs(analytic - numeric)
@@ -316,15 +321,15 @@ def _check_deterministic(pure: Pure, xs: list[Tensor], name: str) -> None:
     before = [x._array.copy() for x in xs]
     with no_grad():
         first, second = pure(*xs), pure(*xs)
+    for i, (x, kept) in enumerate(zip(xs, before, strict=True)):
+        if not np.array_equal(x._array, kept, equal_nan=True):
+            raise GradientError(f"{name}: the function changed its input {i} in place")
     for a, b in zip(first, second, strict=True):
         if not np.array_equal(a._array, b._array, equal_nan=True):
             raise GradientError(
                 f"{name}: two calls with the same arguments gave different results; seed a "
                 "generator inside the function"
             )
-    for i, (x, kept) in enumerate(zip(xs, before, strict=True)):
-        if not np.array_equal(x._array, kept, equal_nan=True):
-            raise GradientError(f"{name}: the function changed its input {i} in place")
 
 
 def _check_float32(pure: Pure, xs: list[Tensor], name: str) -> None:

@@ -42,7 +42,7 @@ def hypothesis_strategies() -> Any:
 def use_ci_profile(max_examples: int = 25) -> None:
     """The same examples in every run and no deadlines: for machines whose speed varies."""
     hypothesis_strategies()
-    from hypothesis import HealthCheck, settings
+    from hypothesis import HealthCheck, Phase, settings
 
     settings.register_profile(
         "ci",
@@ -50,6 +50,7 @@ def use_ci_profile(max_examples: int = 25) -> None:
         derandomize=True,
         deadline=None,
         database=None,
+        phases=[Phase.explicit, Phase.generate, Phase.shrink],
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("ci")
@@ -93,6 +94,8 @@ def broadcastable_shapes(
 
 def lay_out(array: Array, layout: str) -> Array:
     """The same values in another memory layout; "broadcast" repeats the first entry along dim 0."""
+    if not array.ndim:
+        return array
     if layout == "transposed":
         return np.ascontiguousarray(array.T).T
     if layout == "strided":
@@ -103,7 +106,7 @@ def lay_out(array: Array, layout: str) -> Array:
     if layout == "reversed":
         back = tuple(slice(None, None, -1) for _ in array.shape)
         return np.ascontiguousarray(array[back])[back]
-    if layout == "broadcast" and array.ndim and array.shape[0]:
+    if layout == "broadcast" and array.shape[0]:
         return np.broadcast_to(array[:1], array.shape)
     return array
 
