@@ -510,13 +510,15 @@ def test_memory_of_a_training_loop_is_flat_without_the_collector(penalty: bool) 
         for _ in range(3):
             step()
         start, _ = tracemalloc.get_traced_memory()
-        for _ in range(20):
+        for _ in range(100):
             step()
         end, _ = tracemalloc.get_traced_memory()
+        assert gc.collect() == 0, "cycles were left to the collector"
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert end - start < 5_000, f"{end - start} bytes more after 20 steps"
+    # one activation kept a step would be 1.6 MB; CPython's free lists of small tuples may fill up
+    assert end - start < 300_000, f"{end - start} bytes more after 100 steps"
 
 
 def test_saved_arrays_are_freed_as_backward_goes() -> None:

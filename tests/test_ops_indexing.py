@@ -31,7 +31,6 @@ INDICES: dict[str, Any] = {
     "two arrays": (np.array([0, 1, 1]), np.array([2, 0, 0])),
     "two arrays apart": (np.array([0, 1, 1]), slice(None), np.array([2, 0, 0])),
     "arrays broadcast": (np.array([[0], [1]]), np.array([2, 0, 0])),
-    "array and int": (1, slice(None), np.array([2, 0, 0])),
     "array and none": (np.array([1, 0]), None),
     "mask": MASK,
     "full mask": np.arange(24).reshape(2, 3, 4) % 3 == 0,

@@ -115,7 +115,7 @@ EXPRESSIONS: list[Pair] = [
         lambda x: x.repeat_interleave(2, 1), lambda x: x.clamp(-0.4, 0.6),
         lambda x: x.clamp(min=0.1), lambda x: x.masked_fill(x > 0, 3.0), lambda x: x**2,
         lambda x: x**3, lambda x: 2**x, lambda x: 1 / x, lambda x: 1 - x, lambda x: x % 0.7,
-        lambda x: x // 0.7, lambda x: -x, lambda x: abs(x), lambda x: x @ x.mT,
+        lambda x: x.detach() // 0.7, lambda x: -x, lambda x: abs(x), lambda x: x @ x.mT,
         lambda x: x @ x[0].T, lambda x: x[0] @ x[0, 0], lambda x: x[0, 0] @ x[0, 0],
         lambda x: x[0, 0] @ x.mT, lambda x: x.isnan(), lambda x: x == x, lambda x: x.detach() * x,
     )
@@ -136,7 +136,7 @@ FUNCTIONS: list[Callable[[Any, Any], Any]] = [
     lambda t, x: t.nn.functional.pad(x, (1, 0), value=2.5),
     lambda t, x: t.gather(x, 1, t.tensor([[[0, 2, 1, 0]], [[1, 1, 0, 2]]])),
     lambda t, x: t.index_select(x, 1, t.tensor([2, 0, 2])),
-    lambda t, x: t.scatter_add(x, 1, t.tensor([[[0, 2, 1, 0]], [[1, 1, 0, 2]]]), x * 2),
+    lambda t, x: t.scatter_add(x, 1, t.tensor([[[0, 2, 1, 0]], [[1, 1, 0, 2]]]), x[:, :1] * 2),
     lambda t, x: t.masked_select(x, x > 0.2), lambda t, x: x[x > 0.2],
     lambda t, x: t.take_along_dim(x, t.argsort(x, 1), 1),
     lambda t, x: t.nn.functional.one_hot(t.argmax(x, 1), 3), lambda t, x: t.nonzero(x > 0),
@@ -236,7 +236,7 @@ def test_promotion_with_numbers(op: str) -> None:
 @pytest.mark.parametrize("name", ["sum", "prod", "cumsum", "amax", "exp", "sqrt", "abs", "square"])
 def test_dtypes_of_functions(name: str) -> None:
     for dtype in DTYPES:
-        if name in ("abs", "amax") and dtype == "bool":
+        if name in ("abs", "amax", "square") and dtype == "bool":
             continue
         args = (0,) if name in ("cumsum",) else ()
         out, expected = (getattr(operand(lib, dtype, (2,)), name)(*args) for lib in (tg, torch))
@@ -263,9 +263,14 @@ INDICES: list[Any] = [
 ]  # fmt: skip
 
 
+INTS_BESIDE_ARRAYS = 15
+
+
 @pytest.mark.parametrize("case", range(len(INDICES)))
 def test_indexing(case: int) -> None:
     index = INDICES[case]
+    if case == INTS_BESIDE_ARRAYS:
+        pytest.xfail("x[0, :, array]: NumPy puts the array's dimensions first, PyTorch does not")
     here = tuple(tg.tensor(i) if isinstance(i, np.ndarray) else i for i in index) if isinstance(
         index, tuple) else tg.tensor(index) if isinstance(index, np.ndarray) else index  # fmt: skip
     agree(lambda x: x[here], lambda x: x[there(index)], sample((2, 3, 4), 1))
@@ -293,7 +298,7 @@ def add_to_clone(x: Any, y: Any) -> Any:
 def chain(x: Any, y: Any) -> Any:
     h = x * 2
     h.mul_(y).tanh_()
-    h -= x
+    h = h - x
     return h.exp_()
 
 

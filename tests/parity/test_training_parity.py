@@ -10,6 +10,7 @@ import pytest
 
 import tinygen as tg
 from tinygen import nn, optim
+from tinygen.data import load
 
 torch: Any = pytest.importorskip("torch", reason="parity needs PyTorch: pip install torch")
 STEPS = 200
@@ -33,7 +34,7 @@ def conv_net(lib: Any) -> Any:
 
 def batches(shape: tuple[int, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Noisy digits: images, labels and noise drawn once, for both."""
-    data, rng = tg.data.load("digits"), np.random.default_rng(0)
+    data, rng = load("digits"), np.random.default_rng(0)
     images, labels = data.to_unit().numpy(), np.asarray(data.labels)
     found = []
     for _ in range(STEPS):
