@@ -32,7 +32,7 @@ from tinygen.ops.op import (
     sum_to,
 )
 from tinygen.ops.pooling import block_repeat, block_sum
-from tinygen.testing import check_grads, sample
+from tinygen.testing import GradientError, check_grads, sample
 
 INDEX = tg.tensor([[0, 2, 1], [2, 2, 0]])
 TARGET = tg.tensor(sample((2, 3), 9, 0.1, 0.9))
@@ -203,6 +203,26 @@ def test_forward_backward_and_double_backward(name: str) -> None:
     assert calls[name], f"{name}: the case never called it"
     missing = expected(name) - set(seen)
     assert not missing, f"{name}: these vjps never ran (op, input, order): {sorted(missing)}"
+
+
+CONSTANT = {"sign", "floor", "ceil", "round", "trunc", "floor_divide"}  # their gradient is 0
+PLANTED = {"one percent too large": lambda t: t * 1.01, "cut off the tape": lambda t: t.detach()}
+
+
+@pytest.mark.parametrize("bug", PLANTED)
+@pytest.mark.parametrize("name", [name for name in CASES if name not in CONSTANT])
+def test_every_row_notices_a_wrong_vjp(name: str, bug: str) -> None:
+    """The proof of the proof: each vjp of each op is made wrong in turn, and must be caught."""
+    spec, spoil = REGISTRY[name].spec, PLANTED[bug]
+    for i, (vjp, names) in enumerate(list(spec.vjps)):
+        if vjp is None:
+            continue
+        spec.vjps[i] = (lambda *args, vjp=vjp: spoil(vjp(*args)), names)
+        try:
+            with pytest.raises(GradientError):
+                check_grads(CASES[name][0], *inputs(name), float32=False)
+        finally:
+            spec.vjps[i] = (vjp, names)
 
 
 def test_an_op_without_a_row_or_with_a_vjp_that_never_runs_is_noticed() -> None:
