@@ -2,9 +2,9 @@
 
     python benchmarks/gpu_check.py [--out benchmarks/results]
 
-Values against float64 on the CPU, 100 repeats for equal bits, the test suite, the kernels' times, training steps against
-eager PyTorch. Prints tables and writes JSON with the GPU, driver, versions and date. Without a GPU it says so, measures
-nothing and exits with 0."""
+Values against float64 on the CPU, 100 repeats for equal bits, the test suite, the kernels'
+times, training steps against eager PyTorch. Prints tables and writes JSON with the GPU, driver,
+versions and date. Without a GPU it says so, measures nothing and exits with 0."""
 
 import argparse
 import datetime
@@ -21,9 +21,9 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-import kernels
 import steps
 
+import kernels
 from tinygen import conv_numpy, cuda
 
 LIMIT = 9 * 60  # seconds, for everything
@@ -36,12 +36,18 @@ def machine() -> dict[str, Any]:
     cupy, torch = cuda.require(), kernels.torch_with_cuda()
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
     return {
-        "gpu": properties["name"].decode(), "memory_bytes": properties["totalGlobalMem"],
-        "driver_cuda": cupy.cuda.runtime.driverGetVersion(), "runtime_cuda": cupy.cuda.runtime.runtimeGetVersion(),
-        "nvrtc": ".".join(map(str, cupy.cuda.nvrtc.getVersion())), "cupy": cupy.__version__, "numpy": np.__version__,
-        "torch": torch.__version__ if torch else None, "cudnn": torch.backends.cudnn.version() if torch else None,
-        "python": platform.python_version(), "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }  # fmt: skip
+        "gpu": properties["name"].decode(),
+        "memory_bytes": properties["totalGlobalMem"],
+        "driver_cuda": cupy.cuda.runtime.driverGetVersion(),
+        "runtime_cuda": cupy.cuda.runtime.runtimeGetVersion(),
+        "nvrtc": ".".join(map(str, cupy.cuda.nvrtc.getVersion())),
+        "cupy": cupy.__version__,
+        "numpy": np.__version__,
+        "torch": torch.__version__ if torch else None,
+        "cudnn": torch.backends.cudnn.version() if torch else None,
+        "python": platform.python_version(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
 
 
 def reference(s: kernels.Shape, x: Any, w: Any, g: Any) -> list[Any]:
@@ -60,14 +66,28 @@ def reference(s: kernels.Shape, x: Any, w: Any, g: Any) -> list[Any]:
 def check_values() -> list[dict[str, Any]]:
     """Norm-wise relative error of every op, and of every shape of the table at a smaller batch."""
     cupy, rows = cuda.require(), []
-    odd = [kernels.Shape(3, 13, 5, 3, 2, 1), kernels.Shape(20, 9, 12, 5, 1, 2), kernels.Shape(5, 7, 3, 4, 3, 1, True)]
+    odd = [
+        kernels.Shape(3, 13, 5, 3, 2, 1),
+        kernels.Shape(20, 9, 12, 5, 1, 2),
+        kernels.Shape(5, 7, 3, 4, 3, 1, True),
+    ]
     for s in [s._replace(N=4) for s in [*kernels.SHAPES, *odd]]:
         host = kernels.arrays(s, np)
         refs, device = reference(s, *host), [cupy.asarray(a) for a in host]
         for precision, limit in (("fp32", FP32_ERROR), ("tf32", TF32_ERROR)):
-            for op, call, ref in zip(kernels.OPS, kernels.calls(s, *device, precision == "tf32"), refs, strict=True):
+            for op, call, ref in zip(
+                kernels.OPS, kernels.calls(s, *device, precision == "tf32"), refs, strict=True
+            ):
                 error = float(np.linalg.norm(cupy.asnumpy(call()) - ref) / np.linalg.norm(ref))
-                rows.append({"shape": str(s), "op": op, "precision": precision, "error": error, "ok": error < limit})
+                rows.append(
+                    {
+                        "shape": str(s),
+                        "op": op,
+                        "precision": precision,
+                        "error": error,
+                        "ok": error < limit,
+                    }
+                )
     return rows
 
 
@@ -75,7 +95,9 @@ def check_bits(repeats: int = 100) -> list[dict[str, Any]]:
     """Whether repeated calls give the same bits."""
     cupy, rows = cuda.require(), []
     for s in kernels.SHAPES[:-1]:
-        for op, call in zip(kernels.OPS, kernels.calls(s, *kernels.arrays(s, cupy), False), strict=True):
+        for op, call in zip(
+            kernels.OPS, kernels.calls(s, *kernels.arrays(s, cupy), False), strict=True
+        ):
             first = call()
             same = all(bool((call() == first).all()) for _ in range(repeats))
             rows.append({"shape": str(s), "op": op, "ok": same})
@@ -86,7 +108,9 @@ def run_tests(seconds: float) -> dict[str, Any]:
     """The test suite on this machine, where its device="cuda" cases run too."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", str(HERE.parent / "tests")]
     try:
-        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds, cwd=HERE.parent)
+        run = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=seconds, cwd=HERE.parent
+        )
     except subprocess.TimeoutExpired:
         return {"ok": False, "summary": f"stopped after {seconds:.0f} s"}
     lines = run.stdout.strip().splitlines()
@@ -108,7 +132,8 @@ def time_steps() -> list[dict[str, Any]]:
 
 
 def check(out: Path) -> int:
-    """All of it; 0 when everything that ran is right. Values come first, times only on kernels that are right."""
+    """All of it; 0 when everything that ran is right. Values come first, times only on kernels
+    that are right."""
     if not cuda.is_available():
         print(f"{cuda.problem()}. Nothing was measured.")
         return 0
@@ -116,12 +141,20 @@ def check(out: Path) -> int:
     print(json.dumps(result["machine"], indent=1))
     result["values"], result["bits"] = check_values(), check_bits()
     wrong = [r for r in [*result["values"], *result["bits"]] if not r["ok"]]
-    print(f"values and bits: {len(result['values']) + len(result['bits'])} checks, {len(wrong)} wrong", *wrong, sep="\n")
+    print(
+        f"values and bits: {len(result['values'] + result['bits'])} checks, {len(wrong)} wrong",
+        *wrong,
+        sep="\n",
+    )
     result["kernels"] = kernels.measure()
     print(kernels.table(result["kernels"]))
     result["steps"] = time_steps()
     for r in result["steps"]:
-        ratio = f", {r['ms'] / r['torch_ms']:.2f} of PyTorch's {r['torch_ms']:.2f} ms" if r["torch_ms"] else ""
+        ratio = (
+            f", {r['ms'] / r['torch_ms']:.2f} of PyTorch's {r['torch_ms']:.2f} ms"
+            if r["torch_ms"]
+            else ""
+        )
         print(f"{r['model']:20s} {r['ms']:8.2f} ms a step{ratio}")
     result["tests"] = run_tests(min(TESTS_LIMIT, LIMIT - (time.monotonic() - start)))
     print(f"tests: {result['tests']['summary']}")

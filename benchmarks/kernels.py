@@ -1,10 +1,12 @@
 """The convolution kernels on a GPU: time, share of the machine's floor, ratio to PyTorch's cuDNN.
 
-    python benchmarks/kernels.py                # a table; needs a GPU and CuPy, compares where torch with CUDA is installed
+    python benchmarks/kernels.py                # a table; needs a GPU and CuPy, compares where
+    torch with CUDA is installed
 
-Every shape at batch 128: forward, gradient of the input, gradient of the weight; fp32 and TF32. Times are CUDA events
-around calls as a user makes them, the weight's repacking included. A floor is the larger of FLOPs / peak and
-bytes / bandwidth of an H200; on another GPU the shares are only relative."""
+Every shape at batch 128: forward, gradient of the input, gradient of the weight; fp32 and TF32.
+Times are CUDA events around calls as a user makes them, the weight's repacking included. A floor
+is the larger of FLOPs / peak and bytes / bandwidth of an H200; on another GPU the shares are
+only relative."""
 
 import statistics
 import sys
@@ -42,19 +44,28 @@ class Shape(NamedTuple):
 
     def __str__(self) -> str:
         name = "transposed " if self.transposed else ""
-        return f"{name}{self.kernel}x{self.kernel} s{self.stride}, {self.size}->{self.out()} px, {self.C}->{self.O}"
+        sizes = f"{self.size}->{self.out()} px, {self.C}->{self.O}"
+        return f"{name}{self.kernel}x{self.kernel} s{self.stride}, {sizes}"
 
 
 SHAPES = [
-    Shape(1, 28, 64, 3, 1, 1), Shape(64, 14, 128, 3, 1, 1), Shape(1, 28, 64, 4, 2, 1), Shape(64, 14, 128, 4, 2, 1),
-    Shape(128, 7, 64, 4, 2, 1, True), Shape(64, 14, 1, 4, 2, 1, True), Shape(32, 32, 32, 3, 1, 1),
-    Shape(64, 16, 64, 3, 1, 1), Shape(128, 8, 128, 3, 1, 1), Shape(256, 56, 256, 3, 1, 1),
-]  # fmt: skip
+    Shape(1, 28, 64, 3, 1, 1),
+    Shape(64, 14, 128, 3, 1, 1),
+    Shape(1, 28, 64, 4, 2, 1),
+    Shape(64, 14, 128, 4, 2, 1),
+    Shape(128, 7, 64, 4, 2, 1, True),
+    Shape(64, 14, 1, 4, 2, 1, True),
+    Shape(32, 32, 32, 3, 1, 1),
+    Shape(64, 16, 64, 3, 1, 1),
+    Shape(128, 8, 128, 3, 1, 1),
+    Shape(256, 56, 256, 3, 1, 1),
+]
 OPS = ("forward", "input grad", "weight grad")
 
 
 def floor_us(s: Shape, precision: str) -> float:
-    """Microseconds that no kernel can beat: all three ops have the same FLOPs and move the same arrays."""
+    """Microseconds that no kernel can beat: all three ops have the same FLOPs and move the same
+    arrays."""
     small = min(s.size, s.out())
     flops = 2 * s.N * small**2 * s.C * s.O * s.kernel**2
     moved = 4 * (s.N * (s.C * s.size**2 + s.O * s.out() ** 2) + s.C * s.O * s.kernel**2)
@@ -155,9 +166,19 @@ def measure(precisions: tuple[str, ...] = ("fp32", "tf32")) -> list[dict[str, An
         for precision in precisions:
             if torch:
                 torch.backends.cudnn.allow_tf32 = precision == "tf32"
-            for op, call, other in zip(OPS, calls(s, *ours, precision == "tf32"), theirs, strict=True):
-                row = {"shape": str(s), "op": op, "precision": precision, "us": time_us(call, cupy_events)}
-                row |= {"floor_us": floor_us(s, precision), "cudnn_us": time_us(other, torch_events(torch)) if other else None}
+            for op, call, other in zip(
+                OPS, calls(s, *ours, precision == "tf32"), theirs, strict=True
+            ):
+                row = {
+                    "shape": str(s),
+                    "op": op,
+                    "precision": precision,
+                    "us": time_us(call, cupy_events),
+                }
+                row |= {
+                    "floor_us": floor_us(s, precision),
+                    "cudnn_us": time_us(other, torch_events(torch)) if other else None,
+                }
                 rows.append(row)
         del ours, theirs
         cupy.get_default_memory_pool().free_all_blocks()
@@ -166,17 +187,26 @@ def measure(precisions: tuple[str, ...] = ("fp32", "tf32")) -> list[dict[str, An
 
 def geometric_mean(rows: list[dict[str, Any]], precision: str) -> float | None:
     """Of cuDNN's time / ours: above 1 is faster than cuDNN."""
-    ratios = [r["cudnn_us"] / r["us"] for r in rows if r["precision"] == precision and r["cudnn_us"]]
+    ratios = [
+        r["cudnn_us"] / r["us"] for r in rows if r["precision"] == precision and r["cudnn_us"]
+    ]
     return statistics.geometric_mean(ratios) if ratios else None
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    lines = [f"{'shape':44s} {'op':12s} {'':5s} {'us':>9s} {'floor us':>9s} {'share':>6s} {'cuDNN us':>9s} {'speed':>6s}"]
+    lines = [
+        f"{'shape':44s} {'op':12s} {'':5s} {'us':>9s} {'floor us':>9s} {'share':>6s} "
+        f"{'cuDNN us':>9s} {'speed':>6s}"
+    ]
     for r in rows:
-        theirs = f"{r['cudnn_us']:9.1f} {r['cudnn_us'] / r['us']:5.2f}x" if r["cudnn_us"] else f"{'-':>9s} {'-':>6s}"
+        theirs = (
+            f"{r['cudnn_us']:9.1f} {r['cudnn_us'] / r['us']:5.2f}x"
+            if r["cudnn_us"]
+            else f"{'-':>9s} {'-':>6s}"
+        )
         lines.append(
-            f"{r['shape']:44s} {r['op']:12s} {r['precision']:5s} {r['us']:9.1f} {r['floor_us']:9.1f} "
-            f"{r['floor_us'] / r['us']:6.1%} {theirs}"
+            f"{r['shape']:44s} {r['op']:12s} {r['precision']:5s} {r['us']:9.1f} "
+            f"{r['floor_us']:9.1f} {r['floor_us'] / r['us']:6.1%} {theirs}"
         )
     for precision in ("fp32", "tf32"):
         if mean := geometric_mean(rows, precision):

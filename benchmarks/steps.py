@@ -1,4 +1,5 @@
-"""Training steps written once and run by tinygen and by PyTorch: the argument `torch` is either module.
+"""Training steps written once and run by tinygen and by PyTorch: the argument `torch` is either
+module.
 
 Each function builds a model and returns one training step as a function of nothing."""
 
@@ -33,14 +34,23 @@ def dcgan(torch: Any, device: str) -> Step:
     """DCGAN at 28 x 28, batch 128: one step of the discriminator, one of the generator."""
     nn, F = torch.nn, torch.nn.functional
     generator = nn.Sequential(
-        nn.ConvTranspose2d(64, 128, 7, 1, 0, bias=False), nn.BatchNorm2d(128), nn.ReLU(),
-        nn.ConvTranspose2d(128, 64, 4, 2, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
-        nn.ConvTranspose2d(64, 1, 4, 2, 1), nn.Tanh(),
-    ).to(device)  # fmt: skip
+        nn.ConvTranspose2d(64, 128, 7, 1, 0, bias=False),
+        nn.BatchNorm2d(128),
+        nn.ReLU(),
+        nn.ConvTranspose2d(128, 64, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.ConvTranspose2d(64, 1, 4, 2, 1),
+        nn.Tanh(),
+    ).to(device)
     critic = nn.Sequential(
-        nn.Conv2d(1, 64, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(64, 128, 4, 2, 1, bias=False), nn.BatchNorm2d(128),
-        nn.LeakyReLU(0.2), nn.Conv2d(128, 1, 7, 1, 0),
-    ).to(device)  # fmt: skip
+        nn.Conv2d(1, 64, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(64, 128, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(128),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(128, 1, 7, 1, 0),
+    ).to(device)
     g_optimizer = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
     d_optimizer = torch.optim.Adam(critic.parameters(), lr=2e-4, betas=(0.5, 0.999))
     real = torch.rand(128, 1, 28, 28, device=device) * 2 - 1
@@ -65,7 +75,9 @@ def ddpm_unet(torch: Any, device: str) -> Step:
     nn, F = torch.nn, torch.nn.functional
 
     def block(a: int, b: int, stride: int = 1) -> Any:
-        return nn.Sequential(nn.Conv2d(a, b, 3, stride, 1), nn.GroupNorm(8, b), nn.SiLU()).to(device)
+        return nn.Sequential(nn.Conv2d(a, b, 3, stride, 1), nn.GroupNorm(8, b), nn.SiLU()).to(
+            device
+        )
 
     first, down1, down2, middle = block(1, 32), block(32, 64, 2), block(64, 128, 2), block(128, 128)
     up2 = nn.ConvTranspose2d(128, 64, 4, 2, 1).to(device)
@@ -76,7 +88,10 @@ def ddpm_unet(torch: Any, device: str) -> Step:
     x0 = torch.rand(128, 1, 28, 28, device=device) * 2 - 1
 
     def step() -> Any:
-        noise, alpha = torch.randn(128, 1, 28, 28, device=device), torch.rand(128, 1, 1, 1, device=device)
+        noise, alpha = (
+            torch.randn(128, 1, 28, 28, device=device),
+            torch.rand(128, 1, 1, 1, device=device),
+        )
         a = first(alpha.sqrt() * x0 + (1 - alpha).sqrt() * noise)
         b = down1(a)
         h = join2(torch.cat([up2(middle(down2(b))), b], 1))

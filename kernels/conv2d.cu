@@ -6,19 +6,21 @@
 //
 // With groups, output channel o sees only the Cg = C / groups input channels of its own group.
 //
-// Layouts. Channels are innermost, so that neighbouring threads find neighbouring channels in one 16-byte load:
+// Layouts. Channels are innermost, so that neighbouring threads find neighbouring channels in one
+// 16-byte load:
 //     x (N, H, W, C)     y (N, OH, OW, O)     w (KH, KW, Cg, O)
 //
 // Seen as a matrix product ("implicit GEMM"), which every kernel but the first does:
 //     Y (M x O) = A (M x K) * B (K x O)      M = N * OH * OW pixels,   K = KH * KW * Cg
-// Row m of A is the patch under output pixel m = (n, oh, ow), column k = (kh, kw, c) says which number of the patch, and
-// B is w as it lies in memory. A is never stored: it is KH * KW times as big as x. A thread that wants A[m, k] computes
-// where in x that is. With groups there is one such product for each group: blockIdx.y.
+// Row m of A is the patch under output pixel m = (n, oh, ow), column k = (kh, kw, c) says which
+// number of the patch, and B is w as it lies in memory. A is never stored: it is KH * KW times as
+// big as x. A thread that wants A[m, k] computes where in x that is. With groups there is one such
+// product for each group: blockIdx.y.
 //
 // The ladder (which one runs is decided in tinygen/cuda/convolution.py):
-//     conv2d_naive        one thread an output, everything from global memory     any shape, and float64
-//     conv2d_tile         + shared-memory tiles: each number is loaded 16 times less often
-//     conv2d_gemm_*       + 8 x 8 outputs a thread in registers, double buffer    the fp32 workhorse
+//     conv2d_naive        one thread an output, all from global memory    any shape, float64
+//     conv2d_tile         + shared-memory tiles: each number is loaded 16 times less
+//     conv2d_gemm_*       + 8 x 8 outputs a thread in registers, double buffer  the fp32 workhorse
 //     conv2d_tf32_*       + tensor cores: 10-bit mantissas, asynchronous copies   opt-in
 //     conv2d_one_in       one input channel: bound by writing y
 //     conv2d_one_out      one output channel: a warp is one dot product
@@ -29,9 +31,10 @@ struct Conv {
 
 // ---- 1. naive: one thread computes one output, a gather
 //
-// Consecutive threads have consecutive o: they read the same x (one broadcast) and consecutive w (coalesced). But every
-// number comes from memory again for each use: 2 loads for 1 multiply-add. Where little is shared between outputs
-// (depthwise: Cg = 1 and Og = 1) there is nothing better to be had, and this is the kernel that runs.
+// Consecutive threads have consecutive o: they read the same x (one broadcast) and consecutive w
+// (coalesced). But every number comes from memory again for each use: 2 loads for 1 multiply-add.
+// Where little is shared between outputs (depthwise: Cg = 1 and Og = 1) there is nothing better to
+// be had, and this is the kernel that runs.
 
 template <class T>
 __device__ void naive(T* y, const T* x, const T* w, const Conv& s) {
@@ -56,16 +59,23 @@ __device__ void naive(T* y, const T* x, const T* w, const Conv& s) {
     y[i] = sum;
 }
 
-extern "C" __global__ void conv2d_naive(float* y, const float* x, const float* w, Conv s) { naive(y, x, w, s); }
-extern "C" __global__ void conv2d_naive_double(double* y, const double* x, const double* w, Conv s) { naive(y, x, w, s); }
+extern "C" __global__ void conv2d_naive(float* y, const float* x, const float* w, Conv s) {
+    naive(y, x, w, s);
+}
+extern "C" __global__ void conv2d_naive_double(double* y, const double* x, const double* w,
+                                               Conv s) {
+    naive(y, x, w, s);
+}
 
 // ---- 2. shared-memory tile: 16 x 16 threads compute 16 x 16 outputs together
 //
-// The block walks along k in slabs of 16. For each slab the 256 threads load 16 x 16 numbers of A and of B into shared
-// memory, one each, and then every thread does 16 multiply-adds from there: each loaded number is used 16 times. The two
-// barriers keep loading and using apart. Rows of As are padded to 17 floats: a column then crosses all 32 banks.
+// The block walks along k in slabs of 16. For each slab the 256 threads load 16 x 16 numbers of A
+// and of B into shared memory, one each, and then every thread does 16 multiply-adds from there:
+// each loaded number is used 16 times. The two barriers keep loading and using apart. Rows of As
+// are padded to 17 floats: a column then crosses all 32 banks.
 
-extern "C" __global__ void __launch_bounds__(256) conv2d_tile(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(256)
+    conv2d_tile(float* y, const float* x, const float* w, Conv s) {
     __shared__ float As[16][17];  // [m][k]
     __shared__ float Bs[16][17];  // [k][o]
     int Cg = s.C / s.groups, Og = s.O / s.groups, group = blockIdx.y, K = s.KH * s.KW * Cg;
@@ -90,21 +100,24 @@ extern "C" __global__ void __launch_bounds__(256) conv2d_tile(float* y, const fl
 
 // ---- 3. implicit GEMM with register tiles, the fp32 workhorse
 //
-// In the tile kernel a multiply-add costs two loads from shared memory, which can deliver a quarter of that. Here a thread
-// owns 8 x 8 outputs: for each k it loads 8 + 8 numbers and does 64 multiply-adds from registers.
+// In the tile kernel a multiply-add costs two loads from shared memory, which can deliver a quarter
+// of that. Here a thread owns 8 x 8 outputs: for each k it loads 8 + 8 numbers and does 64
+// multiply-adds from registers.
 //
-//   warp    64 x 32 outputs: 8 x 4 lanes. A lane's 8 rows are two runs of 4 (32 apart), its 8 columns two runs of 4 (16
-//           apart): every load from shared memory is 16 bytes, and the lanes of a warp cover the banks without conflict.
+//   warp    64 x 32 outputs: 8 x 4 lanes. A lane's 8 rows are two runs of 4 (32 apart), its 8
+//           columns two runs of 4 (16 apart): every load from shared memory is 16 bytes, and the
+//           lanes of a warp cover the banks without conflict.
 //   block   WM x WN warps, BM = 64 WM by BN = 32 WN outputs, walking along k in slabs of BK = 8.
-//   As      [k][m]: transposed while storing, so that a lane's 4 rows are 4 neighbours. Padded by 4 floats, which
-//           spreads the transposed stores over the banks and keeps rows on 16 bytes.
-//   double  two slabs in shared memory: while slab i is used, slab i + 1 travels from global memory to registers, and is
-//   buffer  stored into the other half afterwards. One barrier a slab: it says "the next half is full" and "this half is
-//           free" at once.
-//   VEC     numbers a load takes along the channels: 4 (16 bytes) when Cg and Og are multiples of 4, else 1.
+//   As      [k][m]: transposed while storing, so that a lane's 4 rows are 4 neighbours. Padded by
+//           4 floats, which spreads the stores over the banks and keeps rows on 16 bytes.
+//   double  two slabs in shared memory: while slab i is used, slab i + 1 travels from global memory
+//   buffer  to registers, and is stored into the other half afterwards. One barrier a slab: it says
+//           "the next half is full" and "this half is free" at once.
+//   VEC     numbers a load takes along the channels: 4 (16 bytes) when Cg and Og are multiples of
+//           4, else 1.
 //
-// No division happens inside the loop: each thread always loads the same column of the slab, so it keeps (kh, kw, c) of
-// that column and steps it by BK with carries.
+// No division happens inside the loop: each thread always loads the same column of the slab, so it
+// keeps (kh, kw, c) of that column and steps it by BK with carries.
 
 const int BK = 8;
 
@@ -120,9 +133,9 @@ struct Tap {
     }
 };
 
-// Where output pixel m finds its patch: the patch's corner, and the flat index of that corner in x, counted from image n0.
-// A block meets at most BM images from its first one on, so 32 bits do for the count (convolution.py sees to it), while
-// x + n0 * H * W * C takes 64.
+// Where output pixel m finds its patch: the patch's corner, and the flat index of that corner in x,
+// counted from image n0. A block meets at most BM images from its first one on, so 32 bits do for
+// the count (convolution.py sees to it), while x + n0 * H * W * C takes 64.
 struct Pixel {
     int ih, iw, at;
     __device__ void find(int m, int M, const Conv& s, int n0) {
@@ -147,19 +160,22 @@ __device__ __forceinline__ void load(float (&to)[VEC], const float* from, bool i
 template <int VEC>
 __device__ __forceinline__ void put(float* to, const float (&from)[VEC]) {
     if (VEC == 4)
-        *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1 % VEC], from[2 % VEC], from[3 % VEC]);
+        *reinterpret_cast<float4*>(to) =
+            make_float4(from[0], from[1 % VEC], from[2 % VEC], from[3 % VEC]);
     else
         *to = from[0];
 }
 
 // acc += the product of one slab: As [BK][BM + 4] by Bs [BK][BN + 4].
 template <int BM, int BN>
-__device__ __forceinline__ void multiply(float (&acc)[8][8], const float (&As)[BK][BM + 4], const float (&Bs)[BK][BN + 4],
-                                         int row, int col) {
-#pragma unroll 2  // more would not fit in 128 registers a thread, and so two blocks on a multiprocessor
+__device__ __forceinline__ void multiply(float (&acc)[8][8], const float (&As)[BK][BM + 4],
+                                         const float (&Bs)[BK][BN + 4], int row, int col) {
+#pragma unroll 2  // more would not leave room for two blocks on a multiprocessor
     for (int k = 0; k < BK; ++k) {
-        float4 a0 = *reinterpret_cast<const float4*>(&As[k][row]), a1 = *reinterpret_cast<const float4*>(&As[k][row + 32]);
-        float4 b0 = *reinterpret_cast<const float4*>(&Bs[k][col]), b1 = *reinterpret_cast<const float4*>(&Bs[k][col + 16]);
+        float4 a0 = *reinterpret_cast<const float4*>(&As[k][row]),
+               a1 = *reinterpret_cast<const float4*>(&As[k][row + 32]);
+        float4 b0 = *reinterpret_cast<const float4*>(&Bs[k][col]),
+               b1 = *reinterpret_cast<const float4*>(&Bs[k][col + 16]);
         float a[8] = {a0.x, a0.y, a0.z, a0.w, a1.x, a1.y, a1.z, a1.w};
         float b[8] = {b0.x, b0.y, b0.z, b0.w, b1.x, b1.y, b1.z, b1.w};
 #pragma unroll
@@ -200,7 +216,8 @@ __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, c
         int shift = (dh * s.W + dw) * s.C + tap.c;
 #pragma unroll
         for (int i = 0; i < A_LOADS; ++i) {
-            bool inside = tap.kh < s.KH && (unsigned)(pixel[i].ih + dh) < s.H && (unsigned)(pixel[i].iw + dw) < s.W;
+            bool inside = tap.kh < s.KH && (unsigned)(pixel[i].ih + dh) < s.H &&
+                          (unsigned)(pixel[i].iw + dw) < s.W;
             load<VEC>(a_next[i], x + pixel[i].at + shift, inside);
         }
 #pragma unroll
@@ -247,42 +264,50 @@ __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, c
             if (o >= cols) continue;
             float* to = out + (long long)m * s.O + o;
             if (VEC == 4)
-                *reinterpret_cast<float4*>(to) = make_float4(acc[i][j], acc[i][(j + 1) % 8], acc[i][(j + 2) % 8], acc[i][(j + 3) % 8]);
+                *reinterpret_cast<float4*>(to) = make_float4(
+                    acc[i][j], acc[i][(j + 1) % 8], acc[i][(j + 2) % 8], acc[i][(j + 3) % 8]);
             else
                 *to = acc[i][j];
         }
     }
 }
 
-// The sizes that are launched. Big tiles reuse more, small tiles fill the chip when there are few of them.
-extern "C" __global__ void __launch_bounds__(256, 2) conv2d_gemm_128x128(float* y, const float* x, const float* w, Conv s) {
+// The sizes that are launched. Big tiles reuse more, small tiles fill the chip when there are few
+// of them.
+extern "C" __global__ void __launch_bounds__(256, 2)
+    conv2d_gemm_128x128(float* y, const float* x, const float* w, Conv s) {
     gemm<2, 4, 4>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64, 6) conv2d_gemm_128x32(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6)
+    conv2d_gemm_128x32(float* y, const float* x, const float* w, Conv s) {
     gemm<2, 1, 4>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64, 6) conv2d_gemm_64x64(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6)
+    conv2d_gemm_64x64(float* y, const float* x, const float* w, Conv s) {
     gemm<1, 2, 4>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64, 6) conv2d_gemm_64x64_any(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6)
+    conv2d_gemm_64x64_any(float* y, const float* x, const float* w, Conv s) {
     gemm<1, 2, 1>(y, x, w, s);
 }
 
 // ---- 4. tensor cores: the same product by mma.sync, in TF32
 //
-// One instruction multiplies a 16 x 8 by an 8 x 8 matrix for a whole warp. Its inputs are TF32: the sign and exponent of a
-// float and 10 bits of its mantissa, so a product is off by up to 2^-10 of itself; sums stay fp32. A warp owns 64 x 32
-// outputs again: 4 x 4 instructions for every 8 k.
+// One instruction multiplies a 16 x 8 by an 8 x 8 matrix for a whole warp. Its inputs are TF32: the
+// sign and exponent of a float and 10 bits of its mantissa, so a product is off by up to 2^-10 of
+// itself; sums stay fp32. A warp owns 64 x 32 outputs again: 4 x 4 instructions for every 8 k.
 //
-// Numbers travel from global to shared memory by cp.async, 16 bytes at a time, past the registers: As is [m][k] now, as x
-// lies. Three slabs of 16 k are under way at once. "Outside" costs nothing: cp.async reads 0 of the 16 bytes and writes
-// zeros. Rows are padded so that the 32 lanes of a fragment load hit 32 banks: 20 r + c and 8 k + n (+ BN) are distinct.
-// Needs Cg and Og to be multiples of 4.
+// Numbers travel from global to shared memory by cp.async, 16 bytes at a time, past the registers:
+// As is [m][k] now, as x lies. Three slabs of 16 k are under way at once. "Outside" costs nothing:
+// cp.async reads 0 of the 16 bytes and writes zeros. Rows are padded so that the 32 lanes of a
+// fragment load hit 32 banks: 20 r + c and 8 k + n (+ BN) are distinct. Needs Cg and Og to be
+// multiples of 4.
 
 #if __CUDA_ARCH__ >= 800
 __device__ __forceinline__ void copy16(float* to, const float* from, bool inside) {
     unsigned target = __cvta_generic_to_shared(to);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(from), "r"(inside ? 16 : 0));
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(from),
+                 "r"(inside ? 16 : 0));
 }
 
 __device__ __forceinline__ unsigned tf32(float x) {
@@ -296,7 +321,8 @@ __device__ __forceinline__ unsigned tf32(float x) {
 //     d: (r, 2q) (r, 2q + 1) (r + 8, 2q) (r + 8, 2q + 1)
 __device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
     asm volatile(
-        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+        "{%8, %9}, {%0, %1, %2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
@@ -328,8 +354,10 @@ __device__ __forceinline__ void tf32_gemm(float* y, const float* x, const float*
         int shift = (dh * s.W + dw) * s.C + tap.c;
 #pragma unroll
         for (int i = 0; i < A_LOADS; ++i) {
-            bool inside = tap.kh < s.KH && (unsigned)(pixel[i].ih + dh) < s.H && (unsigned)(pixel[i].iw + dw) < s.W;
-            copy16(&As[slab][a_m + i * A_ROWS][a_k], x + (inside ? pixel[i].at + shift : 0), inside);
+            bool inside = tap.kh < s.KH && (unsigned)(pixel[i].ih + dh) < s.H &&
+                          (unsigned)(pixel[i].iw + dw) < s.W;
+            copy16(&As[slab][a_m + i * A_ROWS][a_k], x + (inside ? pixel[i].at + shift : 0),
+                   inside);
         }
 #pragma unroll
         for (int i = 0; i < B_LOADS; ++i) {
@@ -349,7 +377,7 @@ __device__ __forceinline__ void tf32_gemm(float* y, const float* x, const float*
     asm volatile("cp.async.commit_group;");
     for (int k0 = 0, slab = 0; k0 < K; k0 += KT, slab = (slab + 1) % 3) {
         asm volatile("cp.async.wait_group 1;");  // this thread's part of the slab has arrived ...
-        __syncthreads();                         // ... everyone's has, and the slab before is no longer read
+        __syncthreads();  // ... everyone's has, and the slab before is no longer read
         fetch(k0 + 2 * KT, (slab + 2) % 3);
         asm volatile("cp.async.commit_group;");
 #pragma unroll
@@ -358,11 +386,13 @@ __device__ __forceinline__ void tf32_gemm(float* y, const float* x, const float*
 #pragma unroll
             for (int i = 0; i < 4; ++i)
 #pragma unroll
-                for (int v = 0; v < 4; ++v) a[i][v] = tf32(As[slab][row + 16 * i + r + v % 2 * 8][k + q + v / 2 * 4]);
+                for (int v = 0; v < 4; ++v)
+                    a[i][v] = tf32(As[slab][row + 16 * i + r + v % 2 * 8][k + q + v / 2 * 4]);
 #pragma unroll
             for (int j = 0; j < 4; ++j)
 #pragma unroll
-                for (int v = 0; v < 2; ++v) b[j][v] = tf32(Bs[slab][k + q + v * 4][col + 8 * j + r]);
+                for (int v = 0; v < 2; ++v)
+                    b[j][v] = tf32(Bs[slab][k + q + v * 4][col + 8 * j + r]);
 #pragma unroll
             for (int i = 0; i < 4; ++i)
 #pragma unroll
@@ -390,23 +420,28 @@ __device__ void tf32_gemm(float*, const float*, const float*, const Conv&) {
 }
 #endif
 
-extern "C" __global__ void __launch_bounds__(128, 4) conv2d_tf32_128x64(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(128, 4)
+    conv2d_tf32_128x64(float* y, const float* x, const float* w, Conv s) {
     tf32_gemm<2, 2>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64, 6) conv2d_tf32_128x32(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6)
+    conv2d_tf32_128x32(float* y, const float* x, const float* w, Conv s) {
     tf32_gemm<2, 1>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64, 6) conv2d_tf32_64x64(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6)
+    conv2d_tf32_64x64(float* y, const float* x, const float* w, Conv s) {
     tf32_gemm<1, 2>(y, x, w, s);
 }
 
 // ---- 5. one input channel: memory-bound
 //
-// K is KH * KW, 9 or 16: there is nothing to tile, the time goes into writing y. A thread makes 4 channels of 4
-// neighbouring pixels: 16-byte stores, and each 16 bytes of w from the L1 cache serve 16 multiply-adds. The x of a pixel
-// is the same for all lanes that share it: a broadcast. Needs C = 1 and O to be a multiple of 4.
+// K is KH * KW, 9 or 16: there is nothing to tile, the time goes into writing y. A thread makes 4
+// channels of 4 neighbouring pixels: 16-byte stores, and each 16 bytes of w from the L1 cache serve
+// 16 multiply-adds. The x of a pixel is the same for all lanes that share it: a broadcast. Needs C
+// = 1 and O to be a multiple of 4.
 
-extern "C" __global__ void __launch_bounds__(256) conv2d_one_in(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(256)
+    conv2d_one_in(float* y, const float* x, const float* w, Conv s) {
     long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
     int o = i % (s.O / 4) * 4, M = s.N * s.OH * s.OW;
     long long m0 = i / (s.O / 4) * 4;
@@ -426,7 +461,8 @@ extern "C" __global__ void __launch_bounds__(256) conv2d_one_in(float* y, const 
             float4 b = *reinterpret_cast<const float4*>(w + (kh * s.KW + kw) * s.O + o);
 #pragma unroll
             for (int j = 0; j < 4; ++j) {
-                bool inside = (unsigned)(pixel[j].ih + dh) < s.H && (unsigned)(pixel[j].iw + dw) < s.W;
+                bool inside =
+                    (unsigned)(pixel[j].ih + dh) < s.H && (unsigned)(pixel[j].iw + dw) < s.W;
                 float a = inside ? x[pixel[j].at + dh * s.W + dw] : 0;
                 sum[j].x += a * b.x, sum[j].y += a * b.y, sum[j].z += a * b.z, sum[j].w += a * b.w;
             }
@@ -438,11 +474,12 @@ extern "C" __global__ void __launch_bounds__(256) conv2d_one_in(float* y, const 
 
 // ---- 6. one output channel: a warp is one dot product of length K
 //
-// A GEMM tile would be one column wide. Instead the 32 lanes share one output: lane l takes columns 4 l, 4 l + 128, ... of
-// its row of A and adds them up, then five shuffles add the lanes. w has no o axis left and is one run of K numbers.
-// Needs O = 1 and C to be a multiple of 4.
+// A GEMM tile would be one column wide. Instead the 32 lanes share one output: lane l takes columns
+// 4 l, 4 l + 128, ... of its row of A and adds them up, then five shuffles add the lanes. w has no
+// o axis left and is one run of K numbers. Needs O = 1 and C to be a multiple of 4.
 
-extern "C" __global__ void __launch_bounds__(256) conv2d_one_out(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(256)
+    conv2d_one_out(float* y, const float* x, const float* w, Conv s) {
     int M = s.N * s.OH * s.OW, m = blockIdx.x * 8 + threadIdx.x / 32, lane = threadIdx.x % 32;
     if (m >= M) return;
     int n0 = m / s.OW / s.OH;

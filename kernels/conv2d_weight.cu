@@ -7,22 +7,24 @@
 //
 // Layouts:  x (N, H, W, C)     g (N, OH, OW, O)     dw (O, Cg, KH, KW), as PyTorch keeps weights
 //
-// As a matrix product:  D (K x Og) = A^T (K x P) * G (P x Og),  P = N * OH * OW pixels, K = KH * KW * Cg
-// Column p of A^T is the patch under output pixel p, with rows k = (kh, kw, c), as in conv2d.cu. The answer is small and
-// the sum long: 64 -> 128 channels at 3x3 is 9 x 2 tiles of 64 x 64, on a chip that runs hundreds of blocks, each a sum
-// over 25,000 pixels. So the pixels are split: blockIdx.z takes `chunk` of them and writes its part of the sum to
+// As a matrix product:  D (K x Og) = A^T (K x P) * G (P x Og),  P = N * OH * OW pixels, K = KH * KW
+// * Cg Column p of A^T is the patch under output pixel p, with rows k = (kh, kw, c), as in
+// conv2d.cu. The answer is small and the sum long: 64 -> 128 channels at 3x3 is 9 x 2 tiles of 64 x
+// 64, on a chip that runs hundreds of blocks, each a sum over 25,000 pixels. So the pixels are
+// split: blockIdx.z takes `chunk` of them and writes its part of the sum to
 //
 //     partial (splits, groups, K, Og)
 //
-// and a second kernel adds the parts. Both stages add in an order that is fixed by the shapes: the answer has the same
-// bits in every run. One atomicAdd instead of `partial` would be shorter, and its order, so its rounding, up to chance.
+// and a second kernel adds the parts. Both stages add in an order that is fixed by the shapes: the
+// answer has the same bits in every run. One atomicAdd instead of `partial` would be shorter, and
+// its order, so its rounding, up to chance.
 //
 // The ladder (which one runs is decided in tinygen/cuda/convolution.py):
 //     conv2d_weight_naive      one thread a weight, no split                 any shape, and float64
 //     conv2d_weight_tile       split, shared-memory tiles                    any shape
 //     conv2d_weight_gemm_*     + 8 x 8 outputs a thread, double buffer       the fp32 workhorse
 //     conv2d_weight_tf32_*     + tensor cores                                opt-in
-//     conv2d_weight_one_in_*   one input channel: all of a filter's taps in registers, bound by reading g
+//     conv2d_weight_one_in_*   one input channel: a filter's taps in registers, bound by reading g
 //     conv2d_weight_reduce     the second stage
 
 struct Conv {
@@ -31,7 +33,8 @@ struct Conv {
 
 // ---- 1. naive: one thread computes one weight's gradient
 //
-// Few threads with much to do each, and neighbours (kw, kw + 1, ...) read neighbouring pixels, C floats apart.
+// Few threads with much to do each, and neighbours (kw, kw + 1, ...) read neighbouring pixels, C
+// floats apart.
 
 template <class T>
 __device__ void naive(T* dw, const T* x, const T* g, const Conv& s) {
@@ -55,15 +58,22 @@ __device__ void naive(T* dw, const T* x, const T* g, const Conv& s) {
     dw[i] = sum;
 }
 
-extern "C" __global__ void conv2d_weight_naive(float* dw, const float* x, const float* g, Conv s) { naive(dw, x, g, s); }
-extern "C" __global__ void conv2d_weight_naive_double(double* dw, const double* x, const double* g, Conv s) { naive(dw, x, g, s); }
+extern "C" __global__ void conv2d_weight_naive(float* dw, const float* x, const float* g, Conv s) {
+    naive(dw, x, g, s);
+}
+extern "C" __global__ void conv2d_weight_naive_double(double* dw, const double* x, const double* g,
+                                                      Conv s) {
+    naive(dw, x, g, s);
+}
 
 // ---- 2. shared-memory tile: 16 x 16 threads compute 16 x 16 numbers of D over one chunk of pixels
 
-extern "C" __global__ void __launch_bounds__(256) conv2d_weight_tile(float* partial, const float* x, const float* g, Conv s, int chunk) {
+extern "C" __global__ void __launch_bounds__(256)
+    conv2d_weight_tile(float* partial, const float* x, const float* g, Conv s, int chunk) {
     __shared__ float As[16][17];  // [p][k]
     __shared__ float Bs[16][17];  // [p][o]
-    int Cg = s.C / s.groups, Og = s.O / s.groups, group = blockIdx.y, K = s.KH * s.KW * Cg, tiles_o = (Og + 15) / 16;
+    int Cg = s.C / s.groups, Og = s.O / s.groups, group = blockIdx.y, K = s.KH * s.KW * Cg,
+        tiles_o = (Og + 15) / 16;
     int tx = threadIdx.x % 16, ty = threadIdx.x / 16;
     int k0 = blockIdx.x / tiles_o * 16, o0 = blockIdx.x % tiles_o * 16;
     int begin = blockIdx.z * chunk, end = min(begin + chunk, s.N * s.OH * s.OW);
@@ -71,7 +81,8 @@ extern "C" __global__ void __launch_bounds__(256) conv2d_weight_tile(float* part
     float sum = 0;
     for (int p0 = begin; p0 < end; p0 += 16) {
         int p = p0 + ty, ow = p % s.OW, oh = p / s.OW % s.OH, n = p / s.OW / s.OH;
-        int ih = oh * s.stride_h - s.pad_h + kh * s.dil_h, iw = ow * s.stride_w - s.pad_w + kw * s.dil_w;
+        int ih = oh * s.stride_h - s.pad_h + kh * s.dil_h,
+            iw = ow * s.stride_w - s.pad_w + kw * s.dil_w;
         bool inside = p < end && k < K && ih >= 0 && ih < s.H && iw >= 0 && iw < s.W;
         As[ty][tx] = inside ? x[(((long long)n * s.H + ih) * s.W + iw) * s.C + group * Cg + c] : 0;
         Bs[ty][tx] = p < end && o0 + tx < Og ? g[(long long)p * s.O + group * Og + o0 + tx] : 0;
@@ -85,16 +96,18 @@ extern "C" __global__ void __launch_bounds__(256) conv2d_weight_tile(float* part
 
 // ---- 3. register tiles, the fp32 workhorse
 //
-// As in conv2d.cu: warps of 64 x 32 numbers, 8 x 8 a lane, slabs of BK in shared memory, two of them. Here the slab's long
-// side is that of memory already: x and g both have their channels innermost, and no tile is transposed. A thread keeps
-// its column k = (kh, kw, c) for good and walks over the pixels.
+// As in conv2d.cu: warps of 64 x 32 numbers, 8 x 8 a lane, slabs of BK in shared memory, two of
+// them. Here the slab's long side is that of memory already: x and g both have their channels
+// innermost, and no tile is transposed. A thread keeps its column k = (kh, kw, c) for good and
+// walks over the pixels.
 
 const int BK = 8;
 
 // Output pixel p = (n, oh, ow), stepped without divisions.
 struct Place {
     int n, oh, ow;
-    __device__ Place(int p, const Conv& s) : n(p / s.OW / s.OH), oh(p / s.OW % s.OH), ow(p % s.OW) {}
+    __device__ Place(int p, const Conv& s)
+        : n(p / s.OW / s.OH), oh(p / s.OW % s.OH), ow(p % s.OW) {}
     __device__ void step(int by, const Conv& s) {
         for (ow += by; ow >= s.OW; ow -= s.OW)
             if (++oh == s.OH) oh = 0, ++n;
@@ -129,19 +142,22 @@ __device__ __forceinline__ void load(float (&to)[VEC], const float* from, bool i
 template <int VEC>
 __device__ __forceinline__ void put(float* to, const float (&from)[VEC]) {
     if (VEC == 4)
-        *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1 % VEC], from[2 % VEC], from[3 % VEC]);
+        *reinterpret_cast<float4*>(to) =
+            make_float4(from[0], from[1 % VEC], from[2 % VEC], from[3 % VEC]);
     else
         *to = from[0];
 }
 
 // acc += the product of one slab: As [BK][BM + 4] by Bs [BK][BN + 4].
 template <int BM, int BN>
-__device__ __forceinline__ void multiply(float (&acc)[8][8], const float (&As)[BK][BM + 4], const float (&Bs)[BK][BN + 4],
-                                         int row, int col) {
-#pragma unroll 1  // more would not fit in 128 registers a thread, and so two blocks on a multiprocessor
+__device__ __forceinline__ void multiply(float (&acc)[8][8], const float (&As)[BK][BM + 4],
+                                         const float (&Bs)[BK][BN + 4], int row, int col) {
+#pragma unroll 1  // more would not leave room for two blocks on a multiprocessor
     for (int k = 0; k < BK; ++k) {
-        float4 a0 = *reinterpret_cast<const float4*>(&As[k][row]), a1 = *reinterpret_cast<const float4*>(&As[k][row + 32]);
-        float4 b0 = *reinterpret_cast<const float4*>(&Bs[k][col]), b1 = *reinterpret_cast<const float4*>(&Bs[k][col + 16]);
+        float4 a0 = *reinterpret_cast<const float4*>(&As[k][row]),
+               a1 = *reinterpret_cast<const float4*>(&As[k][row + 32]);
+        float4 b0 = *reinterpret_cast<const float4*>(&Bs[k][col]),
+               b1 = *reinterpret_cast<const float4*>(&Bs[k][col + 16]);
         float a[8] = {a0.x, a0.y, a0.z, a0.w, a1.x, a1.y, a1.z, a1.w};
         float b[8] = {b0.x, b0.y, b0.z, b0.w, b1.x, b1.y, b1.z, b1.w};
 #pragma unroll
@@ -152,15 +168,18 @@ __device__ __forceinline__ void multiply(float (&acc)[8][8], const float (&As)[B
 }
 
 template <int WM, int WN, int VEC>
-__device__ __forceinline__ void gemm(float* partial, const float* x, const float* g, const Conv& s, int chunk) {
+__device__ __forceinline__ void gemm(float* partial, const float* x, const float* g, const Conv& s,
+                                     int chunk) {
     const int BM = 64 * WM, BN = 32 * WN, THREADS = 32 * WM * WN;
     __shared__ __align__(16) float As[2][BK][BM + 4];  // [p][k]
     __shared__ __align__(16) float Bs[2][BK][BN + 4];  // [p][o]
     int Cg = s.C / s.groups, Og = s.O / s.groups, group = blockIdx.y, K = s.KH * s.KW * Cg;
-    int tiles_o = (Og + BN - 1) / BN, k0 = blockIdx.x / tiles_o * BM, o0 = blockIdx.x % tiles_o * BN;
+    int tiles_o = (Og + BN - 1) / BN, k0 = blockIdx.x / tiles_o * BM,
+        o0 = blockIdx.x % tiles_o * BN;
     int begin = blockIdx.z * chunk, end = min(begin + chunk, s.N * s.OH * s.OW);
 
-    // A_LOADS steps of A_ROWS make BK: a Place stepped after each load is always where the next load is.
+    // A_LOADS steps of A_ROWS make BK: a Place stepped after each load is always where the next
+    // load is.
     const int A_ROWS = THREADS / (BM / VEC), A_LOADS = BK / A_ROWS;
     int a_k = threadIdx.x % (BM / VEC) * VEC, a_p = threadIdx.x / (BM / VEC);
     Place place(begin + a_p, s);
@@ -195,7 +214,8 @@ __device__ __forceinline__ void gemm(float* partial, const float* x, const float
 
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     int row = warp / WN * 64 + lane / 4 * 4, col = warp % WN * 32 + lane % 4 * 4;
-    float* out = partial + (((long long)blockIdx.z * s.groups + group) * K + k0 + row) * Og + o0 + col;
+    float* out =
+        partial + (((long long)blockIdx.z * s.groups + group) * K + k0 + row) * Og + o0 + col;
     int rows = K - k0 - row, cols = Og - o0 - col;  // how many of this thread's numbers exist
     float acc[8][8] = {};
     fetch(begin);
@@ -220,34 +240,42 @@ __device__ __forceinline__ void gemm(float* partial, const float* x, const float
             if (o >= cols) continue;
             float* to = out + (long long)m * Og + o;
             if (VEC == 4)
-                *reinterpret_cast<float4*>(to) = make_float4(acc[i][j], acc[i][(j + 1) % 8], acc[i][(j + 2) % 8], acc[i][(j + 3) % 8]);
+                *reinterpret_cast<float4*>(to) = make_float4(
+                    acc[i][j], acc[i][(j + 1) % 8], acc[i][(j + 2) % 8], acc[i][(j + 3) % 8]);
             else
                 *to = acc[i][j];
         }
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256, 2) conv2d_weight_gemm_128x128(float* partial, const float* x, const float* g, Conv s, int chunk) {
+extern "C" __global__ void __launch_bounds__(256, 2)
+    conv2d_weight_gemm_128x128(float* partial, const float* x, const float* g, Conv s, int chunk) {
     gemm<2, 4, 4>(partial, x, g, s, chunk);
 }
-extern "C" __global__ void __launch_bounds__(64, 6) conv2d_weight_gemm_128x32(float* partial, const float* x, const float* g, Conv s, int chunk) {
+extern "C" __global__ void __launch_bounds__(64, 6)
+    conv2d_weight_gemm_128x32(float* partial, const float* x, const float* g, Conv s, int chunk) {
     gemm<2, 1, 4>(partial, x, g, s, chunk);
 }
-extern "C" __global__ void __launch_bounds__(64, 6) conv2d_weight_gemm_64x64(float* partial, const float* x, const float* g, Conv s, int chunk) {
+extern "C" __global__ void __launch_bounds__(64, 6)
+    conv2d_weight_gemm_64x64(float* partial, const float* x, const float* g, Conv s, int chunk) {
     gemm<1, 2, 4>(partial, x, g, s, chunk);
 }
-extern "C" __global__ void __launch_bounds__(64, 5) conv2d_weight_gemm_64x64_any(float* partial, const float* x, const float* g, Conv s, int chunk) {
+extern "C" __global__ void __launch_bounds__(64, 5)
+    conv2d_weight_gemm_64x64_any(float* partial, const float* x, const float* g, Conv s,
+                                 int chunk) {
     gemm<1, 2, 1>(partial, x, g, s, chunk);
 }
 
-// ---- 4. tensor cores: the same product by mma.sync in TF32, as in conv2d.cu. Needs Cg and Og to be multiples of 4.
+// ---- 4. tensor cores: the same product by mma.sync in TF32, as in conv2d.cu. Needs Cg and Og to
+// be multiples of 4.
 //
 // As is [p][k] here, as x lies; rows of BM + 8 floats put the fragment loads 8 q + r on 32 banks.
 
 #if __CUDA_ARCH__ >= 800
 __device__ __forceinline__ void copy16(float* to, const float* from, bool inside) {
     unsigned target = __cvta_generic_to_shared(to);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(from), "r"(inside ? 16 : 0));
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(from),
+                 "r"(inside ? 16 : 0));
 }
 
 __device__ __forceinline__ unsigned tf32(float x) {
@@ -261,18 +289,21 @@ __device__ __forceinline__ unsigned tf32(float x) {
 //     d: (r, 2q) (r, 2q + 1) (r + 8, 2q) (r + 8, 2q + 1)
 __device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
     asm volatile(
-        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+        "{%8, %9}, {%0, %1, %2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
 template <int WM, int WN>
-__device__ __forceinline__ void tf32_gemm(float* partial, const float* x, const float* g, const Conv& s, int chunk) {
+__device__ __forceinline__ void tf32_gemm(float* partial, const float* x, const float* g,
+                                          const Conv& s, int chunk) {
     const int KT = 16, BM = 64 * WM, BN = 32 * WN, THREADS = 32 * WM * WN;
     __shared__ __align__(16) float As[3][KT][BM + 8];
     __shared__ __align__(16) float Bs[3][KT][BN + 8];
     int Cg = s.C / s.groups, Og = s.O / s.groups, group = blockIdx.y, K = s.KH * s.KW * Cg;
-    int tiles_o = (Og + BN - 1) / BN, k0 = blockIdx.x / tiles_o * BM, o0 = blockIdx.x % tiles_o * BN;
+    int tiles_o = (Og + BN - 1) / BN, k0 = blockIdx.x / tiles_o * BM,
+        o0 = blockIdx.x % tiles_o * BN;
     int begin = blockIdx.z * chunk, end = min(begin + chunk, s.N * s.OH * s.OW);
 
     const int A_ROWS = THREADS / (BM / 4), A_LOADS = KT / A_ROWS;
@@ -319,11 +350,13 @@ __device__ __forceinline__ void tf32_gemm(float* partial, const float* x, const 
 #pragma unroll
             for (int i = 0; i < 4; ++i)
 #pragma unroll
-                for (int v = 0; v < 4; ++v) a[i][v] = tf32(As[slab][k + q + v / 2 * 4][row + 16 * i + r + v % 2 * 8]);
+                for (int v = 0; v < 4; ++v)
+                    a[i][v] = tf32(As[slab][k + q + v / 2 * 4][row + 16 * i + r + v % 2 * 8]);
 #pragma unroll
             for (int j = 0; j < 4; ++j)
 #pragma unroll
-                for (int v = 0; v < 2; ++v) b[j][v] = tf32(Bs[slab][k + q + v * 4][col + 8 * j + r]);
+                for (int v = 0; v < 2; ++v)
+                    b[j][v] = tf32(Bs[slab][k + q + v * 4][col + 8 * j + r]);
 #pragma unroll
             for (int i = 0; i < 4; ++i)
 #pragma unroll
@@ -352,22 +385,26 @@ __device__ void tf32_gemm(float*, const float*, const float*, const Conv&, int) 
 }
 #endif
 
-extern "C" __global__ void __launch_bounds__(128, 3) conv2d_weight_tf32_128x64(float* partial, const float* x, const float* g, Conv s, int chunk) {
+extern "C" __global__ void __launch_bounds__(128, 3)
+    conv2d_weight_tf32_128x64(float* partial, const float* x, const float* g, Conv s, int chunk) {
     tf32_gemm<2, 2>(partial, x, g, s, chunk);
 }
-extern "C" __global__ void __launch_bounds__(64, 5) conv2d_weight_tf32_64x64(float* partial, const float* x, const float* g, Conv s, int chunk) {
+extern "C" __global__ void __launch_bounds__(64, 5)
+    conv2d_weight_tf32_64x64(float* partial, const float* x, const float* g, Conv s, int chunk) {
     tf32_gemm<1, 2>(partial, x, g, s, chunk);
 }
 
 // ---- 5. one input channel: D has KH * KW = 9 or 16 rows, a GEMM tile would be nearly empty
 //
-// The time goes into reading g, once. A thread owns 4 output channels and keeps the sums of all taps for them in
-// registers; 16 x 16 threads take 64 channels of 16 pixels at a time: g is read by 16-byte loads, x is a broadcast. At
-// the end the 16 pixel rows add up through shared memory, in order. KH and KW are known to the compiler: acc must be
-// indexed by constants to live in registers. Needs C = 1 and O to be a multiple of 4.
+// The time goes into reading g, once. A thread owns 4 output channels and keeps the sums of all
+// taps for them in registers; 16 x 16 threads take 64 channels of 16 pixels at a time: g is read by
+// 16-byte loads, x is a broadcast. At the end the 16 pixel rows add up through shared memory, in
+// order. KH and KW are known to the compiler: acc must be indexed by constants to live in
+// registers. Needs C = 1 and O to be a multiple of 4.
 
 template <int KH, int KW>
-__device__ __forceinline__ void one_in(float* partial, const float* x, const float* g, const Conv& s, int chunk) {
+__device__ __forceinline__ void one_in(float* partial, const float* x, const float* g,
+                                       const Conv& s, int chunk) {
     __shared__ __align__(16) float4 sums[16][16];
     int column = threadIdx.x % 16, row = threadIdx.x / 16, o = blockIdx.x * 64 + column * 4;
     int begin = blockIdx.z * chunk, end = min(begin + chunk, s.N * s.OH * s.OW);
@@ -382,7 +419,8 @@ __device__ __forceinline__ void one_in(float* partial, const float* x, const flo
 #pragma unroll
         for (int t = 0; t < KH * KW; ++t) {
             int dh = t / KW * s.dil_h, dw = t % KW * s.dil_w;
-            float a = (unsigned)(ih + dh) < s.H && (unsigned)(iw + dw) < s.W ? corner[dh * s.W + dw] : 0;
+            float a =
+                (unsigned)(ih + dh) < s.H && (unsigned)(iw + dw) < s.W ? corner[dh * s.W + dw] : 0;
             acc[t].x += a * b.x, acc[t].y += a * b.y, acc[t].z += a * b.z, acc[t].w += a * b.w;
         }
     }
@@ -396,28 +434,34 @@ __device__ __forceinline__ void one_in(float* partial, const float* x, const flo
                 float4 v = sums[i][column];
                 total.x += v.x, total.y += v.y, total.z += v.z, total.w += v.w;
             }
-            *reinterpret_cast<float4*>(partial + ((long long)blockIdx.z * KH * KW + t) * s.O + o) = total;
+            *reinterpret_cast<float4*>(partial + ((long long)blockIdx.z * KH * KW + t) * s.O + o) =
+                total;
         }
         __syncthreads();
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) conv2d_weight_one_in_3x3(float* partial, const float* x, const float* g, Conv s, int chunk) {
+extern "C" __global__ void __launch_bounds__(256)
+    conv2d_weight_one_in_3x3(float* partial, const float* x, const float* g, Conv s, int chunk) {
     one_in<3, 3>(partial, x, g, s, chunk);
 }
-extern "C" __global__ void __launch_bounds__(256) conv2d_weight_one_in_4x4(float* partial, const float* x, const float* g, Conv s, int chunk) {
+extern "C" __global__ void __launch_bounds__(256)
+    conv2d_weight_one_in_4x4(float* partial, const float* x, const float* g, Conv s, int chunk) {
     one_in<4, 4>(partial, x, g, s, chunk);
 }
 
 // ---- the second stage: dw = the sum of the parts, in order
 //
-// 32 neighbouring numbers a block (coalesced reads); 8 warps each add every eighth part, and then the 8 sums are added.
-// Here D's (kh, kw, c, o) becomes dw's (o, c, kh, kw).
+// 32 neighbouring numbers a block (coalesced reads); 8 warps each add every eighth part, and then
+// the 8 sums are added. Here D's (kh, kw, c, o) becomes dw's (o, c, kh, kw).
 
-extern "C" __global__ void __launch_bounds__(256) conv2d_weight_reduce(float* dw, const float* partial, Conv s, int splits) {
+extern "C" __global__ void __launch_bounds__(256)
+    conv2d_weight_reduce(float* dw, const float* partial, Conv s, int splits) {
     __shared__ float sums[8][32];
-    int Cg = s.C / s.groups, Og = s.O / s.groups, K = s.KH * s.KW * Cg, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    long long size = (long long)s.groups * K * Og, i = (long long)blockIdx.x * 32 + lane;  // (group, kh, kw, c, o)
+    int Cg = s.C / s.groups, Og = s.O / s.groups, K = s.KH * s.KW * Cg, lane = threadIdx.x % 32,
+        warp = threadIdx.x / 32;
+    long long size = (long long)s.groups * K * Og,
+              i = (long long)blockIdx.x * 32 + lane;  // (group, kh, kw, c, o)
     float sum = 0;
     for (int part = warp; part < splits && i < size; part += 8) sum += partial[part * size + i];
     sums[warp][lane] = sum;

@@ -1,28 +1,32 @@
-// conv_transpose2d: the transposed convolution, which is also conv2d's derivative with respect to its input.
+// conv_transpose2d: the transposed convolution, which is also conv2d's derivative with respect to
+// its input.
 //
-// conv2d sends input pixel ih to output pixel oh whenever ih = oh * stride - pad + kh * dil. Read backwards, with x the
-// smaller side and y the bigger one, every x[n, c, ih, iw] adds x * w to the pixels
+// conv2d sends input pixel ih to output pixel oh whenever ih = oh * stride - pad + kh * dil. Read
+// backwards, with x the smaller side and y the bigger one, every x[n, c, ih, iw] adds x * w to the
+// pixels
 //
 //     oh = ih * stride_h - pad_h + kh * dil_h,    ow = iw * stride_w - pad_w + kw * dil_w
 //
-// Adding from many threads needs atomics, whose order, and so whose rounding, changes from run to run. All kernels here
-// gather instead: a thread owns an output and asks which (ih, kh) reach it:
+// Adding from many threads needs atomics, whose order, and so whose rounding, changes from run to
+// run. All kernels here gather instead: a thread owns an output and asks which (ih, kh) reach it:
 //
 //     y[n, o, oh, ow] = sum over c, kh, kw of  x[n, c, ih, iw] * w[c, o, kh, kw]
-//     ih = (oh + pad_h - kh * dil_h) / stride_h      wherever that is a whole number in 0 .. H - 1;  iw likewise
+//     ih = (oh + pad_h - kh * dil_h) / stride_h     where that is a whole number in 0 .. H - 1
 //
 // With groups, output channel o sees only the Cg = C / groups input channels of its own group.
 //
-// Layouts, channels innermost:  x (N, H, W, C)     y (N, OH, OW, O)     w (KH, KW, C, Og), Og = O / groups
+// Layouts, channels innermost:  x (N, H, W, C)     y (N, OH, OW, O)     w (KH, KW, C, Og), Og = O /
+// groups
 //
-// Phases. "A whole number" leaves 1 tap in stride * stride, and which ones depends only on (oh + pad) mod stride. So
-// the outputs fall into stride_h * stride_w phases, and within one phase all outputs have the same taps and neighbours
-// have neighbouring inputs: each phase is an ordinary, dense, stride-1 convolution with a part of w. A 4x4 stride-2
-// transposed convolution is four 2x2 convolutions; no zero is ever multiplied. Each phase is then an implicit GEMM as in
-// conv2d.cu, which explains the tiles, and blockIdx.z says which phase.
+// Phases. "A whole number" leaves 1 tap in stride * stride, and which ones depends only on (oh +
+// pad) mod stride. So the outputs fall into stride_h * stride_w phases, and within one phase all
+// outputs have the same taps and neighbours have neighbouring inputs: each phase is an ordinary,
+// dense, stride-1 convolution with a part of w. A 4x4 stride-2 transposed convolution is four 2x2
+// convolutions; no zero is ever multiplied. Each phase is then an implicit GEMM as in conv2d.cu,
+// which explains the tiles, and blockIdx.z says which phase.
 //
 // The ladder (which one runs is decided in tinygen/cuda/convolution.py):
-//     conv_transpose2d_naive     one thread an output, tests every tap           any shape, and float64
+//     conv_transpose2d_naive     one thread an output, tests every tap         any shape, float64
 //     conv_transpose2d_tile      phases, shared-memory tiles                     any shape
 //     conv_transpose2d_gemm_*    + 8 x 8 outputs a thread, double buffer         the fp32 workhorse
 //     conv_transpose2d_tf32_*    + tensor cores                                  opt-in
@@ -57,14 +61,21 @@ __device__ void naive(T* y, const T* x, const T* w, const Conv& s) {
     y[i] = sum;
 }
 
-extern "C" __global__ void conv_transpose2d_naive(float* y, const float* x, const float* w, Conv s) { naive(y, x, w, s); }
-extern "C" __global__ void conv_transpose2d_naive_double(double* y, const double* x, const double* w, Conv s) { naive(y, x, w, s); }
+extern "C" __global__ void conv_transpose2d_naive(float* y, const float* x, const float* w,
+                                                  Conv s) {
+    naive(y, x, w, s);
+}
+extern "C" __global__ void conv_transpose2d_naive_double(double* y, const double* x,
+                                                         const double* w, Conv s) {
+    naive(y, x, w, s);
+}
 
 // ---- phases
 //
-// One axis of one phase r = (oh + pad) mod stride. Its outputs are oh = first + stride * q for q = 0 .. count - 1. Tap kh
-// reaches them if kh * dil has the same remainder r; if any does, then the taps are kh = k0 + k_step * j for
-// j = 0 .. taps - 1. Output q finds under tap j the input i0 + q - i_step * j.
+// One axis of one phase r = (oh + pad) mod stride. Its outputs are oh = first + stride * q for q =
+// 0 .. count - 1. Tap kh reaches them if kh * dil has the same remainder r; if any does, then the
+// taps are kh = k0 + k_step * j for j = 0 .. taps - 1. Output q finds under tap j the input i0 + q
+// - i_step * j.
 
 struct Phase {
     int first, count, k0, k_step, taps, i0, i_step;
@@ -83,7 +94,8 @@ struct Phase {
 struct Phases {
     Phase h, w;
     __device__ Phases(int z, const Conv& s)
-        : h(z / s.stride_w, s.stride_h, s.pad_h, s.dil_h, s.KH, s.OH), w(z % s.stride_w, s.stride_w, s.pad_w, s.dil_w, s.KW, s.OW) {
+        : h(z / s.stride_w, s.stride_h, s.pad_h, s.dil_h, s.KH, s.OH),
+          w(z % s.stride_w, s.stride_w, s.pad_w, s.dil_w, s.KW, s.OW) {
         if (!h.taps || !w.taps) h.taps = w.taps = 0;  // not reached by any tap: zeros
     }
 };
@@ -104,7 +116,8 @@ struct Tap {
     }
 };
 
-// Row m = (n, qh, qw) of the phase: the input pixel under its tap (0, 0), counted from image n0, and the output pixel.
+// Row m = (n, qh, qw) of the phase: the input pixel under its tap (0, 0), counted from image n0,
+// and the output pixel.
 struct Pixel {
     int ih, iw, at;
     __device__ void find(int m, int M, const Phases& p, const Conv& s, int n0) {
@@ -115,13 +128,16 @@ struct Pixel {
     }
     static __device__ long long out(int m, const Phases& p, const Conv& s) {
         int qw = m % p.w.count, qh = m / p.w.count % p.h.count, n = m / p.w.count / p.h.count;
-        return (((long long)n * s.OH + p.h.first + s.stride_h * qh) * s.OW + p.w.first + s.stride_w * qw) * s.O;
+        return (((long long)n * s.OH + p.h.first + s.stride_h * qh) * s.OW + p.w.first +
+                s.stride_w * qw) *
+               s.O;
     }
 };
 
 // ---- 2. shared-memory tile: 16 x 16 threads compute 16 x 16 outputs of one phase together
 
-extern "C" __global__ void __launch_bounds__(256) conv_transpose2d_tile(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(256)
+    conv_transpose2d_tile(float* y, const float* x, const float* w, Conv s) {
     __shared__ float As[16][17];  // [m][k]
     __shared__ float Bs[16][17];  // [k][o]
     int Cg = s.C / s.groups, Og = s.O / s.groups, group = blockIdx.y, tiles_o = (Og + 15) / 16;
@@ -136,7 +152,8 @@ extern "C" __global__ void __launch_bounds__(256) conv_transpose2d_tile(float* y
         Tap a(k0 + tx, Cg, p.w.taps), b(k0 + ty, Cg, p.w.taps);
         int ih = p.h.i0 + qh - a.jh * p.h.i_step, iw = p.w.i0 + qw - a.jw * p.w.i_step;
         bool inside = m < M && k0 + tx < K && ih >= 0 && ih < s.H && iw >= 0 && iw < s.W;
-        As[ty][tx] = inside ? x[(((long long)n * s.H + ih) * s.W + iw) * s.C + group * Cg + a.c] : 0;
+        As[ty][tx] =
+            inside ? x[(((long long)n * s.H + ih) * s.W + iw) * s.C + group * Cg + a.c] : 0;
         Bs[ty][tx] = k0 + ty < K && o < Og ? w[(b.row(p, s) + group * Cg) * Og + o] : 0;
         __syncthreads();
         for (int j = 0; j < 16; ++j) sum += As[ty][j] * Bs[j][tx];
@@ -147,9 +164,10 @@ extern "C" __global__ void __launch_bounds__(256) conv_transpose2d_tile(float* y
 
 // ---- 3. implicit GEMM with register tiles, the fp32 workhorse
 //
-// As in conv2d.cu: warps of 64 x 32 outputs, 8 x 8 a lane, slabs of BK columns, two slabs in shared memory. Three things
-// differ: the taps walk backwards through x (- jh * i_step); B's rows are the phase's taps out of all of w's, so B has a
-// Tap of its own; and a row's outputs lie stride pixels apart in y.
+// As in conv2d.cu: warps of 64 x 32 outputs, 8 x 8 a lane, slabs of BK columns, two slabs in shared
+// memory. Three things differ: the taps walk backwards through x (- jh * i_step); B's rows are the
+// phase's taps out of all of w's, so B has a Tap of its own; and a row's outputs lie stride pixels
+// apart in y.
 
 const int BK = 8;
 
@@ -167,19 +185,22 @@ __device__ __forceinline__ void load(float (&to)[VEC], const float* from, bool i
 template <int VEC>
 __device__ __forceinline__ void put(float* to, const float (&from)[VEC]) {
     if (VEC == 4)
-        *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1 % VEC], from[2 % VEC], from[3 % VEC]);
+        *reinterpret_cast<float4*>(to) =
+            make_float4(from[0], from[1 % VEC], from[2 % VEC], from[3 % VEC]);
     else
         *to = from[0];
 }
 
 // acc += the product of one slab: As [BK][BM + 4] by Bs [BK][BN + 4].
 template <int BM, int BN>
-__device__ __forceinline__ void multiply(float (&acc)[8][8], const float (&As)[BK][BM + 4], const float (&Bs)[BK][BN + 4],
-                                         int row, int col) {
-#pragma unroll 1  // more would not fit in 128 registers a thread, and so two blocks on a multiprocessor
+__device__ __forceinline__ void multiply(float (&acc)[8][8], const float (&As)[BK][BM + 4],
+                                         const float (&Bs)[BK][BN + 4], int row, int col) {
+#pragma unroll 1  // more would not leave room for two blocks on a multiprocessor
     for (int k = 0; k < BK; ++k) {
-        float4 a0 = *reinterpret_cast<const float4*>(&As[k][row]), a1 = *reinterpret_cast<const float4*>(&As[k][row + 32]);
-        float4 b0 = *reinterpret_cast<const float4*>(&Bs[k][col]), b1 = *reinterpret_cast<const float4*>(&Bs[k][col + 16]);
+        float4 a0 = *reinterpret_cast<const float4*>(&As[k][row]),
+               a1 = *reinterpret_cast<const float4*>(&As[k][row + 32]);
+        float4 b0 = *reinterpret_cast<const float4*>(&Bs[k][col]),
+               b1 = *reinterpret_cast<const float4*>(&Bs[k][col + 16]);
         float a[8] = {a0.x, a0.y, a0.z, a0.w, a1.x, a1.y, a1.z, a1.w};
         float b[8] = {b0.x, b0.y, b0.z, b0.w, b1.x, b1.y, b1.z, b1.w};
 #pragma unroll
@@ -209,7 +230,8 @@ __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, c
     Pixel pixel[A_LOADS];
 #pragma unroll
     for (int i = 0; i < A_LOADS; ++i) pixel[i].find(m0 + a_m + i * A_ROWS, M, p, s, n0);
-    // B_LOADS steps of B_ROWS make BK: one Tap, stepped after each load, is always where the next load is.
+    // B_LOADS steps of B_ROWS make BK: one Tap, stepped after each load, is always where the next
+    // load is.
     const int B_ROWS = THREADS / (BN / VEC);
     int b_o = threadIdx.x % (BN / VEC) * VEC, b_k = threadIdx.x / (BN / VEC);
     Tap b_tap(b_k, Cg, p.w.taps);
@@ -218,10 +240,12 @@ __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, c
 
     float a_next[A_LOADS][VEC], b_next[B_LOADS][VEC];
     auto fetch = [&](int k0) {
-        int dh = a_tap.jh * p.h.i_step, dw = a_tap.jw * p.w.i_step, shift = a_tap.c - (dh * s.W + dw) * s.C;
+        int dh = a_tap.jh * p.h.i_step, dw = a_tap.jw * p.w.i_step,
+            shift = a_tap.c - (dh * s.W + dw) * s.C;
 #pragma unroll
         for (int i = 0; i < A_LOADS; ++i) {
-            bool inside = a_tap.jh < p.h.taps && (unsigned)(pixel[i].ih - dh) < s.H && (unsigned)(pixel[i].iw - dw) < s.W;
+            bool inside = a_tap.jh < p.h.taps && (unsigned)(pixel[i].ih - dh) < s.H &&
+                          (unsigned)(pixel[i].iw - dw) < s.W;
             load<VEC>(a_next[i], x + pixel[i].at + shift, inside);
         }
         a_tap.step(BK);
@@ -265,32 +289,39 @@ __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, c
             int o = o0 + col + j % 4 + j / 4 * 16;
             if (o >= Og) continue;
             if (VEC == 4)
-                *reinterpret_cast<float4*>(out + o) = make_float4(acc[i][j], acc[i][(j + 1) % 8], acc[i][(j + 2) % 8], acc[i][(j + 3) % 8]);
+                *reinterpret_cast<float4*>(out + o) = make_float4(
+                    acc[i][j], acc[i][(j + 1) % 8], acc[i][(j + 2) % 8], acc[i][(j + 3) % 8]);
             else
                 out[o] = acc[i][j];
         }
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256, 2) conv_transpose2d_gemm_128x128(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(256, 2)
+    conv_transpose2d_gemm_128x128(float* y, const float* x, const float* w, Conv s) {
     gemm<2, 4, 4>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64, 6) conv_transpose2d_gemm_128x32(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6)
+    conv_transpose2d_gemm_128x32(float* y, const float* x, const float* w, Conv s) {
     gemm<2, 1, 4>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64, 6) conv_transpose2d_gemm_64x64(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6)
+    conv_transpose2d_gemm_64x64(float* y, const float* x, const float* w, Conv s) {
     gemm<1, 2, 4>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64, 5) conv_transpose2d_gemm_64x64_any(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 5)
+    conv_transpose2d_gemm_64x64_any(float* y, const float* x, const float* w, Conv s) {
     gemm<1, 2, 1>(y, x, w, s);
 }
 
-// ---- 4. tensor cores: the same product by mma.sync in TF32, as in conv2d.cu. Needs Cg and Og to be multiples of 4.
+// ---- 4. tensor cores: the same product by mma.sync in TF32, as in conv2d.cu. Needs Cg and Og to
+// be multiples of 4.
 
 #if __CUDA_ARCH__ >= 800
 __device__ __forceinline__ void copy16(float* to, const float* from, bool inside) {
     unsigned target = __cvta_generic_to_shared(to);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(from), "r"(inside ? 16 : 0));
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(from),
+                 "r"(inside ? 16 : 0));
 }
 
 __device__ __forceinline__ unsigned tf32(float x) {
@@ -304,7 +335,8 @@ __device__ __forceinline__ unsigned tf32(float x) {
 //     d: (r, 2q) (r, 2q + 1) (r + 8, 2q) (r + 8, 2q + 1)
 __device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
     asm volatile(
-        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+        "{%8, %9}, {%0, %1, %2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
@@ -335,17 +367,20 @@ __device__ __forceinline__ void tf32_gemm(float* y, const float* x, const float*
     int b_rows = (o0 + b_o < Og ? K : 0) - b_k;
 
     auto fetch = [&](int k0, int slab) {
-        int dh = a_tap.jh * p.h.i_step, dw = a_tap.jw * p.w.i_step, shift = a_tap.c - (dh * s.W + dw) * s.C;
+        int dh = a_tap.jh * p.h.i_step, dw = a_tap.jw * p.w.i_step,
+            shift = a_tap.c - (dh * s.W + dw) * s.C;
 #pragma unroll
         for (int i = 0; i < A_LOADS; ++i) {
-            bool inside = a_tap.jh < p.h.taps && (unsigned)(pixel[i].ih - dh) < s.H && (unsigned)(pixel[i].iw - dw) < s.W;
+            bool inside = a_tap.jh < p.h.taps && (unsigned)(pixel[i].ih - dh) < s.H &&
+                          (unsigned)(pixel[i].iw - dw) < s.W;
             copy16(&As[slab][a_m + i * A_ROWS][a_k], inside ? x + pixel[i].at + shift : x, inside);
         }
         a_tap.step(KT);
 #pragma unroll
         for (int i = 0; i < B_LOADS; ++i) {
             bool inside = k0 + i * B_ROWS < b_rows;
-            copy16(&Bs[slab][b_k + i * B_ROWS][b_o], inside ? b_from + b_tap.row(p, s) * Og : w, inside);
+            copy16(&Bs[slab][b_k + i * B_ROWS][b_o], inside ? b_from + b_tap.row(p, s) * Og : w,
+                   inside);
             b_tap.step(B_ROWS);
         }
     };
@@ -368,11 +403,13 @@ __device__ __forceinline__ void tf32_gemm(float* y, const float* x, const float*
 #pragma unroll
             for (int i = 0; i < 4; ++i)
 #pragma unroll
-                for (int v = 0; v < 4; ++v) a[i][v] = tf32(As[slab][row + 16 * i + r + v % 2 * 8][k + q + v / 2 * 4]);
+                for (int v = 0; v < 4; ++v)
+                    a[i][v] = tf32(As[slab][row + 16 * i + r + v % 2 * 8][k + q + v / 2 * 4]);
 #pragma unroll
             for (int j = 0; j < 4; ++j)
 #pragma unroll
-                for (int v = 0; v < 2; ++v) b[j][v] = tf32(Bs[slab][k + q + v * 4][col + 8 * j + r]);
+                for (int v = 0; v < 2; ++v)
+                    b[j][v] = tf32(Bs[slab][k + q + v * 4][col + 8 * j + r]);
 #pragma unroll
             for (int i = 0; i < 4; ++i)
 #pragma unroll
@@ -401,22 +438,26 @@ __device__ void tf32_gemm(float*, const float*, const float*, const Conv&) {
 }
 #endif
 
-extern "C" __global__ void __launch_bounds__(128, 3) conv_transpose2d_tf32_128x64(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(128, 3)
+    conv_transpose2d_tf32_128x64(float* y, const float* x, const float* w, Conv s) {
     tf32_gemm<2, 2>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64, 5) conv_transpose2d_tf32_128x32(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 5)
+    conv_transpose2d_tf32_128x32(float* y, const float* x, const float* w, Conv s) {
     tf32_gemm<2, 1>(y, x, w, s);
 }
-extern "C" __global__ void __launch_bounds__(64, 6) conv_transpose2d_tf32_64x64(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(64, 6)
+    conv_transpose2d_tf32_64x64(float* y, const float* x, const float* w, Conv s) {
     tf32_gemm<1, 2>(y, x, w, s);
 }
 
 // ---- 5. one output channel: a warp is one dot product over its phase's taps and all channels
 //
-// Lane l takes channels 4 l, 4 l + 128, ... of the row, five shuffles add the lanes. With Og = 1 w is one run of numbers
-// for each tap. Needs O = 1 and C to be a multiple of 4.
+// Lane l takes channels 4 l, 4 l + 128, ... of the row, five shuffles add the lanes. With Og = 1 w
+// is one run of numbers for each tap. Needs O = 1 and C to be a multiple of 4.
 
-extern "C" __global__ void __launch_bounds__(256) conv_transpose2d_one_out(float* y, const float* x, const float* w, Conv s) {
+extern "C" __global__ void __launch_bounds__(256)
+    conv_transpose2d_one_out(float* y, const float* x, const float* w, Conv s) {
     Phases p(blockIdx.z, s);
     int M = s.N * p.h.count * p.w.count, K = p.h.taps * p.w.taps * s.C;
     int m = blockIdx.x * 8 + threadIdx.x / 32, lane = threadIdx.x % 32;

@@ -1,20 +1,25 @@
 // philox: random numbers as a function of a counter.
 //
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) scrambles a 128-bit counter under a
-// 64-bit key by ten rounds of two 32 x 32 -> 64 bit multiplications. There is no state to keep and none to share: thread i
-// encrypts the number i, and any thread count or order gives the same stream. key = seed, counter = (offset + i, stream).
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) scrambles a
+// 128-bit counter under a 64-bit key by ten rounds of two 32 x 32 -> 64 bit multiplications. There
+// is no state to keep and none to share: thread i encrypts the number i, and any thread count or
+// order gives the same stream. key = seed, counter = (offset + i, stream).
 
 struct Four {
     unsigned x, y, z, w;
 };
 
-__device__ Four philox(unsigned long long counter, unsigned long long stream, unsigned long long seed) {
-    Four c = {(unsigned)counter, (unsigned)(counter >> 32), (unsigned)stream, (unsigned)(stream >> 32)};
+__device__ Four philox(unsigned long long counter, unsigned long long stream,
+                       unsigned long long seed) {
+    Four c = {(unsigned)counter, (unsigned)(counter >> 32), (unsigned)stream,
+              (unsigned)(stream >> 32)};
     unsigned k0 = (unsigned)seed, k1 = (unsigned)(seed >> 32);
     for (int round = 0; round < 10; ++round) {
         unsigned long long a = 0xD2511F53ull * c.x, b = 0xCD9E8D57ull * c.z;
-        c = {(unsigned)(b >> 32) ^ c.y ^ k0, (unsigned)b, (unsigned)(a >> 32) ^ c.w ^ k1, (unsigned)a};
-        k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;  // the golden ratio and sqrt(3) - 1, as fractions of 2^32
+        c = {(unsigned)(b >> 32) ^ c.y ^ k0, (unsigned)b, (unsigned)(a >> 32) ^ c.w ^ k1,
+             (unsigned)a};
+        k0 += 0x9E3779B9u,
+            k1 += 0xBB67AE85u;  // the golden ratio and sqrt(3) - 1, as fractions of 2^32
     }
     return c;
 }
@@ -27,8 +32,8 @@ __device__ void write4(float* out, long long i, long long n, float a, float b, f
 }
 
 // The 32-bit numbers themselves, four a thread.
-extern "C" __global__ void philox_bits(unsigned* out, long long n, unsigned long long seed, unsigned long long stream,
-                                       unsigned long long offset) {
+extern "C" __global__ void philox_bits(unsigned* out, long long n, unsigned long long seed,
+                                       unsigned long long stream, unsigned long long offset) {
     long long t = (long long)blockIdx.x * blockDim.x + threadIdx.x, i = 4 * t;
     if (i >= n) return;
     Four r = philox(offset + t, stream, seed);
@@ -41,23 +46,26 @@ extern "C" __global__ void philox_bits(unsigned* out, long long n, unsigned long
 // Uniform on [0, 1): the top 24 bits, all that a float in [0.5, 1) can tell apart.
 __device__ float uniform(unsigned bits) { return (bits >> 8) * (1.0f / 16777216.0f); }
 
-extern "C" __global__ void philox_uniform(float* out, long long n, unsigned long long seed, unsigned long long stream,
-                                          unsigned long long offset) {
+extern "C" __global__ void philox_uniform(float* out, long long n, unsigned long long seed,
+                                          unsigned long long stream, unsigned long long offset) {
     long long t = (long long)blockIdx.x * blockDim.x + threadIdx.x, i = 4 * t;
     if (i >= n) return;
     Four r = philox(offset + t, stream, seed);
     write4(out, i, n, uniform(r.x), uniform(r.y), uniform(r.z), uniform(r.w));
 }
 
-// Standard normal by Box and Muller: (u, v) uniform, sqrt(-2 ln u) * (cos, sin)(2 pi v). 1 - uniform is never 0.
-extern "C" __global__ void philox_normal(float* out, long long n, unsigned long long seed, unsigned long long stream,
-                                         unsigned long long offset) {
+// Standard normal by Box and Muller: (u, v) uniform, sqrt(-2 ln u) * (cos, sin)(2 pi v). 1 -
+// uniform is never 0.
+extern "C" __global__ void philox_normal(float* out, long long n, unsigned long long seed,
+                                         unsigned long long stream, unsigned long long offset) {
     long long t = (long long)blockIdx.x * blockDim.x + threadIdx.x, i = 4 * t;
     if (i >= n) return;
     Four r = philox(offset + t, stream, seed);
     float radius0 = sqrtf(-2 * logf(1 - uniform(r.x))), cos0, sin0;
     float radius1 = sqrtf(-2 * logf(1 - uniform(r.z))), cos1, sin1;
-    sincospif(2 * uniform(r.y), &sin0, &cos0);  // of pi times its argument: cosf would reduce any angle, by a table in memory
+    sincospif(
+        2 * uniform(r.y), &sin0,
+        &cos0);  // of pi times its argument: cosf would reduce any angle, by a table in memory
     sincospif(2 * uniform(r.w), &sin1, &cos1);
     write4(out, i, n, radius0 * cos0, radius0 * sin0, radius1 * cos1, radius1 * sin1);
 }

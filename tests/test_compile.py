@@ -1,4 +1,5 @@
-"""The kernels through NVIDIA's own compilers: no spills, no local memory, tensor cores where they should be."""
+"""The kernels through NVIDIA's own compilers: no spills, no local memory, tensor cores where
+they should be."""
 
 import re
 import shutil
@@ -8,7 +9,9 @@ import pytest
 
 from tinygen.cuda import nvrtc, source
 
-needs_nvrtc = pytest.mark.skipif(nvrtc.library() is None, reason="NVRTC not installed: pip install nvidia-cuda-nvrtc-cu12")
+needs_nvrtc = pytest.mark.skipif(
+    nvrtc.library() is None, reason="NVRTC not installed: pip install nvidia-cuda-nvrtc-cu12"
+)
 needs_nvdisasm = pytest.mark.skipif(
     nvrtc.disassembler() is None, reason="nvdisasm not installed: pip install nvidia-cuda-nvdisasm"
 )
@@ -45,8 +48,13 @@ def test_nvrtc_compiles_without_spills_or_local_memory(file, arch):
 def test_machine_code_of_the_fast_kernels(file, arch):
     code = nvrtc.machine_code(compiled(file, arch)[0])
     for name, sass in code.items():
-        tensor, copies = sass.count("HMMA.1688.F32.TF32"), len(re.findall(r"LDGSTS\.E[.\w]*\.128", sass))
-        assert (tensor >= 32, copies > 0) == (("tf32" in name),) * 2, f"{name}: {tensor} HMMA, {copies} LDGSTS.128"
+        tensor, copies = (
+            sass.count("HMMA.1688.F32.TF32"),
+            len(re.findall(r"LDGSTS\.E[.\w]*\.128", sass)),
+        )
+        assert (tensor >= 32, copies > 0) == (("tf32" in name),) * 2, (
+            f"{name}: {tensor} HMMA, {copies} LDGSTS.128"
+        )
         if "gemm" in name:
             wide = "LDG.E.128" in sass, "STG.E.128" in sass
             assert wide == ("any" not in name,) * 2, f"{name}: 16-byte loads, stores: {wide}"
@@ -58,7 +66,8 @@ def test_machine_code_of_the_fast_kernels(file, arch):
 @needs_nvdisasm
 @pytest.mark.parametrize("file", CONVOLUTIONS)
 def test_no_division_inside_the_inner_loops(file):
-    """A division by a runtime integer needs a reciprocal (MUFU.RCP); all of them come before the first multiply-add."""
+    """A division by a runtime integer needs a reciprocal (MUFU.RCP); all of them come before the
+    first multiply-add."""
     for name, sass in nvrtc.machine_code(compiled(file, 90)[0]).items():
         if "gemm" in name or "tf32" in name:
             work = [m.start() for m in re.finditer(r"\b(FFMA|HMMA)\b", sass)]
@@ -70,7 +79,16 @@ def test_no_division_inside_the_inner_loops(file):
 @pytest.mark.parametrize("file", CONVOLUTIONS)
 def test_nvcc_agrees(file, tmp_path):
     path = source.kernel_folder() / file
-    command = ["nvcc", "-std=c++17", "-arch=sm_90", "-cubin", "--resource-usage", "-o", str(tmp_path / "out"), str(path)]
+    command = [
+        "nvcc",
+        "-std=c++17",
+        "-arch=sm_90",
+        "-cubin",
+        "--resource-usage",
+        "-o",
+        str(tmp_path / "out"),
+        str(path),
+    ]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert all(r.spilled == r.stack == 0 for r in nvrtc.resources(run.stdout + run.stderr).values())
@@ -78,11 +96,20 @@ def test_nvcc_agrees(file, tmp_path):
 
 @needs_nvrtc
 def test_a_syntax_error_names_the_line():
-    with pytest.raises(RuntimeError, match=r"(?s)bad.cu does not compile for sm_90.*bad\.cu\(2\): error"):
-        nvrtc.compile_cubin('extern "C" __global__ void f(float* y) {\n    y[0] = undeclared;\n}', 90, "bad.cu")
+    with pytest.raises(
+        RuntimeError, match=r"(?s)bad.cu does not compile for sm_90.*bad\.cu\(2\): error"
+    ):
+        nvrtc.compile_cubin(
+            'extern "C" __global__ void f(float* y) {\n    y[0] = undeclared;\n}', 90, "bad.cu"
+        )
 
 
 @needs_nvrtc
 def test_a_spill_is_seen():
-    text = 'extern "C" __global__ void f(float* y, int n) { float a[64]; for (int i = 0; i < n; ++i) a[i] = y[i]; y[n] = a[n / 2]; }'
+    text = """
+extern "C" __global__ void f(float* y, int n) {
+    float a[64];
+    for (int i = 0; i < n; ++i) a[i] = y[i];
+    y[n] = a[n / 2];
+}"""
     assert nvrtc.resources(nvrtc.compile_cubin(text, 90)[1])["f"].stack > 0

@@ -1,4 +1,5 @@
-"""The launch layer: what it reads from a .cu file, what it casts, what it refuses, and what it says without a GPU."""
+"""The launch layer: what it reads from a .cu file, what it casts, what it refuses, and what it
+says without a GPU."""
 
 import subprocess
 import sys
@@ -16,17 +17,20 @@ from tinygen.cuda import convolution, gpu, source
 from tinygen.nn import functional as F
 from tinygen.testing import check_grads
 
-emulated_here = pytest.mark.skipif(not cuda.emulator_available(), reason="the emulator needs Linux and g++ or clang++")
+emulated_here = pytest.mark.skipif(
+    not cuda.emulator_available(), reason="the emulator needs Linux and g++ or clang++"
+)
 ROOT = Path(cuda.__file__).parents[2]
 TEXT = """
 struct Sizes { int n, m; float scale; long long total; };  // struct Other { int commented_out; };
 /* extern "C" __global__ void not_a_kernel(float* y) { } */
-extern "C" __global__ void __launch_bounds__(64) f(float* __restrict__ y, const float* x, int n, float a, long long big,
+extern "C" __global__ void __launch_bounds__(64) f(float* __restrict__ y, const float* x, int n,
+float a, long long big,
                                                    unsigned char flag) {
     if (threadIdx.x < n) y[threadIdx.x] = a * x[threadIdx.x] + big + flag;
 }
-extern "C" __global__ void g(double* y, Sizes s) { y[0] = s.n + 10 * s.m + s.scale + (double)s.total; }
-extern "C" __global__ void h(int* y, const float4* v) { y[0] = v[0].w; }
+extern "C" __global__ void g(double* y, Sizes s) { y[0] = s.n + 10 * s.m + s.scale +
+(double)s.total; } extern "C" __global__ void h(int* y, const float4* v) { y[0] = v[0].w; }
 template <int N> __global__ void t(int* y) { y[0] = N; }
 """
 
@@ -50,12 +54,26 @@ def test_signatures():
     found = source.parse(TEXT)
     assert list(found) == ["f", "g", "h", "t"]
     f = found["f"]
-    assert [p.dtype for p in f.parameters] == [np.float32, np.float32, np.int32, np.float32, np.int64, np.uint8]
+    assert [p.dtype for p in f.parameters] == [
+        np.float32,
+        np.float32,
+        np.int32,
+        np.float32,
+        np.int64,
+        np.uint8,
+    ]
     assert [p.pointer for p in f.parameters] == [True, True, False, False, False, False]
     assert [p.const for p in f.parameters][:2] == [False, True]
-    assert (f.max_threads, f.extern_c, found["t"].template, found["h"].parameters[1].align) == (64, True, True, 16)
+    assert (f.max_threads, f.extern_c, found["t"].template, found["h"].parameters[1].align) == (
+        64,
+        True,
+        True,
+        16,
+    )
     assert found["g"].parameters[1].dtype.itemsize == 24  # as C lays it out: 3 x 4, 4 to pad, 8
-    with pytest.raises(ValueError, match="parameter 'Unknown z' has a type the launch layer does not know"):
+    with pytest.raises(
+        ValueError, match="parameter 'Unknown z' has a type the launch layer does not know"
+    ):
         source.parse('extern "C" __global__ void f(Unknown z) {}')
     with pytest.raises(ValueError, match="no __global__ function found"):
         source.parse("void f() {}", "empty.cu")
@@ -99,8 +117,16 @@ def test_numbers_are_cast_to_the_parameters_type(k):
 @pytest.mark.parametrize(
     "change, error, message",
     [
-        ({0: zeros(4, np.float64)}, TypeError, r"argument 'y' .*expected dtype float32, got float64"),
-        ({1: zeros(8)[::2]}, ValueError, r"argument 'x' .*must be C-contiguous, has shape \(4,\) and strides \(8,\)"),
+        (
+            {0: zeros(4, np.float64)},
+            TypeError,
+            r"argument 'y' .*expected dtype float32, got float64",
+        ),
+        (
+            {1: zeros(8)[::2]},
+            ValueError,
+            r"argument 'x' .*must be C-contiguous, has shape \(4,\) and strides \(8,\)",
+        ),
         ({1: [1.0, 2.0]}, TypeError, "needs a NumPy array, got list"),
         ({2: 4.0}, TypeError, r"argument 'n' \(int\): expected an integer, got 4.0"),
         ({2: 2**31}, OverflowError, "2147483648 does not fit in int32"),
@@ -151,7 +177,9 @@ def test_a_name_that_is_no_kernel(k):
 # ---- gradients of CPU tensors through the emulated kernels
 
 
-WINDOWS = st.tuples(st.integers(1, 2), st.integers(0, 1), st.integers(1, 2), st.sampled_from([1, 2]))
+WINDOWS = st.tuples(
+    st.integers(1, 2), st.integers(0, 1), st.integers(1, 2), st.sampled_from([1, 2])
+)
 
 
 @emulated_here
@@ -164,14 +192,22 @@ def test_second_order_gradients_through_the_emulated_kernels(window, seed):
     w = tg.tensor(rng.standard_normal((2 * groups, 2, 2, 3)), requires_grad=True)
     u = tg.tensor(rng.standard_normal((2 * groups, 2, 2, 3)), requires_grad=True)
     with cuda.emulated():
-        check_grads(lambda x, w: F.conv2d(x, w, None, stride, padding, dilation, groups), x, w, order=2)
-        check_grads(lambda x, w: F.conv_transpose2d(x, w, None, stride, 0, 0, groups, dilation), x, u, order=2)
+        check_grads(
+            lambda x, w: F.conv2d(x, w, None, stride, padding, dilation, groups), x, w, order=2
+        )
+        check_grads(
+            lambda x, w: F.conv_transpose2d(x, w, None, stride, 0, 0, groups, dilation),
+            x,
+            u,
+            order=2,
+        )
 
 
 @emulated_here
 @pytest.mark.parametrize("sizes", [(4, 8, 4), (1, 8, 1), (3, 5, 2)])
 def test_a_gradient_penalty_through_the_fast_kernels_equals_numpys(sizes):
-    """WGAN-GP's second derivative in float32: every kernel serves as forward, gradient and gradient of gradient."""
+    """WGAN-GP's second derivative in float32: every kernel serves as forward, gradient and
+    gradient of gradient."""
 
     def penalty():
         a, b, c = sizes
@@ -181,7 +217,12 @@ def test_a_gradient_penalty_through_the_fast_kernels_equals_numpys(sizes):
         v = tg.tensor(rng.standard_normal((b, c, 4, 4)) / 4, dtype=tg.float32, requires_grad=True)
         h = F.conv_transpose2d(F.conv2d(x, w, None, 2, 1).tanh(), v, None, 2, 1)
         (g,) = tg.autograd.grad(h.tanh().sum(), [x], create_graph=True)
-        return [d.numpy() for d in tg.autograd.grad(((g * g).sum((1, 2, 3)).sqrt() - 1).square().mean(), [x, w, v])]
+        return [
+            d.numpy()
+            for d in tg.autograd.grad(
+                ((g * g).sum((1, 2, 3)).sqrt() - 1).square().mean(), [x, w, v]
+            )
+        ]
 
     expected = penalty()
     with cuda.emulated():
@@ -212,16 +253,24 @@ def test_half_precision_is_refused_in_words():
 
 def without(code):
     """Run in a fresh interpreter in which CuPy is not installed."""
-    block = "import sys, importlib.metadata as m; sys.modules['cupy'] = None\ndef gone(n): raise m.PackageNotFoundError(n)\nm.version = gone\n"
-    subprocess.run([sys.executable, "-c", block + code], env={"PYTHONPATH": str(ROOT), "PATH": ""}, check=True)
+    block = """
+import sys, importlib.metadata as m
+sys.modules["cupy"] = None
+def gone(name): raise m.PackageNotFoundError(name)
+m.version = gone
+"""
+    subprocess.run(
+        [sys.executable, "-c", block + code], env={"PYTHONPATH": str(ROOT), "PATH": ""}, check=True
+    )
 
 
 def test_without_cupy():
     without("""
 from tinygen import cuda
 assert not cuda.is_available()
-assert cuda.problem().startswith("CuPy is not installed: pip install 'tinygen[cuda12]'"), cuda.problem()
-for call in (cuda.synchronize, cuda.memory_allocated, lambda: cuda.load("conv2d.cu")):
+assert cuda.problem().startswith("CuPy is not installed: pip install 'tinygen[cuda12]'"),
+cuda.problem() for call in (cuda.synchronize, cuda.memory_allocated, lambda:
+cuda.load("conv2d.cu")):
     try:
         call()
     except RuntimeError as e:
@@ -232,8 +281,11 @@ for call in (cuda.synchronize, cuda.memory_allocated, lambda: cuda.load("conv2d.
 
 
 def test_importing_tinygen_cuda_imports_no_cupy():
-    code = "import sys, tinygen.cuda; assert not {'cupy', 'torch', 'matplotlib', 'hypothesis'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT), "PATH": ""}, check=True)
+    heavy = "{'cupy', 'torch', 'matplotlib', 'hypothesis'}"
+    code = f"import sys, tinygen.cuda; assert not {heavy} & set(sys.modules)"
+    subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT), "PATH": ""}, check=True
+    )
 
 
 class FakeKernel:
@@ -269,12 +321,16 @@ def fake_cupy(monkeypatch):
     ndarray.__module__ = "cupy"
     cupy.RawModule, cupy.ndarray = RawModule, ndarray
     runtime = types.SimpleNamespace(
-        getDeviceCount=lambda: 1, driverGetVersion=lambda: 11080, runtimeGetVersion=lambda: 12090,
+        getDeviceCount=lambda: 1,
+        driverGetVersion=lambda: 11080,
+        runtimeGetVersion=lambda: 12090,
         memGetInfo=lambda: (2**30, 2**33),
-    )  # fmt: skip
+    )
     compiler = types.SimpleNamespace(CompileException=CompileException)
     cupy.cuda = types.SimpleNamespace(runtime=runtime, compiler=compiler)
-    cupy.get_default_memory_pool = lambda: types.SimpleNamespace(free_bytes=lambda: 2**20, used_bytes=lambda: 5)
+    cupy.get_default_memory_pool = lambda: types.SimpleNamespace(
+        free_bytes=lambda: 2**20, used_bytes=lambda: 5
+    )
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setattr(gpu, "cupy_packages", lambda: ["cupy-cuda12x 14.2.0"])
     gpu.problem.cache_clear()
@@ -295,11 +351,22 @@ def test_what_reaches_cupy_is_typed(fake_cupy, tmp_path):
     k.f((2, 3), 32, y, x, 4, 2, 5, 1, shared_mem=60000)
     function = k._module.functions["f"]
     ((grid, block, args, shared),) = function.calls
-    assert (grid, block, shared, function.max_dynamic_shared_size_bytes) == ((2, 3, 1), (32, 1, 1), 60000, 60000)
+    assert (grid, block, shared, function.max_dynamic_shared_size_bytes) == (
+        (2, 3, 1),
+        (32, 1, 1),
+        60000,
+        60000,
+    )
     assert args[0] is y and [(a.dtype, a.shape) for a in args[2:]] == [
-        (np.int32, ()), (np.float32, ()), (np.int64, ()), (np.uint8, ()),
-    ]  # fmt: skip
-    with pytest.raises(TypeError, match=r"'y' .*runs on the GPU and needs a CuPy array, got ndarray; move it by .cuda\(\)"):
+        (np.int32, ()),
+        (np.float32, ()),
+        (np.int64, ()),
+        (np.uint8, ()),
+    ]
+    with pytest.raises(
+        TypeError,
+        match=r"'y' .*runs on the GPU and needs a CuPy array, got ndarray; move it by .cuda\(\)",
+    ):
         k.f(1, 32, zeros(), x, 4, 2, 5, 1)
     fake_cupy.ndarray.data = types.SimpleNamespace(ptr=516)
     with pytest.raises(ValueError, match="'v' .*must start at a multiple of 16 bytes"):
@@ -316,8 +383,10 @@ def test_out_of_memory_says_how_much_was_asked_and_is_free(fake_cupy):
     class OutOfMemoryError(MemoryError):
         pass
 
-    asked = OutOfMemoryError("Out of memory allocating 3,221,225,472 bytes (allocated so far: 0 bytes).")
-    message = "asked for 3,072.0 MiB; 1,024.0 MiB of 8,192.0 MiB are free on the GPU and 1.0 MiB in CuPy's pool"
+    asked = OutOfMemoryError(
+        "Out of memory allocating 3,221,225,472 bytes (allocated so far: 0 bytes)."
+    )
+    message = "asked for 3,072.0 MiB; 1,024.0 MiB of 8,192.0 MiB are free on the GPU and 1.0 MiB in"
     with pytest.raises(RuntimeError, match=message), cuda.explained():
         raise asked
 
@@ -337,7 +406,9 @@ def test_two_cupy_packages_and_an_old_driver(fake_cupy, monkeypatch):
     fake_cupy.cuda.runtime.driverGetVersion = lambda: 0
     assert gpu.problem().startswith("no usable GPU: driver not found")
     gpu.problem.cache_clear()
-    monkeypatch.setattr(gpu, "cupy_packages", lambda: ["cupy-cuda12x 14.2.0", "cupy-cuda13x 14.2.0"])
+    monkeypatch.setattr(
+        gpu, "cupy_packages", lambda: ["cupy-cuda12x 14.2.0", "cupy-cuda13x 14.2.0"]
+    )
     assert "are both installed and exclude each other" in gpu.problem()
 
 

@@ -150,7 +150,7 @@ def free_memory() -> str:
 
 
 def probe_emulator() -> list[Finding]:
-    from .cuda import emulator
+    from .cuda import compiler as emulator
 
     purpose = "runs the CUDA kernels on the CPU, for tests and lessons"
     try:

@@ -1,6 +1,7 @@
-// Runs the blocks of a launch one after another, and the threads of a block as fibers: each runs until it reaches a
-// barrier, a warp operation or its end. In check mode the kernel is compiled with -fsanitize=thread but not linked with
-// that sanitizer's library: the calls it puts before every load and store arrive at the end of this file.
+// Runs the blocks of a launch one after another, and the threads of a block as fibers: each runs
+// until it reaches a barrier, a warp operation or its end. In check mode the kernel is compiled
+// with -fsanitize=thread but not linked with that sanitizer's library: the calls it puts before
+// every load and store arrive at the end of this file.
 #include <link.h>
 #include <sys/mman.h>
 
@@ -15,11 +16,22 @@ namespace {
 typedef uint32_t u32;
 typedef uint64_t u64;
 
-struct Index { u32 x, y, z; };
+struct Index {
+    u32 x, y, z;
+};
 
 // ---- what Python is told when a check fails (mirrored in tinygen/cuda/emulator.py)
 
-enum Failure { OK, OUT_OF_BOUNDS, MISALIGNED, UNINITIALISED, RACE, DIVERGENT_BARRIER, DIVERGENT_WARP, OUT_OF_MEMORY };
+enum Failure {
+    OK,
+    OUT_OF_BOUNDS,
+    MISALIGNED,
+    UNINITIALISED,
+    RACE,
+    DIVERGENT_BARRIER,
+    DIVERGENT_WARP,
+    OUT_OF_MEMORY
+};
 struct Report {
     int failure, access, line, other_line;
     u32 bytes, region, same_block, reserved;
@@ -29,22 +41,43 @@ struct Report {
 
 // ---- memory that a kernel may touch
 
-// Who touched a word: which block, which thread of it, how many barriers that block (and that warp) had passed.
-struct Mark { u32 block, barriers, pc; uint16_t thread, warp_syncs; };
-struct Word { Mark writer, reader, earlier_reader; bool writer_atomic; };
-struct Region { uintptr_t start; u64 bytes; Word* words; u32 shared; };
-struct Span { u64 start, bytes; };
+// Who touched a word: which block, which thread of it, how many barriers that block (and that warp)
+// had passed.
+struct Mark {
+    u32 block, barriers, pc;
+    uint16_t thread, warp_syncs;
+};
+struct Word {
+    Mark writer, reader, earlier_reader;
+    bool writer_atomic;
+};
+struct Region {
+    uintptr_t start;
+    u64 bytes;
+    Word* words;
+    u32 shared;
+};
+struct Span {
+    u64 start, bytes;
+};
 
 std::vector<Region> regions;
 Region* last_region;
-std::vector<unsigned char> shared_object;  // for each byte of static shared memory: which array, 0 for the gaps
-const unsigned char GUARD = 255;           // the compiler's own "is initialised" byte beside an array of vectors
+std::vector<unsigned char>
+    shared_object;  // for each byte of static shared memory: which array, 0 for the gaps
+const unsigned char GUARD =
+    255;  // the compiler's own "is initialised" byte beside an array of vectors
 int word_shift = 2;
 
 // ---- fibers
 
 enum State { READY, AT_BARRIER, AT_WARP, DONE };
-struct Copy { void* to; const void* from; u32 bytes, read_bytes, group; void* pc; };
+struct Copy {
+    void* to;
+    const void* from;
+    u32 bytes, read_bytes, group;
+    void* pc;
+};
 struct Fiber {
     void* stack_pointer;
     uintptr_t stack;
@@ -59,7 +92,8 @@ const size_t STACK = 128 << 10;
 
 Fiber* current;
 std::vector<Fiber> fibers;
-std::vector<char> exchange;  // for each warp two buffers (odd and even operations) of 32 slots of 64 bytes
+std::vector<char>
+    exchange;  // for each warp two buffers (odd and even operations) of 32 slots of 64 bytes
 void* scheduler_stack_pointer;
 char* stacks;
 size_t stacks_count;
@@ -101,7 +135,8 @@ void to_scheduler(Fiber* f) { emu_switch(&f->stack_pointer, scheduler_stack_poin
 void to_fiber(Fiber* f) { emu_switch(&scheduler_stack_pointer, f->stack_pointer); }
 void prepare(Fiber* f, void (*start)()) {
     void** top = reinterpret_cast<void**>(f->stack + STACK) - 2;
-    *top = reinterpret_cast<void*>(start);  // where emu_switch's ret goes, the stack then 8 off 16 as after a call
+    *top = reinterpret_cast<void*>(
+        start);  // where emu_switch's ret goes, the stack then 8 off 16 as after a call
     f->stack_pointer = top - 6;
 }
 #else
@@ -128,7 +163,8 @@ void thread_main() {
 }
 
 Index block_of(u32 id) {
-    u32 linear = id - (block_id - (block_index.x + grid.x * (block_index.y + grid.y * block_index.z)));
+    u32 linear =
+        id - (block_id - (block_index.x + grid.x * (block_index.y + grid.y * block_index.z)));
     return {linear % grid.x, linear / grid.x % grid.y, linear / grid.x / grid.y};
 }
 
@@ -156,7 +192,8 @@ enum Access { READ, WRITE, ATOMIC };
 // True when nothing orders the access marked `m` before the one made now.
 bool unordered(const Mark& m, const Region& r) {
     if (!m.block) return false;
-    if (m.block != block_id) return !r.shared;  // blocks of one launch run in any order; shared memory dies with its block
+    if (m.block != block_id)
+        return !r.shared;  // blocks run in any order; shared memory dies with its block
     if (m.thread == current->thread || m.barriers != barriers) return false;
     return m.thread / 32 != current->thread / 32 || m.warp_syncs == uint16_t(current->warp_syncs);
 }
@@ -193,10 +230,12 @@ void check(uintptr_t a, u32 bytes, int access, void* pc, bool must_align) {
     if (r->shared == 1) {
         unsigned char object = shared_object[offset];
         if (object == GUARD) return;
-        if (!object || shared_object[offset + bytes - 1] != object) return fail(OUT_OF_BOUNDS, a, bytes, access, pc);
+        if (!object || shared_object[offset + bytes - 1] != object)
+            return fail(OUT_OF_BOUNDS, a, bytes, access, pc);
     }
     if (must_align && a % bytes) return fail(MISALIGNED, a, bytes, access, pc);
-    Mark now = {block_id, barriers, u32(u64(pc) - image_start), uint16_t(f->thread), uint16_t(f->warp_syncs)};
+    Mark now = {block_id, barriers, u32(u64(pc) - image_start), uint16_t(f->thread),
+                uint16_t(f->warp_syncs)};
     for (u64 i = offset >> word_shift; i <= (offset + bytes - 1) >> word_shift; ++i) {
         Word& w = r->words[i];
         if (unordered(w.writer, *r) && !(access == ATOMIC && w.writer_atomic))
@@ -204,12 +243,14 @@ void check(uintptr_t a, u32 bytes, int access, void* pc, bool must_align) {
         if (access != WRITE && r->shared && w.writer.block != block_id)
             return fail(UNINITIALISED, a, bytes, access, pc);
         if (access == READ) {
-            if (w.reader.thread != now.thread || w.reader.block != now.block) w.earlier_reader = w.reader;
+            if (w.reader.thread != now.thread || w.reader.block != now.block)
+                w.earlier_reader = w.reader;
             w.reader = now;
             continue;
         }
         if (unordered(w.reader, *r)) return fail_race(w.reader, READ, a, bytes, access, pc);
-        if (unordered(w.earlier_reader, *r)) return fail_race(w.earlier_reader, READ, a, bytes, access, pc);
+        if (unordered(w.earlier_reader, *r))
+            return fail_race(w.earlier_reader, READ, a, bytes, access, pc);
         w.writer = now;
         w.writer_atomic = access == ATOMIC;
     }
@@ -236,7 +277,8 @@ bool release_warp(u32 warp, u32 threads) {
         u32 mask = fibers[t].mask;
         bool all = true;
         for (u32 u = warp * 32; u < threads && u < warp * 32 + 32; ++u)
-            if (mask >> (u % 32) & 1) all = all && fibers[u].state == AT_WARP && fibers[u].mask == mask;
+            if (mask >> (u % 32) & 1)
+                all = all && fibers[u].state == AT_WARP && fibers[u].mask == mask;
         if (!all) continue;
         for (u32 u = warp * 32; u < threads && u < warp * 32 + 32; ++u)
             if (mask >> (u % 32) & 1) fibers[u].state = READY, fibers[u].warp_syncs++;
@@ -266,7 +308,8 @@ bool run_to_barrier(std::vector<u32>& warps, u32 threads, Random* random) {
     return true;
 }
 
-// Every thread has stopped: at one and the same barrier, or all have returned. Anything else is a divergence.
+// Every thread has stopped: at one and the same barrier, or all have returned. Anything else is a
+// divergence.
 bool release_block(u32 threads, bool* done) {
     Fiber* first = nullptr;
     for (u32 t = 0; t < threads; ++t) {
@@ -311,7 +354,7 @@ int find_image(dl_phdr_info* info, size_t, void* out) {
     bool inside = false;
     Span* tls = static_cast<Span*>(out);
     for (int i = 0; i < info->dlpi_phnum; ++i) {
-        const ElfW(Phdr)& h = info->dlpi_phdr[i];
+        const ElfW(Phdr) & h = info->dlpi_phdr[i];
         uintptr_t start = info->dlpi_addr + h.p_vaddr;
         if (h.p_type == PT_TLS) *tls = {u64(info->dlpi_tls_data), h.p_memsz};
         if (h.p_type != PT_LOAD) continue;
@@ -329,7 +372,8 @@ bool prepare_stacks(u32 threads) {
     exchange.assign((threads + 31) / 32 * 2 * 32 * 64, 0);
     if (threads <= stacks_count) return true;
     if (stacks) munmap(stacks, stacks_count * STACK);
-    void* p = mmap(nullptr, threads * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* p = mmap(nullptr, threads * STACK, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     stacks = p == MAP_FAILED ? nullptr : static_cast<char*>(p);
     stacks_count = stacks ? threads : 0;
     return stacks;
@@ -370,15 +414,16 @@ void emu_access(const void* address, u32 bytes, int kind, void* pc) {
 #endif
 }
 
-// The bytes arrive when the thread waits for them, as late as the hardware may deliver them; the target counts as
-// written from the start, as early as it may.
+// The bytes arrive when the thread waits for them, as late as the hardware may deliver them; the
+// target counts as written from the start, as early as it may.
 void emu_copy_async(void* to, const void* from, u32 bytes, u32 read_bytes, void* pc) {
     if (read_bytes) emu_access(from, read_bytes, 0, pc);
     emu_access(to, bytes, 1, pc);
     current->copies.push_back({to, from, bytes, read_bytes, current->group, pc});
 }
 
-// Addresses of shared memory have 32 bits, as on a GPU: static arrays from 0 on, dynamic ones from 2^30 on.
+// Addresses of shared memory have 32 bits, as on a GPU: static arrays from 0 on, dynamic ones from
+// 2^30 on.
 u64 emu_to_shared(const void* p) {
     u64 in_static = uintptr_t(p) - regions[0].start;
     return in_static < regions[0].bytes ? in_static : (1u << 30) + uintptr_t(p) - regions[1].start;
@@ -406,7 +451,8 @@ void emu_copy_wait(u32 pending) {
     copies.resize(kept);
 }
 
-// The thread-local segment: where it lies in this process, so that Python can say which array sits where.
+// The thread-local segment: where it lies in this process, so that Python can say which array sits
+// where.
 u64 emu_shared_bytes() {
     Span tls = {0, 0};
     *const_cast<volatile char*>(&tls_anchor) = 1;
@@ -414,23 +460,27 @@ u64 emu_shared_bytes() {
     return tls.bytes;
 }
 
-int emu_run(void (*kernel)(void**), void** args, const u32* grid_size, const u32* block_size, u32 dynamic_bytes,
-            const Span* spans, int n_spans, const unsigned char* objects, u64 seed, int shift, Report* out) {
+int emu_run(void (*kernel)(void**), void** args, const u32* grid_size, const u32* block_size,
+            u32 dynamic_bytes, const Span* spans, int n_spans, const unsigned char* objects,
+            u64 seed, int shift, Report* out) {
     grid = {grid_size[0], grid_size[1], grid_size[2]};
     block = {block_size[0], block_size[1], block_size[2]};
-    entry = kernel, arguments = args, report = out, word_shift = shift, current = nullptr, last_region = nullptr;
+    entry = kernel, arguments = args, report = out, word_shift = shift, current = nullptr,
+    last_region = nullptr;
     u32 threads = block.x * block.y * block.z;
     Span tls = {0, 0};
     *const_cast<volatile char*>(&tls_anchor) = 1;
     dl_iterate_phdr(find_image, &tls);
     void* dynamic = nullptr;
-    if (!prepare_stacks(threads) || posix_memalign(&dynamic, 1024, dynamic_bytes + 1)) return out->failure = OUT_OF_MEMORY;
+    if (!prepare_stacks(threads) || posix_memalign(&dynamic, 1024, dynamic_bytes + 1))
+        return out->failure = OUT_OF_MEMORY;
     dynamic_shared = static_cast<char*>(dynamic);
     shared_object.assign(objects, objects + tls.bytes);
     regions.clear();
     regions.push_back({uintptr_t(tls.start), tls.bytes, nullptr, 1});
     regions.push_back({uintptr_t(dynamic), dynamic_bytes, nullptr, 2});
-    for (int i = 0; i < n_spans; ++i) regions.push_back({uintptr_t(spans[i].start), spans[i].bytes, nullptr, 0});
+    for (int i = 0; i < n_spans; ++i)
+        regions.push_back({uintptr_t(spans[i].start), spans[i].bytes, nullptr, 0});
 #ifdef EMU_CHECK
     for (Region& r : regions) {
         r.words = static_cast<Word*>(calloc((r.bytes >> word_shift) + 1, sizeof(Word)));
@@ -446,7 +496,8 @@ int emu_run(void (*kernel)(void**), void** args, const u32* grid_size, const u32
         block_id = linear + 1;
         block_index = {linear % grid.x, linear / grid.x % grid.y, linear / grid.x / grid.y};
         for (u64 i = 0; i < tls.bytes; ++i)
-            if (shared_object[i] && shared_object[i] != GUARD) reinterpret_cast<unsigned char*>(tls.start)[i] = 0xff;  // NaN, as a float
+            if (shared_object[i] && shared_object[i] != GUARD)
+                reinterpret_cast<unsigned char*>(tls.start)[i] = 0xff;  // NaN, as a float
         memset(dynamic, 0xff, dynamic_bytes);
         run_block(threads, seed ? &random : nullptr);
     }
@@ -458,27 +509,37 @@ int emu_run(void (*kernel)(void**), void** args, const u32* grid_size, const u32
 
 #ifdef EMU_CHECK
 #define PC __builtin_return_address(0)
-#define WATCH(n)                                                                                              \
-    void __tsan_read##n(void* a) { check(uintptr_t(a), n, READ, PC, true); }                                  \
-    void __tsan_write##n(void* a) { check(uintptr_t(a), n, WRITE, PC, true); }                                \
-    void __tsan_unaligned_read##n(void* a) { check(uintptr_t(a), n, READ, PC, true); }                        \
-    void __tsan_unaligned_write##n(void* a) { check(uintptr_t(a), n, WRITE, PC, true); }                      \
-    void __tsan_volatile_read##n(void* a) { check(uintptr_t(a), n, READ, PC, true); }                         \
-    void __tsan_volatile_write##n(void* a) { check(uintptr_t(a), n, WRITE, PC, true); }                       \
-    void __tsan_read_write##n(void* a) { check(uintptr_t(a), n, READ, PC, true), check(uintptr_t(a), n, WRITE, PC, true); }
+#define WATCH(n)                                                                         \
+    void __tsan_read##n(void* a) { check(uintptr_t(a), n, READ, PC, true); }             \
+    void __tsan_write##n(void* a) { check(uintptr_t(a), n, WRITE, PC, true); }           \
+    void __tsan_unaligned_read##n(void* a) { check(uintptr_t(a), n, READ, PC, true); }   \
+    void __tsan_unaligned_write##n(void* a) { check(uintptr_t(a), n, WRITE, PC, true); } \
+    void __tsan_volatile_read##n(void* a) { check(uintptr_t(a), n, READ, PC, true); }    \
+    void __tsan_volatile_write##n(void* a) { check(uintptr_t(a), n, WRITE, PC, true); }  \
+    void __tsan_read_write##n(void* a) {                                                 \
+        check(uintptr_t(a), n, READ, PC, true), check(uintptr_t(a), n, WRITE, PC, true); \
+    }
 WATCH(1)
 WATCH(2)
 WATCH(4)
 WATCH(8)
 WATCH(16)
-void __tsan_read_range(void* a, unsigned long n) { if (n) check(uintptr_t(a), u32(n), READ, PC, false); }
-void __tsan_write_range(void* a, unsigned long n) { if (n) check(uintptr_t(a), u32(n), WRITE, PC, false); }
+void __tsan_read_range(void* a, unsigned long n) {
+    if (n) check(uintptr_t(a), u32(n), READ, PC, false);
+}
+void __tsan_write_range(void* a, unsigned long n) {
+    if (n) check(uintptr_t(a), u32(n), WRITE, PC, false);
+}
 void* __tsan_memcpy(void* to, const void* from, unsigned long n) {
-    if (n) check(uintptr_t(from), u32(n), READ, PC, false), check(uintptr_t(to), u32(n), WRITE, PC, false);
+    if (n)
+        check(uintptr_t(from), u32(n), READ, PC, false),
+            check(uintptr_t(to), u32(n), WRITE, PC, false);
     return memcpy(to, from, n);
 }
 void* __tsan_memmove(void* to, const void* from, unsigned long n) {
-    if (n) check(uintptr_t(from), u32(n), READ, PC, false), check(uintptr_t(to), u32(n), WRITE, PC, false);
+    if (n)
+        check(uintptr_t(from), u32(n), READ, PC, false),
+            check(uintptr_t(to), u32(n), WRITE, PC, false);
     return memmove(to, from, n);
 }
 void* __tsan_memset(void* to, int value, unsigned long n) {

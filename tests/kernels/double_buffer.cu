@@ -1,5 +1,5 @@
-// launch: 1 64 0 (blocks, threads, bytes of dynamic shared memory)
-// Two halves of shared memory take turns; the barrier at the end of a turn says that the half is free again.
+// launch: 1 64 0 (blocks, threads, bytes of dynamic shared memory) Two halves of shared memory take
+// turns; the barrier at the end of a turn says that the half is free again.
 extern "C" __global__ void right(float* y, const float* x, int n) {
     __shared__ float tile[2][64];
     float sum = 0;

@@ -1,5 +1,5 @@
-// launch: 1 48 0 (blocks, threads, bytes of dynamic shared memory)
-// A reduction that is right only for a power of two of threads (llm.c PR 439): with 48 it reads numbers 48 .. 63.
+// launch: 1 48 0 (blocks, threads, bytes of dynamic shared memory) A reduction that is right only
+// for a power of two of threads (llm.c PR 439): with 48 it reads numbers 48 .. 63.
 extern "C" __global__ void right(float* y, const float* x, int n) {
     __shared__ float tile[48];
     int i = threadIdx.x;

@@ -1,5 +1,5 @@
-// launch: 2 64 0 (blocks, threads, bytes of dynamic shared memory)
-// Reverses 64 numbers through shared memory. Without the barrier a thread reads what its partner may not have written.
+// launch: 2 64 0 (blocks, threads, bytes of dynamic shared memory) Reverses 64 numbers through
+// shared memory. Without the barrier a thread reads what its partner may not have written.
 extern "C" __global__ void right(float* y, const float* x, int n) {
     __shared__ float tile[64];
     int i = threadIdx.x, at = blockIdx.x * 64;

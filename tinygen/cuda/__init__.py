@@ -1,17 +1,20 @@
-"""The CUDA side: find, compile and launch kernels/*.cu, on a GPU through CuPy or on any CPU in the emulator.
+"""The CUDA side: find, compile and launch kernels/*.cu, on a GPU through CuPy or on any CPU in
+the emulator.
 
     k = tinygen.cuda.emulate("my_kernel.cu")      # or load("my_kernel.cu") on a GPU
-    k.my_kernel(grid, block, y, x, n)             # arrays, numbers: checked and cast by the kernel's signature
+    k.my_kernel(grid, block, y, x, n)             # arrays, numbers: checked and cast by the
+    kernel's signature
 
-Read source.py (what the .cu text says), launch.py (typed launches), emulator.py and gpu.py (the two ways to run),
-convolution.py (which convolution kernel runs when), fused.py (Adam, random numbers)."""
+Read source.py (what the .cu text says), launch.py (typed launches), emulator.py and gpu.py (the
+two ways to run), convolution.py (which convolution kernel runs when), fused.py (Adam, random
+numbers)."""
 
 from typing import Any
 
 from . import convolution
+from .compiler import available as emulator_available
 from .convolution import emulated, uses_kernels
 from .emulator import KernelError
-from .emulator import available as emulator_available
 from .fused import adam, philox_bits, philox_normal, philox_uniform
 from .gpu import (
     explained,
@@ -25,29 +28,57 @@ from .launch import Kernel, Kernels
 from .source import kernel_folder
 
 __all__ = [
-    "Kernel", "KernelError", "Kernels", "adam", "allow_tf32", "conv2d", "conv2d_weight", "conv_transpose2d", "emulate",
-    "emulated", "emulator_available", "explained", "is_available", "kernel_folder", "load", "memory_allocated",
-    "philox_bits", "philox_normal", "philox_uniform", "problem", "require", "synchronize", "uses_kernels",
-]  # fmt: skip
+    "Kernel",
+    "KernelError",
+    "Kernels",
+    "adam",
+    "allow_tf32",
+    "conv2d",
+    "conv2d_weight",
+    "conv_transpose2d",
+    "emulate",
+    "emulated",
+    "emulator_available",
+    "explained",
+    "is_available",
+    "kernel_folder",
+    "load",
+    "memory_allocated",
+    "philox_bits",
+    "philox_normal",
+    "philox_uniform",
+    "problem",
+    "require",
+    "synchronize",
+    "uses_kernels",
+]
 
 allow_tf32 = False
-"""Let convolutions use tensor cores in TF32 (10-bit mantissas, relative error about 3e-4). PyTorch's default is True."""
+"""Let convolutions use tensor cores in TF32 (10-bit mantissas, relative error about 3e-4).
+PyTorch's default is True."""
 
 Pair = tuple[int, int]
 
 
-def emulate(path: str, check: bool = True, seed: int | None = 0, instances: tuple[str, ...] = ()) -> Kernels:
-    """The kernels of a .cu file, run on the CPU on NumPy arrays: `k.name(grid, block, *args, shared_mem=0)`.
+def emulate(
+    path: str, check: bool = True, seed: int | None = 0, instances: tuple[str, ...] = ()
+) -> Kernels:
+    """The kernels of a .cu file, run on the CPU on NumPy arrays: `k.name(grid, block, *args,
+    shared_mem=0)`.
 
-    check: watch every access; a race, an access out of bounds or misaligned, a read of shared memory that nobody wrote
-        or a divergent barrier raises KernelError before it happens, with block, thread, file and line.
+    check: watch every access; a race, an access out of bounds or misaligned, a read of shared
+    memory that nobody wrote
+        or a divergent barrier raises KernelError before it happens, with block, thread, file and
+        line.
     seed: the order in which threads and blocks run; None runs them in index order.
-    instances: template kernels to compile, such as ("scale<4>",), launched as k["scale<4>"](...)."""
+    instances: template kernels to compile, such as ("scale<4>",), launched as
+    k["scale<4>"](...)."""
     return Kernels(path, gpu=False, check=check, seed=seed, instances=instances)
 
 
 def load(path: str, instances: tuple[str, ...] = ()) -> Kernels:
-    """The kernels of a .cu file, compiled for the GPU by NVRTC and run on CuPy arrays; launched as emulate()'s."""
+    """The kernels of a .cu file, compiled for the GPU by NVRTC and run on CuPy arrays; launched
+    as emulate()'s."""
     return Kernels(path, gpu=True, instances=instances)
 
 
@@ -56,11 +87,19 @@ def conv2d(x: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, groups: 
     return convolution.conv2d(x, w, stride, padding, dilation, groups, allow_tf32)
 
 
-def conv_transpose2d(g: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int, output_padding: Pair) -> Any:
+def conv_transpose2d(
+    g: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int, output_padding: Pair
+) -> Any:
     """x (N, C_out, OH, OW) of g (N, C_in, H, W) and w (C_in, C_out/groups, KH, KW)."""
-    return convolution.conv_transpose2d(g, w, stride, padding, dilation, groups, output_padding, allow_tf32)
+    return convolution.conv_transpose2d(
+        g, w, stride, padding, dilation, groups, output_padding, allow_tf32
+    )
 
 
-def conv2d_weight(x: Any, g: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
+def conv2d_weight(
+    x: Any, g: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Any:
     """dw (O, C/groups, KH, KW) of x (N, C, H, W) and g (N, O, OH, OW)."""
-    return convolution.conv2d_weight(x, g, kernel_size, stride, padding, dilation, groups, allow_tf32)
+    return convolution.conv2d_weight(
+        x, g, kernel_size, stride, padding, dilation, groups, allow_tf32
+    )

@@ -1,8 +1,9 @@
-"""The three convolutions on raw arrays, through the handwritten kernels: which kernel runs, on how many blocks.
+"""The three convolutions on raw arrays, through the handwritten kernels: which kernel runs, on
+how many blocks.
 
-CuPy arrays run on the GPU, NumPy arrays in the emulator. Shapes are PyTorch's, (N, C, H, W) and (O, C/groups, KH, KW);
-the memory of activations is channels-last, and outputs are views of channels-last buffers. float32, and float64 by
-the naive kernels."""
+CuPy arrays run on the GPU, NumPy arrays in the emulator. Shapes are PyTorch's, (N, C, H, W) and
+(O, C/groups, KH, KW); the memory of activations is channels-last, and outputs are views of
+channels-last buffers. float32, and float64 by the naive kernels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ Pair = tuple[int, int]
 
 
 class Conv(NamedTuple):
-    """What the kernels call `struct Conv`. (C, H, W) is what the kernel reads as x, (O, OH, OW) the other side."""
+    """What the kernels call `struct Conv`. (C, H, W) is what the kernel reads as x, (O, OH, OW)
+    the other side."""
 
     N: int
     C: int
@@ -41,18 +43,26 @@ class Conv(NamedTuple):
 
 # rows x columns of the output that a block computes, and its threads.
 TILES = {
-    "tile": (16, 16, 256), "gemm_128x128": (128, 128, 256), "gemm_128x32": (128, 32, 64),
-    "gemm_64x64": (64, 64, 64), "gemm_64x64_any": (64, 64, 64), "tf32_128x64": (128, 64, 128),
-    "tf32_128x32": (128, 32, 64), "tf32_64x64": (64, 64, 64), "one_in_3x3": (9, 64, 256),
+    "tile": (16, 16, 256),
+    "gemm_128x128": (128, 128, 256),
+    "gemm_128x32": (128, 32, 64),
+    "gemm_64x64": (64, 64, 64),
+    "gemm_64x64_any": (64, 64, 64),
+    "tf32_128x64": (128, 64, 128),
+    "tf32_128x32": (128, 32, 64),
+    "tf32_64x64": (64, 64, 64),
+    "one_in_3x3": (9, 64, 256),
     "one_in_4x4": (16, 64, 256),
-}  # fmt: skip
+}
 ENOUGH_BLOCKS = 264  # two for each multiprocessor of an H100 or H200
 
 
 def choose(op: str, s: Conv, tf32: bool) -> str:
-    """The version of kernel `op` ("conv2d", "conv_transpose2d", "conv2d_weight") that runs for these sizes.
+    """The version of kernel `op` ("conv2d", "conv_transpose2d", "conv2d_weight") that runs for
+    these sizes.
 
-    "gemm" and "tf32" load 16 bytes along the channels, so need multiples of 4 on both sides; "_any" does not."""
+    "gemm" and "tf32" load 16 bytes along the channels, so need multiples of 4 on both sides;
+    "_any" does not."""
     Cg, Og = s.C // s.groups, s.O // s.groups
     rows, columns, phases = _matrix(op, s)
     if op == "conv2d_weight":
@@ -106,7 +116,8 @@ def _blocks(rows: int, columns: int, version: str) -> int:
 
 
 def _offsets_too_long(op: str, s: Conv) -> bool:
-    """Whether 32 bits are too few for an offset within the images that one block of 128 rows meets."""
+    """Whether 32 bits are too few for an offset within the images that one block of 128 rows
+    meets."""
     stride_h, stride_w = (s.stride_h, s.stride_w) if op == "conv_transpose2d" else (1, 1)
     images = 128 // max(1, (s.OH // stride_h) * (s.OW // stride_w)) + 2
     height = s.H + 2 * s.pad_h + s.KH * s.dil_h
@@ -115,8 +126,8 @@ def _offsets_too_long(op: str, s: Conv) -> bool:
 
 
 def _splits(s: Conv, version: str) -> tuple[int, int]:
-    """Into how many parts the weight gradient's sum over pixels is cut, and how long a part is. It depends on shapes
-    alone, so that the rounding does too."""
+    """Into how many parts the weight gradient's sum over pixels is cut, and how long a part is.
+    It depends on shapes alone, so that the rounding does too."""
     pixels = s.N * s.OH * s.OW
     rows, columns, _ = _matrix("conv2d_weight", s)
     blocks = _blocks(rows, columns, version) * s.groups
@@ -143,12 +154,14 @@ def emulated(check: bool = True, seed: int | None = 0) -> Iterator[None]:
 
 
 def uses_kernels(x: Any) -> bool:
-    """Whether a convolution of `x` runs on the handwritten kernels: on the GPU, or under `emulated()`."""
+    """Whether a convolution of `x` runs on the handwritten kernels: on the GPU, or under
+    `emulated()`."""
     return bool(_emulation) or gpu.is_gpu_array(x)
 
 
 def kernels(file: str, like: Any) -> Kernels:
-    """tinygen's own kernels of `file`, compiled once a process, for the device that `like` is on."""
+    """tinygen's own kernels of `file`, compiled once a process, for the device that `like` is
+    on."""
     check, seed = _emulation[-1] if _emulation else (True, 0)
     key: tuple[Any, ...] = (file, "gpu") if gpu.is_gpu_array(like) else (file, check, seed)
     if key not in _loaded:
@@ -184,11 +197,18 @@ def _chosen(op: str, s: Conv, like: Any, tf32: bool, version: str | None) -> str
 
 def _check(op: str, s: Conv, x: Any, w_shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
     if s.groups < 1 or s.C % s.groups or s.O % s.groups or w_shape != expected:
-        raise ValueError(f"{op}: weight {w_shape} does not fit input {x.shape} with groups={s.groups}")
+        raise ValueError(
+            f"{op}: weight {w_shape} does not fit input {x.shape} with groups={s.groups}"
+        )
     if min(s.OH, s.OW) < 1 or min(s.stride_h, s.stride_w, s.dil_h, s.dil_w) < 1:
-        raise ValueError(f"{op}: input {x.shape} and weight {w_shape} leave an output of {s.OH} x {s.OW} pixels")
+        raise ValueError(
+            f"{op}: input {x.shape} and weight {w_shape} leave an output of {s.OH} x {s.OW} pixels"
+        )
     if s.N * max(s.OH * s.OW, s.H * s.W) >= 2**31 - 1024:
-        raise ValueError(f"{op}: {s.N} images of {s.OH} x {s.OW} are too many pixels for one launch; split the batch")
+        raise ValueError(
+            f"{op}: {s.N} images of {s.OH} x {s.OW} are too many pixels for one launch; "
+            "split the batch"
+        )
 
 
 def _launch(op: str, version: str, out: Any, x: Any, w: Any, s: Conv) -> None:
@@ -202,18 +222,35 @@ def _launch(op: str, version: str, out: Any, x: Any, w: Any, s: Conv) -> None:
     elif version == "one_out":
         kernel((-(-rows // 8), 1, phases), 256, out, x, w, tuple(s))
     else:
-        kernel((_blocks(rows, columns, version), s.groups, phases), TILES[version][2], out, x, w, tuple(s))
+        kernel(
+            (_blocks(rows, columns, version), s.groups, phases),
+            TILES[version][2],
+            out,
+            x,
+            w,
+            tuple(s),
+        )
 
 
 # ---- the three
 
 
-def conv2d(x: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int,
-           tf32: bool = False, version: str | None = None) -> Any:  # fmt: skip
+def conv2d(
+    x: Any,
+    w: Any,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    tf32: bool = False,
+    version: str | None = None,
+) -> Any:
     """y (N, O, OH, OW) of x (N, C, H, W) and w (O, C/groups, KH, KW): kernels/conv2d.cu."""
     (N, C, H, W), (O, _, KH, KW) = x.shape, w.shape
-    OH, OW = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in
-              zip((H, W), (KH, KW), stride, padding, dilation, strict=True))  # fmt: skip
+    OH, OW = (
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip((H, W), (KH, KW), stride, padding, dilation, strict=True)
+    )
     s = Conv(N, C, H, W, O, OH, OW, KH, KW, *stride, *padding, *dilation, groups)
     _check("conv2d", s, x, w.shape, (O, C // groups, KH, KW))
     y = np.empty_like(x, shape=(N, OH, OW, O), order="C")
@@ -223,23 +260,53 @@ def conv2d(x: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, groups: 
     return y.transpose(0, 3, 1, 2)
 
 
-def conv_transpose2d(g: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int, output_padding: Pair,
-                     tf32: bool = False, version: str | None = None) -> Any:  # fmt: skip
-    """x (N, C_out, OH, OW) of g (N, C_in, H, W) and w (C_in, C_out/groups, KH, KW): kernels/conv_transpose2d.cu."""
+def conv_transpose2d(
+    g: Any,
+    w: Any,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    output_padding: Pair,
+    tf32: bool = False,
+    version: str | None = None,
+) -> Any:
+    """x (N, C_out, OH, OW) of g (N, C_in, H, W) and w (C_in, C_out/groups, KH, KW):
+    kernels/conv_transpose2d.cu."""
     (N, C, H, W), (_, Og, KH, KW) = g.shape, w.shape
-    OH, OW = ((n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, p, d, e in
-              zip((H, W), (KH, KW), stride, padding, dilation, output_padding, strict=True))  # fmt: skip
+    OH, OW = (
+        (n - 1) * s - 2 * p + d * (k - 1) + e + 1
+        for n, k, s, p, d, e in zip(
+            (H, W), (KH, KW), stride, padding, dilation, output_padding, strict=True
+        )
+    )
     s = Conv(N, C, H, W, Og * groups, OH, OW, KH, KW, *stride, *padding, *dilation, groups)
     _check("conv_transpose2d", s, g, w.shape, (C, Og, KH, KW))
     y = np.empty_like(g, shape=(N, OH, OW, s.O), order="C")
     if y.size:
         packed = _contiguous(w.transpose(2, 3, 0, 1))
-        _launch("conv_transpose2d", _chosen("conv_transpose2d", s, g, tf32, version), y, _channels_last(g), packed, s)
+        _launch(
+            "conv_transpose2d",
+            _chosen("conv_transpose2d", s, g, tf32, version),
+            y,
+            _channels_last(g),
+            packed,
+            s,
+        )
     return y.transpose(0, 3, 1, 2)
 
 
-def conv2d_weight(x: Any, g: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int,
-                  tf32: bool = False, version: str | None = None) -> Any:  # fmt: skip
+def conv2d_weight(
+    x: Any,
+    g: Any,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    tf32: bool = False,
+    version: str | None = None,
+) -> Any:
     """dw (O, C/groups, KH, KW) of x (N, C, H, W) and g (N, O, OH, OW): kernels/conv2d_weight.cu."""
     (N, C, H, W), (_, O, OH, OW), (KH, KW) = x.shape, g.shape, kernel_size
     s = Conv(N, C, H, W, O, OH, OW, KH, KW, *stride, *padding, *dilation, groups)
@@ -256,6 +323,14 @@ def conv2d_weight(x: Any, g: Any, kernel_size: Pair, stride: Pair, padding: Pair
         return dw
     (splits, chunk), (rows, columns, _) = _splits(s, version), _matrix("conv2d_weight", s)
     partial = np.empty_like(x, shape=(splits, groups, rows, columns), order="C")
-    kernel((_blocks(rows, columns, version), groups, splits), TILES[version][2], partial, x, g, tuple(s), chunk)
+    kernel(
+        (_blocks(rows, columns, version), groups, splits),
+        TILES[version][2],
+        partial,
+        x,
+        g,
+        tuple(s),
+        chunk,
+    )
     module.conv2d_weight_reduce(-(-dw.size // 32), 256, dw, partial, tuple(s), splits)
     return dw

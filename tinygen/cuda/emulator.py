@@ -1,34 +1,36 @@
 """Compiles an unedited .cu file for the host and runs its kernels there, one fiber a CUDA thread.
 
-In check mode every load and store is watched (see kernels/emulator/runtime.cpp), and a bad one raises `KernelError`
-before it happens: races within and between blocks, reads of shared memory that nobody wrote, accesses out of bounds
-or misaligned, barriers that not every thread of the block reaches."""
+In check mode every load and store is watched (see kernels/emulator/runtime.cpp), and a bad one
+raises `KernelError` before it happens: races within and between blocks, reads of shared memory
+that nobody wrote, accesses out of bounds or misaligned, barriers that not every thread of the
+block reaches."""
 
 import ctypes
-import hashlib
-import importlib.util
-import os
 import re
-import shlex
 import shutil
 import struct
 import subprocess
-import sys
-import tempfile
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .source import Signature, Source, kernel_folder
+from .compiler import build
+from .source import Signature, Source
 
 ACCESS = ("reads", "writes", "updates")
 DID = ("read", "wrote")
-FAILURES = ("", "out of bounds", "misaligned", "uninitialised read", "data race", "divergent barrier",
-            "divergent warp", "out of memory")  # fmt: skip
+FAILURES = (
+    "",
+    "out of bounds",
+    "misaligned",
+    "uninitialised read",
+    "data race",
+    "divergent barrier",
+    "divergent warp",
+    "out of memory",
+)
 GUARD = "(guard)"  # a byte with which the compiler notes that it has initialised an array
-EXTRA_FLAGS: list[str] = []
 Index = ctypes.c_uint32 * 3
 
 
@@ -50,144 +52,24 @@ class KernelError(RuntimeError):
 
     `kind` is one of FAILURES; `kernel`, `block`, `thread`, `file` and `line` say where."""
 
-    def __init__(self, message: str, kind: str, kernel: str, file: str, line: int,
-                 block: tuple[int, ...], thread: tuple[int, ...]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        message: str,
+        kind: str,
+        kernel: str,
+        file: str,
+        line: int,
+        block: tuple[int, ...],
+        thread: tuple[int, ...],
+    ) -> None:
         super().__init__(message)
         self.kind, self.kernel, self.file, self.line = kind, kernel, file, line
         self.block, self.thread = block, thread
 
 
-# ---- compiling
-
-
-@cache
-def compiler() -> tuple[str, ...]:
-    """The host's C++ compiler: $CXX, g++, clang++, or the ziglang wheel's."""
-    named = os.environ.get("CXX")
-    for words in ([shlex.split(named)] if named else []) + [["g++"], ["clang++"], ["c++"]]:
-        if shutil.which(words[0]):
-            return tuple(words)
-    if importlib.util.find_spec("ziglang"):
-        return (sys.executable, "-m", "ziglang", "c++")
-    raise RuntimeError(
-        "the kernel emulator needs a C++ compiler and found none: looked for $CXX, g++, clang++. "
-        "Install one (Debian: apt install g++) or `pip install ziglang`"
-    )
-
-
-def available() -> bool:
-    """True where kernels can be emulated: on Linux with a C++ compiler."""
-    try:
-        return sys.platform == "linux" and bool(compiler())
-    except RuntimeError:
-        return False
-
-
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: $TINYGEN_CACHE, or tinygen/ in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("TINYGEN_CACHE") or Path(base) / "tinygen") / "emulator"
-
-
-def translate(text: str) -> str:
-    """Rewrites, line for line, the two things the host's compiler cannot take: dynamic shared memory and inline PTX."""
-    text = re.sub(
-        r"extern\s+__shared__\s+(?:__align__\s*\(\s*\d+\s*\)\s*)?([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;",
-        r"\1* \2 = (\1*)emu_dynamic_shared();",
-        text,
-    )
-    out, at = [], 0
-    for m in re.finditer(r"\basm\s*(?:volatile\s*)?\(", text):
-        end = _closing(text, m.end())
-        out += [text[at : m.start()], _ptx_call(text[m.end() : end])]
-        out.append("\n" * text[m.start() : end].count("\n"))
-        at = end + 1
-    return "".join(out) + text[at:]
-
-
-def _closing(text: str, at: int) -> int:
-    depth, quoted = 1, False
-    while depth:
-        quoted ^= text[at] == '"'
-        depth += 0 if quoted else (text[at] == "(") - (text[at] == ")")
-        at += 1
-    return at - 1
-
-
-def _ptx_call(body: str) -> str:
-    """`"add.u32 %0, %1, 2;" : "=r"(d) : "r"(a)` -> `(ptx_add_u32((d), (a), 2))`."""
-    body = re.sub(r"//[^\n]*", "", body)
-    assembly = re.sub(r'"[^"]*"', lambda m: "s" * len(m[0]), body).split(":")[0]
-    strings = re.findall(r'"([^"]*)"', body[: len(assembly)])
-    operands, at, constraint = [], len(assembly), re.compile(r'"[^"]*"\s*\(')
-    while m := constraint.search(body, at):
-        at = _closing(body, m.end())
-        operands.append(body[m.end() : at])
-    calls = []
-    for line in re.split(r";|\\n", "".join(strings).replace("\\t", " ")):
-        if words := re.match(r"\s*([\w.]+)\s*(.*)", line.strip()):
-            tokens = re.findall(r"%\d+|-?\b\d+\b", words[2])
-            values = [f"({operands[int(t[1:])].strip()})" if t[0] == "%" else t for t in tokens]
-            calls.append(f"ptx_{words[1].replace('.', '_')}({', '.join(values)})")
-    return f"({', '.join(calls) or '0'})"
-
-
-def _wrapper(source: Source, names: tuple[str, ...]) -> str:
-    parts = [f'\n#line 1 "{source.path.name}"', translate(source.text), '#line 1 "entries"']
-    for i, name in enumerate(names):
-        parameters = source.kernels[name.split("<")[0]].parameters
-        types = [re.sub(r"\b__restrict__\b", "", p.ctype).replace("const", "").strip() for p in parameters]
-        values = ", ".join(f"*({t}*)a[{j}]" for j, t in enumerate(types))
-        parts.append(f'extern "C" EMU_OUTSIDE void emu_entry_{i}(void** a) {{ {name}({values}); }}')
-    return "\n".join(parts) + "\n"
-
-
-def build(source: Source, names: tuple[str, ...], check: bool) -> Path:
-    """The shared library of these kernels, compiled now or found in the cache by its content's hash."""
-    if sys.platform != "linux":
-        raise RuntimeError(f"the kernel emulator runs on Linux only, this is {sys.platform}")
-    parts = kernel_folder() / "emulator"
-    # DWARF 4: addr2line 2.40 misreads the file names of GCC's DWARF 5.
-    flags = ["-std=c++17", "-O1" if check else "-O2", "-g1", "-gdwarf-4", "-fPIC", "-w", *EXTRA_FLAGS]
-    flags += ["-DEMU_CHECK"] if check else []
-    flags += [] if "clang" in _version() else ["-fno-gnu-unique"]
-    runtime = _cached("runtime.cpp", ".o", (parts / "runtime.cpp").read_text(), [*flags, "-c"])
-    text = (parts / "cuda_words.h").read_text() + _wrapper(source, names)
-    watch = ["-fsanitize=thread"] if check else []
-    link = ["-shared", "-Wl,-Bsymbolic", str(runtime)]
-    return _cached(source.path.name, ".so", text, [*flags, *watch], link)
-
-
-@cache
-def _version() -> str:
-    return subprocess.run([*compiler(), "--version"], capture_output=True, text=True, check=False).stdout
-
-
-def _cached(name: str, suffix: str, text: str, flags: list[str], link: list[str] | None = None) -> Path:
-    key = hashlib.sha256("\0".join([text, *compiler(), _version(), *flags, *(link or [])]).encode()).hexdigest()[:24]
-    found = cache_folder() / f"{Path(name).stem}-{key}{suffix}"
-    if not found.exists():
-        found.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=found.parent) as folder:
-            (Path(folder) / "kernel.cpp").write_text(text)
-            _compile(name, folder, [*flags, *([] if link is None else ["-c"]), "kernel.cpp", "-o", "kernel.o"])
-            if link is not None:  # without the sanitizer's library: its calls find runtime.cpp
-                _compile(name, folder, ["kernel.o", *link, "-o", "out.so"])
-            os.replace(Path(folder) / ("kernel.o" if link is None else "out.so"), found)
-    return found
-
-
-def _compile(name: str, folder: str, job: list[str]) -> None:
-    run = subprocess.run([*compiler(), *job], cwd=folder, capture_output=True, text=True, check=False)
-    if run.returncode:
-        raise RuntimeError(f"{name} does not compile for the emulator ({compiler()[0]}):\n{run.stderr.strip()}")
-
-
-# ---- running
-
-
 def shared_arrays(library: Path) -> list[tuple[str, int, int]]:
-    """(name, offset, bytes) of every `__shared__` array: the thread-local symbols of the ELF file."""
+    """(name, offset, bytes) of every `__shared__` array: the thread-local symbols of the ELF
+    file."""
     data = library.read_bytes()
     header = struct.unpack_from("<Q", data, 40)[0]
     size, count = struct.unpack_from("<HH", data, 58)
@@ -200,7 +82,9 @@ def shared_arrays(library: Path) -> list[tuple[str, int, int]]:
             name, info, _, _, value, bytes_ = struct.unpack_from("<IBBHQQ", data, at)
             start = sections[link][4] + name
             text = data[start : data.index(b"\0", start)].decode()
-            if info & 15 == 6 and bytes_ and "emu_gap_" not in text and "tls_anchor" not in text:  # STT_TLS
+            if (
+                info & 15 == 6 and bytes_ and "emu_gap_" not in text and "tls_anchor" not in text
+            ):  # STT_TLS
                 found.append((_plain_name(text), value, bytes_))
     return sorted(found, key=lambda s: s[1])
 
@@ -218,7 +102,9 @@ def _plain_name(mangled: str) -> str:
 class HostModule:
     """The kernels of one .cu file, compiled for the host."""
 
-    def __init__(self, source: Source, names: tuple[str, ...], check: bool, seed: int | None) -> None:
+    def __init__(
+        self, source: Source, names: tuple[str, ...], check: bool, seed: int | None
+    ) -> None:
         self.source, self.check, self.seed = source, check, seed
         self.path = build(source, names, check)
         self.library = ctypes.CDLL(str(self.path))
@@ -229,11 +115,20 @@ class HostModule:
         for i, (name, offset, size) in enumerate(self.shared):
             self.objects[offset : offset + size] = 255 if name == GUARD else i % 254 + 1
 
-    def launch(self, name: str, signature: Signature, grid: tuple[int, ...], block: tuple[int, ...],
-               values: list[Any], shared_mem: int) -> None:  # fmt: skip
+    def launch(
+        self,
+        name: str,
+        signature: Signature,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        values: list[Any],
+        shared_mem: int,
+    ) -> None:
         """Run the kernel. In check mode it sees copies of the arrays, far apart, so that no index
         past the end of one reaches another; they are copied back when every check has passed."""
-        arrays = {i: v for i, v in enumerate(values) if signature.parameters[i].pointer and v is not None}
+        arrays = {
+            i: v for i, v in enumerate(values) if signature.parameters[i].pointer and v is not None
+        }
         spans, addresses, copies = _lay_out(arrays, apart=self.check)
         slots = []
         for i, value in enumerate(values):
@@ -246,17 +141,32 @@ class HostModule:
         shift = 0 if re.search(r"\b(char|short|bool)\b", self.source.text) else 2
         seed = 0 if self.seed is None else self.seed + 1
         failed = self.library.emu_run(
-            self.entries[name], pointers, (ctypes.c_uint32 * 3)(*grid), (ctypes.c_uint32 * 3)(*block),
-            shared_mem, table, len(spans), self.objects.ctypes.data_as(ctypes.c_void_p),
-            ctypes.c_uint64(seed), shift, ctypes.byref(report),
-        )  # fmt: skip
+            self.entries[name],
+            pointers,
+            (ctypes.c_uint32 * 3)(*grid),
+            (ctypes.c_uint32 * 3)(*block),
+            shared_mem,
+            table,
+            len(spans),
+            self.objects.ctypes.data_as(ctypes.c_void_p),
+            ctypes.c_uint64(seed),
+            shift,
+            ctypes.byref(report),
+        )
         if failed:
             raise self._error(report, name, signature, arrays, addresses, shared_mem)
         for copy in copies:
             copy.copy_back()
 
-    def _error(self, r: _Report, name: str, signature: Signature, arrays: dict[int, Any],
-               addresses: dict[int, int], shared_mem: int) -> KernelError:  # fmt: skip
+    def _error(
+        self,
+        r: _Report,
+        name: str,
+        signature: Signature,
+        arrays: dict[int, Any],
+        addresses: dict[int, int],
+        shared_mem: int,
+    ) -> KernelError:
         kind = FAILURES[r.failure]
         file = self.source.path.name
         block, thread = tuple(r.block), tuple(r.thread)
@@ -266,7 +176,11 @@ class HostModule:
         place = self._place(r, signature, arrays, addresses, shared_mem)
         if kind == "data race":
             other = f"thread {tuple(r.other_thread)}"
-            other = f"{other} of the same block" if r.same_block else f"block {tuple(r.other_block)} {other}"
+            other = (
+                f"{other} of the same block"
+                if r.same_block
+                else f"block {tuple(r.other_block)} {other}"
+            )
             where = f"line {self._line(r.other_pc)}"
             order = "no barrier between them" if r.same_block else "blocks run in any order"
             said = f"{what} {place}, which {other} {DID[r.other_line]} at {where}: {order}"
@@ -288,8 +202,14 @@ class HostModule:
         message = f"{file}:{line}: {kind} in kernel '{name}': {who} {said}{quoted}"
         return KernelError(message, kind, name, file, line, block, thread)
 
-    def _place(self, r: _Report, signature: Signature, arrays: dict[int, Any], addresses: dict[int, int],
-               shared_mem: int) -> str:  # fmt: skip
+    def _place(
+        self,
+        r: _Report,
+        signature: Signature,
+        arrays: dict[int, Any],
+        addresses: dict[int, int],
+        shared_mem: int,
+    ) -> str:
         base = ctypes.c_uint64(r.address).value
         if r.region == 1:
             return f"of dynamic shared memory at byte {r.offset} of {shared_mem}"
@@ -309,7 +229,9 @@ class HostModule:
         if not tool:
             return 0
         # A return address: the call is one byte before it.
-        out = subprocess.run([tool, "-e", str(self.path), hex(pc - 1)], capture_output=True, text=True, check=False).stdout
+        out = subprocess.run(
+            [tool, "-e", str(self.path), hex(pc - 1)], capture_output=True, text=True, check=False
+        ).stdout
         m = re.search(re.escape(self.source.path.name) + r":(\d+)", out)
         return int(m[1]) if m else 0
 
@@ -321,10 +243,16 @@ def _gap(at: int, start: int, size: int) -> int:
 def _offset(at: int, size: int) -> str:
     if at < 0:
         return f"{-at} bytes before its start"
-    return f"at byte {at} of {size}" if at < size else f"{at - size} bytes past its end (it has {size})"
+    return (
+        f"at byte {at} of {size}"
+        if at < size
+        else f"{at - size} bytes past its end (it has {size})"
+    )
 
 
-def _lay_out(arrays: dict[int, Any], apart: bool) -> tuple[list[tuple[int, int]], dict[int, int], list["_Copy"]]:
+def _lay_out(
+    arrays: dict[int, Any], apart: bool
+) -> tuple[list[tuple[int, int]], dict[int, int], list["_Copy"]]:
     """Spans of memory the kernel may touch, each argument's address in them, and what to copy back.
 
     Arguments that overlap share a span, so that aliasing stays aliasing."""
@@ -344,7 +272,8 @@ def _lay_out(arrays: dict[int, Any], apart: bool) -> tuple[list[tuple[int, int]]
         inside = [i for i, (start, end) in where.items() if lo <= start < end <= hi]
         if not inside:
             continue  # empty arrays: null pointers
-        # CuPy's allocations start at multiples of 512: what is aligned there is aligned here, and a view no more.
+        # CuPy's allocations start at multiples of 512: what is aligned there is aligned here, and a
+        # view no more.
         base = min(_owner(arrays[i]).ctypes.data for i in inside)
         copy = _Copy(lo, hi - lo, (lo - base) % 512, any(arrays[i].flags.writeable for i in inside))
         spans.append((copy.start, copy.start + copy.bytes))

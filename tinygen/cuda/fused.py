@@ -1,4 +1,5 @@
-"""Small fused kernels on raw arrays: an Adam step over one flat buffer, counter-based random numbers."""
+"""Small fused kernels on raw arrays: an Adam step over one flat buffer, counter-based random
+numbers."""
 
 from typing import Any
 
@@ -9,11 +10,24 @@ def _blocks(n: int) -> int:
     return -(-n // 256)
 
 
-def adam(p: Any, m: Any, v: Any, g: Any, step: int, lr: float, betas: tuple[float, float] = (0.9, 0.999),
-         eps: float = 1e-8, weight_decay: float = 0.0, decoupled: bool = False) -> None:  # fmt: skip
-    """One Adam step (AdamW if `decoupled`), in place on p, m, v: flat float32 arrays. `step` counts from 1."""
+def adam(
+    p: Any,
+    m: Any,
+    v: Any,
+    g: Any,
+    step: int,
+    lr: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+) -> None:
+    """One Adam step (AdamW if `decoupled`), in place on p, m, v: flat float32 arrays. `step`
+    counts from 1."""
     if not p.size == m.size == v.size == g.size:
-        raise ValueError(f"adam: p, m, v, g must have one size, got {p.size}, {m.size}, {v.size}, {g.size}")
+        raise ValueError(
+            f"adam: p, m, v, g must have one size, got {p.size}, {m.size}, {v.size}, {g.size}"
+        )
     if step < 1:
         raise ValueError(f"adam: step counts from 1, got {step}")
     if p.size:
@@ -23,12 +37,14 @@ def adam(p: Any, m: Any, v: Any, g: Any, step: int, lr: float, betas: tuple[floa
 
 
 def philox_uniform(out: Any, seed: int, stream: int = 0, offset: int = 0) -> None:
-    """Fill float32 `out` with uniforms on [0, 1). It uses ceil(size / 4) counters from `offset` on."""
+    """Fill float32 `out` with uniforms on [0, 1). It uses ceil(size / 4) counters from `offset`
+    on."""
     _philox("philox_uniform", out, seed, stream, offset)
 
 
 def philox_normal(out: Any, seed: int, stream: int = 0, offset: int = 0) -> None:
-    """Fill float32 `out` with standard normals. It uses ceil(size / 4) counters from `offset` on."""
+    """Fill float32 `out` with standard normals. It uses ceil(size / 4) counters from `offset`
+    on."""
     _philox("philox_normal", out, seed, stream, offset)
 
 
@@ -39,4 +55,6 @@ def philox_bits(out: Any, seed: int, stream: int = 0, offset: int = 0) -> None:
 
 def _philox(name: str, out: Any, seed: int, stream: int, offset: int) -> None:
     if out.size:
-        kernels("philox.cu", out)[name](_blocks(-(-out.size // 4)), 256, out, out.size, seed, stream, offset)
+        kernels("philox.cu", out)[name](
+            _blocks(-(-out.size // 4)), 256, out, out.size, seed, stream, offset
+        )

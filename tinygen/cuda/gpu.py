@@ -30,11 +30,18 @@ def problem() -> str:
     """Why there is no usable GPU, in one line; empty when there is one."""
     packages = cupy_packages()
     if len(packages) > 1:
-        return f"{' and '.join(packages)} are both installed and exclude each other: uninstall all but one"
+        return (
+            f"{' and '.join(packages)} are both installed and exclude each other: "
+            "uninstall all but one"
+        )
     try:
         import cupy  # type: ignore[import-not-found,unused-ignore]
     except ImportError as e:
-        return f"CuPy is not installed: {INSTALL}" if not packages else f"{packages[0]} does not import: {e}"
+        return (
+            f"CuPy is not installed: {INSTALL}"
+            if not packages
+            else f"{packages[0]} does not import: {e}"
+        )
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except RuntimeError as e:  # CUDARuntimeError, whose text starts with the CUDA error's name
@@ -50,7 +57,10 @@ def _driver_problem(cupy: Any, error: str) -> str:
         driver = runtime = 0
     if not driver:
         return f"no usable GPU: driver not found ({error})"
-    return f"no usable GPU: driver supports CUDA {_version(driver)}, {cupy_packages()[0]} needs {_version(runtime)} ({error})"
+    return (
+        f"no usable GPU: driver supports CUDA {_version(driver)}, {cupy_packages()[0]} needs "
+        f"{_version(runtime)} ({error})"
+    )
 
 
 def _version(number: int) -> str:
@@ -95,9 +105,14 @@ def explained() -> Iterator[None]:
         if name == "OutOfMemoryError":
             raise RuntimeError(_out_of_memory(str(e))) from e
         if name in ("CUDADriverError", "CUDARuntimeError"):
-            raise RuntimeError(f"the GPU reports: {e}. Errors are reported late: the cause may be an earlier launch") from e
+            raise RuntimeError(
+                f"the GPU reports: {e}. Errors are reported late: the cause may be an earlier "
+                "launch"
+            ) from e
         if isinstance(e, (ImportError, OSError)) and "nvrtc" in str(e).lower():
-            raise RuntimeError(f"NVRTC not found: pip install nvidia-cuda-nvrtc-cu12 (or nvidia-cuda-nvrtc) ({e})") from e
+            raise RuntimeError(
+                f"NVRTC not found: pip install nvidia-cuda-nvrtc-cu12 (or nvidia-cuda-nvrtc) ({e})"
+            ) from e
         raise
 
 
@@ -108,8 +123,9 @@ def _out_of_memory(text: str) -> str:
     pool = cupy.get_default_memory_pool()
     size = int(asked[1].replace(",", "")) if asked else 0
     return (
-        f"out of GPU memory: asked for {size / 2**20:,.1f} MiB; {free / 2**20:,.1f} MiB of {total / 2**20:,.1f} MiB "
-        f"are free on the GPU and {pool.free_bytes() / 2**20:,.1f} MiB in CuPy's pool, in pieces. Use a smaller batch"
+        f"out of GPU memory: asked for {size / 2**20:,.1f} MiB; {free / 2**20:,.1f} MiB of "
+        f"{total / 2**20:,.1f} MiB are free on the GPU and {pool.free_bytes() / 2**20:,.1f} MiB "
+        "in CuPy's pool, in pieces. Use a smaller batch"
     )
 
 
@@ -121,7 +137,8 @@ class GpuModule:
         mangled = [n for n in names if not source.kernels[n.split("<")[0]].extern_c]
         self.source = source
         with explained():
-            # NVRTC names its input after a temporary file; #line gives errors the real name and line.
+            # NVRTC names its input after a temporary file; #line gives errors the real name and
+            # line.
             self.module = cupy.RawModule(
                 code=f'#line 1 "{source.path.name}"\n{source.text}',
                 options=("-std=c++17",),
@@ -136,8 +153,15 @@ class GpuModule:
         except cupy.cuda.compiler.CompileException as e:
             raise RuntimeError(f"{self.source.path} does not compile:\n{e}") from e
 
-    def launch(self, name: str, signature: Signature, grid: tuple[int, ...], block: tuple[int, ...],
-               values: list[Any], shared_mem: int) -> None:  # fmt: skip
+    def launch(
+        self,
+        name: str,
+        signature: Signature,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        values: list[Any],
+        shared_mem: int,
+    ) -> None:
         function = self.functions[name]
         with explained():
             if shared_mem > 48 * 1024:

@@ -18,26 +18,39 @@ SHARED_LIMIT = 227 * 1024
 class Kernels:
     """The kernels of one .cu file, as attributes: `k.name(grid, block, *args, shared_mem=0)`.
 
-    `gpu=True` compiles with NVRTC; otherwise they run in the emulator, on NumPy arrays. Template kernels are
-    instantiated by name: `k["scale<4>"]` after `instances=("scale<4>",)`."""
+    `gpu=True` compiles with NVRTC; otherwise they run in the emulator, on NumPy arrays. Template
+    kernels are instantiated by name: `k["scale<4>"]` after `instances=("scale<4>",)`."""
 
-    def __init__(self, path: str, gpu: bool, check: bool = True, seed: int | None = 0,
-                 instances: tuple[str, ...] = ()) -> None:  # fmt: skip
+    def __init__(
+        self,
+        path: str,
+        gpu: bool,
+        check: bool = True,
+        seed: int | None = 0,
+        instances: tuple[str, ...] = (),
+    ) -> None:
         self._source = source.read(path)
         plain = tuple(n for n, s in self._source.kernels.items() if not s.template)
         names = plain + tuple(instances)
         for name in instances:
             if name.split("<")[0] not in self._source.kernels:
-                raise ValueError(f"{path} has no kernel '{name}'; it has {', '.join(self._source.kernels)}")
+                raise ValueError(
+                    f"{path} has no kernel '{name}'; it has {', '.join(self._source.kernels)}"
+                )
         if gpu:
             self._module: Any = GpuModule(self._source, names)
         else:
             self._module = HostModule(self._source, names, check, seed)
-        self._kernels = {n: Kernel(n, self._source.kernels[n.split("<")[0]], self._module, gpu) for n in names}
+        self._kernels = {
+            n: Kernel(n, self._source.kernels[n.split("<")[0]], self._module, gpu) for n in names
+        }
 
     def __getitem__(self, name: str) -> "Kernel":
         if name not in self._kernels:
-            raise AttributeError(f"{self._source.path.name} has no kernel '{name}'; it has {', '.join(self._kernels)}")
+            raise AttributeError(
+                f"{self._source.path.name} has no kernel '{name}'; "
+                f"it has {', '.join(self._kernels)}"
+            )
         return self._kernels[name]
 
     def __getattr__(self, name: str) -> "Kernel":
@@ -58,30 +71,49 @@ class Kernel:
     def __repr__(self) -> str:
         return f"<kernel {self.signature}>"
 
-    def __call__(self, grid: int | tuple[int, ...], block: int | tuple[int, ...], *args: Any,
-                 shared_mem: int = 0) -> None:  # fmt: skip
-        """Launch on `grid` blocks of `block` threads. Arrays must have the parameter's dtype and be C-contiguous;
-        numbers are cast to the parameter's type, and a struct takes a tuple of its members."""
+    def __call__(
+        self,
+        grid: int | tuple[int, ...],
+        block: int | tuple[int, ...],
+        *args: Any,
+        shared_mem: int = 0,
+    ) -> None:
+        """Launch on `grid` blocks of `block` threads. Arrays must have the parameter's dtype and
+        be C-contiguous; numbers are cast to the parameter's type, and a struct takes a tuple of
+        its members."""
         sizes = self._size("grid", grid, GRID_LIMITS), self._size("block", block, BLOCK_LIMITS)
         threads = sizes[1][0] * sizes[1][1] * sizes[1][2]
         if threads > self.signature.max_threads:
-            raise ValueError(f"{self._where()}: {threads} threads a block, at most {self.signature.max_threads} allowed")
+            raise ValueError(
+                f"{self._where()}: {threads} threads a block, "
+                f"at most {self.signature.max_threads} allowed"
+            )
         if not 0 <= shared_mem <= SHARED_LIMIT:
-            raise ValueError(f"{self._where()}: shared_mem={shared_mem}, a block has at most {SHARED_LIMIT} bytes")
+            raise ValueError(
+                f"{self._where()}: shared_mem={shared_mem}, "
+                f"a block has at most {SHARED_LIMIT} bytes"
+            )
         expected = self.signature.parameters
         if len(args) != len(expected):
-            raise TypeError(f"{self._where()} takes {len(expected)} arguments, got {len(args)}: {self.signature}")
+            raise TypeError(
+                f"{self._where()} takes {len(expected)} arguments, got {len(args)}: "
+                f"{self.signature}"
+            )
         values = [self._cast(p, a) for p, a in zip(expected, args, strict=True)]
         self._module.launch(self.name, self.signature, *sizes, values, shared_mem)
 
     def _where(self) -> str:
         return f"kernel '{self.name}'"
 
-    def _size(self, what: str, size: int | tuple[int, ...], limits: tuple[int, ...]) -> tuple[int, int, int]:
+    def _size(
+        self, what: str, size: int | tuple[int, ...], limits: tuple[int, ...]
+    ) -> tuple[int, int, int]:
         given = size if isinstance(size, tuple) else (size,)
         full = tuple(operator.index(n) for n in given) + (1,) * (3 - len(given))
         if len(full) != 3 or any(not 1 <= n <= most for n, most in zip(full, limits, strict=True)):
-            raise ValueError(f"{self._where()}: {what} {size}; each of x, y, z must be from 1 to {limits}")
+            raise ValueError(
+                f"{self._where()}: {what} {size}; each of x, y, z must be from 1 to {limits}"
+            )
         return full
 
     def _cast(self, p: Parameter, value: Any) -> Any:
@@ -92,13 +124,20 @@ class Kernel:
         if a is None:
             return None
         if self._gpu and not is_gpu_array(a):
-            raise TypeError(f"{where}: runs on the GPU and needs a CuPy array, got {type(a).__name__}; move it by .cuda()")
+            raise TypeError(
+                f"{where}: runs on the GPU and needs a CuPy array, got {type(a).__name__}; "
+                "move it by .cuda()"
+            )
         if not self._gpu and not isinstance(a, np.ndarray):
-            raise TypeError(f"{where}: runs in the emulator and needs a NumPy array, got {type(a).__name__}")
+            raise TypeError(
+                f"{where}: runs in the emulator and needs a NumPy array, got {type(a).__name__}"
+            )
         if a.dtype != p.dtype:
             raise TypeError(f"{where}: expected dtype {p.dtype}, got {a.dtype}")
         if not a.flags.c_contiguous:
-            raise ValueError(f"{where}: must be C-contiguous, has shape {a.shape} and strides {a.strides}")
+            raise ValueError(
+                f"{where}: must be C-contiguous, has shape {a.shape} and strides {a.strides}"
+            )
         if not p.const and not self._gpu and not a.flags.writeable:
             raise ValueError(f"{where}: the kernel may write to it and the array is read-only")
         address = a.data.ptr if self._gpu else a.ctypes.data
@@ -117,7 +156,10 @@ class Kernel:
             return value
         names = p.dtype.names or ()
         if not isinstance(value, tuple) or len(value) != len(names):
-            raise TypeError(f"{where}: expected a tuple of {len(names)} numbers ({', '.join(names)}), got {value!r}")
+            raise TypeError(
+                f"{where}: expected a tuple of {len(names)} numbers ({', '.join(names)}), "
+                f"got {value!r}"
+            )
         out = np.zeros((), p.dtype)
         for name, v in zip(names, value, strict=True):
             out[name] = _number(p.dtype[name], v, f"{where}.{name}")

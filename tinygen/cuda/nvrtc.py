@@ -1,7 +1,8 @@
-"""What the real compiler makes of a kernel, without a GPU: registers, shared memory, spills, machine code.
+"""What the real compiler makes of a kernel, without a GPU: registers, shared memory, spills,
+machine code.
 
-NVRTC needs no driver: `pip install nvidia-cuda-nvrtc-cu12`. `python -m tinygen.cuda.nvrtc` prints the table for
-tinygen's own kernels."""
+NVRTC needs no driver: `pip install nvidia-cuda-nvrtc-cu12`. `python -m tinygen.cuda.nvrtc`
+prints the table for tinygen's own kernels."""
 
 import ctypes
 import importlib.util
@@ -22,7 +23,8 @@ ARCHITECTURES = (75, 80, 90)
 
 @dataclass(frozen=True)
 class Resources:
-    """What one kernel takes: registers a thread, bytes of static shared memory a block, bytes spilled and on the stack."""
+    """What one kernel takes: registers a thread, bytes of static shared memory a block, bytes
+    spilled and on the stack."""
 
     registers: int
     shared: int
@@ -45,15 +47,24 @@ def library() -> Any | None:
 
 
 def compile_cubin(text: str, arch: int, name: str = "kernel.cu") -> tuple[bytes, str]:
-    """Machine code for sm_`arch`, and the assembler's remarks. RuntimeError with the compiler's message."""
+    """Machine code for sm_`arch`, and the assembler's remarks. RuntimeError with the compiler's
+    message."""
     nvrtc = library()
     if nvrtc is None:
         raise RuntimeError("NVRTC not found: pip install nvidia-cuda-nvrtc-cu12")
     program = ctypes.c_void_p()
-    _call(nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), name.encode(), 0, None, None))
+    _call(
+        nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), name.encode(), 0, None, None)
+    )
     options = [f"--gpu-architecture=sm_{arch}".encode(), b"-std=c++17", b"--ptxas-options=-v"]
-    failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
-    log = _fetch(nvrtc.nvrtcGetProgramLogSize, nvrtc.nvrtcGetProgramLog, program).decode().rstrip("\0")
+    failed = nvrtc.nvrtcCompileProgram(
+        program, len(options), (ctypes.c_char_p * len(options))(*options)
+    )
+    log = (
+        _fetch(nvrtc.nvrtcGetProgramLogSize, nvrtc.nvrtcGetProgramLog, program)
+        .decode()
+        .rstrip("\0")
+    )
     code = b"" if failed else _fetch(nvrtc.nvrtcGetCUBINSize, nvrtc.nvrtcGetCUBIN, program)
     nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
     if failed:
@@ -86,18 +97,26 @@ def _resources(text: str) -> Resources:
         return int(m[1]) if m else 0
 
     spilled = number(r"(\d+) bytes spill stores") + number(r"(\d+) bytes spill loads")
-    return Resources(number(r"Used (\d+) registers"), number(r"(\d+) bytes smem"), spilled, number(r"(\d+) bytes stack"))
+    return Resources(
+        number(r"Used (\d+) registers"),
+        number(r"(\d+) bytes smem"),
+        spilled,
+        number(r"(\d+) bytes stack"),
+    )
 
 
 def machine_code(cubin: bytes) -> dict[str, str]:
-    """Kernel name -> SASS, by nvdisasm (`pip install nvidia-cuda-nvdisasm`, or the CUDA toolkit)."""
+    """Kernel name -> SASS, by nvdisasm (`pip install nvidia-cuda-nvdisasm`, or the CUDA
+    toolkit)."""
     tool = disassembler()
     if tool is None:
         raise RuntimeError("nvdisasm not found: pip install nvidia-cuda-nvdisasm")
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
-        text = subprocess.run([tool, "-c", file.name], capture_output=True, text=True, check=True).stdout
+        text = subprocess.run(
+            [tool, "-c", file.name], capture_output=True, text=True, check=True
+        ).stdout
     parts = re.split(r"\.section\s+\.text\.(\w+)", text)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 

@@ -8,12 +8,21 @@ from typing import Any
 import numpy as np
 
 DTYPES: dict[str, Any] = {
-    "float": np.float32, "double": np.float64, "bool": np.bool_,
-    "char": np.int8, "signed char": np.int8, "unsigned char": np.uint8,
-    "short": np.int16, "unsigned short": np.uint16,
-    "int": np.int32, "unsigned": np.uint32, "unsigned int": np.uint32,
-    "long long": np.int64, "unsigned long long": np.uint64, "size_t": np.uint64,
-}  # fmt: skip
+    "float": np.float32,
+    "double": np.float64,
+    "bool": np.bool_,
+    "char": np.int8,
+    "signed char": np.int8,
+    "unsigned char": np.uint8,
+    "short": np.int16,
+    "unsigned short": np.uint16,
+    "int": np.int32,
+    "unsigned": np.uint32,
+    "unsigned int": np.uint32,
+    "long long": np.int64,
+    "unsigned long long": np.uint64,
+    "size_t": np.uint64,
+}
 VECTORS = {"float": np.float32, "int": np.int32, "uint": np.uint32, "double": np.float64}
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -130,7 +139,9 @@ def _parameter(text: str, structs: dict[str, np.dtype[Any]], where: str) -> Para
 def _struct(name: str, body: str, file: str) -> np.dtype[Any]:
     fields: list[tuple[str, Any]] = []
     for line in filter(str.strip, body.split(";")):
-        kind, names = re.match(r"\s*((?:unsigned |long |signed )*\w+)\s+(.*)", line, re.DOTALL).groups()  # type: ignore[union-attr]
+        kind, names = re.match(
+            r"\s*((?:unsigned |long |signed )*\w+)\s+(.*)", line, re.DOTALL
+        ).groups()  # type: ignore[union-attr]
         if kind not in DTYPES:
             raise ValueError(f"{file}: struct {name}: unknown member type '{kind}'")
         fields += [(n.strip(), DTYPES[kind]) for n in names.split(",")]
