@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from tinygen.autograd import grad
 
 import tinygen as tg
 from tinygen import Tensor
 from tinygen import tensor as tensor_function
-from tinygen.autograd import grad
 from tinygen.ops.op import ElementwiseSpec, Spec
 from tinygen.testing import check_grads, sample
 
@@ -63,7 +63,9 @@ def test_only_leaves_get_a_gradient_unless_it_is_retained() -> None:
     kept = h * 2
     kept.retain_grad()
     (kept * kept).sum().backward()
-    assert h.grad is None and kept.grad.tolist() == [24.0] and a.grad.tolist() == [144.0]
+    assert (
+        h.grad is None and kept.grad.tolist() == [24.0] and a.grad.tolist() == [144.0]
+    )
 
 
 def test_a_leaf_is_its_own_gradient_path() -> None:
@@ -95,7 +97,9 @@ def test_two_leaves_never_share_a_gradient() -> None:
 
 def test_backward_of_several_tensors() -> None:
     a = leaf(1.0, 2.0)
-    tg.autograd.backward([a.sum(), a * a], [None, tensor_function([1.0, 10.0], dtype=tg.float64)])
+    tg.autograd.backward(
+        [a.sum(), a * a], [None, tensor_function([1.0, 10.0], dtype=tg.float64)]
+    )
     assert a.grad.tolist() == [3.0, 41.0]
 
 
@@ -186,7 +190,10 @@ def test_grad_walks_only_the_part_that_leads_to_the_inputs() -> None:
 def test_create_graph_any_order() -> None:
     """d^k sin / dx^k, to order 6."""
     x = leaf(0.3)
-    y, expected = x.sin().sum(), [np.cos, lambda v: -np.sin(v), lambda v: -np.cos(v), np.sin]
+    y, expected = (
+        x.sin().sum(),
+        [np.cos, lambda v: -np.sin(v), lambda v: -np.cos(v), np.sin],
+    )
     for k in range(6):
         (g,) = grad(y, x, create_graph=True)
         assert g.item() == pytest.approx(expected[k % 4](0.3), abs=1e-14)
@@ -209,7 +216,9 @@ def test_hessian_of_a_network_is_symmetric() -> None:
     loss = (x @ w).tanh().softmax(1).square().sum()
     (g,) = grad(loss, w, create_graph=True)
     flat = g.reshape(-1)
-    rows = [grad(flat[i], w, retain_graph=True)[0].reshape(-1).numpy() for i in range(12)]
+    rows = [
+        grad(flat[i], w, retain_graph=True)[0].reshape(-1).numpy() for i in range(12)
+    ]
     np.testing.assert_allclose(rows, np.transpose(rows), atol=1e-13)
     assert np.abs(rows).max() > 1e-3
 
@@ -223,12 +232,19 @@ def test_gradient_penalty_by_backward() -> None:
             (g,) = grad((x @ w).tanh().sum(), x, create_graph=True)
         return ((g.square().sum(1) + 1e-8).sqrt() - 1).square().mean()
 
-    w, x = tg.tensor(sample((3, 2), 0), requires_grad=True), tg.tensor(sample((4, 3), 1))
+    w, x = (
+        tg.tensor(sample((3, 2), 0), requires_grad=True),
+        tg.tensor(sample((4, 3), 1)),
+    )
     penalty(w, x).backward()
     check_grads(lambda v: penalty(v, x), tg.tensor(sample((3, 2), 0)), float32=False)
     eps, v = 1e-6, sample((3, 2), 2)
-    up, down = (penalty(tg.tensor(w.detach().numpy() + s * eps * v), x).item() for s in (1, -1))
-    assert (w.grad.numpy() * v).sum() == pytest.approx((up - down) / (2 * eps), rel=1e-6)
+    up, down = (
+        penalty(tg.tensor(w.detach().numpy() + s * eps * v), x).item() for s in (1, -1)
+    )
+    assert (w.grad.numpy() * v).sum() == pytest.approx(
+        (up - down) / (2 * eps), rel=1e-6
+    )
 
 
 def test_backward_with_create_graph_leaves_gradients_on_the_tape() -> None:
@@ -308,7 +324,9 @@ def test_a_gradient_flows_to_the_inputs_that_ask_only() -> None:
         (lambda h: h + 1, None), (lambda h: h.sum(), None), (lambda h: h.sigmoid(), None),
     ],
 )  # fmt: skip
-def test_changing_an_input_after_the_fact(f: Callable[[Tensor], Tensor], op_name: str) -> None:
+def test_changing_an_input_after_the_fact(
+    f: Callable[[Tensor], Tensor], op_name: str
+) -> None:
     """An error where the vjp needs the input; and no error, but the right result, where not."""
     a = leaf(1.0, 2.0)
     h = a * 1
@@ -323,7 +341,9 @@ def test_changing_an_input_after_the_fact(f: Callable[[Tensor], Tensor], op_name
         else:
             assert g.tolist() == expected
     else:
-        with pytest.raises(RuntimeError, match=f"{op_name}: .*inplace.*1 changes since"):
+        with pytest.raises(
+            RuntimeError, match=f"{op_name}: .*inplace.*1 changes since"
+        ):
             out.backward()
 
 
@@ -366,7 +386,9 @@ def test_anomaly_mode_finds_a_nan_that_is_born_in_backward() -> None:
     a = leaf(0.0, 1.0)
     with tg.autograd.detect_anomaly():
         out = (a.sqrt() * tg.tensor([0.0, 1.0], dtype=tg.float64)).sum()
-        with pytest.raises(RuntimeError, match="gradient of sqrt.*input 0.*test_autograd.py"):
+        with pytest.raises(
+            RuntimeError, match="gradient of sqrt.*input 0.*test_autograd.py"
+        ):
             out.backward()
 
 
@@ -428,16 +450,22 @@ def two_layer_loss(w: Tensor, v: Tensor, x: Tensor) -> Tensor:
 
 GRAPHS: dict[str, Callable[[], Tensor]] = {
     "network": lambda: two_layer_loss(
-        tg.ones(3, 4, requires_grad=True), tg.ones(4, 2, requires_grad=True), tg.ones(5, 3)
+        tg.ones(3, 4, requires_grad=True),
+        tg.ones(4, 2, requires_grad=True),
+        tg.ones(5, 3),
     ),
     "every kind of saved output": lambda: (
         leaf(1.0, 2.0).exp().tanh().sigmoid().sqrt().rsqrt().softmax(0).logsumexp(0)
     ),
     "in place": lambda: (leaf(1.0, 2.0) * 2).mul_(leaf(3.0, 4.0)).exp_().add_(1).sum(),
     "assigned": lambda: _assigned(),
-    "views": lambda: (leaf(1.0, 2.0, 3.0, 4.0) * 1).reshape(2, 2).T[0].expand(3, 2).sum(),
+    "views": lambda: (
+        (leaf(1.0, 2.0, 3.0, 4.0) * 1).reshape(2, 2).T[0].expand(3, 2).sum()
+    ),
     "index": lambda: (leaf(1.0, 2.0) * 1)[[0, 0, 1]].sum(),
-    "cat and einsum": lambda: tg.einsum("i,i->", tg.cat([leaf(1.0), leaf(2.0)]), leaf(1.0, 2.0)),
+    "cat and einsum": lambda: tg.einsum(
+        "i,i->", tg.cat([leaf(1.0), leaf(2.0)]), leaf(1.0, 2.0)
+    ),
     "extrema": lambda: (leaf(1.0, 2.0) * 1).max(0).values + (leaf(1.0, 2.0) * 1).amax(),
 }
 
@@ -459,7 +487,11 @@ def test_no_reference_cycles(name: str, stage: str) -> None:
         node, seen = loss.grad_fn, []
         stack = [node]
         while stack:
-            stack += [p for p in stack.pop().parents if p is not None and hasattr(p, "parents")]
+            stack += [
+                p
+                for p in stack.pop().parents
+                if p is not None and hasattr(p, "parents")
+            ]
             seen += [weakref.ref(p._array) for p in ()]
         if stage == "backward":
             loss.backward()

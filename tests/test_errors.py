@@ -187,7 +187,7 @@ def test_an_op_whose_vjps_do_not_fit_is_refused_where_it_is_written() -> None:
     with pytest.raises(ValueError, match="there is an op named 'mul' already"):
 
         @op
-        def mul(x):  # noqa: ANN001, ANN202
+        def mul(x):
             return x
 
 

@@ -49,7 +49,6 @@ POSITIVE = {"log", "log1p", "sqrt", "rsqrt", "reciprocal", "div", "pow",
             "binary_cross_entropy", "unscaled"}  # fmt: skip  # inputs in [0.3, 0.8]
 
 
-
 def pulled(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     """(x, u) -> J(x)^T u, to reach an op that appears in a vjp only."""
 
@@ -147,7 +146,9 @@ def counting(seen: Seen) -> Iterator[None]:
     originals = {kind: kind.pull_back for kind in (Spec, ElementwiseSpec)}
 
     def counted(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def pull_back(self: Spec, i: int, g: Tensor, saved: dict, parent: Any) -> Tensor:
+        def pull_back(
+            self: Spec, i: int, g: Tensor, saved: dict, parent: Any
+        ) -> Tensor:
             out = original(self, i, g, saved, parent)
             recorded = g.requires_grad or out.requires_grad
             seen[self.name, 0 if self.variadic else i, 2 if recorded else 1] += 1
@@ -181,10 +182,14 @@ def expected(name: str) -> set[tuple[str, int, int]]:
 def test_every_op_has_a_row_or_is_not_differentiable() -> None:
     differentiable = {name for name, made in REGISTRY.items() if made.spec.vjps}
     rest = set(REGISTRY) - differentiable
-    assert rest == NOT_DIFFERENTIABLE, f"ops without vjps changed: {rest ^ NOT_DIFFERENTIABLE}"
+    assert rest == NOT_DIFFERENTIABLE, (
+        f"ops without vjps changed: {rest ^ NOT_DIFFERENTIABLE}"
+    )
     missing = sorted(differentiable - set(CASES))
     assert not missing, f"no case for {missing}: add a row to CASES"
-    assert not set(CASES) - differentiable, f"no such op: {sorted(set(CASES) - differentiable)}"
+    assert not set(CASES) - differentiable, (
+        f"no such op: {sorted(set(CASES) - differentiable)}"
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -202,11 +207,23 @@ def test_forward_backward_and_double_backward(name: str) -> None:
         ran.forward = forward
     assert calls[name], f"{name}: the case never called it"
     missing = expected(name) - set(seen)
-    assert not missing, f"{name}: these vjps never ran (op, input, order): {sorted(missing)}"
+    assert not missing, (
+        f"{name}: these vjps never ran (op, input, order): {sorted(missing)}"
+    )
 
 
-CONSTANT = {"sign", "floor", "ceil", "round", "trunc", "floor_divide"}  # their gradient is 0
-PLANTED = {"one percent too large": lambda t: t * 1.01, "cut off the tape": lambda t: t.detach()}
+CONSTANT = {
+    "sign",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
+    "floor_divide",
+}  # their gradient is 0
+PLANTED = {
+    "one percent too large": lambda t: t * 1.01,
+    "cut off the tape": lambda t: t.detach(),
+}
 
 
 @pytest.mark.parametrize("bug", PLANTED)

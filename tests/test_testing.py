@@ -41,7 +41,7 @@ def planted(decorate: Callable, name: str, forward: Callable, *vjps: Callable | 
 # --- gradients that are wrong, and train all the same ------------------------------------------------
 
 
-def _linear_forward(x, w, b):  # noqa: ANN001, ANN202
+def _linear_forward(x, w, b):
     return x @ w + b
 
 
@@ -49,7 +49,7 @@ def linear_with(gx: Callable, gw: Callable, gb: Callable, name: str) -> Callable
     return planted(op, name, _linear_forward, gx, gw, gb)
 
 
-def _cross_entropy(logits, one_hot):  # noqa: ANN001, ANN202
+def _cross_entropy(logits, one_hot):
     top = logits.max(1, keepdims=True)
     log_z = np.log(np.exp(logits - top).sum(1)) + top[:, 0]
     return (log_z - (logits * one_hot).sum(1)).mean()
@@ -218,7 +218,7 @@ def test_the_message_shows_the_worst_entry(full: bool) -> None:
         factor[1, 2] = 1.5
         return x + (y * tg.tensor(factor)).detach() * 0 + wrong(y, factor=factor)
 
-    def forward(y, *, factor):  # noqa: ANN001, ANN202
+    def forward(y, *, factor):
         return 2 * y
 
     wrong = planted(
@@ -391,6 +391,6 @@ def test_check_grads_needs_no_hypothesis() -> None:
         "try:\n    tensors()\n"
         "except ImportError as error:\n    print(error)\n"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "pip install 'tinygen[test]'" in run.stdout

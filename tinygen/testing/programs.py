@@ -202,7 +202,8 @@ def _join(draw: Any, program: Program) -> None:
 def _pick(draw: Any, program: Program) -> Value:
     """One of the values so far, most often a young one: chains are deep, and values are reused."""
     st, n = hypothesis_strategies(), len(program.values)
-    return program.values[max(draw(st.integers(0, n - 1)), draw(st.integers(0, n - 1)))]
+    young: int = max(draw(st.integers(0, n - 1)), draw(st.integers(0, n - 1)))
+    return program.values[young]
 
 
 @_composite
