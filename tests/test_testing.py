@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -131,7 +132,7 @@ def accuracy_after_training(linear: Callable, norm: Callable, act: Callable, los
     train, test = order[:-360], order[-360:]
     sizes = [64, 32, 32, 10]
     params = []
-    for n, m in zip(sizes[:-1], sizes[1:], strict=True):
+    for n, m in itertools.pairwise(sizes):
         params.append(tg.tensor(rng.normal(0, n**-0.5, (n, m)).astype("f4"), requires_grad=True))
         params.append(tg.zeros(m, requires_grad=True))
 
