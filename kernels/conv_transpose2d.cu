@@ -84,7 +84,7 @@ struct Phase {
         count = first < out ? (out - first + stride - 1) / stride : 0;
         for (k_step = 1; k_step * dil % stride != 0;) ++k_step;
         for (k0 = 0; k0 < k_step && k0 * dil % stride != r;) ++k0;
-        taps = k0 < k_step && k0 < K ? (K - k0 + k_step - 1) / k_step : 0;
+        taps = k0 < k_step ? (K - k0 + k_step - 1) / k_step : 0;
         i0 = taps ? (first + pad - k0 * dil) / stride : 0;
         i_step = k_step * dil / stride;
     }

@@ -462,7 +462,7 @@ def test_normals_are_standard_normal():
 # ---- bugs planted in our own kernels: each is caught, by a check or by its values
 
 MUTANTS = [
-    ("conv2d", "tile", "sum += As[ty][j] * Bs[j][tx];\n        __syncthreads();", "sum += As[ty][j] * Bs[j][tx];"),
+    ("conv2d", "tile", "Bs[j][tx];\n        __syncthreads();", "Bs[j][tx];"),
     ("conv2d", "gemm_64x64", "store(half ^ 1);\n        __syncthreads();", "store(half ^ 1);"),
     ("conv2d", "gemm_64x64", "store(half ^ 1);", "store(half);"),
     ("conv2d", "gemm_64x64", "if (m >= rows) continue;", ""),
@@ -472,17 +472,18 @@ MUTANTS = [
     ("conv2d", "tf32_64x64", "cp.async.wait_group 1;", "cp.async.wait_group 2;"),
     ("conv2d", "tf32_64x64", "fetch(k0 + 2 * KT, (slab + 2) % 3);", "fetch(k0 + 2 * KT, slab);"),
     ("conv2d", "naive", "if (i >= total) return;", ""),
-    ("conv_transpose2d", "gemm_64x64", "if (m0 >= M) return;", ""),
-    ("conv_transpose2d", "gemm_64x64", "taps = k0 < k_step && k0 < K", "taps = k0 < k_step"),
+    ("conv_transpose2d", "gemm_64x64", "i_step = k_step * dil / stride;", "i_step = 1;"),
+    ("conv_transpose2d", "gemm_64x64", "(unsigned)(pixel[i].ih - dh) < s.H", "true"),
     ("conv_transpose2d", "naive", "th < 0 || th % s.stride_h", "th % s.stride_h"),
     ("conv2d_weight", "gemm_64x64", "place.step(A_ROWS, s);", "place.step(BK, s);"),
     ("conv2d_weight", "tile", "As[ty][tx] = inside ?", "As[ty][tx] = true ?"),
-    ("conv2d_weight", "tile", "sums[warp][lane] = sum;\n    __syncthreads();", "sums[warp][lane] = sum;"),
+    ("conv2d_weight", "tile", "[lane] = sum;\n    __syncthreads();", "[lane] = sum;"),
 ]  # fmt: skip
 MUTANT_GEOMETRIES = [
     Geometry(2, 8, 12, (7, 6), (3, 3), (1, 1), (1, 1), (1, 1), 1, 0),
     Geometry(1, 4, 20, (6, 9), (2, 1), (2, 3), (1, 0), (1, 1), 1, 1),
     Geometry(3, 20, 4, (9, 9), (1, 2), (3, 2), (0, 0), (2, 1), 1, 2),
+    Geometry(1, 4, 8, (9, 8), (3, 3), (1, 2), (1, 1), (2, 1), 1, 3),
 ]
 
 
