@@ -110,8 +110,6 @@ class Spec:
 class ElementwiseSpec(Spec):
     """An op that broadcasts: its vjps return gradients of the output's shape, summed here."""
 
-    floating = False
-
     def pull_back(self, i: int, g: Tensor, saved: dict[str, Any], parent: Any) -> Tensor:
         vjp, names = self.vjps[i]
         pulled = vjp(g, *[saved[name] for name in names])  # type: ignore[misc]
@@ -191,17 +189,19 @@ def view_op(forward: Callable[..., Array]) -> Op:
     return op(forward, view=True)
 
 
-def elementwise(forward: Callable[..., Array], floating: bool = False) -> Op:
+def elementwise(
+    forward: Callable[..., Array], floating: bool = False, promotes: bool = True
+) -> Op:
     """An op that broadcasts its inputs and promotes their dtypes as PyTorch does.
 
     floating=True: integers become the default floating dtype first, as in exp.
+    promotes=False: the caller has seen to the dtypes, as in where(condition, x, y).
     """
     spec = ElementwiseSpec(forward, view=False)
-    spec.floating = floating
 
     def call(*inputs: Any, **constants: Any) -> Tensor:
-        if not _uniform(inputs):
-            inputs = promote(spec.name, inputs, floating)
+        if promotes and not _uniform(inputs):
+            inputs = promote(spec.name, inputs, floating)  # type: ignore[assignment]
         arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
         try:
             array = spec.forward(*arrays, **constants)
@@ -256,10 +256,10 @@ def promote(name: str, inputs: Sequence[Any], floating: bool = False) -> list[An
 
 
 def _operand(name: str, x: Any) -> Any:
+    if isinstance(x, np.generic):  # first: a numpy.float64 is a float too, but not a weak one
+        return x.item()
     if isinstance(x, (Tensor, bool, int, float)):
         return x
-    if isinstance(x, np.generic):
-        return x.item()
     if isinstance(x, np.ndarray):
         return wrap(x)
     raise TypeError(f"{name}: expected Tensors and numbers, got {type(x).__name__}")
@@ -309,8 +309,8 @@ def _explain(spec: Spec, error: Exception, inputs: Sequence[Any]) -> Exception:
     strangers = [type(x).__name__ for x in inputs if not isinstance(x, (Tensor, int, float))]
     if strangers and not isinstance(error, IndexError):
         return TypeError(f"{spec.name}: expected a Tensor, got {', '.join(strangers)}")
-    shapes = ", ".join(str(x.shape) for x in tensors)
-    if isinstance(spec, ElementwiseSpec):
+    shapes = " and ".join(str(x.shape) for x in tensors)
+    if isinstance(spec, ElementwiseSpec) and not _broadcast(*(x.shape for x in tensors)):
         return RuntimeError(
             f"{spec.name}: the shapes {shapes} do not broadcast: aligned at the right, each "
             "dimension must be equal, 1 or missing"
@@ -318,6 +318,14 @@ def _explain(spec: Spec, error: Exception, inputs: Sequence[Any]) -> Exception:
     kind = type(error) if isinstance(error, (IndexError, TypeError)) else RuntimeError
     text = str(error)
     return kind(text if text.startswith(spec.name) else f"{spec.name}: {text} (inputs: {shapes})")
+
+
+def _broadcast(*shapes: tuple[int, ...]) -> bool:
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_nan(spec: Spec, array: Array, inputs: Sequence[Any]) -> None:

@@ -1,0 +1,249 @@
+"""Tensors from nothing: constants, ranges and random numbers.
+
+Every random function draws from `generator` (the default one unless given) and takes PyTorch's
+`dtype`, `device` and `requires_grad`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, Generator, default_generator, get_default_dtype, module_for, move
+from ..tensor import Tensor, as_array, wrap
+from .shapes import ints
+
+
+def _finish(array: Array, device: Any, requires_grad: bool) -> Tensor:
+    out = wrap(array if device is None else move(array, device))
+    return out.requires_grad_() if requires_grad else out
+
+
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A new Tensor with a copy of `data`: numbers, nested lists, an array or a Tensor."""
+    return _finish(as_array(data, dtype, device), None, requires_grad)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """`data` itself if it is a Tensor that fits; an array shares its memory; else a copy."""
+    if isinstance(data, Tensor):
+        return data.to(dtype=dtype, device=device)
+    if isinstance(data, np.ndarray) and dtype in (None, data.dtype) and device in (None, "cpu"):
+        return from_numpy(data)
+    return tensor(data, dtype=dtype, device=device)
+
+
+def from_numpy(array: Any) -> Tensor:
+    """A Tensor that shares the memory of a NumPy array."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy: expected a numpy.ndarray, got {type(array).__name__}")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"from_numpy: tinygen has floats, integers and bools, not {array.dtype}")
+    return wrap(array)
+
+
+def full(
+    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of the given size with one value everywhere."""
+    if dtype is None and isinstance(fill_value, float):
+        dtype = get_default_dtype()
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    array = module_for(device).full(_size("full", (size,)), value, dtype)
+    return _finish(array, None, requires_grad)
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """All 0."""
+    array = module_for(device).zeros(_size("zeros", size), dtype or get_default_dtype())
+    return _finish(array, None, requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """All 1."""
+    array = module_for(device).ones(_size("ones", size), dtype or get_default_dtype())
+    return _finish(array, None, requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Whatever lay in memory."""
+    array = module_for(device).empty(_size("empty", size), dtype or get_default_dtype())
+    return _finish(array, None, requires_grad)
+
+
+def _size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
+    shape = ints(size)
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"{name}: trying to create a tensor with negative dimension: {shape}")
+    return shape
+
+
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """1 on the diagonal, 0 elsewhere."""
+    array = module_for(device).eye(n, m, dtype=dtype or get_default_dtype())
+    return _finish(array, None, requires_grad)
+
+
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """start, start + step, ... below end; int64 if all three are integers."""
+    start, end = (0, start) if end is None else (start, end)
+    if step == 0:
+        raise RuntimeError("arange: step must be non-zero")
+    whole = all(isinstance(x, (int, np.integer)) for x in (start, end, step))
+    dtype = dtype or (np.int64 if whole else get_default_dtype())
+    return _finish(module_for(device).arange(start, end, step, dtype=dtype), None, requires_grad)
+
+
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """`steps` evenly spaced numbers from start to end, both included."""
+    array = np.linspace(start, end, steps, dtype=dtype or get_default_dtype())
+    return _finish(array, device, requires_grad)
+
+
+def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.zeros_like(x._array, dtype=dtype), None, requires_grad)
+
+
+def ones_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.ones_like(x._array, dtype=dtype), None, requires_grad)
+
+
+def empty_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.empty_like(x._array, dtype=dtype), None, requires_grad)
+
+
+def full_like(x: Tensor, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.full_like(x._array, fill_value, dtype=dtype), None, requires_grad)
+
+
+# --- random numbers -------------------------------------------------------------------------
+
+
+def _source(generator: Generator | None) -> np.random.Generator:
+    return (generator or default_generator).numpy
+
+
+def _real(draw: Any, size: tuple[int, ...], dtype: Any) -> Array:
+    """NumPy draws float32 and float64; the other dtypes are cast from float32."""
+    dtype = np.dtype(dtype or get_default_dtype())
+    if dtype.kind != "f":
+        raise RuntimeError(f"random numbers are floating-point; got dtype {dtype}")
+    if dtype == np.float64:
+        return np.asarray(draw(size, dtype=np.float64))
+    return np.asarray(draw(size, dtype=np.float32), dtype=dtype)
+
+
+def rand(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Uniform on [0, 1)."""
+    array = _real(_source(generator).random, _size("rand", size), dtype)
+    return _finish(array, device, requires_grad)
+
+
+def randn(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Standard normal."""
+    array = _real(_source(generator).standard_normal, _size("randn", size), dtype)
+    return _finish(array, device, requires_grad)
+
+
+def normal(
+    mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None,
+    dtype: Any = None, device: Any = None,
+) -> Tensor:  # fmt: skip
+    """Normal with the given mean and standard deviation, numbers or Tensors."""
+    if size is None:
+        like = [x for x in (mean, std) if isinstance(x, Tensor)]
+        size = np.broadcast_shapes(*(x.shape for x in like))
+        dtype, device = (like[0].dtype, like[0].device) if like else (dtype, device)
+    return mean + std * randn(size, generator=generator, dtype=dtype, device=device)
+
+
+def randint(
+    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None,
+    dtype: Any = None, device: Any = None,
+) -> Tensor:  # fmt: skip
+    """Integers uniform on low..high - 1; randint(high, size) starts at 0."""
+    if size is None:
+        low, high, size = 0, low, high
+    if high <= low:
+        raise RuntimeError(f"randint: expected low < high, got low={low} and high={high}")
+    array = np.asarray(_source(generator).integers(low, high, _size("randint", (size,))))
+    return _finish(array.astype(dtype or np.int64), device, False)
+
+
+def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
+    """A random order of 0..n - 1."""
+    return _finish(_source(generator).permutation(n), device, False)
+
+
+def rand_like(x: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
+    return rand(x.shape, generator=generator, dtype=dtype or x.dtype, device=x.device)
+
+
+def randn_like(x: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
+    return randn(x.shape, generator=generator, dtype=dtype or x.dtype, device=x.device)
+
+
+def randint_like(
+    x: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None,
+    dtype: Any = None,
+) -> Tensor:  # fmt: skip
+    low, high = (0, low) if high is None else (low, high)
+    dtype = dtype or x.dtype
+    return randint(low, high, x.shape, generator=generator, dtype=dtype, device=x.device)
+
+
+def bernoulli(p: Tensor, *, generator: Generator | None = None) -> Tensor:
+    """1 with probability p, else 0, in p's dtype; no gradient flows."""
+    array = move(p._array, "cpu")
+    if array.size and not (array.min() >= 0 and array.max() <= 1):
+        raise RuntimeError("bernoulli: expected every p to be in [0, 1]")
+    draws = _source(generator).random(array.shape, dtype=np.float32) < array
+    return _finish(np.asarray(draws, dtype=p.dtype), p.device, False)
+
+
+def multinomial(
+    weights: Tensor, num_samples: int, replacement: bool = False, *,
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """Indices drawn in proportion to each row of non-negative weights, (n,) or (m, n).
+
+    Without replacement: the largest log w + Gumbel noise, which draws in the same proportions.
+    """
+    w = np.atleast_2d(move(weights._array, "cpu")).astype(np.float64)
+    if weights.ndim not in (1, 2) or not (w >= 0).all() or not (w.sum(1) > 0).all():
+        raise RuntimeError("multinomial: expected 1 or 2 dimensions of weights >= 0, not all 0")
+    source = _source(generator)
+    if replacement:
+        edges = np.cumsum(w, axis=1) / w.sum(1, keepdims=True)
+        u = source.random((len(w), num_samples))
+        index = np.stack([np.searchsorted(e, v, side="right") for e, v in zip(edges, u, strict=True)])
+        index = np.minimum(index, w.shape[1] - 1)
+    else:
+        if num_samples > (w > 0).sum(1).min():
+            raise RuntimeError(
+                f"multinomial: cannot draw {num_samples} without replacement from "
+                f"{int((w > 0).sum(1).min())} non-zero weights"
+            )
+        with np.errstate(divide="ignore"):
+            keys = np.log(w) + source.gumbel(size=w.shape)
+        index = np.argsort(-keys, axis=1)[:, :num_samples]
+    index = index[0] if weights.ndim == 1 else index
+    return _finish(index.astype(np.int64), weights.device, False)

@@ -1,0 +1,599 @@
+"""Ops that work on each element: arithmetic, functions, kinks, comparisons.
+
+In rising difficulty of their derivatives. Broadcasting and dtypes are the decorator's business.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, is_numpy
+from ..tensor import Tensor, as_array, wrap
+from .op import cast, elementwise, floating, promote
+
+
+def zero(g: Tensor) -> Tensor:
+    """The gradient of a function that is constant almost everywhere."""
+    return wrap(np.zeros_like(g._array))
+
+
+# --- arithmetic -----------------------------------------------------------------------------
+
+
+@elementwise
+def add(x: Array, y: Array) -> Array:
+    """x + y"""
+    return np.add(x, y)
+
+
+add.vjp(lambda g: g, lambda g: g)
+
+
+@elementwise
+def sub(x: Array, y: Array) -> Array:
+    """x - y"""
+    return np.subtract(x, y)
+
+
+sub.vjp(lambda g: g, lambda g: -g)
+
+
+@elementwise
+def mul(x: Array, y: Array) -> Array:
+    """x y"""
+    return np.multiply(x, y)
+
+
+mul.vjp(lambda g, y: g * y, lambda g, x: g * x)
+
+
+@floating
+def div(x: Array, y: Array) -> Array:
+    """x / y; of integers too it is the true quotient."""
+    return np.divide(x, y)
+
+
+div.vjp(lambda g, y: g / y, lambda g, y, out: -g * out / y)
+
+
+@elementwise
+def neg(x: Array) -> Array:
+    """-x"""
+    return np.negative(x)
+
+
+neg.vjp(lambda g: -g)
+
+
+@elementwise
+def pow(x: Array, y: Array) -> Array:  # noqa: A001
+    """x to the power y. At x = 0 the gradient for y is taken as 0."""
+    return x**y
+
+
+pow.vjp(
+    lambda g, x, y: g * y * x ** where(y == 0, y, y - 1) if isinstance(y, Tensor)
+    else g * (y * x ** (y - 1)) if y != 0 else zero(g),
+    lambda g, x, out: g * out * log(where(x > 0, x, 1.0)) if isinstance(x, Tensor)
+    else g * out * (math.log(x) if x > 0 else 0.0),
+)  # fmt: skip
+
+
+@elementwise
+def square(x: Array) -> Array:
+    """x^2"""
+    return np.square(x)
+
+
+square.vjp(lambda g, x: g * (2.0 * x))
+
+
+@elementwise
+def floor_divide(x: Array, y: Array) -> Array:
+    """floor(x / y)"""
+    return np.floor_divide(x, y)
+
+
+floor_divide.vjp(zero, zero)
+
+
+@elementwise
+def remainder(x: Array, y: Array) -> Array:
+    """x - y floor(x / y): the sign is y's, as for Python's %."""
+    return np.remainder(x, y)
+
+
+remainder.vjp(lambda g: g, lambda g, x, y: -g * floor_divide(x, y))
+
+
+# --- functions with smooth derivatives ------------------------------------------------------
+
+
+@floating
+def exp(x: Array) -> Array:
+    """e^x"""
+    return np.exp(x)
+
+
+exp.vjp(lambda g, out: g * out)
+
+
+@floating
+def expm1(x: Array) -> Array:
+    """e^x - 1, exact near 0"""
+    return np.expm1(x)
+
+
+expm1.vjp(lambda g, out: g * (out + 1.0))
+
+
+@floating
+def log(x: Array) -> Array:
+    """Natural logarithm; -inf at 0, NaN below, as in PyTorch (no warning)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(x)
+
+
+log.vjp(lambda g, x: g / x)
+
+
+@floating
+def log1p(x: Array) -> Array:
+    """log(1 + x), exact near 0"""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log1p(x)
+
+
+log1p.vjp(lambda g, x: g / (x + 1.0))
+
+
+@floating
+def sqrt(x: Array) -> Array:
+    """Square root"""
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(x)
+
+
+sqrt.vjp(lambda g, out: g * 0.5 / out)
+
+
+@floating
+def rsqrt(x: Array) -> Array:
+    """1 / sqrt(x)"""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 1.0 / np.sqrt(x)
+
+
+rsqrt.vjp(lambda g, out: g * -0.5 * out * out * out)
+
+
+@floating
+def reciprocal(x: Array) -> Array:
+    """1 / x"""
+    with np.errstate(divide="ignore"):
+        return np.reciprocal(x)
+
+
+reciprocal.vjp(lambda g, out: -g * out * out)
+
+
+@floating
+def sin(x: Array) -> Array:
+    """Sine, x in radians"""
+    return np.sin(x)
+
+
+sin.vjp(lambda g, x: g * cos(x))
+
+
+@floating
+def cos(x: Array) -> Array:
+    """Cosine, x in radians"""
+    return np.cos(x)
+
+
+cos.vjp(lambda g, x: -g * sin(x))
+
+
+@floating
+def tanh(x: Array) -> Array:
+    """(e^x - e^-x) / (e^x + e^-x)"""
+    return np.tanh(x)
+
+
+tanh.vjp(lambda g, out: g * (1.0 - out * out))
+
+
+@floating
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + e^-x). An overflowing e^-x is a right answer here: 1 / inf = 0."""
+    with np.errstate(over="ignore"):
+        out = np.exp(-x)
+    out += 1.0
+    return np.reciprocal(out)
+
+
+sigmoid.vjp(lambda g, out: g * (out * (1.0 - out)))
+
+
+@floating
+def softplus(x: Array) -> Array:
+    """log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which does not overflow"""
+    out = np.log1p(np.exp(-np.abs(x)))
+    out += np.maximum(x, 0)
+    return out
+
+
+softplus.vjp(lambda g, x: g * sigmoid(x))
+
+
+@floating
+def logaddexp(x: Array, y: Array) -> Array:
+    """log(e^x + e^y)"""
+    return np.logaddexp(x, y)
+
+
+logaddexp.vjp(lambda g, x, y: g * sigmoid(x - y), lambda g, x, y: g * sigmoid(y - x))
+
+
+@floating
+def silu(x: Array) -> Array:
+    """x sigmoid(x), also called swish"""
+    with np.errstate(over="ignore"):
+        out = np.exp(-x)
+    out += 1.0
+    return np.divide(x, out)
+
+
+silu.vjp(lambda g, x: silu_grad(g, x))
+
+
+@floating
+def silu_grad(v: Array, x: Array) -> Array:
+    """v silu'(x) = v s (1 + x (1 - s)) with s = sigmoid(x)"""
+    with np.errstate(over="ignore"):
+        s = np.exp(-x)
+    s += 1.0
+    s = np.reciprocal(s)
+    slope = 1.0 - s
+    slope *= x
+    slope += 1.0
+    slope *= s
+    slope *= v
+    return slope
+
+
+silu_grad.vjp(lambda g, x: silu_grad(g, x), lambda g, v, x: g * v * _silu_curvature(x))
+
+
+def _silu_curvature(x: Tensor) -> Tensor:
+    """silu''(x) = s (1 - s) (2 + x (1 - 2 s))"""
+    s = sigmoid(x)
+    return s * (1.0 - s) * (2.0 + x * (1.0 - 2.0 * s))
+
+
+# erf(x) = x P(x^2) / Q(x^2) on [-4, 4]: a minimax fit, right to 4e-7 of the value in float32.
+_ERF_P = (-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06,
+          -5.69250639462346e-05, -7.34990630326855e-04, -2.95459980854025e-03,
+          -1.60960333262415e-02)  # fmt: skip
+_ERF_Q = (-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03,
+          -7.37332916720468e-03, -1.42647390514189e-02)  # fmt: skip
+
+
+@floating
+def erf(x: Array) -> Array:
+    """2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x.
+
+    NumPy has none: float64 goes through the C library's, element by element, and float32 through
+    a rational function.
+    """
+    if not is_numpy(x):
+        from cupyx.scipy.special import erf as erf_on_gpu
+
+        return erf_on_gpu(x)
+    if x.dtype == np.float64:
+        return np.fromiter(map(math.erf, x.flat), np.float64, x.size).reshape(x.shape)
+    x = np.clip(x, -4.0, 4.0)
+    square_of_x = x * x
+    return x * _polynomial(_ERF_P, square_of_x) / _polynomial(_ERF_Q, square_of_x)
+
+
+def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
+    """Horner's rule, highest power first."""
+    out = np.full_like(x, coefficients[0])
+    for c in coefficients[1:]:
+        out *= x
+        out += c
+    return out
+
+
+erf.vjp(lambda g, x: g * exp(-x * x) * (2.0 / math.sqrt(math.pi)))
+
+
+def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+    """x Phi(x), Phi the standard normal's distribution function; "tanh" is its usual fit."""
+    if approximate == "tanh":
+        inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
+        return 0.5 * x * (1.0 + tanh(inner))
+    if approximate != "none":
+        raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
+
+
+# --- kinks: the derivative at the kink is a convention, and is stated ----------------------------
+
+
+@elementwise
+def gate(x: Array, condition: Array) -> Array:
+    """x where the condition is > 0, else 0"""
+    return x * (condition > 0)
+
+
+gate.vjp(lambda g, condition: gate(g, condition), None)
+
+
+@elementwise
+def relu(x: Array) -> Array:
+    """max(x, 0); the derivative at 0 is 0"""
+    return np.maximum(x, 0)
+
+
+relu.vjp(lambda g, out: gate(g, out))
+
+
+@floating
+def _leaky(x: Array, sign_of: Array, *, slope: float) -> Array:
+    """x where sign_of > 0, else slope x"""
+    return x * np.where(sign_of > 0, x.dtype.type(1), x.dtype.type(slope))
+
+
+_leaky.vjp(lambda g, sign_of, slope: _leaky(g, sign_of, slope=slope), None)
+
+
+def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """x where x > 0, else negative_slope x; the derivative at 0 is negative_slope"""
+    return _leaky(x, x.detach(), slope=negative_slope)
+
+
+def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, else alpha (e^x - 1)"""
+    return where(x > 0, x, alpha * expm1(clamp(x, max=0.0)))
+
+
+@elementwise
+def abs(x: Array) -> Array:  # noqa: A001
+    """|x|; the derivative at 0 is 0"""
+    return np.abs(x)
+
+
+abs.vjp(lambda g, x: g * sign(x))
+
+
+@elementwise
+def sign(x: Array) -> Array:
+    """-1, 0 or 1"""
+    return np.sign(x)
+
+
+sign.vjp(zero)
+
+
+@elementwise
+def maximum(x: Array, y: Array) -> Array:
+    """The larger one; at a tie each gets half of the gradient"""
+    return np.maximum(x, y)
+
+
+maximum.vjp(lambda g, x, y: g * _share(x, y), lambda g, x, y: g * _share(y, x))
+
+
+@elementwise
+def minimum(x: Array, y: Array) -> Array:
+    """The smaller one; at a tie each gets half of the gradient"""
+    return np.minimum(x, y)
+
+
+minimum.vjp(lambda g, x, y: g * _share(y, x), lambda g, x, y: g * _share(x, y))
+
+
+@elementwise
+def _share(x: Array, y: Array) -> Array:
+    """1 where x > y, 1/2 where x = y, else 0"""
+    return np.heaviside(x - y, np.asarray(0.5, dtype=np.result_type(x, y)))
+
+
+@elementwise
+def _clamp(x: Array, *, low: float | None, high: float | None) -> Array:
+    return np.clip(x, low, high)
+
+
+def _inside(x: Tensor, low: float | None, high: float | None) -> Tensor:
+    array = x._array
+    inside = np.ones_like(array, dtype=bool)
+    if low is not None:
+        inside &= array >= low
+    if high is not None:
+        inside &= array <= high
+    return wrap(inside)
+
+
+_clamp.vjp(lambda g, x, low, high: g * cast(_inside(x, low, high), dtype=g.dtype))
+
+
+def clamp(x: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002
+    """x held within [min, max], numbers or Tensors; the derivative at a (number) bound is 1"""
+    if min is None and max is None:
+        raise RuntimeError("clamp: at least one of min and max must not be None")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        x = x if min is None else maximum(x, min)
+        return x if max is None else minimum(x, max)
+    if x.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
+        (x, _) = promote("clamp", [x, 1.0])
+    return _clamp(x, low=min, high=max)
+
+
+def _where_forward(condition: Array, x: Array, y: Array) -> Array:
+    return np.where(condition, x, y)
+
+
+_where_forward.__name__ = "where"
+_where = elementwise(_where_forward, promotes=False)
+_where.vjp(
+    None,
+    lambda g, condition: where(condition, g, 0.0),
+    lambda g, condition: where(condition, 0.0, g),
+)
+
+
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    """x where the condition holds, else y; with the condition alone, the indices where it holds"""
+    condition = as_tensor(condition)
+    if x is None and y is None:
+        return tuple(wrap(index) for index in np.nonzero(condition._array))
+    if condition.dtype.kind != "b":
+        raise RuntimeError(f"where: expected a boolean condition, got {condition.dtype}")
+    if not isinstance(x, Tensor) and not isinstance(y, Tensor):
+        x = as_tensor(x)
+    x, y = promote("where", [x, y])
+    return _where(condition, x, y)
+
+
+def as_tensor(x: Any) -> Tensor:
+    """x itself if it is a Tensor, else a Tensor of it"""
+    return x if isinstance(x, Tensor) else wrap(as_array(x))
+
+
+@elementwise
+def floor(x: Array) -> Array:
+    """The largest integer <= x"""
+    return np.floor(x)
+
+
+@elementwise
+def ceil(x: Array) -> Array:
+    """The smallest integer >= x"""
+    return np.ceil(x)
+
+
+@elementwise
+def round(x: Array) -> Array:  # noqa: A001
+    """The nearest integer; halves go to the even one"""
+    return np.round(x)
+
+
+@elementwise
+def trunc(x: Array) -> Array:
+    """x without its fraction"""
+    return np.trunc(x)
+
+
+for _step in (floor, ceil, round, trunc):
+    _step.vjp(zero)
+
+
+# --- comparisons and logic: bool out, no gradient -------------------------------------------
+
+
+@elementwise
+def eq(x: Array, y: Array) -> Array:
+    """x == y"""
+    return np.equal(x, y)
+
+
+@elementwise
+def ne(x: Array, y: Array) -> Array:
+    """x != y"""
+    return np.not_equal(x, y)
+
+
+@elementwise
+def lt(x: Array, y: Array) -> Array:
+    """x < y"""
+    return np.less(x, y)
+
+
+@elementwise
+def le(x: Array, y: Array) -> Array:
+    """x <= y"""
+    return np.less_equal(x, y)
+
+
+@elementwise
+def gt(x: Array, y: Array) -> Array:
+    """x > y"""
+    return np.greater(x, y)
+
+
+@elementwise
+def ge(x: Array, y: Array) -> Array:
+    """x >= y"""
+    return np.greater_equal(x, y)
+
+
+@elementwise
+def logical_and(x: Array, y: Array) -> Array:
+    """Both are non-zero"""
+    return np.logical_and(x, y)
+
+
+@elementwise
+def logical_or(x: Array, y: Array) -> Array:
+    """At least one is non-zero"""
+    return np.logical_or(x, y)
+
+
+@elementwise
+def logical_xor(x: Array, y: Array) -> Array:
+    """Exactly one is non-zero"""
+    return np.logical_xor(x, y)
+
+
+@elementwise
+def logical_not(x: Array) -> Array:
+    """It is zero"""
+    return np.logical_not(x)
+
+
+@elementwise
+def bitwise_and(x: Array, y: Array) -> Array:
+    """x & y, of bools or integers"""
+    return np.bitwise_and(x, y)
+
+
+@elementwise
+def bitwise_or(x: Array, y: Array) -> Array:
+    """x | y, of bools or integers"""
+    return np.bitwise_or(x, y)
+
+
+@elementwise
+def bitwise_xor(x: Array, y: Array) -> Array:
+    """x ^ y, of bools or integers"""
+    return np.bitwise_xor(x, y)
+
+
+@elementwise
+def bitwise_not(x: Array) -> Array:
+    """~x, of bools or integers"""
+    return np.invert(x)
+
+
+@elementwise
+def isnan(x: Array) -> Array:
+    """It is not a number"""
+    return np.isnan(x)
+
+
+@elementwise
+def isinf(x: Array) -> Array:
+    """It is inf or -inf"""
+    return np.isinf(x)
+
+
+@elementwise
+def isfinite(x: Array) -> Array:
+    """It is neither inf nor NaN"""
+    return np.isfinite(x)

@@ -1,0 +1,267 @@
+"""Ops that pick elements by index, and the ops that put them back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, is_numpy, move
+from ..tensor import Tensor, mode, wrap
+from .elementwise import where
+from .op import cast, op, sum_to, view_op
+from .shapes import position
+
+Index = Any  # int, slice, None, Ellipsis, integer or bool array, or a tuple of these
+
+
+@view_op
+def _getitem(x: Array, *, index: Index) -> Array:
+    return x[index]
+
+
+@op
+def _put(x: Array, *, shape: tuple[int, ...], index: Index) -> Array:
+    """Zeros of `shape`, plus x at `index`; where indices repeat, the values add up."""
+    out = np.zeros_like(x, shape=shape)
+    if not _repeats(index):
+        out[index] = x
+    elif is_numpy(x):
+        np.add.at(out, index, x)
+    else:
+        from cupyx import scatter_add
+
+        scatter_add(out, index, x)
+    return out
+
+
+_getitem.vjp(lambda g, x_shape, index: _put(g, shape=x_shape, index=index))
+_put.vjp(lambda g, index: _getitem(g, index=index))
+
+
+def _repeats(index: Index) -> bool:
+    """Can one element be picked twice? Only by an array of integers."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(hasattr(p, "dtype") and p.dtype.kind in "iu" and p.size > 1 for p in parts)
+
+
+def plain_index(x: Tensor, index: Index) -> Index:
+    """The index with Tensors and lists in it made arrays on x's device."""
+    if isinstance(index, tuple):
+        return tuple(_part(x, part) for part in index)
+    return _part(x, index)
+
+
+def _part(x: Tensor, part: Any) -> Any:
+    if isinstance(part, Tensor):
+        part = part._array
+    elif isinstance(part, (list, range)):
+        part = np.asarray(part, dtype=None if len(part) else np.int64)
+        if part.dtype == object:
+            raise IndexError("index: a list of indices must hold integers or bools")
+    if not hasattr(part, "dtype"):
+        return part
+    if part.dtype.kind not in "iub":
+        raise IndexError(f"tensors used as indices must be integers or bools, got {part.dtype}")
+    if part.dtype == np.uint8:
+        part = part.astype(np.int64)
+    return move(part, x.device)
+
+
+def getitem(x: Tensor, index: Index) -> Tensor:
+    """x[index]: a view for ints, slices, None and Ellipsis; a copy for arrays of ints or bools."""
+    try:
+        return _getitem(x, index=plain_index(x, index))
+    except IndexError as error:
+        text = str(error).removeprefix("getitem: ")
+        raise IndexError(f"index: {text}; the tensor has shape {x.shape}") from None
+
+
+@op
+def _overwrite(x: Array, value: Array, *, index: Index) -> Array:
+    out = x.copy(order="K")
+    out[index] = value
+    return out
+
+
+_overwrite.vjp(
+    lambda g, index: _zero_at(g, index=index),
+    lambda g, index, value_shape: sum_to(_getitem(g, index=index), shape=value_shape),
+)
+
+
+@op
+def _zero_at(x: Array, *, index: Index) -> Array:
+    out = x.copy(order="K")
+    out[index] = 0
+    return out
+
+
+_zero_at.vjp(lambda g, index: _zero_at(g, index=index))
+
+
+def setitem(x: Tensor, index: Index, value: Any) -> None:
+    """x[index] = value, in place; recorded when x or the value requires a gradient."""
+    index = plain_index(x, index)
+    if isinstance(value, Tensor):
+        value = value if value.dtype == x.dtype else cast(value, dtype=x.dtype)
+    wants = x._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
+    if mode.grad and wants:
+        if not isinstance(value, Tensor):
+            value = wrap(np.asarray(value, dtype=x.dtype))
+        assign(x, _overwrite(x, value, index=index))
+        return
+    raw = value._array if isinstance(value, Tensor) else value
+    try:
+        x._array[index] = raw
+    except (ValueError, IndexError) as error:
+        raise type(error)(f"index assignment: {error}; the tensor has shape {x.shape}") from None
+    x._version[0] += 1
+
+
+def assign(x: Tensor, out: Tensor) -> Tensor:
+    """The end of every in-place op: x takes over out's values and its place on the tape."""
+    if out.shape != x.shape:
+        raise RuntimeError(
+            f"in-place: an output of shape {out.shape} does not fit the tensor of shape {x.shape}"
+        )
+    if out.dtype.kind == "f" and x.dtype.kind != "f":
+        raise RuntimeError(f"in-place: result type {out.dtype} can't be cast to {x.dtype}")
+    if mode.grad and (x._requires_grad or out._requires_grad):
+        if x._requires_grad and x._node is None:
+            raise RuntimeError(
+                "a leaf Variable that requires grad is being used in an in-place operation; use "
+                "no_grad(), or the out-of-place operation"
+            )
+        if x._is_view or x._version[1]:
+            raise RuntimeError(
+                "in-place: this tensor shares its memory with a view, and its gradient is "
+                "recorded; change a clone(), or use the out-of-place operation (where, cat, pad)"
+            )
+        if out.dtype != x.dtype:
+            out = cast(out, dtype=x.dtype)
+        x._node, x._requires_grad = out._node, out._requires_grad
+    np.copyto(x._array, out._array, casting="same_kind")
+    x._version[0] += 1
+    return x
+
+
+def _as_it_was(x: Tensor, others: tuple[Any, ...]) -> Tensor:
+    """x before it changes: a copy on the same tape where a vjp may ask for the old values."""
+    recorded = (isinstance(t, Tensor) and t._requires_grad for t in (x, *others))
+    if not (mode.grad and any(recorded)):
+        return x
+    old = wrap(x._array.copy(order="K"))
+    old._node, old._requires_grad = x._node, x._requires_grad
+    return old
+
+
+def in_place(function: Any) -> Any:
+    """f(x, ...) as the method x.f_(...)."""
+
+    def method(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        old = _as_it_was(x, args)
+        args = tuple(old if arg is x else arg for arg in args)
+        return assign(x, function(old, *args, **kwargs))
+
+    method.__name__ = f"{function.__name__}_"
+    method.__doc__ = f"{function.__name__}, in place."
+    return method
+
+
+# --- by an index tensor ---------------------------------------------------------------------
+
+
+def _mesh(x: Tensor, dim: int, index: Tensor) -> Index:
+    """The index tuple that picks x[i, index[i, j], ...] with `index` standing at `dim`."""
+    grids = np.ogrid[tuple(slice(n) for n in index.shape)]
+    mesh = [move(np.asarray(grid), x.device) for grid in grids]
+    mesh[dim] = index._array
+    return tuple(mesh)
+
+
+def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
+    """out[i][j][k] = x[i][index[i][j][k]][k] for dim = 1; out has index's shape."""
+    dim = position("gather", dim, x.ndim)
+    _check_index("gather", x, dim, index)
+    return _getitem(x, index=_mesh(x, dim, index))
+
+
+def scatter_add(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """x plus, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; the adjoint of gather."""
+    dim = position("scatter_add", dim, x.ndim)
+    _check_index("scatter_add", x, dim, index)
+    part = src[tuple(slice(n) for n in index.shape)]
+    return x + _put(part, shape=x.shape, index=_mesh(x, dim, index))
+
+
+def _check_index(name: str, x: Tensor, dim: int, index: Tensor) -> None:
+    if index.dtype.kind not in "iu":
+        raise RuntimeError(f"{name}: expected an index of integers, got {index.dtype}")
+    if index.ndim != x.ndim or any(
+        n > m for d, (n, m) in enumerate(zip(index.shape, x.shape)) if d != dim
+    ):
+        raise RuntimeError(
+            f"{name}: the index of shape {index.shape} does not fit the tensor of shape {x.shape}: "
+            f"as many dimensions, and no larger except in dim {dim}"
+        )
+    a = index._array
+    if a.size and (a.min() < 0 or a.max() >= x.shape[dim]):
+        raise IndexError(
+            f"{name}: index out of bounds: it holds {int(a.min())}..{int(a.max())}, dim {dim} has "
+            f"size {x.shape[dim]}"
+        )
+
+
+def take_along_dim(x: Tensor, indices: Tensor, dim: int) -> Tensor:
+    """NumPy's take_along_axis: gather with the other dimensions broadcast."""
+    dim = position("take_along_dim", dim, x.ndim)
+    shape = tuple(m if d == dim else max(n, m) for d, (n, m) in enumerate(
+        zip(x.shape, indices.shape, strict=True)))  # fmt: skip
+    full = tuple(n if d == dim else m for d, (n, m) in enumerate(zip(x.shape, shape, strict=True)))
+    return gather(x.expand(full), dim, indices.expand(shape))
+
+
+def index_select(x: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices of x along `dim` that a 1-D index names."""
+    if index.ndim > 1 or index.dtype.kind not in "iu":
+        raise RuntimeError(
+            f"index_select: expected a 1-D index of integers, got {index.dtype} {index.shape}"
+        )
+    dim = position("index_select", dim, x.ndim)
+    return getitem(x, (slice(None),) * dim + (index.reshape(-1),))
+
+
+def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """x with `value` where the mask is True."""
+    if mask.dtype != np.bool_:
+        raise RuntimeError(f"masked_fill: expected a bool mask, got {mask.dtype}")
+    return where(mask, value, x)
+
+
+def masked_select(x: Tensor, mask: Tensor) -> Tensor:
+    """The elements of x where the mask is True, as a 1-D tensor."""
+    if mask.dtype != np.bool_:
+        raise RuntimeError(f"masked_select: expected a bool mask, got {mask.dtype}")
+    shape = np.broadcast_shapes(x.shape, mask.shape)
+    return getitem(x.expand(shape), mask.expand(shape))
+
+
+def nonzero(x: Tensor) -> Tensor:
+    """The indices of the non-zero elements, one row each."""
+    return wrap(np.stack(np.nonzero(x._array), axis=-1))
+
+
+def one_hot(x: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 (..., num_classes): 1 at the class, else 0."""
+    if x.dtype.kind not in "iu":
+        raise RuntimeError(f"one_hot: expected integer class labels, got {x.dtype}")
+    top = int(x._array.max()) if x.numel() else -1
+    classes = top + 1 if num_classes == -1 else num_classes
+    if x.numel() and (int(x._array.min()) < 0 or top >= classes):
+        raise RuntimeError(
+            f"one_hot: class values must be in 0..{classes - 1}, got {int(x._array.min())}..{top}"
+        )
+    out = np.zeros_like(x._array, shape=(*x.shape, max(classes, 0)), dtype=np.int64)
+    out.reshape(-1, max(classes, 1))[np.arange(x.numel()), x._array.reshape(-1)] = 1
+    return wrap(out)

@@ -1,0 +1,419 @@
+"""Ops that reduce dimensions: sums, extrema, softmax and their kin.
+
+`dim` is None (all), an int or a tuple of ints; `axis` and `keepdims` are accepted for `dim` and
+`keepdim`. A reduction's vjp stretches the cotangent back over the dimensions that went away.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from ..backend import Array
+from ..tensor import Tensor, wrap
+from .elementwise import abs as abs_
+from .elementwise import exp, sqrt, where
+from .indexing import gather
+from .op import broadcast_to, cast, op
+from .shapes import cat, flip, reshape
+
+F = TypeVar("F", bound=Callable[..., Any])
+Dim = int | tuple[int, ...] | None
+
+
+class ValuesIndices(NamedTuple):
+    """What max, min, sort and topk along a dimension return."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def numpy_names(function: F) -> F:
+    """Accept NumPy's `axis` and `keepdims` for PyTorch's `dim` and `keepdim`."""
+
+    @wraps(function)
+    def aliased(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            if "axis" in kwargs:
+                kwargs["dim"] = kwargs.pop("axis")
+            if "keepdims" in kwargs:
+                kwargs["keepdim"] = kwargs.pop("keepdims")
+        return function(*args, **kwargs)
+
+    return aliased  # type: ignore[return-value]
+
+
+def axes(name: str, x: Tensor, dim: Any) -> tuple[int, ...]:
+    """`dim` as a sorted tuple of non-negative dimensions."""
+    if dim is None:
+        return tuple(range(x.ndim))
+    dims = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
+    return tuple(sorted(one_axis(name, x, d) for d in dims))
+
+
+def one_axis(name: str, x: Tensor, dim: int) -> int:
+    if not -builtins.max(x.ndim, 1) <= dim < builtins.max(x.ndim, 1):
+        raise IndexError(
+            f"{name}: dimension out of range: a tensor of shape {x.shape} has no dim {dim}"
+        )
+    return dim % x.ndim if x.ndim else 0
+
+
+def stretch(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...]) -> Tensor:
+    """Undo a reduction: repeat g over the dimensions that it lost (or kept with size 1)."""
+    kept = tuple(1 if i in dims else n for i, n in enumerate(shape))
+    return broadcast_to(reshape(g, kept), shape=shape)
+
+
+# --- sums -----------------------------------------------------------------------------------
+
+
+@op
+def _sum(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
+    return np.sum(x, axis=dims, keepdims=keepdim)
+
+
+_sum.vjp(lambda g, x_shape, dims: stretch(g, x_shape, dims))
+
+
+@numpy_names
+def sum(x: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Tensor:  # noqa: A001
+    """Sum over `dim`; bools and integers add up in int64."""
+    if dtype is not None:
+        x = cast(x, dtype=np.dtype(dtype))
+    elif x.dtype.kind == "u":  # NumPy would add in uint64
+        x = cast(x, dtype=np.dtype(np.int64))
+    return _sum(x, dims=axes("sum", x, dim), keepdim=keepdim)
+
+
+@numpy_names
+def mean(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """Arithmetic mean over `dim`; NaN of nothing."""
+    if x.dtype.kind != "f":
+        raise RuntimeError(f"mean: expected a floating-point tensor, got {x.dtype}; use x.float()")
+    dims = axes("mean", x, dim)
+    n = math.prod(x.shape[d] for d in dims)
+    return _sum(x, dims=dims, keepdim=keepdim) * (1.0 / n if n else math.nan)
+
+
+@numpy_names
+def var(
+    x: Tensor,
+    dim: Dim = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    correction: int | None = None,
+) -> Tensor:
+    """Variance over `dim`: squared deviations summed, over n - correction (1 unless given)."""
+    if unbiased is not None and correction is not None:
+        raise RuntimeError("var: give unbiased or correction, not both")
+    delta = int(unbiased) if unbiased is not None else 1 if correction is None else correction
+    dims = axes("var", x, dim)
+    freedom = builtins.max(math.prod(x.shape[d] for d in dims) - delta, 0)
+    deviation = x - mean(x, dims, keepdim=True)
+    total = _sum(deviation * deviation, dims=dims, keepdim=keepdim)
+    return total * (1.0 / freedom if freedom else math.nan)
+
+
+@numpy_names
+def std(
+    x: Tensor,
+    dim: Dim = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    correction: int | None = None,
+) -> Tensor:
+    """Standard deviation, the root of var."""
+    return sqrt(var(x, dim, unbiased, keepdim, correction))
+
+
+@numpy_names
+def prod(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
+    shape = x.shape
+    if dim is None:
+        x, axis = reshape(x, (-1,)), 0
+    else:
+        axis = one_axis("prod", x, dim)
+    x = cast(x, dtype=np.dtype(np.int64)) if x.dtype.kind in "bui" else x
+    if x.ndim == 0:
+        return x * 1
+    while (n := x.shape[axis]) > 1:
+        half, front = n // 2, (slice(None),) * axis
+        folded = x[(*front, slice(0, half))] * x[(*front, slice(half, 2 * half))]
+        x = folded if n % 2 == 0 else cat([folded, x[(*front, slice(n - 1, n))]], axis)
+    if x.shape[axis] == 0:
+        x = wrap(np.ones_like(x._array, shape=(*x.shape[:axis], 1, *x.shape[axis + 1 :])))
+    if keepdim:
+        return reshape(x, (1,) * len(shape)) if dim is None else x
+    return reshape(x, x.shape[:axis] + x.shape[axis + 1 :])
+
+
+@op
+def _cumsum(x: Array, *, axis: int) -> Array:
+    return np.cumsum(x, axis=axis)
+
+
+_cumsum.vjp(lambda g, axis: flip(_cumsum(flip(g, (axis,)), axis=axis), (axis,)))
+
+
+@numpy_names
+def cumsum(x: Tensor, dim: int) -> Tensor:
+    """Running sum along `dim`; bools and integers add up in int64."""
+    x = cast(x, dtype=np.dtype(np.int64)) if x.dtype.kind == "u" else x
+    return _cumsum(x, axis=one_axis("cumsum", x, dim))
+
+
+@numpy_names
+def cumprod(x: Tensor, dim: int) -> Tensor:
+    """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
+    axis = one_axis("cumprod", x, dim)
+    front, step = (slice(None),) * axis, 1
+    while x.ndim and step < x.shape[axis]:
+        later = x[(*front, slice(step, None))] * x[(*front, slice(None, -step))]
+        x = cat([x[(*front, slice(None, step))], later], axis)
+        step *= 2
+    return x
+
+
+# --- extrema --------------------------------------------------------------------------------
+
+
+@op
+def _amax(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
+    return np.max(x, axis=dims, keepdims=keepdim)
+
+
+_amax.vjp(lambda g, x, out, dims: stretch(g, x.shape, dims) * _ties(x, out, dims))
+
+
+def _ties(x: Tensor, extremum: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """1 / (number of ties) where x is the extremum, else 0."""
+    kept = tuple(1 if i in dims else n for i, n in enumerate(x.shape))
+    hits = x._array == extremum._array.reshape(kept)
+    return wrap((hits / np.sum(hits, axis=dims, keepdims=True)).astype(x.dtype))
+
+
+@numpy_names
+def amax(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Largest value over `dim`; ties share the gradient evenly."""
+    dims = axes("amax", x, None if dim == () else dim)
+    _refuse_empty("amax", x, dims)
+    return _amax(x, dims=dims, keepdim=keepdim)
+
+
+@op
+def _amin(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
+    return np.min(x, axis=dims, keepdims=keepdim)
+
+
+_amin.vjp(lambda g, x, out, dims: stretch(g, x.shape, dims) * _ties(x, out, dims))
+
+
+@numpy_names
+def amin(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Smallest value over `dim`; ties share the gradient evenly."""
+    dims = axes("amin", x, None if dim == () else dim)
+    _refuse_empty("amin", x, dims)
+    return _amin(x, dims=dims, keepdim=keepdim)
+
+
+def _refuse_empty(name: str, x: Tensor, dims: tuple[int, ...]) -> None:
+    if builtins.any(x.shape[d] == 0 for d in dims):
+        raise IndexError(
+            f"{name}: expected reduction dimensions with at least one element, got {x.shape}"
+        )
+
+
+@numpy_names
+def max(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+    """max(x): the largest value. max(x, dim): (values, indices), the first where several tie.
+    max(x, y): the elementwise maximum."""
+    return _extremum(x, dim, keepdim, argmax, amax, "maximum")
+
+
+@numpy_names
+def min(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+    """min(x), min(x, dim) and min(x, y): as for max."""
+    return _extremum(x, dim, keepdim, argmin, amin, "minimum")
+
+
+def _extremum(x: Tensor, dim: Any, keepdim: bool, arg: Any, value: Any, pair: str) -> Any:
+    if isinstance(dim, Tensor):
+        return getattr(x, pair)(dim)
+    if dim is None:
+        return value(x)
+    if x.ndim == 0:
+        return ValuesIndices(x * 1, wrap(np.zeros_like(x._array, dtype=np.int64)))
+    index = arg(x, dim, keepdim=True)
+    values = gather(x, dim, index)
+    if not keepdim:
+        values, index = values.squeeze(dim), index.squeeze(dim)
+    return ValuesIndices(values, index)
+
+
+def _arg(name: str, function: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    if dim is not None:
+        dim = one_axis(name, x, dim)
+    _refuse_empty(name, x, axes(name, x, dim))
+    index = np.asarray(function(x._array, axis=dim, keepdims=keepdim)) if x.ndim else None
+    return wrap(np.zeros_like(x._array, dtype=np.int64) if index is None else index)
+
+
+@numpy_names
+def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the largest value is (the first one); in the flattened tensor if dim is None."""
+    return _arg("argmax", np.argmax, x, dim, keepdim)
+
+
+@numpy_names
+def argmin(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the smallest value is (the first one); in the flattened tensor if dim is None."""
+    return _arg("argmin", np.argmin, x, dim, keepdim)
+
+
+@op
+def _all(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
+    return np.all(x, axis=dims, keepdims=keepdim)
+
+
+@numpy_names
+def all(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+    """Is every element non-zero?"""
+    return _all(x, dims=axes("all", x, dim), keepdim=keepdim)
+
+
+@op
+def _any(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
+    return np.any(x, axis=dims, keepdims=keepdim)
+
+
+@numpy_names
+def any(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+    """Is some element non-zero?"""
+    return _any(x, dims=axes("any", x, dim), keepdim=keepdim)
+
+
+# --- logsumexp and softmax ------------------------------------------------------------------
+
+
+@op
+def _logsumexp(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
+    top = np.max(x, axis=dims, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):
+        out = np.log(np.sum(np.exp(x - top), axis=dims, keepdims=True)) + top
+    return out if keepdim else np.squeeze(out, axis=dims)
+
+
+_logsumexp.vjp(
+    lambda g, x, out, dims: stretch(g, x.shape, dims) * exp(x - stretch(out, x.shape, dims))
+)
+
+
+@numpy_names
+def logsumexp(x: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
+    """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
+    dims = axes("logsumexp", x, dim)
+    if math.prod(x.shape[d] for d in dims) == 0:
+        shape = [1 if i in dims else n for i, n in enumerate(x.shape) if keepdim or i not in dims]
+        return wrap(np.full_like(x._array, -math.inf, shape=tuple(shape)))
+    return _logsumexp(x, dims=dims, keepdim=keepdim)
+
+
+@op
+def _softmax(x: Array, *, axis: int) -> Array:
+    out = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-math.inf))
+    out /= np.sum(out, axis=axis, keepdims=True)
+    return out
+
+
+_softmax.vjp(lambda g, out, axis: out * (g - sum(g * out, axis, keepdim=True)))
+
+
+@numpy_names
+def softmax(x: Tensor, dim: int) -> Tensor:
+    """e^x / sum e^x along `dim`."""
+    return _softmax(_real("softmax", x), axis=one_axis("softmax", x, dim))
+
+
+@op
+def _log_softmax(x: Array, *, axis: int) -> Array:
+    out = x - np.max(x, axis=axis, keepdims=True, initial=-math.inf)
+    out -= np.log(np.sum(np.exp(out), axis=axis, keepdims=True))
+    return out
+
+
+_log_softmax.vjp(lambda g, out, axis: g - exp(out) * sum(g, axis, keepdim=True))
+
+
+@numpy_names
+def log_softmax(x: Tensor, dim: int) -> Tensor:
+    """x - log sum e^x along `dim`."""
+    return _log_softmax(_real("log_softmax", x), axis=one_axis("log_softmax", x, dim))
+
+
+def _real(name: str, x: Tensor) -> Tensor:
+    if x.dtype.kind != "f":
+        raise RuntimeError(f"{name}: expected a floating-point tensor, got {x.dtype}")
+    return x
+
+
+# --- norms and order ------------------------------------------------------------------------
+
+
+@numpy_names
+def norm(x: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
+    """(sum |x|^p)^(1/p); p = inf is the largest |x|. The gradient of the 2-norm at 0 is 0."""
+    x = _real("norm", x)
+    if p in (2, 2.0, "fro", None):
+        total = sum(x * x, dim, keepdim)
+        away = total > 0
+        return where(away, sqrt(where(away, total, 1.0)), 0.0)
+    if p in (math.inf, -math.inf):
+        return (amax if p > 0 else amin)(abs_(x), dim, keepdim)
+    if p == 0:
+        return sum(cast(x != 0, dtype=x.dtype), dim, keepdim)
+    if p == 1:
+        return sum(abs_(x), dim, keepdim)
+    return sum(abs_(x) ** p, dim, keepdim) ** (1.0 / p)
+
+
+@numpy_names
+def argsort(
+    x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True
+) -> Tensor:
+    """The indices that sort x along `dim`; equal elements keep their order."""
+    if x.ndim == 0:
+        return wrap(np.zeros_like(x._array, dtype=np.int64))
+    axis, array = one_axis("argsort", x, dim), x._array
+    if not descending:
+        return wrap(np.argsort(array, axis=axis, kind="stable"))
+    backwards = np.argsort(np.flip(array, axis), axis=axis, kind="stable")
+    return wrap(array.shape[axis] - 1 - np.flip(backwards, axis))
+
+
+@numpy_names
+def sort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesIndices:
+    """(values, indices) in order along `dim`."""
+    index = argsort(x, dim, descending)
+    return ValuesIndices(gather(x, dim, index) if x.ndim else x * 1, index)
+
+
+@numpy_names
+def topk(
+    x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True  # noqa: A002
+) -> ValuesIndices:
+    """The k largest (or smallest) along `dim`, in order."""
+    size = x.shape[dim] if x.ndim else 1
+    if not 0 <= k <= size:
+        raise RuntimeError(f"topk: k = {k} is out of range for a dimension of size {size}")
+    index = argsort(x, dim, descending=largest)
+    front = (slice(None),) * one_axis("topk", x, dim)
+    index = index[(*front, slice(0, k))] if x.ndim else index
+    return ValuesIndices(gather(x, dim, index) if x.ndim else x * 1, index)

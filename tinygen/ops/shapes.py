@@ -1,0 +1,398 @@
+"""Ops that move elements without changing them. The vjp of each is the move back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array
+from ..tensor import Tensor, wrap
+from .op import broadcast_to, op, promote, view_op
+
+Shape = tuple[int, ...]
+
+
+def ints(sizes: tuple[Any, ...]) -> Shape:
+    """f(2, 3) and f((2, 3)) mean the same."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = tuple(sizes[0])
+    return tuple(int(n) for n in sizes)
+
+
+def position(name: str, dim: int, ndim: int) -> int:
+    """dim as a non-negative index into ndim dimensions."""
+    if not -ndim <= dim < ndim:
+        raise IndexError(f"{name}: dimension out of range: dim {dim} of {ndim} dimensions")
+    return dim % ndim
+
+
+# --- reshape --------------------------------------------------------------------------------
+
+
+@view_op
+def _reshape(x: Array, *, shape: Shape) -> Array:
+    return x.reshape(shape)
+
+
+_reshape.vjp(lambda g, x_shape: _reshape(g, shape=x_shape))
+
+
+def reshape(x: Tensor, *shape: Any) -> Tensor:
+    """The same elements, in C order, in another shape; one size may be -1. A view if it can be."""
+    sizes = ints(shape)
+    if sizes == x.shape:
+        return x
+    known = math.prod(n for n in sizes if n != -1)
+    fits = known == x.numel() if -1 not in sizes else known and x.numel() % known == 0
+    if sizes.count(-1) > 1 or not fits:
+        raise RuntimeError(f"reshape: shape {sizes} is invalid for an input of shape {x.shape}")
+    return _reshape(x, shape=sizes)
+
+
+def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Make one dimension of the dimensions start_dim..end_dim."""
+    if x.ndim == 0:
+        return reshape(x, 1)
+    first, last = position("flatten", start_dim, x.ndim), position("flatten", end_dim, x.ndim)
+    if first > last:
+        raise RuntimeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+    return reshape(x, (*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :]))
+
+
+def unflatten(x: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """Split one dimension into several of the given sizes; one may be -1."""
+    dim = position("unflatten", dim, x.ndim)
+    known = math.prod(n for n in sizes if n != -1)
+    full = tuple(n if n != -1 else x.shape[dim] // max(known, 1) for n in sizes)
+    if math.prod(full) != x.shape[dim]:
+        raise RuntimeError(f"unflatten: {tuple(sizes)} don't multiply up to {x.shape[dim]}")
+    return reshape(x, (*x.shape[:dim], *full, *x.shape[dim + 1 :]))
+
+
+def squeeze(x: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+    """Drop dimensions of size 1: all, or those of `dim` that have size 1."""
+    if x.ndim == 0:
+        return x
+    asked = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
+    gone = {position("squeeze", d, x.ndim) for d in asked}
+    return reshape(x, tuple(n for i, n in enumerate(x.shape) if not (i in gone and n == 1)))
+
+
+def unsqueeze(x: Tensor, dim: int) -> Tensor:
+    """A new dimension of size 1 at `dim`."""
+    dim = position("unsqueeze", dim, x.ndim + 1)
+    return reshape(x, (*x.shape[:dim], 1, *x.shape[dim:]))
+
+
+# --- permute --------------------------------------------------------------------------------
+
+
+@view_op
+def _permute(x: Array, *, dims: Shape) -> Array:
+    return x.transpose(dims)
+
+
+_permute.vjp(lambda g, dims: _permute(g, dims=_inverse(dims)))
+
+
+def _inverse(dims: Shape) -> Shape:
+    back = [0] * len(dims)
+    for i, d in enumerate(dims):
+        back[d] = i
+    return tuple(back)
+
+
+def permute(x: Tensor, *dims: Any) -> Tensor:
+    """Dimension i of the output is dimension dims[i] of x; a view."""
+    order = ints(dims)
+    if sorted(d % max(x.ndim, 1) for d in order) != list(range(x.ndim)):
+        raise RuntimeError(f"permute: {order} is not an order of the {x.ndim} dimensions of x")
+    return _permute(x, dims=tuple(d % x.ndim for d in order))
+
+
+def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Swap two dimensions; a view."""
+    order = list(range(x.ndim))
+    a, b = position("transpose", dim0, x.ndim), position("transpose", dim1, x.ndim)
+    order[a], order[b] = b, a
+    return _permute(x, dims=tuple(order))
+
+
+def movedim(x: Tensor, source: int, destination: int) -> Tensor:
+    """Take dimension `source` out and put it in at `destination`; a view."""
+    source = position("movedim", source, x.ndim)
+    order = [i for i in range(x.ndim) if i != source]
+    order.insert(position("movedim", destination, x.ndim), source)
+    return _permute(x, dims=tuple(order))
+
+
+def t(x: Tensor) -> Tensor:
+    """Matrix transpose of a tensor with at most two dimensions."""
+    if x.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but got shape {x.shape}")
+    return x if x.ndim < 2 else transpose(x, 0, 1)
+
+
+def reverse_dims(x: Tensor) -> Tensor:
+    """x.T: all dimensions in reverse order."""
+    return _permute(x, dims=tuple(reversed(range(x.ndim))))
+
+
+def matrix_transpose(x: Tensor) -> Tensor:
+    """x.mT: the last two dimensions swapped."""
+    if x.ndim < 2:
+        raise RuntimeError(f"mT: expected at least 2 dimensions, got shape {x.shape}")
+    return transpose(x, -2, -1)
+
+
+# --- repeat ---------------------------------------------------------------------------------
+
+
+def expand(x: Tensor, *sizes: Any) -> Tensor:
+    """Repeat along size-1 (and new leading) dimensions without a copy; -1 keeps a size."""
+    shape = ints(sizes)
+    new = len(shape) - x.ndim
+    full = tuple(x.shape[i - new] if n == -1 and i >= new else n for i, n in enumerate(shape))
+    if new < 0 or any(n not in (1, full[new + i]) for i, n in enumerate(x.shape)):
+        raise RuntimeError(f"expand: a tensor of shape {x.shape} does not expand to {shape}")
+    return broadcast_to(x, shape=full)
+
+
+def expand_as(x: Tensor, other: Tensor) -> Tensor:
+    return expand(x, other.shape)
+
+
+def repeat(x: Tensor, *sizes: Any) -> Tensor:
+    """Copies of x, sizes[i] of them along dimension i (NumPy's tile)."""
+    counts = ints(sizes)
+    if len(counts) < x.ndim:
+        raise RuntimeError(f"repeat: {len(counts)} counts for the {x.ndim} dimensions of x")
+    shape = (1,) * (len(counts) - x.ndim) + x.shape
+    between = tuple(m for n in shape for m in (1, n))
+    full = tuple(m for c, n in zip(counts, shape, strict=True) for m in (c, n))
+    tiled = broadcast_to(reshape(x, between), shape=full)
+    return reshape(tiled, tuple(c * n for c, n in zip(counts, shape, strict=True)))
+
+
+def repeat_interleave(x: Tensor, repeats: int, dim: int | None = None) -> Tensor:
+    """Each element (or each slice along `dim`) `repeats` times in a row."""
+    if dim is None:
+        x, dim = reshape(x, -1), 0
+    dim = position("repeat_interleave", dim, x.ndim)
+    shape = (*x.shape[: dim + 1], repeats, *x.shape[dim + 1 :])
+    return flatten(broadcast_to(unsqueeze(x, dim + 1), shape=shape), dim, dim + 1)
+
+
+# --- join and part --------------------------------------------------------------------------
+
+
+@op
+def _cat(*xs: Array, axis: int, starts: tuple[int, ...]) -> Array:
+    return np.concatenate(xs, axis=axis)
+
+
+_cat.vjp(lambda g, i, axis, starts: g[(slice(None),) * axis + (slice(starts[i], starts[i + 1]),)])
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Join along an existing dimension; the other sizes must agree."""
+    parts = list(tensors)
+    if not parts:
+        raise RuntimeError("cat: expected a non-empty list of Tensors")
+    if len({x.dtype for x in parts}) > 1:
+        parts = promote("cat", parts)
+    axis = position("cat", dim, parts[0].ndim) if parts[0].ndim else 0
+    first = parts[0].shape
+    for i, x in enumerate(parts):
+        same = x.ndim == len(first) and x.ndim > 0
+        if not same or any(n != m for d, (n, m) in enumerate(zip(x.shape, first)) if d != axis):
+            raise RuntimeError(
+                f"cat: sizes must match except in dim {axis}, but tensor {i} has shape {x.shape} "
+                f"and tensor 0 has shape {first}"
+            )
+    starts = [0]
+    for x in parts:
+        starts.append(starts[-1] + x.shape[axis])
+    return _cat(*parts, axis=axis, starts=tuple(starts))
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Join along a new dimension; all shapes must be equal."""
+    parts = list(tensors)
+    shapes = {x.shape for x in parts}
+    if len(shapes) != 1:
+        raise RuntimeError(f"stack: expects tensors of equal shape (at least one), got {shapes}")
+    return cat([unsqueeze(x, dim) for x in parts], dim)
+
+
+def split(x: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of split_size slices each (the last may be smaller), or of the given sizes."""
+    dim = position("split", dim, x.ndim)
+    n = x.shape[dim]
+    if isinstance(split_size, int):
+        if split_size <= 0:
+            raise RuntimeError(f"split: expected a split_size > 0, got {split_size}")
+        sizes = [min(split_size, n - i) for i in range(0, n, split_size)] or [0]
+    else:
+        sizes = list(split_size)
+        if sum(sizes) != n:
+            raise RuntimeError(f"split: sizes {sizes} don't add up to {n}, the size of dim {dim}")
+    parts, start = [], 0
+    for size in sizes:
+        parts.append(x[(slice(None),) * dim + (slice(start, start + size),)])
+        start += size
+    return tuple(parts)
+
+
+def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` views of equal size (the last may be smaller)."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk: expected chunks > 0, got {chunks}")
+    return split(x, max(-(-x.shape[dim] // chunks), 1), dim)
+
+
+def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """All slices along `dim`, without it."""
+    dim = position("unbind", dim, x.ndim)
+    return tuple(x[(slice(None),) * dim + (i,)] for i in range(x.shape[dim]))
+
+
+def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """`length` slices along `dim`, from `start`; a view."""
+    dim = position("narrow", dim, x.ndim)
+    if start < 0 or length < 0 or start + length > x.shape[dim]:
+        raise RuntimeError(f"narrow: {start} + {length} exceeds size {x.shape[dim]} of dim {dim}")
+    return x[(slice(None),) * dim + (slice(start, start + length),)]
+
+
+# --- reverse, rotate, pad, cut --------------------------------------------------------------
+
+
+@view_op
+def _flip(x: Array, *, axes: Shape) -> Array:
+    return np.flip(x, axes)
+
+
+_flip.vjp(lambda g, axes: _flip(g, axes=axes))
+
+
+def flip(x: Tensor, *dims: Any) -> Tensor:
+    """Reverse the order along the given dimensions."""
+    return _flip(x, axes=tuple(position("flip", d, x.ndim) for d in ints(dims)))
+
+
+@op
+def _roll(x: Array, *, shifts: Shape, axes: Shape) -> Array:
+    return np.roll(x, shifts, axes)
+
+
+_roll.vjp(lambda g, shifts, axes: _roll(g, shifts=tuple(-s for s in shifts), axes=axes))
+
+
+def roll(x: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Shift along dimensions; what falls off comes in at the other end. No dims: flattened."""
+    if dims is None:
+        return reshape(roll(reshape(x, -1), shifts, 0), x.shape)
+    by, along = ints((shifts,)), ints((dims,))
+    if len(by) != len(along):
+        raise RuntimeError(f"roll: {len(by)} shifts for {len(along)} dims")
+    return _roll(x, shifts=by, axes=tuple(position("roll", d, x.ndim) for d in along))
+
+
+@op
+def _pad(x: Array, *, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+    shape = tuple(n + a + b for n, (a, b) in zip(x.shape, widths, strict=True))
+    out = np.zeros_like(x, shape=shape) if value == 0 else np.full_like(x, value, shape=shape)
+    out[tuple(slice(a, a + n) for n, (a, _) in zip(x.shape, widths, strict=True))] = x
+    return out
+
+
+_pad.vjp(
+    lambda g, x_shape, widths: g[
+        tuple(slice(a, a + n) for n, (a, _) in zip(x_shape, widths, strict=True))
+    ]
+)
+
+
+def pad(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:  # noqa: A002
+    """Pad the last len(pad) / 2 dimensions; `pad` is (before, after) of the last one first.
+
+    mode: "constant" (negative widths crop), "reflect" (the edge is not repeated), "replicate".
+    """
+    if len(pad) % 2 or len(pad) > 2 * x.ndim:
+        raise RuntimeError(f"pad: {tuple(pad)} is not (before, after) pairs for shape {x.shape}")
+    pairs = [(0, 0)] * (x.ndim - len(pad) // 2)
+    pairs += [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]
+    if any(n + a + b < 0 for n, (a, b) in zip(x.shape, pairs, strict=True)):
+        raise RuntimeError(f"pad: {tuple(pad)} makes a negative size out of shape {x.shape}")
+    if mode == "constant":
+        keep = tuple(
+            slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, pairs, strict=True)
+        )
+        x = x[keep] if any(a < 0 or b < 0 for a, b in pairs) else x
+        return _pad(x, widths=tuple((max(a, 0), max(b, 0)) for a, b in pairs), value=value)
+    if mode not in ("reflect", "replicate"):
+        raise ValueError(f"pad: mode must be constant, reflect or replicate, got {mode!r}")
+    for dim, (before, after) in enumerate(pairs):
+        if before or after:
+            x = x[(slice(None),) * dim + (_edge_index(x, dim, before, after, mode),)]
+    return x
+
+
+def _edge_index(x: Tensor, dim: int, before: int, after: int, mode: str) -> Tensor:
+    """Which of the n elements stands at each of the positions -before .. n + after - 1."""
+    n = x.shape[dim]
+    if mode == "reflect" and max(before, after) >= n:
+        raise RuntimeError(
+            f"pad: reflection padding ({before}, {after}) must be less than size {n} of dim {dim}"
+        )
+    at = np.arange(-before, n + after)
+    at = np.clip(at, 0, n - 1) if mode == "replicate" else (n - 1) - np.abs((n - 1) - np.abs(at))
+    return wrap(np.asarray(at) if isinstance(x._array, np.ndarray) else x._array.__class__(at))
+
+
+@op
+def _tril(x: Array, *, diagonal: int) -> Array:
+    return np.tril(x, diagonal)
+
+
+_tril.vjp(lambda g, diagonal: _tril(g, diagonal=diagonal))
+
+
+@op
+def _triu(x: Array, *, diagonal: int) -> Array:
+    return np.triu(x, diagonal)
+
+
+_triu.vjp(lambda g, diagonal: _triu(g, diagonal=diagonal))
+
+
+def tril(x: Tensor, diagonal: int = 0) -> Tensor:
+    """The lower triangle of each matrix, zeros above the diagonal."""
+    return _tril(x, diagonal=diagonal)
+
+
+def triu(x: Tensor, diagonal: int = 0) -> Tensor:
+    """The upper triangle of each matrix, zeros below the diagonal."""
+    return _triu(x, diagonal=diagonal)
+
+
+@op
+def clone(x: Array) -> Array:
+    """A copy, with the gradient flowing through."""
+    return x.copy(order="K")
+
+
+clone.vjp(lambda g: g)
+
+
+@op
+def contiguous(x: Array) -> Array:
+    """The same elements with C-ordered memory (a copy unless they lie so already)."""
+    return x if x.flags.c_contiguous else x.copy(order="C")
+
+
+contiguous.vjp(lambda g: g)
