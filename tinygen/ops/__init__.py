@@ -1,0 +1,388 @@
+"""The primitive ops. This file ends by giving Tensor its operators and methods.
+
+Read op.py first, then elementwise, shapes, indexing, reductions, products, creation, convert;
+windows, pooling and images serve the layers of nn.
+"""
+
+from typing import Any
+
+from ..tensor import Tensor
+from . import convert, elementwise, indexing, products, reductions, shapes
+from .creation import (
+    arange,
+    as_tensor,
+    bernoulli,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    linspace,
+    multinomial,
+    normal,
+    ones,
+    ones_like,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from .elementwise import (
+    abs,
+    add,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    ceil,
+    clamp,
+    cos,
+    div,
+    elu,
+    eq,
+    erf,
+    exp,
+    expm1,
+    floor,
+    floor_divide,
+    ge,
+    gelu,
+    gt,
+    isfinite,
+    isinf,
+    isnan,
+    le,
+    leaky_relu,
+    log,
+    log1p,
+    logaddexp,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    lt,
+    maximum,
+    minimum,
+    mul,
+    ne,
+    neg,
+    pow,
+    reciprocal,
+    relu,
+    remainder,
+    round,
+    rsqrt,
+    sigmoid,
+    sign,
+    silu,
+    sin,
+    softplus,
+    sqrt,
+    square,
+    sub,
+    tanh,
+    trunc,
+    where,
+)
+from .indexing import (
+    gather,
+    index_select,
+    masked_fill,
+    masked_select,
+    nonzero,
+    one_hot,
+    scatter_add,
+    take_along_dim,
+)
+from .op import result_type
+from .products import addmm, bmm, dot, einsum, linear, matmul, mm, mv, outer
+from .reductions import (
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    argsort,
+    cumprod,
+    cumsum,
+    log_softmax,
+    logsumexp,
+    max,
+    mean,
+    min,
+    norm,
+    prod,
+    softmax,
+    sort,
+    std,
+    sum,
+    topk,
+    var,
+)
+from .shapes import (
+    cat,
+    chunk,
+    clone,
+    flatten,
+    flip,
+    movedim,
+    narrow,
+    pad,
+    permute,
+    repeat_interleave,
+    reshape,
+    roll,
+    split,
+    squeeze,
+    stack,
+    t,
+    transpose,
+    tril,
+    triu,
+    unbind,
+    unflatten,
+    unsqueeze,
+)
+
+__all__ = [
+    "abs",
+    "add",
+    "addmm",
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "arange",
+    "argmax",
+    "argmin",
+    "argsort",
+    "as_tensor",
+    "bernoulli",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "bmm",
+    "cat",
+    "ceil",
+    "chunk",
+    "clamp",
+    "clone",
+    "cos",
+    "cumprod",
+    "cumsum",
+    "div",
+    "dot",
+    "einsum",
+    "elu",
+    "empty",
+    "empty_like",
+    "eq",
+    "erf",
+    "exp",
+    "expm1",
+    "eye",
+    "flatten",
+    "flip",
+    "floor",
+    "floor_divide",
+    "from_numpy",
+    "full",
+    "full_like",
+    "gather",
+    "ge",
+    "gelu",
+    "gt",
+    "index_select",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "le",
+    "leaky_relu",
+    "linear",
+    "linspace",
+    "log",
+    "log1p",
+    "log_softmax",
+    "logaddexp",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "logsumexp",
+    "lt",
+    "masked_fill",
+    "masked_select",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "mm",
+    "movedim",
+    "mul",
+    "multinomial",
+    "mv",
+    "narrow",
+    "ne",
+    "neg",
+    "nonzero",
+    "norm",
+    "normal",
+    "one_hot",
+    "ones",
+    "ones_like",
+    "outer",
+    "pad",
+    "permute",
+    "pow",
+    "prod",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+    "reciprocal",
+    "relu",
+    "remainder",
+    "repeat_interleave",
+    "reshape",
+    "result_type",
+    "roll",
+    "round",
+    "rsqrt",
+    "scatter_add",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "softmax",
+    "softplus",
+    "sort",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "std",
+    "sub",
+    "sum",
+    "t",
+    "take_along_dim",
+    "tanh",
+    "tensor",
+    "topk",
+    "transpose",
+    "tril",
+    "triu",
+    "trunc",
+    "unbind",
+    "unflatten",
+    "unsqueeze",
+    "var",
+    "where",
+    "zeros",
+    "zeros_like",
+]
+
+METHODS: dict[Any, str] = {
+    elementwise: """abs add sub mul div neg pow square floor_divide remainder exp expm1 log log1p
+        sqrt rsqrt reciprocal sin cos tanh sigmoid softplus logaddexp silu erf relu sign maximum
+        minimum clamp floor ceil round trunc eq ne lt le gt ge logical_and logical_or logical_xor
+        logical_not bitwise_and bitwise_or bitwise_xor bitwise_not isnan isinf isfinite""",
+    reductions: """sum mean var std prod amax amin max min argmax argmin all any logsumexp softmax
+        log_softmax cumsum cumprod norm sort argsort topk""",
+    shapes: """reshape flatten unflatten transpose permute movedim t squeeze unsqueeze expand
+        expand_as repeat repeat_interleave split chunk unbind narrow flip roll tril triu clone
+        contiguous""",
+    indexing: """gather scatter_add take_along_dim index_select masked_fill masked_select
+        nonzero""",
+    products: "matmul mm bmm mv dot outer addmm",
+    convert: "to cpu cuda float double half int long bool type_as",
+}
+IN_PLACE = """add sub mul div neg pow square floor_divide remainder exp expm1 log log1p sqrt rsqrt
+    reciprocal sin cos tanh sigmoid relu abs sign clamp floor ceil round trunc"""
+
+
+def zero_(x: Tensor) -> Tensor:
+    """Every element 0, in place."""
+    return indexing.assign(x, zeros_like(x))
+
+
+def fill_(x: Tensor, value: Any) -> Tensor:
+    """Every element `value`, in place."""
+    return indexing.assign(x, full_like(x, value))
+
+
+def copy_(x: Tensor, source: Tensor) -> Tensor:
+    """The elements of `source`, broadcast and converted, in place."""
+    return indexing.assign(x, convert.to(source, x).expand(x.shape))
+
+
+def uniform_(x: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Uniform numbers on [low, high), in place."""
+    return indexing.assign(x, rand_like(x, generator=generator) * (high - low) + low)
+
+
+def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Normal numbers, in place."""
+    return indexing.assign(x, randn_like(x, generator=generator) * std + mean)
+
+
+def _swapped(function: Any) -> Any:
+    return lambda x, y: function(y, x)
+
+
+def _comparison(function: Any) -> Any:
+    """x == None and x == "a" are not elementwise questions: let Python answer them."""
+
+    def compare(x: Tensor, y: Any) -> Any:
+        return NotImplemented if y is None or isinstance(y, str) else function(x, y)
+
+    return compare
+
+
+def _attach() -> None:
+    for module, names in METHODS.items():
+        for name in names.split():
+            setattr(Tensor, name, getattr(module, name))
+    for name in IN_PLACE.split():
+        setattr(Tensor, f"{name}_", indexing.in_place(getattr(elementwise, name)))
+    Tensor.masked_fill_ = indexing.in_place(masked_fill)  # type: ignore[method-assign]
+    for function in (zero_, fill_, copy_, uniform_, normal_):
+        setattr(Tensor, function.__name__, function)
+    # A conv's output is channels-last in memory, so view copies where it must, as reshape does.
+    for alias, function in {"view": reshape, "view_as": lambda x, y: reshape(x, y.shape),
+                            "reshape_as": lambda x, y: reshape(x, y.shape),
+                            "swapaxes": transpose, "clip": clamp, "multiply": mul,
+                            "subtract": sub, "divide": div, "absolute": abs}.items():  # fmt: skip
+        setattr(Tensor, alias, function)
+    arithmetic = {"add": add, "sub": sub, "mul": mul, "truediv": div, "floordiv": floor_divide,
+                  "mod": remainder, "pow": pow, "matmul": matmul, "and": bitwise_and,
+                  "or": bitwise_or, "xor": bitwise_xor}  # fmt: skip
+    for name, function in arithmetic.items():
+        setattr(Tensor, f"__{name}__", function)
+        setattr(Tensor, f"__r{name}__", _swapped(function))
+        if name != "matmul":
+            setattr(Tensor, f"__i{name}__", indexing.in_place(function))
+    for name, function in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
+        setattr(Tensor, f"__{name}__", _comparison(function))
+    for name, function in {"neg": neg, "abs": abs, "invert": bitwise_not,
+                           "getitem": indexing.getitem, "setitem": indexing.setitem}.items():  # fmt: skip
+        setattr(Tensor, f"__{name}__", function)
+    setattr(Tensor, "T", property(shapes.reverse_dims))
+    setattr(Tensor, "mT", property(shapes.matrix_transpose))
+
+
+_attach()

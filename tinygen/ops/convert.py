@@ -1,0 +1,87 @@
+"""Another dtype, another device. Both are ops: the gradient is converted back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..backend import Array, device_of, move
+from ..tensor import Tensor
+from .op import cast, op
+
+
+@op
+def _to_device(x: Array, *, where: str, back: str) -> Array:
+    return move(x, where)
+
+
+_to_device.vjp(lambda g, where, back: _to_device(g, where=back, back=where))
+
+
+def _read(args: tuple[Any, ...]) -> dict[str, Any]:
+    """Which of to()'s positional arguments is the device and which the dtype."""
+    wanted: dict[str, Any] = {}
+    for arg in args:
+        if isinstance(arg, Tensor):
+            wanted |= {"device": arg.device, "dtype": arg.dtype}
+        elif isinstance(arg, backend.device) or (isinstance(arg, str) and arg[:3] in "cpu cuda"):
+            wanted["device"] = arg
+        elif arg is not None:
+            wanted["dtype"] = arg
+    return wanted
+
+
+def to(
+    x: Tensor, *args: Any, device: Any = None, dtype: Any = None, copy: bool = False,
+    non_blocking: bool = False,
+) -> Tensor:  # fmt: skip
+    """x on a device, in a dtype, or like another Tensor; x itself where nothing changes.
+
+    non_blocking is accepted and has no effect.
+    """
+    wanted = _read(args)
+    device, dtype = device or wanted.get("device"), dtype or wanted.get("dtype")
+    out = x
+    if dtype is not None and np.dtype(dtype) != x.dtype:
+        out = cast(out, dtype=np.dtype(dtype))
+    if device is not None and device_of(x._array) != backend.device(device):
+        out = _to_device(out, where=str(backend.device(device)), back=str(x.device))
+    return out.clone() if copy and out is x else out
+
+
+def cpu(x: Tensor) -> Tensor:
+    return to(x, device="cpu")
+
+
+def cuda(x: Tensor) -> Tensor:
+    return to(x, device="cuda")
+
+
+def float(x: Tensor) -> Tensor:  # noqa: A001
+    return to(x, dtype=backend.float32)
+
+
+def double(x: Tensor) -> Tensor:
+    return to(x, dtype=backend.float64)
+
+
+def half(x: Tensor) -> Tensor:
+    return to(x, dtype=backend.float16)
+
+
+def int(x: Tensor) -> Tensor:  # noqa: A001
+    return to(x, dtype=backend.int32)
+
+
+def long(x: Tensor) -> Tensor:
+    return to(x, dtype=backend.int64)
+
+
+def bool(x: Tensor) -> Tensor:  # noqa: A001
+    return to(x, dtype=backend.bool_)
+
+
+def type_as(x: Tensor, other: Tensor) -> Tensor:
+    return to(x, dtype=other.dtype)
