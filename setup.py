@@ -1,0 +1,24 @@
+"""Metadata is in pyproject.toml; here, where the folders outside tinygen/ go in the wheel.
+
+kernels/ and examples/ stand at the top of the repository, to be read on their own, and are
+installed as tinygen/kernels and tinygen/examples.
+"""
+
+from setuptools import find_packages, setup
+
+setup(
+    packages=[
+        *find_packages(include=["tinygen", "tinygen.*"]),
+        "tinygen.kernels",
+        "tinygen.kernels.emulator",
+        "tinygen.examples",
+    ],
+    package_dir={"tinygen.kernels": "kernels", "tinygen.examples": "examples"},
+    package_data={
+        "tinygen": ["py.typed"],
+        "tinygen.data": ["*.npz"],
+        "tinygen.kernels": ["*.cu"],
+        "tinygen.kernels.emulator": ["*"],
+        "tinygen.examples": ["*.py"],
+    },
+)
