@@ -1,7 +1,6 @@
 """The convolution kernels on a GPU: time, share of the machine's floor, ratio to PyTorch's cuDNN.
 
-    python benchmarks/kernels.py                # a table; needs a GPU and CuPy, compares where
-    torch with CUDA is installed
+    python benchmarks/kernels.py       # needs a GPU and CuPy; compares where torch has CUDA
 
 Every shape at batch 128: forward, gradient of the input, gradient of the weight; fp32 and TF32.
 Times are CUDA events around calls as a user makes them, the weight's repacking included. A floor

@@ -268,9 +268,8 @@ def test_without_cupy():
     without("""
 from tinygen import cuda
 assert not cuda.is_available()
-assert cuda.problem().startswith("CuPy is not installed: pip install 'tinygen[cuda12]'"),
-cuda.problem() for call in (cuda.synchronize, cuda.memory_allocated, lambda:
-cuda.load("conv2d.cu")):
+assert cuda.problem().startswith("CuPy is not installed: pip install 'tinygen[cuda12]'")
+for call in (cuda.synchronize, cuda.memory_allocated, lambda: cuda.load("conv2d.cu")):
     try:
         call()
     except RuntimeError as e:

@@ -1,13 +1,11 @@
-"""The CUDA side: find, compile and launch kernels/*.cu, on a GPU through CuPy or on any CPU in
-the emulator.
+"""The CUDA side: kernels/*.cu, found, compiled and launched on a GPU or in the CPU's emulator.
 
     k = tinygen.cuda.emulate("my_kernel.cu")      # or load("my_kernel.cu") on a GPU
-    k.my_kernel(grid, block, y, x, n)             # arrays, numbers: checked and cast by the
-    kernel's signature
+    k.my_kernel(grid, block, y, x, n)             # checked and cast by the kernel's signature
 
-Read source.py (what the .cu text says), launch.py (typed launches), emulator.py and gpu.py (the
-two ways to run), convolution.py (which convolution kernel runs when), fused.py (Adam, random
-numbers)."""
+Read source.py (what the .cu text says), launch.py (typed launches), compiler.py, emulator.py and
+gpu.py (the two ways to run), convolution.py (which convolution kernel runs when), fused.py (Adam,
+random numbers), nvrtc.py (registers and spills, without a GPU)."""
 
 from typing import Any
 
@@ -63,16 +61,14 @@ Pair = tuple[int, int]
 def emulate(
     path: str, check: bool = True, seed: int | None = 0, instances: tuple[str, ...] = ()
 ) -> Kernels:
-    """The kernels of a .cu file, run on the CPU on NumPy arrays: `k.name(grid, block, *args,
-    shared_mem=0)`.
+    """The kernels of a .cu file, run on the CPU on NumPy arrays, as attributes:
+    `k.name(grid, block, *args, shared_mem=0)`.
 
     check: watch every access; a race, an access out of bounds or misaligned, a read of shared
-    memory that nobody wrote
-        or a divergent barrier raises KernelError before it happens, with block, thread, file and
-        line.
+        memory that nobody wrote or a divergent barrier raises KernelError before it happens, with
+        block, thread, file and line.
     seed: the order in which threads and blocks run; None runs them in index order.
-    instances: template kernels to compile, such as ("scale<4>",), launched as
-    k["scale<4>"](...)."""
+    instances: template kernels to compile: ("scale<4>",) is launched as k["scale<4>"](...)."""
     return Kernels(path, gpu=False, check=check, seed=seed, instances=instances)
 
 

@@ -1,5 +1,5 @@
-"""Compiles an unedited .cu file for the host: its text between kernels/emulator/cuda_words.h, which
-defines the CUDA words in C++, and one entry a kernel; then linked with kernels/emulator/runtime.cpp."""
+"""Compiles an unedited .cu file for the host: its text, after kernels/emulator/cuda_words.h, which
+defines the CUDA words in C++, and before one entry a kernel, linked with runtime.cpp beside it."""
 
 import hashlib
 import importlib.util
