@@ -15,8 +15,8 @@
 //
 // With groups, output channel o sees only the Cg = C / groups input channels of its own group.
 //
-// Layouts, channels innermost:  x (N, H, W, C)     y (N, OH, OW, O)     w (KH, KW, C, Og), Og = O /
-// groups
+// Layouts, channels innermost (Og = O / groups):
+//     x (N, H, W, C)     y (N, OH, OW, O)     w (KH, KW, C, Og)
 //
 // Phases. "A whole number" leaves 1 tap in stride * stride, and which ones depends only on (oh +
 // pad) mod stride. So the outputs fall into stride_h * stride_w phases, and within one phase all
