@@ -1,0 +1,50 @@
+# Each target works alone right after clone; needed: python3 (3.11 or newer), python3-venv, make.
+#
+#   make demo        train a VAE on handwritten digits on the CPU; pictures in runs/demo/
+#   make test        the whole test suite
+#   make lint        ruff and mypy
+#   make parity      the suite that compares with PyTorch (installs its CPU build)
+#   make bench       side by side with PyTorch: per-op overhead and training steps
+#   make gpu-check   everything about the GPU: tests, kernels, speed (says so if there is none)
+
+PYTHON ?= python3
+BIN := .venv/bin
+TORCH := torch==2.13.0
+
+.PHONY: demo test lint parity bench gpu-check clean
+
+# One stamp a set of extras: made again when the metadata changes, not when the code does.
+.venv/%.stamp: pyproject.toml setup.py | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+	@touch $@
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/torch.stamp: .venv/test.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@touch $@
+
+demo: .venv/plot.stamp
+	$(BIN)/tinygen demo
+
+test: .venv/test.stamp
+	$(BIN)/python -m pytest -q
+
+lint: .venv/test.stamp .venv/lint.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+parity: .venv/torch.stamp
+	$(BIN)/python -m pytest -q tests/parity
+
+bench: .venv/torch.stamp
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/steps.py
+
+gpu-check: .venv/test.stamp
+	$(BIN)/python benchmarks/gpu_check.py
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,132 @@
+"""Train a variational autoencoder on small images and look at what it learned.
+
+    python examples/vae.py --demo                          # digits, 2-D latent space, under a minute
+    python examples/vae.py --latent 16 --net conv          # sharper: more room in the code
+    python examples/vae.py --data fashion --epochs 20      # 28 x 28 (Debian: dataset-fashion-mnist)
+    python examples/vae.py --likelihood gaussian --beta 4
+    python examples/vae.py --resume                        # go on where the last run stopped
+
+What it optimises, for each image x, is the evidence lower bound (ELBO), in nats:
+
+    log p(x)  >=  E_q(z|x)[ log p(x|z) ]  -  KL( q(z|x) || p(z) )
+                  how well z explains x      what z costs to say
+
+Pixels are drawn as 0 or 1 with their grey value as probability, anew in every epoch, so that the
+Bernoulli likelihood is one (tinygen/models/vae.py: binarise). All is in the folder --out: log.jsonl,
+checkpoints, and pictures: reconstructions, samples, and for --latent 2 the latent space.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import tinygen as tg
+from tinygen import data, plot
+from tinygen.models import vae
+from tinygen.optim.lr_scheduler import CosineAnnealingLR
+from tinygen.run import Run
+
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument("--data", default="digits", help="digits (bundled), fashion, mnist or kmnist")
+parser.add_argument("--root", help="the folder that holds the files of --data")
+parser.add_argument("--download", action="store_true", help="fetch the files of --data if missing")
+parser.add_argument("--device", default="cpu", help="cpu or cuda")
+parser.add_argument("--epochs", type=int, default=200, help="passes over the training images")
+parser.add_argument("--batch", type=int, default=128, help="images a step")
+parser.add_argument("--lr", type=float, default=2e-3, help="Adam's step size; falls to 0 (cosine)")
+parser.add_argument("--latent", type=int, default=2, help="dimensions of z; 2 can be drawn whole")
+parser.add_argument("--hidden", type=int, default=256, help="units of a hidden layer (--net mlp)")
+parser.add_argument("--net", choices=sorted(vae.NETS), default="mlp", help="the two networks")
+parser.add_argument("--likelihood", choices=["bernoulli", "gaussian"], default="bernoulli",
+                    help="p(x|z): binary pixels, or grey ones with a learned variance")  # fmt: skip
+parser.add_argument("--beta", type=float, default=1.0,
+                    help="weight of the KL; 1 is the bound, more of it orders the codes")  # fmt: skip
+parser.add_argument("--importance", type=int, default=200,
+                    help="draws a test image for the estimate of log p(x) at the end")  # fmt: skip
+parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--out", default="runs/vae", help="folder of this run")
+parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+parser.add_argument("--demo", action="store_true", help="the run of `make demo`, in runs/demo")
+if parser.parse_known_args()[0].demo:
+    parser.set_defaults(epochs=300, out="runs/demo")
+args = parser.parse_args()
+
+# --- data -------------------------------------------------------------------------------------
+tg.manual_seed(args.seed)
+train_set, test_set = (
+    data.load(args.data, split, root=args.root, download=args.download)
+    for split in ("train", "test")
+)
+train, test = train_set.to_unit(), test_set.to_unit().to(args.device)  # grey values in [0, 1]
+shape = train.shape[1:]
+loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
+
+# --- model ------------------------------------------------------------------------------------
+if args.net == "mlp":
+    encoder, decoder = vae.mlp(shape, args.latent, args.hidden)
+else:
+    encoder, decoder = vae.conv(shape, args.latent)
+binary = args.likelihood == "bernoulli"
+likelihood = vae.Bernoulli() if binary else vae.Gaussian(0.05, learn=True)
+if binary:
+    vae.set_output_bias(decoder, train)
+model = vae.VAE(encoder, decoder, likelihood, args.latent).to(args.device)
+
+# --- optimizer --------------------------------------------------------------------------------
+steps = args.epochs * len(loader)
+opt = tg.optim.Adam(model.parameters(), lr=args.lr)
+schedule = CosineAnnealingLR(opt, T_max=steps)
+
+
+# One binarisation of the test set, and one set of draws of z, for every evaluation of this run.
+test_x = vae.binarise(test, tg.Generator().manual_seed(1)) if binary else test
+
+
+@tg.no_grad()
+def evaluate() -> vae.ELBO:
+    return model(test_x, generator=tg.Generator(args.device).manual_seed(2))
+
+
+# --- loop -------------------------------------------------------------------------------------
+run = Run(args.out, config=args, resume=args.resume)
+run.track(model=model, opt=opt, schedule=schedule, loader=loader)
+began = time.perf_counter()
+for step, (x,) in zip(run.steps(steps), loader.forever()):
+    x = x.to(args.device)
+    terms = model(vae.binarise(x) if binary else x, beta=args.beta)
+    loss = -terms.elbo
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    schedule.step()
+    run.log(elbo=terms.elbo, kl=terms.kl)
+    if run.every(5 * len(loader)) or run.last:
+        run.log(test_elbo=evaluate().elbo)
+    if run.every(50 * len(loader)):
+        run.picture("samples", lambda: model.sample(64), clip=True)
+seconds = time.perf_counter() - began
+
+# --- what it learned ----------------------------------------------------------------------------
+final = evaluate()
+log_p = model.log_prob(test_x, args.importance, tg.Generator(args.device).manual_seed(3))
+print(f"{steps} steps in {seconds:.1f} s, seed {args.seed}; {len(test)} test images of {args.data}")
+print(f"test ELBO    {final.elbo.item():8.2f} nats  =  log p(x|z) {final.log_likelihood.item():.2f}"
+      f"  -  KL {final.kl.item():.2f}")  # fmt: skip
+print(f"log p(x) >=  {log_p.mean().item():8.2f} nats, from {args.importance} importance samples")
+
+out = Path(args.out)
+some = test[:20]
+title = f"VAE on {args.data}, {args.latent}-D latent space"
+plot.reconstruction_pairs(some, model.reconstruct(some), clip=True, path=out / "reconstructions.png")
+samples = model.sample(100, tg.Generator(args.device).manual_seed(4))
+plot.image_grid(samples, nrow=10, clip=True, title=f"samples: {title}", path=out / "samples.png")
+plot.curves(out / "log.jsonl", keys=["elbo", "test_elbo"], units="nats", path=out / "curves.png")
+if args.latent == 2:
+    plot.latent_manifold(model.decode, 20, clip=True, device=args.device, path=out / "manifold.png")
+    with tg.no_grad():
+        codes = model.encode(test)[0]
+    plot.latent_scatter(codes, test_set.labels, names=test_set.classes, path=out / "latent.png")
+pictures = sorted(p.name for p in out.glob("*.png") if "-" not in p.name)
+print(f"pictures in {out}/: {', '.join(pictures)}")
