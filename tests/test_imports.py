@@ -15,9 +15,10 @@ ROOT = Path(tinygen.__file__).parent
 # __init__ last; PARTS gives the order inside the packages whose files have one.
 READING_ORDER = [
     "backend",
+    "tape",
     "tensor",
-    "ops",
     "autograd",
+    "ops",
     "serialization",
     "cuda",
     "conv_unfold",
@@ -27,6 +28,7 @@ READING_ORDER = [
     "optim",
     "testing",
     "data",
+    "utils",
     "models",
     "metrics",
     "plot",
@@ -37,6 +39,8 @@ READING_ORDER = [
     "__main__",
 ]
 OPS = [
+    "promotion",
+    "explain",
     "op",
     "elementwise",
     "shapes",

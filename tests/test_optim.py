@@ -290,7 +290,7 @@ def test_zero_grad():
 
 
 def test_closure_is_evaluated_with_gradients_on():
-    from tinygen.tensor import is_grad_enabled, no_grad
+    from tinygen.tape import is_grad_enabled, no_grad
 
     p = leaf([1.0])
     seen = []

@@ -19,7 +19,8 @@ from tinygen.ops.reductions import sum as total
 from tinygen.plot.curves import read_history
 from tinygen.plot.figure import COLOURS
 from tinygen.plot.graph import arrange, layers, trace
-from tinygen.tensor import Tensor, is_grad_enabled, wrap
+from tinygen.tape import is_grad_enabled
+from tinygen.tensor import Tensor, wrap
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")

@@ -19,7 +19,8 @@ from tinygen import run as run_package
 from tinygen.backend import Generator, default_generator
 from tinygen.run import Run
 from tinygen.serialization import load, save
-from tinygen.tensor import is_grad_enabled, wrap
+from tinygen.tape import is_grad_enabled
+from tinygen.tensor import wrap
 
 SCRIPT = Path(__file__).with_name("training_script.py")
 KILLS = int(os.environ.get("TINYGEN_KILLS", "15"))

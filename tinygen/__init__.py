@@ -35,13 +35,8 @@ from .backend import (
 from .backend import bool_ as bool
 from .ops import *  # noqa: F403
 from .ops import __all__ as _ops
-from .tensor import (
-    Tensor,
-    enable_grad,
-    is_grad_enabled,
-    no_grad,
-    set_grad_enabled,
-)
+from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .tensor import Tensor
 
 if TYPE_CHECKING:
     from . import cuda, data, metrics, models, nn, optim, plot, run, testing, utils

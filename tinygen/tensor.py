@@ -1,142 +1,19 @@
-"""Tensor, the tape, and the backward pass. No op is named here: ops/ attaches them.
+"""Tensor: an array and, when it was computed from something that requires a gradient, its Node.
 
-A Tensor is an array and, when it was computed from something that requires a gradient, the Node
-that computed it. A Node keeps its op, its parents (the Nodes or leaf Tensors that it was computed
-from) and what its vjps asked for. The backward pass walks Nodes from the youngest to the oldest:
-parents are always older than their children, so the order of birth is a topological order.
-Gradients are Tensors and vjps are made of Tensor ops, so gradients of any order come for free.
+No op is named here: ops/ attaches them, and autograd.py attaches backward().
 """
 
 from __future__ import annotations
 
-import itertools
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .backend import (
-    Array,
-    DType,
-    device_of,
-    get_default_dtype,
-    is_numpy,
-    module_for,
-    module_of,
-    move,
-)
+from .backend import Array, DType, device_of, get_default_dtype, is_numpy, module_for, move
 from .backend import device as Device
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class _Mode:
-    """What is switched on in this process: recording, and the hunt for NaNs."""
-
-    __slots__ = ("grad", "anomaly")
-
-    def __init__(self) -> None:
-        self.grad, self.anomaly = True, False
-
-
-mode = _Mode()
-
-
-class _Switch:
-    """A mode set to a value: for the length of a `with` block, or of a decorated function."""
-
-    field, value = "grad", True
-
-    def __enter__(self) -> None:
-        # Kept on a stack, so that one object can be entered again before it was left.
-        self._before = (getattr(mode, self.field), getattr(self, "_before", None))
-        setattr(mode, self.field, self.value)
-
-    def __exit__(self, *exc: object) -> None:
-        before, self._before = self._before
-        setattr(mode, self.field, before)
-
-    def __call__(self, function: F) -> F:
-        @wraps(function)
-        def inside(*args: Any, **kwargs: Any) -> Any:
-            with self:
-                return function(*args, **kwargs)
-
-        return inside  # type: ignore[return-value]
-
-
-class no_grad(_Switch):
-    """Record nothing: what is computed inside does not require a gradient."""
-
-    value = False
-
-
-class enable_grad(_Switch):
-    """Record again, inside a no_grad block."""
-
-
-class set_grad_enabled(_Switch):
-    """Switch recording on or off at once; as a context manager, until the block ends."""
-
-    def __init__(self, enabled: bool) -> None:
-        self.value, self._before, mode.grad = enabled, (mode.grad, None), enabled
-
-    def __enter__(self) -> None:
-        mode.grad = self.value
-
-
-class detect_anomaly(_Switch):
-    """Hunt NaNs: the first op whose result or whose gradient is NaN raises, with its name."""
-
-    field = "anomaly"
-
-
-def is_grad_enabled() -> bool:
-    return mode.grad
-
-
-_birth = itertools.count().__next__
-
-
-class Node:
-    """One recorded op: where its gradient comes from and where it goes to."""
-
-    __slots__ = ("op", "parents", "saved", "versions", "shape", "dtype", "birth", "retain", "place")
-
-    def __init__(self, op: Any, parents: list[Any], out: Array) -> None:
-        self.op = op
-        self.parents = parents  # one an input: Node, leaf Tensor, or None where no gradient flows
-        self.saved: dict[str, Any] | None = None  # None once freed
-        self.versions: list[tuple[str, list[int], int]] = []  # name, counter, its value then
-        self.shape: tuple[int, ...] = out.shape
-        self.dtype: DType = out.dtype
-        self.birth = _birth()
-        self.retain: weakref.ref[Tensor] | None = None  # a tensor that wants its .grad kept
-        self.place = ""  # file:line, known in anomaly mode only
-
-    def name(self) -> str:
-        return str(self.op.name)
-
-    def __repr__(self) -> str:
-        return f"<{self.name()}>"
-
-    def check(self) -> None:
-        """Raise if what the vjps need is gone or is not what it was."""
-        if self.saved is None:
-            raise RuntimeError(
-                f"{self.name()}: trying to backward through the graph a second time; its saved "
-                "tensors were freed. Pass retain_graph=True the first time, or compute it again."
-            )
-        for name, counter, then in self.versions:
-            if counter[0] != then:
-                raise RuntimeError(
-                    f"{self.name()}: one of the variables needed for gradient computation has been "
-                    f"modified by an inplace operation: {name!r}, which it saved at version "
-                    f"{then}, is at version {counter[0]} ({counter[0] - then} changes since). "
-                    "Change a copy (clone()) or use the out-of-place operation."
-                )
+from .tape import Node
 
 
 class Tensor:
@@ -247,7 +124,7 @@ class Tensor:
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
-            _check_grad(value, self, "assigned grad")
+            check_grad(value, self, "assigned grad")
         self._grad = value
 
     @property
@@ -264,18 +141,6 @@ class Tensor:
             raise RuntimeError("can't retain_grad on a Tensor that has requires_grad=False")
         if self._node is not None:
             self._node.retain = weakref.ref(self)
-
-    def backward(
-        self,
-        gradient: Tensor | None = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-    ) -> None:
-        """Accumulate d self / d leaf into `.grad` of every leaf that requires a gradient.
-
-        `gradient` is the cotangent, of self's shape; it may be left out for a scalar.
-        """
-        run_backward([self], [gradient], None, retain_graph, create_graph)
 
     def detach(self) -> Tensor:
         """The same memory, cut off from the tape."""
@@ -376,9 +241,15 @@ class Tensor:
             notes += ", requires_grad=True"
         return f"tensor({values}{notes})"
 
-    if TYPE_CHECKING:  # ops/__init__.py attaches the operators and methods
+    if TYPE_CHECKING:  # attached by ops/__init__.py, backward by autograd.py
 
         def __getattr__(self, name: str) -> Any: ...
+        def backward(
+            self,
+            gradient: Tensor | None = None,
+            retain_graph: bool | None = None,
+            create_graph: bool = False,
+        ) -> None: ...
         def __getitem__(self, index: Any) -> Tensor: ...
         def __setitem__(self, index: Any, value: Any) -> None: ...
         def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
@@ -407,9 +278,6 @@ class Tensor:
         def __and__(self, other: Any) -> Tensor: ...
         def __or__(self, other: Any) -> Tensor: ...
         def __xor__(self, other: Any) -> Tensor: ...
-
-
-Tensors: TypeAlias = Tensor | Sequence[Tensor]
 
 
 def wrap(array: Array) -> Tensor:
@@ -456,10 +324,7 @@ def _plain(data: Any) -> Any:
     return data.tolist() if isinstance(data, Tensor) else data
 
 
-# --- the backward pass ------------------------------------------------------------------------
-
-
-def _check_grad(g: Any, of: Node | Tensor, name: str) -> None:
+def check_grad(g: Any, of: Node | Tensor, name: str) -> None:
     """A gradient has its input's shape, dtype and device; anything else is a bug in a vjp."""
     if not isinstance(g, Tensor):
         raise TypeError(f"{name}: expected a Tensor as gradient, got {type(g).__name__}")
@@ -468,174 +333,3 @@ def _check_grad(g: Any, of: Node | Tensor, name: str) -> None:
             f"{name}: a gradient of shape {g.shape} and dtype {g.dtype} for a tensor of shape "
             f"{of.shape} and dtype {of.dtype}; they must be the same"
         )
-
-
-def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
-    """The cotangent to start from: the one given, or 1 for a scalar."""
-    if not isinstance(output, Tensor):
-        raise TypeError(f"backward: expected a Tensor, got {type(output).__name__}")
-    if not output._requires_grad:
-        raise RuntimeError(
-            "backward: element 0 of tensors does not require grad and does not have a grad_fn"
-        )
-    if gradient is None:
-        if output.numel() != 1:
-            raise RuntimeError(
-                f"backward: grad can be implicitly created only for scalar outputs, got shape "
-                f"{output.shape}; call .sum() or .mean() first, or pass the gradient"
-            )
-        return wrap(module_of(output._array).ones(output.shape, output.dtype))
-    _check_grad(gradient, output, "backward")
-    return gradient
-
-
-def _reachable(roots: list[Any]) -> list[Node]:
-    """All Nodes that the roots were computed from, youngest first. Iterative: graphs are deep."""
-    seen = set(root for root in roots if isinstance(root, Node))
-    stack = list(seen)
-    while stack:
-        for parent in stack.pop().parents:
-            if parent.__class__ is Node and parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
-    return sorted(seen, key=lambda node: node.birth, reverse=True)
-
-
-def _leading_to(nodes: list[Node], wanted: set[Any]) -> set[Any]:
-    """The wanted keys and every Node from which one of them can be reached."""
-    useful = set(wanted)
-    for node in reversed(nodes):  # oldest first, so that parents are decided before children
-        if any(parent in useful for parent in node.parents):
-            useful.add(node)
-    return useful
-
-
-def run_backward(
-    outputs: Sequence[Tensor],
-    gradients: Sequence[Tensor | None],
-    inputs: Sequence[Tensor] | None,
-    retain_graph: bool | None,
-    create_graph: bool,
-) -> list[Tensor | None]:
-    """The one backward pass. With `inputs`: return their gradients. Without: fill leaves' .grad."""
-    retain = create_graph if retain_graph is None else retain_graph
-    seeds = [_seed(output, gradient) for output, gradient in zip(outputs, gradients, strict=True)]
-    keys = [output._node or output for output in outputs]
-    wanted = None if inputs is None else {x._node or x for x in inputs}
-    nodes = _reachable(keys)
-    useful = None if wanted is None else _leading_to(nodes, wanted)
-    grads: dict[Any, Tensor] = {}
-    before, mode.grad = mode.grad, create_graph
-    try:
-        for key, g in zip(keys, seeds, strict=True):
-            grads[key] = grads[key] + g if key in grads else g
-        for node in nodes:
-            g = grads.get(node) if wanted and node in wanted else grads.pop(node, None)
-            if g is None or (useful is not None and node not in useful):
-                continue
-            if node.retain is not None and wanted is None:
-                _accumulate(node.retain(), g, create_graph, set())
-            _pull_back(node, g, grads, useful)
-            if not retain and node.saved:
-                node.saved, node.versions = None, []
-        if wanted is None:
-            given = {id(seed._array) for seed in seeds}
-            for leaf, g in grads.items():
-                _accumulate(leaf, g, create_graph, given)
-    finally:
-        mode.grad = before
-    return [] if inputs is None else [grads.get(x._node or x) for x in inputs]
-
-
-def _pull_back(node: Node, g: Tensor, grads: dict[Any, Tensor], useful: set[Any] | None) -> None:
-    """Send the gradient `g` of `node` on to its parents."""
-    node.check()
-    saved = node.saved
-    if "out" in saved:  # type: ignore[operator]
-        saved = dict(saved)  # type: ignore[arg-type]
-        out = saved["out"] = wrap(saved["out"])
-        out._node, out._requires_grad = node, True
-    for i, parent in enumerate(node.parents):
-        if parent is None or (useful is not None and parent not in useful):
-            continue
-        pull = _without_anomaly(node.op.pull_back) if mode.anomaly else node.op.pull_back
-        pulled = pull(i, g, saved, parent)
-        if pulled._array.shape != parent.shape or pulled._array.dtype != parent.dtype:
-            _check_grad(pulled, parent, f"backward of {node.name()}, input {i}")
-        if mode.anomaly and bool(np.isnan(pulled._array).any()):
-            raise RuntimeError(
-                f"detect_anomaly: the gradient of {node.name()} for its input {i} is NaN; the op "
-                f"was called at {node.place or 'a place not recorded (anomaly mode was off)'}"
-            )
-        grads[parent] = grads[parent] + pulled if parent in grads else pulled
-
-
-def _without_anomaly(pull_back: F) -> F:
-    """pull_back, with its NaNs left to be reported under the name of the op it belongs to."""
-    quiet = _Switch()
-    quiet.field, quiet.value = "anomaly", False
-    return quiet(pull_back)
-
-
-def _accumulate(leaf: Tensor | None, g: Tensor, create_graph: bool, given: set[int]) -> None:
-    """leaf.grad += g. The first gradient is taken over as it is if nobody else can hold it."""
-    if leaf is None:
-        return
-    if leaf._grad is None:
-        if not create_graph and (g._array.base is not None or id(g._array) in given):
-            g = wrap(g._array.copy(order="K"))
-        given.add(id(g._array))
-        leaf._grad = g if create_graph else wrap(g._array)
-    elif create_graph or leaf._grad._requires_grad:
-        leaf._grad = leaf._grad + g
-    else:
-        np.add(leaf._grad._array, g._array, out=leaf._grad._array)
-        leaf._grad._version[0] += 1
-
-
-def backward(
-    tensors: Tensors,
-    grad_tensors: Tensors | None = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-) -> None:
-    """Accumulate the sum of the gradients of `tensors` into the leaves."""
-    outputs = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    run_backward(outputs, _cotangents(outputs, grad_tensors), None, retain_graph, create_graph)
-
-
-def grad(
-    outputs: Tensors,
-    inputs: Tensors,
-    grad_outputs: Tensors | None = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    allow_unused: bool = False,
-) -> tuple[Tensor, ...]:
-    """sum_k <grad_outputs_k, d outputs_k / d inputs>, one Tensor an input; no `.grad` is touched.
-
-    create_graph=True records the gradients, so that they can be differentiated again. An input
-    that the outputs do not depend on is an error, or None with allow_unused=True.
-    """
-    outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    for i, x in enumerate(ins):
-        if not x._requires_grad:
-            raise RuntimeError(f"grad: input {i} (shape {x.shape}) does not require grad")
-    grads = run_backward(outs, _cotangents(outs, grad_outputs), ins, retain_graph, create_graph)
-    for i, g in enumerate(grads):
-        if g is None and not allow_unused:
-            raise RuntimeError(
-                f"grad: input {i} (shape {ins[i].shape}) appears to not have been used in the "
-                "graph. Pass allow_unused=True if this is what you want."
-            )
-    return tuple(grads)  # type: ignore[arg-type]
-
-
-def _cotangents(outputs: list[Tensor], given: Tensors | None) -> list[Tensor | None]:
-    if given is None:
-        return [None] * len(outputs)
-    cotangents = [given] if isinstance(given, Tensor) else list(given)
-    if len(cotangents) != len(outputs):
-        raise RuntimeError(f"grad: got {len(outputs)} outputs and {len(cotangents)} grad_outputs")
-    return cotangents  # type: ignore[return-value]

@@ -23,7 +23,8 @@ from .. import nn
 from ..backend import Generator
 from ..nn import functional as F
 from ..ops import bernoulli, logsumexp, rand, randn, stack
-from ..tensor import Tensor, no_grad
+from ..tape import no_grad
+from ..tensor import Tensor
 
 LOG_2PI = math.log(2.0 * math.pi)
 

@@ -101,8 +101,8 @@ from .indexing import (
     scatter_add,
     take_along_dim,
 )
-from .op import result_type
 from .products import addmm, bmm, dot, einsum, linear, matmul, mm, mv, outer
+from .promotion import result_type
 from .reductions import (
     all,
     amax,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, is_numpy, move
-from ..tensor import Tensor, mode, wrap
+from ..tape import mode
+from ..tensor import Tensor, wrap
 from .elementwise import where
 from .op import cast, op, sum_to, view_op
 from .shapes import position

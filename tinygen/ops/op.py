@@ -24,14 +24,17 @@ A vjp may be None: no gradient flows to that input.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from functools import cache
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..backend import Array, DType, get_default_dtype, is_numpy
-from ..tensor import Node, Tensor, mode, wrap
+from ..backend import Array, DType, get_default_dtype
+from ..tape import Node, mode
+from ..tensor import Tensor, wrap
+from .explain import caller, explain, refuse_nan
+from .promotion import operand, result_type
 
 REGISTRY: dict[str, Op] = {}  # every op there is, by name; tests walk it
 
@@ -47,8 +50,19 @@ class Op(Protocol):
     def vjp(self, *vjps: Callable[..., Tensor] | None) -> None: ...
 
 
+class Plan(NamedTuple):
+    """What a Node keeps, worked out once for each combination of inputs that require a gradient."""
+
+    active: tuple[bool, ...]  # which inputs a gradient flows to
+    inputs: tuple[tuple[str, int], ...]  # inputs kept whole: name and position
+    others: tuple[tuple[str, Callable[..., Any]], ...]  # name and f(inputs, constants)
+    out: bool  # is the output kept?
+
+
 class Spec:
     """An op's forward, its vjps and, for each vjp, the names of what it asks for."""
+
+    broadcasts = False
 
     def __init__(self, forward: Callable[..., Array], view: bool) -> None:
         code = forward.__code__
@@ -56,15 +70,15 @@ class Spec:
         self.forward = forward
         self.view = view  # may the output share memory with the first input?
         self.inputs = code.co_varnames[: code.co_argcount]
-        constants = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+        self.constants = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
         self.variadic = bool(code.co_flags & 0x04)  # has *inputs
         if self.variadic:
             self.inputs = (code.co_varnames[code.co_argcount + code.co_kwonlyargcount],)
         self.vjps: list[tuple[Callable[..., Tensor] | None, tuple[str, ...]]] = []
-        self.known = {"out", *constants, *(("i",) if self.variadic else ())}
+        self.known = {"out", *self.constants, *(("i",) if self.variadic else ())}
         for name in self.inputs:
             self.known |= {name, f"{name}_shape", f"{name}_dtype"}
-        self._plans: dict[tuple[bool, ...], list[str] | None] = {}
+        self.plan = cache(self._plan)
 
     def set_vjps(self, *vjps: Callable[..., Tensor] | None) -> None:
         if len(vjps) != len(self.inputs):
@@ -77,30 +91,39 @@ class Spec:
                     f"{self.name}: a vjp takes g and any of {sorted(self.known)}, not {names}"
                 )
             self.vjps.append((vjp, names[1:]))
+        self.plan.cache_clear()
 
-    def pick(self, i: int) -> tuple[Callable[..., Tensor] | None, tuple[str, ...]]:
-        return self.vjps[0 if self.variadic else i] if self.vjps else (None, ())
+    def _plan(self, *flags: bool) -> Plan | None:
+        """What to keep when the inputs that require a gradient are `flags`; None: no Node."""
+        if not self.vjps:
+            return None
+        vjps = self.vjps * len(flags) if self.variadic else self.vjps
+        pairs = list(zip(flags, vjps, strict=False))
+        active = tuple([flag and vjp is not None for flag, (vjp, _) in pairs])
+        if True not in active:
+            return None
+        asked = [name for used, (_, names) in zip(active, vjps, strict=False) if used for name in names]
+        names = [name for name in dict.fromkeys(asked) if name not in ("i", "out")]
+        whole = () if self.variadic else self.inputs
+        return Plan(
+            active,
+            tuple((name, whole.index(name)) for name in names if name in whole),
+            tuple((name, self._getter(name)) for name in names if name not in whole),
+            "out" in asked,
+        )
 
-    def plan(self, flags: tuple[bool, ...]) -> list[str] | None:
-        """What to save when the inputs that require a gradient are `flags`; None: no Node."""
-        if flags not in self._plans:
-            active = [self.pick(i) for i, flag in enumerate(flags) if flag]
-            names = [name for vjp, names in active if vjp for name in names if name != "i"]
-            no_gradient = all(vjp is None for vjp, _ in active)
-            self._plans[flags] = None if no_gradient else list(dict.fromkeys(names))
-        return self._plans[flags]
-
-    def save(self, name: str, inputs: Sequence[Any], out: Tensor, constants: Any) -> Any:
-        if name == "out":
-            return out._array
-        if name in constants:
-            return constants[name]
-        base = name.removesuffix("_shape").removesuffix("_dtype")
+    def _getter(self, name: str) -> Callable[[Sequence[Any], dict[str, Any]], Any]:
+        """How to get at a constant, an input's shape or dtype, or all of *inputs."""
+        if name in self.constants:
+            default = (self.forward.__kwdefaults__ or {}).get(name)
+            return lambda inputs, constants: constants.get(name, default)
+        if name in self.inputs:
+            return lambda inputs, constants: tuple(inputs)
+        base, field = name[:-6], name[-5:]  # x_shape, x_dtype
         if self.variadic:
-            saved = tuple(inputs)
-            return saved if base == name else tuple(getattr(x, name[-5:]) for x in saved)
-        x = inputs[self.inputs.index(base)]
-        return x if base == name else getattr(x, name[-5:])
+            return lambda inputs, constants: tuple([getattr(x, field) for x in inputs])
+        i = self.inputs.index(base)
+        return lambda inputs, constants: getattr(inputs[i]._array, field)
 
     def pull_back(self, i: int, g: Tensor, saved: dict[str, Any], parent: Any) -> Tensor:
         vjp, names = self.vjps[0 if self.variadic else i]
@@ -110,10 +133,13 @@ class Spec:
 class ElementwiseSpec(Spec):
     """An op that broadcasts: its vjps return gradients of the output's shape, summed here."""
 
+    broadcasts = True
+
     def pull_back(self, i: int, g: Tensor, saved: dict[str, Any], parent: Any) -> Tensor:
         vjp, names = self.vjps[i]
         pulled = vjp(g, *[saved[name] for name in names])  # type: ignore[misc]
-        if pulled._array.shape != parent.shape and pulled._array.shape == g._array.shape:
+        shape = pulled._array.shape
+        if shape != parent.shape and shape == g._array.shape:
             return sum_to(pulled, shape=parent.shape)
         return pulled
 
@@ -124,34 +150,33 @@ def record(spec: Spec, array: Array, inputs: Sequence[Any], constants: dict[str,
         array = np.asarray(array)
     out = wrap(array)
     if mode.anomaly:
-        _refuse_nan(spec, array, inputs)
+        refuse_nan(spec.name, array, inputs)
     if spec.view:
         _share_memory(out, inputs[0])
     if not mode.grad:
         return out
-    flags = tuple([isinstance(x, Tensor) and x._requires_grad for x in inputs])
-    if True not in flags:
-        return out
-    plan = spec.plan(flags)
+    plan = spec.plan(*[isinstance(x, Tensor) and x._requires_grad for x in inputs])
     if plan is None or array.dtype.kind != "f":
         return out
-    parents: list[Any] = [None] * len(flags)
-    for i, flag in enumerate(flags):
-        if flag and spec.pick(i)[0] is not None:
-            parents[i] = inputs[i]._node or inputs[i]
-    node = Node(spec, parents, array)
-    saved = node.saved = {}
-    for name in plan:
-        value = saved[name] = spec.save(name, inputs, out, constants)
-        if name == "out":
-            node.versions.append((name, out._version, 0))
-        elif value.__class__ is tuple and spec.variadic:
-            values = [x for x in value if isinstance(x, Tensor)]
-            node.versions.extend((name, x._version, x._version[0]) for x in values)
-        elif isinstance(value, Tensor):
-            node.versions.append((name, value._version, value._version[0]))
+    parents = [(x._node or x) if used else None for used, x in zip(plan.active, inputs)]
+    saved: dict[str, Any] = {}
+    node = Node(spec, parents, saved, array)
+    versions = []
+    for name, i in plan.inputs:
+        x = saved[name] = inputs[i]
+        if isinstance(x, Tensor):
+            versions.append((name, x._version, x._version[0]))
+    for name, get in plan.others:
+        saved[name] = get(inputs, constants)
+        if spec.variadic and name in spec.inputs:
+            versions += [(name, x._version, x._version[0]) for x in inputs if isinstance(x, Tensor)]
+    if plan.out:
+        saved["out"] = array
+        versions.append(("out", out._version, out._version[0]))
+    if versions:
+        node.versions = versions
     if mode.anomaly:
-        node.place = _caller()
+        node.place = caller()
     if out._is_view:
         out._version[1] = 1
     out._node, out._requires_grad = node, True
@@ -178,7 +203,7 @@ def op(forward: Callable[..., Array], view: bool = False) -> Op:
         try:
             array = spec.forward(*arrays, **constants)
         except (ValueError, TypeError, IndexError) as error:
-            raise _explain(spec, error, inputs) from error
+            raise explain(spec.name, error, inputs, spec.broadcasts) from error
         return record(spec, array, inputs, constants)
 
     return _finish(call, spec)
@@ -206,7 +231,7 @@ def elementwise(
         try:
             array = spec.forward(*arrays, **constants)
         except (ValueError, TypeError, IndexError) as error:
-            raise _explain(spec, error, inputs) from error
+            raise explain(spec.name, error, inputs, spec.broadcasts) from error
         return record(spec, array, inputs, constants)
 
     return _finish(call, spec)
@@ -227,9 +252,6 @@ def _finish(call: Any, spec: Spec) -> Op:
     return call  # type: ignore[no-any-return]
 
 
-# --- dtypes ---------------------------------------------------------------------------------
-
-
 def _uniform(inputs: Sequence[Any]) -> bool:
     """The common case: Tensors of one floating dtype, and Python numbers (which are weak)."""
     dtype = None
@@ -246,103 +268,13 @@ def _uniform(inputs: Sequence[Any]) -> bool:
 
 def promote(name: str, inputs: Sequence[Any], floating: bool = False) -> list[Any]:
     """The inputs in their common dtype. Python numbers stay as they are: NumPy holds them weak."""
-    operands = [_operand(name, x) for x in inputs]
+    operands = [operand(name, x) for x in inputs]
     dtype = result_type(*operands)
     if floating and dtype.kind != "f":
         dtype = get_default_dtype()
     return [
         cast(x, dtype=dtype) if isinstance(x, Tensor) and x.dtype != dtype else x for x in operands
     ]
-
-
-def _operand(name: str, x: Any) -> Any:
-    if isinstance(x, np.generic):  # first: a numpy.float64 is a float too, but not a weak one
-        return x.item()
-    if isinstance(x, (Tensor, bool, int, float)):
-        return x
-    if isinstance(x, np.ndarray):
-        return wrap(x)
-    raise TypeError(f"{name}: expected Tensors and numbers, got {type(x).__name__}")
-
-
-def result_type(*operands: Any) -> DType:
-    """PyTorch's promotion: tensors with dimensions first, then 0-d ones, then Python numbers.
-
-    A weaker group counts only where it is of a higher kind: bool < integer < float.
-    """
-    groups: list[list[DType]] = [[], [], []]
-    for x in operands:
-        if isinstance(x, Tensor):
-            groups[0 if x.ndim else 1].append(x.dtype)
-        else:
-            plain = {bool: np.dtype(bool), int: np.dtype(np.int64)}
-            groups[2].append(plain.get(type(x), get_default_dtype()))
-    result: DType | None = None
-    for group in groups:
-        for dtype in group:
-            if result is None or _rank(dtype) > _rank(result):
-                result = dtype
-            elif _rank(dtype) == _rank(result) and group is not groups[2]:
-                same_group = group is groups[0] or not groups[0]
-                result = np.promote_types(dtype, result) if same_group else result
-    if result is None:
-        raise TypeError("expected at least one Tensor")
-    return result
-
-
-def _rank(dtype: DType) -> int:
-    return {"b": 0, "u": 1, "i": 1, "f": 2}[dtype.kind]
-
-
-# --- errors ---------------------------------------------------------------------------------
-
-
-def _explain(spec: Spec, error: Exception, inputs: Sequence[Any]) -> Exception:
-    """NumPy's complaint in words: which op, what came, what would have been right."""
-    tensors = [x for x in inputs if isinstance(x, Tensor)]
-    if len({is_numpy(x._array) for x in tensors}) > 1:
-        devices = " and ".join(str(x.device) for x in tensors)
-        return RuntimeError(
-            f"{spec.name}: expected all tensors to be on the same device, got {devices}; move one "
-            "with .to(device)"
-        )
-    strangers = [type(x).__name__ for x in inputs if not isinstance(x, (Tensor, int, float))]
-    if strangers and not isinstance(error, IndexError):
-        return TypeError(f"{spec.name}: expected a Tensor, got {', '.join(strangers)}")
-    shapes = " and ".join(str(x.shape) for x in tensors)
-    if isinstance(spec, ElementwiseSpec) and not _broadcast(*(x.shape for x in tensors)):
-        return RuntimeError(
-            f"{spec.name}: the shapes {shapes} do not broadcast: aligned at the right, each "
-            "dimension must be equal, 1 or missing"
-        )
-    kind = type(error) if isinstance(error, (IndexError, TypeError)) else RuntimeError
-    text = str(error)
-    return kind(text if text.startswith(spec.name) else f"{spec.name}: {text} (inputs: {shapes})")
-
-
-def _broadcast(*shapes: tuple[int, ...]) -> bool:
-    try:
-        np.broadcast_shapes(*shapes)
-    except ValueError:
-        return False
-    return True
-
-
-def _refuse_nan(spec: Spec, array: Array, inputs: Sequence[Any]) -> None:
-    if array.dtype.kind == "f" and bool(np.isnan(array).any()):
-        shapes = [x.shape if isinstance(x, Tensor) else x for x in inputs]
-        raise RuntimeError(
-            f"detect_anomaly: {spec.name} returned NaN for inputs of shapes {shapes}, called at "
-            f"{_caller()}"
-        )
-
-
-def _caller() -> str:
-    """file:line of the innermost frame outside this package."""
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("tinygen."):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 # --- the ops that every other op leans on ---------------------------------------------------

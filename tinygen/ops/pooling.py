@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backend import Array, module_of
-from ..tensor import Tensor, is_grad_enabled, wrap
+from ..tape import is_grad_enabled
+from ..tensor import Tensor, wrap
 from .op import op
 from .reductions import mean
 from .shapes import squeeze, unsqueeze

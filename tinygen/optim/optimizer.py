@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..backend import Array, device_of, move
-from ..tensor import Tensor, enable_grad, wrap
+from ..tape import enable_grad
+from ..tensor import Tensor, wrap
 
 Group: TypeAlias = dict[str, Any]
 State: TypeAlias = dict[str, Any]

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ..tensor import Node, Tensor
+from ..tape import Node
+from ..tensor import Tensor
 from .figure import GREY, PathLike, finish, in_style, new_figure
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..backend import Array, device, float32, move
-from ..tensor import Tensor, no_grad, wrap
+from ..tape import no_grad
+from ..tensor import Tensor, wrap
 from .figure import (
     COLOURS,
     DPI,

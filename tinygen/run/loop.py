@@ -29,7 +29,8 @@ import numpy as np
 
 from ..backend import default_generator
 from ..serialization import load, save, write_atomically
-from ..tensor import Tensor, no_grad
+from ..tape import no_grad
+from ..tensor import Tensor
 from .folder import Log, changes, move_aside, prepare, record, remove_temporaries, write_record
 from .progress import Lines, Signals, progress
 

@@ -18,8 +18,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..autograd import grad
 from ..backend import Array, float32, float64, move
-from ..tensor import Tensor, enable_grad, grad, is_grad_enabled, no_grad, wrap
+from ..tape import enable_grad, is_grad_enabled, no_grad
+from ..tensor import Tensor, wrap
 
 Pure: TypeAlias = Callable[..., tuple[Tensor, ...]]  # float Tensors in, float Tensors out
 

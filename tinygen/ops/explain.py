@@ -1,0 +1,61 @@
+"""What went wrong, in words: which op, what came, what would have been right."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, is_numpy
+from ..tensor import Tensor
+
+
+def explain(name: str, error: Exception, inputs: Sequence[Any], broadcasts: bool) -> Exception:
+    """NumPy's complaint about an op's inputs, as the exception that PyTorch would raise."""
+    tensors = [x for x in inputs if isinstance(x, Tensor)]
+    if len({is_numpy(x._array) for x in tensors}) > 1:
+        devices = " and ".join(str(x.device) for x in tensors)
+        return RuntimeError(
+            f"{name}: expected all tensors to be on the same device, got {devices}; move one "
+            "with .to(device)"
+        )
+    strangers = [type(x).__name__ for x in inputs if not isinstance(x, (Tensor, int, float))]
+    if strangers and not isinstance(error, IndexError):
+        return TypeError(f"{name}: expected a Tensor, got {', '.join(strangers)}")
+    shapes = " and ".join(str(x.shape) for x in tensors)
+    if broadcasts and not _broadcast(*(x.shape for x in tensors)):
+        return RuntimeError(
+            f"{name}: the shapes {shapes} do not broadcast: aligned at the right, each "
+            "dimension must be equal, 1 or missing"
+        )
+    kind = type(error) if isinstance(error, (IndexError, TypeError)) else RuntimeError
+    text = str(error)
+    return kind(text if text.startswith(name) else f"{name}: {text} (inputs: {shapes})")
+
+
+def _broadcast(*shapes: tuple[int, ...]) -> bool:
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True
+
+
+def refuse_nan(name: str, array: Array, inputs: Sequence[Any]) -> None:
+    """Anomaly mode: the op that first makes a NaN is named, and where it was called."""
+    if array.dtype.kind == "f" and bool(np.isnan(array).any()):
+        shapes = [x.shape if isinstance(x, Tensor) else x for x in inputs]
+        raise RuntimeError(
+            f"detect_anomaly: {name} returned NaN for inputs of shapes {shapes}, called at "
+            f"{caller()}"
+        )
+
+
+def caller() -> str:
+    """file:line of the innermost frame outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("tinygen."):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -1,0 +1,132 @@
+"""The tape: what is switched on, and the Node that an op leaves behind.
+
+A Node keeps its op, its parents (the Nodes or leaf Tensors that it was computed from) and what its
+vjps asked for, nothing else. Parents are always older than their children, so the order of birth
+is a topological order: autograd.py walks it backwards.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from .backend import Array, DType
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Mode:
+    """What is switched on in this process: recording, and the hunt for NaNs."""
+
+    __slots__ = ("grad", "anomaly")
+
+    def __init__(self) -> None:
+        self.grad, self.anomaly = True, False
+
+
+mode = _Mode()
+
+
+class Switch:
+    """A mode set to a value: for the length of a `with` block, or of a decorated function."""
+
+    field, value = "grad", True
+
+    def __enter__(self) -> None:
+        # Kept on a stack, so that one object can be entered again before it was left.
+        self._before = (getattr(mode, self.field), getattr(self, "_before", None))
+        setattr(mode, self.field, self.value)
+
+    def __exit__(self, *exc: object) -> None:
+        before, self._before = self._before
+        setattr(mode, self.field, before)
+
+    def __call__(self, function: F) -> F:
+        @wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return inside  # type: ignore[return-value]
+
+
+class no_grad(Switch):
+    """Record nothing: what is computed inside does not require a gradient."""
+
+    value = False
+
+
+class enable_grad(Switch):
+    """Record again, inside a no_grad block."""
+
+
+class set_grad_enabled(Switch):
+    """Switch recording on or off at once; as a context manager, until the block ends."""
+
+    def __init__(self, enabled: bool) -> None:
+        self.value, self._before, mode.grad = enabled, (mode.grad, None), enabled
+
+    def __enter__(self) -> None:
+        mode.grad = self.value
+
+
+class detect_anomaly(Switch):
+    """Hunt NaNs: the first op whose result or whose gradient is NaN raises, with its name."""
+
+    field = "anomaly"
+
+
+def is_grad_enabled() -> bool:
+    return mode.grad
+
+
+_birth = itertools.count().__next__
+
+
+class Node:
+    """One recorded op: where its gradient comes from and where it goes to."""
+
+    __slots__ = ("op", "parents", "saved", "versions", "shape", "dtype", "birth", "__dict__")
+
+    # Rarely anything else, so they are an instance's own (in its __dict__) only when set:
+    retain: Any = None  # a weak reference to a tensor that wants its .grad kept
+    place = ""  # file:line of the call, known in anomaly mode only
+
+    def __init__(self, op: Any, parents: list[Any], saved: dict[str, Any], out: Array) -> None:
+        self.op = op
+        self.parents = parents  # one an input: Node, leaf Tensor, or None where no gradient flows
+        self.saved: dict[str, Any] | None = saved  # None once freed
+        # For each saved tensor its name, its version counter, and the version it had then.
+        self.versions: list[tuple[str, list[int], int]] | tuple[()] = ()
+        self.shape: tuple[int, ...] = out.shape
+        self.dtype: DType = out.dtype
+        self.birth = _birth()
+
+    def name(self) -> str:
+        return str(self.op.name)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+    def check(self) -> None:
+        """Raise if what the vjps need is gone or is not what it was."""
+        if self.saved is None:
+            raise RuntimeError(
+                f"{self.name()}: trying to backward through the graph a second time; its saved "
+                "tensors were freed. Pass retain_graph=True the first time, or compute it again."
+            )
+        for name, counter, then in self.versions:
+            if counter[0] != then:
+                raise RuntimeError(
+                    f"{self.name()}: one of the variables needed for gradient computation has been "
+                    f"modified by an inplace operation: {name!r}, which it saved at version "
+                    f"{then}, is at version {counter[0]} ({counter[0] - then} changes since). "
+                    "Change a copy (clone()) or use the out-of-place operation."
+                )
+
+    def free(self) -> None:
+        """Give up the arrays. A node that kept only shapes and numbers can be used again."""
+        if self.versions or any(hasattr(value, "nbytes") for value in self.saved.values()):
+            self.saved, self.versions = None, ()
