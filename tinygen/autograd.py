@@ -132,10 +132,8 @@ def run_backward(
         for key, g in zip(keys, seeds, strict=True):
             grads.add(key, g)
         for node in nodes:
-            if useful is not None and node not in useful:
-                continue
-            g = grads[node] if node in wanted and node in grads else grads.pop(node, None)
-            if g is None:
+            g = grads.get(node) if node in wanted else grads.pop(node, None)
+            if g is None or (useful is not None and node not in useful):
                 continue
             if node.retain is not None and inputs is None:
                 _accumulate(node.retain(), g, create_graph, set())

@@ -94,12 +94,18 @@ class Node:
     retain: Any = None  # a weak reference to a tensor that wants its .grad kept
     place = ""  # file:line of the call, known in anomaly mode only
 
-    def __init__(self, op: Any, parents: list[Any], saved: dict[str, Any], out: Array) -> None:
+    def __init__(
+        self,
+        op: Any,
+        parents: list[Any],
+        saved: dict[str, Any],
+        versions: list[tuple[str, list[int], int]],
+        out: Array,
+    ) -> None:
         self.op = op
         self.parents = parents  # one an input: Node, leaf Tensor, or None where no gradient flows
         self.saved: dict[str, Any] | None = saved  # None once freed
-        # For each saved tensor its name, its version counter, and the version it had then.
-        self.versions: list[tuple[str, list[int], int]] | tuple[()] = ()
+        self.versions = versions  # each saved tensor's name, version counter, and version then
         self.shape: tuple[int, ...] = out.shape
         self.dtype: DType = out.dtype
         self.birth = _birth()
@@ -129,4 +135,4 @@ class Node:
     def free(self) -> None:
         """Give up the arrays. A node that kept only shapes and numbers can be used again."""
         if self.versions or any(hasattr(value, "nbytes") for value in self.saved.values()):
-            self.saved, self.versions = None, ()
+            self.saved, self.versions = None, []

@@ -29,6 +29,7 @@ from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy import generic, ndarray
 
 from ..backend import Array, DType, get_default_dtype
 from ..tape import Node, mode
@@ -37,6 +38,7 @@ from .explain import caller, explain, refuse_nan
 from .promotion import operand, result_type
 
 REGISTRY: dict[str, Op] = {}  # every op there is, by name; tests walk it
+NONE, MIXED = np.dtype("V"), np.dtype("O")  # instead of the dtype that all inputs share
 
 
 class Op(Protocol):
@@ -53,7 +55,7 @@ class Op(Protocol):
 class Plan(NamedTuple):
     """What a Node keeps, worked out once for each combination of inputs that require a gradient."""
 
-    active: tuple[bool, ...]  # which inputs a gradient flows to
+    active: tuple[int, ...]  # the inputs that a gradient flows to
     inputs: tuple[tuple[str, int], ...]  # inputs kept whole: name and position
     others: tuple[tuple[str, Callable[..., Any]], ...]  # name and f(inputs, constants)
     out: bool  # is the output kept?
@@ -64,11 +66,10 @@ class Spec:
 
     broadcasts = False
 
-    def __init__(self, forward: Callable[..., Array], view: bool) -> None:
+    def __init__(self, forward: Callable[..., Array]) -> None:
         code = forward.__code__
         self.name = forward.__name__.strip("_")
         self.forward = forward
-        self.view = view  # may the output share memory with the first input?
         self.inputs = code.co_varnames[: code.co_argcount]
         self.constants = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
         self.variadic = bool(code.co_flags & 0x04)  # has *inputs
@@ -93,22 +94,19 @@ class Spec:
             self.vjps.append((vjp, names[1:]))
         self.plan.cache_clear()
 
-    def _plan(self, *flags: bool) -> Plan | None:
+    def _plan(self, flags: int) -> Plan | None:
         """What to keep when the inputs that require a gradient are `flags`; None: no Node."""
-        if not self.vjps:
+        needs = [bit == "1" for bit in bin(flags)[3:]]  # after 0b and the leading 1
+        vjps = self.vjps * len(needs) if self.variadic else self.vjps
+        active = [i for i, need in enumerate(needs) if need and vjps and vjps[i][0]]
+        if not active:
             return None
-        vjps = self.vjps * len(flags) if self.variadic else self.vjps
-        pairs = list(zip(flags, vjps, strict=False))
-        active = tuple([flag and vjp is not None for flag, (vjp, _) in pairs])
-        if True not in active:
-            return None
-        asked = [name for used, (_, names) in zip(active, vjps, strict=False) if used for name in names]
-        names = [name for name in dict.fromkeys(asked) if name not in ("i", "out")]
+        asked = dict.fromkeys(name for i in active for name in vjps[i][1] if name != "i")
         whole = () if self.variadic else self.inputs
         return Plan(
-            active,
-            tuple((name, whole.index(name)) for name in names if name in whole),
-            tuple((name, self._getter(name)) for name in names if name not in whole),
+            tuple(active),
+            tuple((name, whole.index(name)) for name in asked if name in whole),
+            tuple((name, self._getter(name)) for name in asked if name not in (*whole, "out")),
             "out" in asked,
         )
 
@@ -127,7 +125,9 @@ class Spec:
 
     def pull_back(self, i: int, g: Tensor, saved: dict[str, Any], parent: Any) -> Tensor:
         vjp, names = self.vjps[0 if self.variadic else i]
-        return vjp(g, *[i if name == "i" else saved[name] for name in names])  # type: ignore[misc]
+        if self.variadic and "i" in names:
+            saved = {**saved, "i": i}
+        return vjp(g, *map(saved.__getitem__, names))  # type: ignore[misc]
 
 
 class ElementwiseSpec(Spec):
@@ -137,30 +137,22 @@ class ElementwiseSpec(Spec):
 
     def pull_back(self, i: int, g: Tensor, saved: dict[str, Any], parent: Any) -> Tensor:
         vjp, names = self.vjps[i]
-        pulled = vjp(g, *[saved[name] for name in names])  # type: ignore[misc]
+        pulled = vjp(g, *map(saved.__getitem__, names))  # type: ignore[misc]
         shape = pulled._array.shape
         if shape != parent.shape and shape == g._array.shape:
             return sum_to(pulled, shape=parent.shape)
         return pulled
 
 
-def record(spec: Spec, array: Array, inputs: Sequence[Any], constants: dict[str, Any]) -> Tensor:
-    """Wrap the forward's result and, where a gradient is wanted, put it on the tape."""
-    if array.__class__ is not np.ndarray and isinstance(array, np.generic):
-        array = np.asarray(array)
-    out = wrap(array)
-    if mode.anomaly:
-        refuse_nan(spec.name, array, inputs)
-    if spec.view:
-        _share_memory(out, inputs[0])
-    if not mode.grad:
-        return out
-    plan = spec.plan(*[isinstance(x, Tensor) and x._requires_grad for x in inputs])
-    if plan is None or array.dtype.kind != "f":
-        return out
-    parents = [(x._node or x) if used else None for used, x in zip(plan.active, inputs)]
+def _record(
+    spec: Spec, plan: Plan, inputs: Sequence[Any], constants: dict[str, Any], out: Tensor
+) -> None:
+    """Put `out` on the tape, with a Node that keeps what the plan says."""
+    parents: list[Any] = [None] * len(inputs)
+    for i in plan.active:
+        x = inputs[i]
+        parents[i] = x._node or x
     saved: dict[str, Any] = {}
-    node = Node(spec, parents, saved, array)
     versions = []
     for name, i in plan.inputs:
         x = saved[name] = inputs[i]
@@ -171,16 +163,14 @@ def record(spec: Spec, array: Array, inputs: Sequence[Any], constants: dict[str,
         if spec.variadic and name in spec.inputs:
             versions += [(name, x._version, x._version[0]) for x in inputs if isinstance(x, Tensor)]
     if plan.out:
-        saved["out"] = array
+        saved["out"] = out._array
         versions.append(("out", out._version, out._version[0]))
-    if versions:
-        node.versions = versions
+    node = Node(spec, parents, saved, versions, out._array)
     if mode.anomaly:
         node.place = caller()
     if out._is_view:
         out._version[1] = 1
     out._node, out._requires_grad = node, True
-    return out
 
 
 def _share_memory(out: Tensor, x: Any) -> None:
@@ -194,24 +184,14 @@ def _share_memory(out: Tensor, x: Any) -> None:
         out._version, out._is_view = x._version, True
 
 
-def op(forward: Callable[..., Array], view: bool = False) -> Op:
+def op(forward: Callable[..., Array]) -> Op:
     """Make a forward on arrays an op on Tensors. Give it its vjps with `.vjp(...)`."""
-    spec = Spec(forward, view)
-
-    def call(*inputs: Any, **constants: Any) -> Tensor:
-        arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
-        try:
-            array = spec.forward(*arrays, **constants)
-        except (ValueError, TypeError, IndexError) as error:
-            raise explain(spec.name, error, inputs, spec.broadcasts) from error
-        return record(spec, array, inputs, constants)
-
-    return _finish(call, spec)
+    return _make(Spec(forward))
 
 
 def view_op(forward: Callable[..., Array]) -> Op:
     """An op whose output may share memory with its first input, as in reshape."""
-    return op(forward, view=True)
+    return _make(Spec(forward), view=True)
 
 
 def elementwise(
@@ -222,24 +202,64 @@ def elementwise(
     floating=True: integers become the default floating dtype first, as in exp.
     promotes=False: the caller has seen to the dtypes, as in where(condition, x, y).
     """
-    spec = ElementwiseSpec(forward, view=False)
-
-    def call(*inputs: Any, **constants: Any) -> Tensor:
-        if promotes and not _uniform(inputs):
-            inputs = promote(spec.name, inputs, floating)  # type: ignore[assignment]
-        arrays = [x._array if isinstance(x, Tensor) else x for x in inputs]
-        try:
-            array = spec.forward(*arrays, **constants)
-        except (ValueError, TypeError, IndexError) as error:
-            raise explain(spec.name, error, inputs, spec.broadcasts) from error
-        return record(spec, array, inputs, constants)
-
-    return _finish(call, spec)
+    return _make(ElementwiseSpec(forward), promotes=promotes, floating=floating)
 
 
 def floating(forward: Callable[..., Array]) -> Op:
     """An elementwise op with a real-valued result: integers are made floats first."""
     return elementwise(forward, floating=True)
+
+
+def _make(
+    spec: Spec, view: bool = False, promotes: bool = False, floating: bool = False
+) -> Op:
+    """The function that runs for every op: unpack, compute, wrap and, if wanted, record."""
+
+    def call(*inputs: Any, **constants: Any) -> Tensor:
+        arrays, flags, dtype = _unpack(inputs)
+        if promotes and dtype.kind != "f":
+            inputs = promote(spec.name, inputs, floating)  # type: ignore[assignment]
+            arrays, flags, dtype = _unpack(inputs)
+        try:
+            array = spec.forward(*arrays, **constants)
+        except (ValueError, TypeError, IndexError) as error:
+            raise explain(spec.name, error, inputs, spec.broadcasts) from error
+        if array.__class__ is not ndarray and isinstance(array, generic):
+            array = np.asarray(array)
+        out = wrap(array)
+        if view:
+            _share_memory(out, inputs[0])
+        if mode.anomaly:
+            refuse_nan(spec.name, array, inputs)
+        if mode.grad:
+            plan = spec.plan(flags)
+            if plan is not None and array.dtype.kind == "f":
+                _record(spec, plan, inputs, constants, out)
+        return out
+
+    return _finish(call, spec)
+
+
+def _unpack(inputs: Sequence[Any]) -> tuple[list[Any], int, DType]:
+    """The raw arrays, who requires a gradient, and the dtype that all Tensors share.
+
+    Who: a bit for each input, the last one lowest, below a leading 1 that tells how many there
+    are. Python's numbers have no dtype (they are weak); anything else makes the dtype MIXED.
+    """
+    arrays, flags, dtype = [], 1, NONE
+    for x in inputs:
+        if isinstance(x, Tensor):
+            array = x._array
+            arrays.append(array)
+            flags = 2 * flags + x._requires_grad
+            if array.dtype is not dtype:
+                dtype = array.dtype if dtype is NONE else MIXED
+        else:
+            arrays.append(x)
+            flags *= 2
+            if x.__class__ is not float and x.__class__ is not int:
+                dtype = MIXED
+    return arrays, flags, dtype
 
 
 def _finish(call: Any, spec: Spec) -> Op:
@@ -250,20 +270,6 @@ def _finish(call: Any, spec: Spec) -> Op:
         raise ValueError(f"op: there is an op named {spec.name!r} already")
     REGISTRY[spec.name] = call
     return call  # type: ignore[no-any-return]
-
-
-def _uniform(inputs: Sequence[Any]) -> bool:
-    """The common case: Tensors of one floating dtype, and Python numbers (which are weak)."""
-    dtype = None
-    for x in inputs:
-        if isinstance(x, Tensor):
-            if dtype is None:
-                dtype = x._array.dtype
-            elif x._array.dtype is not dtype:
-                return False
-        elif x.__class__ is not float and x.__class__ is not int:
-            return False
-    return dtype is not None and dtype.kind == "f"
 
 
 def promote(name: str, inputs: Sequence[Any], floating: bool = False) -> list[Any]:
