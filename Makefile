@@ -37,7 +37,7 @@ lint: .venv/test.stamp .venv/lint.stamp
 	$(BIN)/mypy
 
 parity: .venv/torch.stamp
-	$(BIN)/python -m pytest -q tests/parity
+	$(BIN)/python -m pytest -q tests/parity tests/test_conv.py tests/test_images.py tests/test_data.py
 
 bench: .venv/torch.stamp
 	$(BIN)/python benchmarks/overhead.py
