@@ -8,7 +8,7 @@ the median over the rounds in microseconds an op and, as ratio, the median of th
 
     no grad     forward under no_grad
     recorded    forward of a tensor that requires a gradient
-    backward    backward of that chain, the sum at its end included
+    backward    backward of that chain from a given cotangent
 """
 
 import argparse
@@ -30,11 +30,11 @@ CHAINS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "add": lambda torch, x, w: x + w,
     "mul": lambda torch, x, w: x * w,
     "mul by a number": lambda torch, x, w: x * 1.01,
-    "exp": lambda torch, x, w: (-x).exp(),  # two ops, counted as two: exp alone overflows
+    "exp": lambda torch, x, w: (-x).exp(),  # two ops; exp alone would overflow
     "tanh": lambda torch, x, w: x.tanh(),
     "relu": lambda torch, x, w: torch.relu(x),
     "matmul": lambda torch, x, w: x @ w,
-    "sum": lambda torch, x, w: x.sum(1, keepdim=True) + w,  # two: the sum and a broadcast add
+    "sum": lambda torch, x, w: x.sum(1, keepdim=True) * w,  # two: the sum and a broadcast product
     "reshape": lambda torch, x, w: x.reshape(2, 8).reshape(4, 4),  # two
 }
 OPS_A_LINK = {"exp": 2, "sum": 2, "reshape": 2}
@@ -55,36 +55,37 @@ def seconds(f: Callable[[], Any], budget: float) -> float:
 def measure(torch: Any, budget: float) -> dict[str, list[float]]:
     """chain -> [no grad, recorded, backward], in microseconds an op."""
     torch.manual_seed(0)
-    result = {}
-    for name, link in CHAINS.items():
-        x = 0.3 * torch.randn(4, 4)
-        w, leaf = 0.3 * torch.randn(4, 4), x.clone().requires_grad_()
+    return {
+        name: measure_chain(torch, link, LENGTH // OPS_A_LINK.get(name, 1), budget)
+        for name, link in CHAINS.items()
+    }
 
-        def chain(x: Any, link: Any = link, w: Any = w) -> Any:
-            for _ in range(LENGTH // OPS_A_LINK.get(name, 1)):
-                x = link(torch, x, w)
-            return x
 
-        def plain() -> None:
-            with torch.no_grad():
-                chain(x)
+def measure_chain(torch: Any, link: Any, links: int, budget: float) -> list[float]:
+    x, w, cotangent = 0.3 * torch.randn(4, 4), 0.3 * torch.randn(4, 4), torch.randn(4, 4)
+    leaf = x.clone().requires_grad_()
+    backwards: list[float] = []
 
-        cotangent = torch.ones(*chain(x).shape)
-        backwards: list[float] = []
+    def chain(h: Any) -> Any:
+        for _ in range(links):
+            h = link(torch, h, w)
+        return h
 
-        def both() -> None:
-            """Forward and backward, timed apart: the graph of each round dies with its round."""
-            out = chain(leaf)
-            before = time.perf_counter()
-            out.backward(cotangent)
-            backwards.append(time.perf_counter() - before)
-            leaf.grad = None
+    def plain() -> None:
+        with torch.no_grad():
+            chain(x)
 
-        forward = [seconds(plain, budget), seconds(lambda: chain(leaf), budget)]
-        seconds(both, 2 * budget)
-        per_op = 1e6 / LENGTH
-        result[name] = [t * per_op for t in (*forward, statistics.median(backwards))]
-    return result
+    def both() -> None:
+        """Forward and backward; only the backward is timed, and the graph dies afterwards."""
+        out = chain(leaf)
+        before = time.perf_counter()
+        out.backward(cotangent)
+        backwards.append(time.perf_counter() - before)
+        leaf.grad = None
+
+    forward = [seconds(plain, budget), seconds(lambda: chain(leaf), budget)]
+    seconds(both, 2 * budget)
+    return [1e6 / LENGTH * t for t in (*forward, statistics.median(backwards))]
 
 
 def child(library: str, budget: float) -> None:

@@ -105,7 +105,7 @@ def _backward_method(
     run_backward([self], [gradient], None, retain_graph, create_graph)
 
 
-setattr(Tensor, "backward", _backward_method)
+Tensor.backward = _backward_method  # type: ignore[method-assign]
 
 
 # --- the pass -------------------------------------------------------------------------------
@@ -129,12 +129,14 @@ def run_backward(
     before = mode.grad, mode.anomaly
     mode.grad, mode.anomaly, hunting = create_graph, False, mode.anomaly
     try:
-        for key, g in zip(keys, seeds, strict=True):
-            grads.add(key, g)
+        for key, seed in zip(keys, seeds, strict=True):
+            grads.add(key, seed)
         for node in nodes:
-            g = grads.get(node) if node in wanted else grads.pop(node, None)
+            g = grads.get(node)
             if g is None or (useful is not None and node not in useful):
                 continue
+            if node not in wanted:
+                del grads[node]
             if node.retain is not None and inputs is None:
                 _accumulate(node.retain(), g, create_graph, set())
             _pull_back(node, g, grads, useful, hunting)

@@ -33,10 +33,10 @@ class Switch:
     """A mode set to a value: for the length of a `with` block, or of a decorated function."""
 
     field, value = "grad", True
+    _before: Any = None  # kept on a stack, so that one object can be entered again
 
     def __enter__(self) -> None:
-        # Kept on a stack, so that one object can be entered again before it was left.
-        self._before = (getattr(mode, self.field), getattr(self, "_before", None))
+        self._before = (getattr(mode, self.field), self._before)
         setattr(mode, self.field, self.value)
 
     def __exit__(self, *exc: object) -> None:
@@ -134,5 +134,6 @@ class Node:
 
     def free(self) -> None:
         """Give up the arrays. A node that kept only shapes and numbers can be used again."""
-        if self.versions or any(hasattr(value, "nbytes") for value in self.saved.values()):
+        kept = (self.saved or {}).values()
+        if self.versions or any(hasattr(value, "nbytes") for value in kept):
             self.saved, self.versions = None, []

@@ -22,7 +22,7 @@ class Tensor:
     `Tensor(data)` is `tensor(data)` in float32, as in PyTorch; `tinygen.tensor` keeps the dtype.
     """
 
-    __slots__ = ("_array", "_requires_grad", "_grad", "_node", "_version", "_is_view", "__weakref__")
+    __slots__ = "_array", "_requires_grad", "_grad", "_node", "_version", "_is_view", "__weakref__"
     __array_ufunc__ = None  # ndarray * Tensor is Tensor.__rmul__, not an array of Tensors
     __hash__ = object.__hash__
 

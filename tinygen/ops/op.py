@@ -38,7 +38,9 @@ from .explain import caller, explain, refuse_nan
 from .promotion import operand, result_type
 
 REGISTRY: dict[str, Op] = {}  # every op there is, by name; tests walk it
-NONE, MIXED = np.dtype("V"), np.dtype("O")  # instead of the dtype that all inputs share
+# Instead of the dtype that all inputs share:
+NONE: DType = np.dtype("V")
+MIXED: DType = np.dtype("O")
 
 
 class Op(Protocol):
@@ -194,9 +196,7 @@ def view_op(forward: Callable[..., Array]) -> Op:
     return _make(Spec(forward), view=True)
 
 
-def elementwise(
-    forward: Callable[..., Array], floating: bool = False, promotes: bool = True
-) -> Op:
+def elementwise(forward: Callable[..., Array], floating: bool = False, promotes: bool = True) -> Op:
     """An op that broadcasts its inputs and promotes their dtypes as PyTorch does.
 
     floating=True: integers become the default floating dtype first, as in exp.
@@ -210,9 +210,7 @@ def floating(forward: Callable[..., Array]) -> Op:
     return elementwise(forward, floating=True)
 
 
-def _make(
-    spec: Spec, view: bool = False, promotes: bool = False, floating: bool = False
-) -> Op:
+def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool = False) -> Op:
     """The function that runs for every op: unpack, compute, wrap and, if wanted, record."""
 
     def call(*inputs: Any, **constants: Any) -> Tensor:
@@ -246,7 +244,8 @@ def _unpack(inputs: Sequence[Any]) -> tuple[list[Any], int, DType]:
     Who: a bit for each input, the last one lowest, below a leading 1 that tells how many there
     are. Python's numbers have no dtype (they are weak); anything else makes the dtype MIXED.
     """
-    arrays, flags, dtype = [], 1, NONE
+    arrays: list[Any] = []
+    flags, dtype = 1, NONE
     for x in inputs:
         if isinstance(x, Tensor):
             array = x._array
@@ -301,13 +300,13 @@ def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(x, shape)
 
 
-broadcast_to.vjp(lambda g, x_shape: sum_to(g, shape=x_shape))
+broadcast_to.vjp(lambda g, x_shape: sum_to(g, shape=x_shape))  # type: ignore[has-type]
 
 
 @op
 def sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     """x summed over the dimensions that broadcasting `shape` to x.shape would repeat."""
-    return np.sum(x, axis=repeated(shape, x.shape), keepdims=True).reshape(shape)
+    return x.sum(axis=repeated(shape, x.shape), keepdims=True).reshape(shape)
 
 
 sum_to.vjp(lambda g, x_shape: broadcast_to(g, shape=x_shape))
