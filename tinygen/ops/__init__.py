@@ -7,7 +7,8 @@ windows, pooling and images serve the layers of nn.
 from typing import Any
 
 from ..tensor import Tensor
-from . import convert, elementwise, indexing, products, reductions, shapes
+from . import compare, convert, elementwise, indexing, products, reductions, shapes
+from .compare import allclose, equal, isclose
 from .creation import (
     arange,
     as_tensor,
@@ -19,6 +20,7 @@ from .creation import (
     full,
     full_like,
     linspace,
+    meshgrid,
     multinomial,
     normal,
     ones,
@@ -157,6 +159,7 @@ __all__ = [
     "add",
     "addmm",
     "all",
+    "allclose",
     "amax",
     "amin",
     "any",
@@ -186,6 +189,7 @@ __all__ = [
     "empty",
     "empty_like",
     "eq",
+    "equal",
     "erf",
     "exp",
     "expm1",
@@ -202,6 +206,7 @@ __all__ = [
     "gelu",
     "gt",
     "index_select",
+    "isclose",
     "isfinite",
     "isinf",
     "isnan",
@@ -209,6 +214,7 @@ __all__ = [
     "leaky_relu",
     "linear",
     "linspace",
+    "meshgrid",
     "log",
     "log1p",
     "log_softmax",
@@ -309,6 +315,7 @@ METHODS: dict[Any, str] = {
     indexing: """gather scatter_add take_along_dim index_select masked_fill masked_select
         nonzero""",
     products: "matmul mm bmm mv dot outer addmm",
+    compare: "equal isclose allclose",
     convert: "to cpu cuda float double half int long bool type_as",
 }
 IN_PLACE = """add sub mul div neg pow square floor_divide remainder exp expm1 log log1p sqrt rsqrt

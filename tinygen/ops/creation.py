@@ -112,6 +112,14 @@ def linspace(
     return _finish(array, device, requires_grad)
 
 
+def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Coordinates of a grid from 1-D tensors: out[k][i, j, ...] runs over tensors[k]."""
+    if indexing not in ("ij", "xy") or any(x.ndim > 1 for x in tensors):
+        raise RuntimeError("meshgrid: expected 1-D tensors and indexing 'ij' or 'xy'")
+    grids = np.meshgrid(*(x._array for x in tensors), indexing=indexing)
+    return tuple(wrap(grid) for grid in grids)
+
+
 def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     return _finish(np.zeros_like(x._array, dtype=dtype), None, requires_grad)
 
