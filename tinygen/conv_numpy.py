@@ -217,9 +217,9 @@ def _products(x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, star
     if g.size == 0 or x.size == 0:
         out[...] = 0
     elif _covers(out.shape, x.shape, g.shape, dilation, start):
-        out[...] = (x.reshape(len(x), -1).T @ g.reshape(-1, o)).reshape(out.shape)
+        out[...] = np.matmul(x.reshape(len(x), -1).T, g.reshape(-1, o)).reshape(out.shape)
     elif _pointwise(out.shape, x.shape, g.shape, start):
-        out[0, 0] = x.reshape(-1, c).T @ g.reshape(-1, o)
+        out[0, 0] = np.matmul(x.reshape(-1, c).T, g.reshape(-1, o))
     elif o < FEW and o < c:
         taps = meetings((kh, kw), outs, image, stride, dilation, start)
         swapped = [(a, b, h, i) for a, b, i, h in taps]
@@ -257,7 +257,7 @@ def _multiply(a: Array, b: Array, out: Array, bias: Array | None) -> None:
     if out.flags.c_contiguous:
         np.matmul(a, b, out=out.reshape(len(a), -1))
     else:
-        out[...] = (a @ b).reshape(out.shape)
+        out[...] = np.matmul(a, b).reshape(out.shape)
     if bias is not None:
         out += bias
 
@@ -272,7 +272,7 @@ def _correlate_rows(
     weights = w.reshape(kh, kw * c, o)
     for tile, rows in unfolded(x, (kh, kw), out.shape[1:3], stride, dilation, start):
         part = out[tile].transpose(1, 0, 2, 3)
-        total = rows[0] @ weights[0]
+        total = np.matmul(rows[0], weights[0])
         product = np.empty_like(total)
         for row, weight in zip(rows[1:-1], weights[1:-1], strict=True):
             total += np.matmul(row, weight, out=product)
@@ -293,7 +293,7 @@ def _products_rows(
     for tile, rows in unfolded(x, (kh, kw), g.shape[1:3], stride, dilation, start):
         cotangent = g[tile].transpose(1, 0, 2, 3).reshape(-1, o)
         for a, row in enumerate(rows):
-            total[a] += row.T @ cotangent
+            total[a] += np.matmul(row.T, cotangent)
     out[...] = total.reshape(out.shape)
 
 
@@ -317,7 +317,7 @@ def _planes_times(x: Array, y: Array, kernel: Pair, taps: Any) -> Array:
     total = np.zeros_like(x, shape=(kernel[0] * kernel[1] * x.shape[3], c))
     for tile in tiles(len(x), len(total) * height * width):
         planes = tap_planes(x[tile], kernel, (height, width), taps)
-        total += planes.reshape(len(total), -1) @ y[tile].reshape(-1, c)
+        total += np.matmul(planes.reshape(len(total), -1), y[tile].reshape(-1, c))
     return total
 
 
@@ -327,7 +327,7 @@ def _fold(x: Array, w: Array, out: Array, bias: Array | None, taps: Any) -> None
     weights = w.transpose(0, 1, 3, 2).reshape(-1, c)
     for tile in tiles(len(x), len(weights) * x.shape[1] * x.shape[2]):
         part = out[tile]
-        planes = (weights @ x[tile].reshape(-1, c).T).reshape(
+        planes = np.matmul(weights, x[tile].reshape(-1, c).T).reshape(
             kh, kw, o, *part.shape[:1], *x.shape[1:3]
         )
         total = np.zeros_like(x, shape=(o, *part.shape[:3]), order="C")
