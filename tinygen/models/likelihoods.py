@@ -1,0 +1,201 @@
+"""Densities, and what a pixel is drawn from: the likelihoods p(x|z) of every decoder.
+
+Everything is in nats, summed over the dimensions of one example: (B, ...) -> (B,). A network's
+output is called what it is: logits, mean, log_var. From easy to hard: densities, Bernoulli
+pixels, Gaussian pixels with one variance, with one for each pixel; binary and continuous data.
+"""
+
+from __future__ import annotations
+
+import math
+
+from .. import nn
+from ..backend import Generator, float32, uint8
+from ..nn import functional as F
+from ..ops import bernoulli, rand, randn
+from ..tensor import Tensor
+
+LOG_2PI = math.log(2.0 * math.pi)
+
+
+# --- densities ------------------------------------------------------------------------------
+
+
+def sum_dims(x: Tensor) -> Tensor:
+    """(B, ...) -> (B,): the sum over everything but the batch."""
+    return x.flatten(1).sum(1) if x.ndim > 1 else x
+
+
+def gaussian_log_prob(x: Tensor, mean: Tensor, log_var: Tensor | float) -> Tensor:
+    """log N(x; mean, e^log_var) summed over the dimensions of each example: (B, ...) -> (B,)."""
+    variance = log_var.exp() if isinstance(log_var, Tensor) else math.exp(log_var)
+    return sum_dims(-0.5 * (LOG_2PI + log_var + (x - mean).square() / variance))
+
+
+def standard_normal_log_prob(z: Tensor) -> Tensor:
+    """log N(z; 0, I): (B, d) -> (B,)."""
+    return sum_dims(-0.5 * (LOG_2PI + z.square()))
+
+
+def bernoulli_log_prob(x: Tensor, logits: Tensor) -> Tensor:
+    """x log p + (1 - x) log(1 - p) with p = sigmoid(logits), summed: (B, ...) -> (B,)."""
+    return -sum_dims(F.binary_cross_entropy_with_logits(logits, x, reduction="none"))
+
+
+def kl_to_standard_normal(mu: Tensor, log_var: Tensor) -> Tensor:
+    """KL(N(mu, e^log_var) || N(0, I)) = 1/2 sum(mu^2 + e^log_var - 1 - log_var): (B, d) -> (B,)."""
+    return 0.5 * sum_dims(mu.square() + log_var.exp() - 1.0 - log_var)
+
+
+def kl_gaussians(mu: Tensor, log_var: Tensor, mean: Tensor, prior_log_var: Tensor) -> Tensor:
+    """KL(N(mu, e^log_var) || N(mean, e^prior_log_var)), diagonal, in nats: (B, d) -> (B,).
+
+    1/2 sum( (mu - mean)^2 / v + e^log_var / v - 1 - log_var + log v ),  v = e^prior_log_var.
+    """
+    ratio = ((mu - mean).square() + log_var.exp()) / prior_log_var.exp()
+    return 0.5 * sum_dims(ratio - 1.0 - log_var + prior_log_var)
+
+
+def reparameterise(mu: Tensor, log_var: Tensor, generator: Generator | None = None) -> Tensor:
+    """A draw z = mu + sigma eps, eps ~ N(0, I), through which gradients reach mu and log_var.
+
+    sigma = e^(log_var / 2): half of the log-variance, or the ELBO is no bound any more.
+    """
+    noise = randn(mu.shape, generator=generator, dtype=mu.dtype, device=mu.device)
+    return mu + (0.5 * log_var).exp() * noise
+
+
+# --- what a pixel is drawn from -------------------------------------------------------------
+
+
+class Likelihood(nn.Module):
+    """p(x|z). `out` is the decoder's output, of `outputs` values a pixel."""
+
+    outputs = 1
+
+    def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
+        """log p(x|z) in nats: (B, ...) -> (B,)."""
+        raise NotImplementedError
+
+    def mean(self, out: Tensor) -> Tensor:
+        """E[x|z], the picture that z stands for."""
+        raise NotImplementedError
+
+    def sample(self, out: Tensor, generator: Generator | None = None) -> Tensor:
+        """A draw of p(x|z), with its noise."""
+        raise NotImplementedError
+
+
+class Bernoulli(Likelihood):
+    """p(x|z) = prod p_i^x_i (1 - p_i)^(1 - x_i); the decoder's output is the logits.
+
+    A likelihood of binary pixels. For grey pixels in [0, 1] see `binarise`.
+    """
+
+    def log_prob(self, x: Tensor, logits: Tensor) -> Tensor:
+        low, high = (float(x._array.min()), float(x._array.max())) if x.numel() else (0.0, 1.0)
+        if not (low >= 0.0 and high <= 1.0):
+            raise ValueError(
+                f"Bernoulli: expected pixels in [0, 1], got {low:.3g}..{high:.3g}; scale them with "
+                "data.to_unit, or use a Gaussian decoder"
+            )
+        return bernoulli_log_prob(x, logits)
+
+    def mean(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid()
+
+    def sample(self, logits: Tensor, generator: Generator | None = None) -> Tensor:
+        return bernoulli(logits.sigmoid(), generator=generator)
+
+
+class Gaussian(Likelihood):
+    """p(x|z) = N(x; mean(z), variance I); the decoder's output is the mean.
+
+    One variance eta for all pixels. Its log p(x|z) is -|x - mean|^2 / (2 eta) plus a constant:
+    1 / (2 eta) is the weight of the squared error against the KL, so to choose eta is to choose
+    beta. learn=True makes log eta a parameter; its optimum is the mean squared error itself.
+    """
+
+    def __init__(self, variance: float = 0.05, learn: bool = False) -> None:
+        super().__init__()
+        if not variance > 0.0:
+            raise ValueError(f"Gaussian: expected a variance > 0, got {variance}")
+        start = Tensor([math.log(variance)])
+        if learn:
+            self.log_var = nn.Parameter(start)
+        else:
+            self.register_buffer("log_var", start)
+
+    def log_prob(self, x: Tensor, mean: Tensor) -> Tensor:
+        return gaussian_log_prob(x, mean, self.log_var)
+
+    def mean(self, mean: Tensor) -> Tensor:
+        return mean
+
+    def sample(self, mean: Tensor, generator: Generator | None = None) -> Tensor:
+        return reparameterise(mean, self.log_var.expand(mean.shape), generator)
+
+
+class GaussianPerPixel(Likelihood):
+    """p(x|z) = N(x; mean(z), diag variance(z)): the decoder also says how sure it is, where.
+
+    The decoder's output (B, 2C, ...) is the means, then raw numbers r; log variance = floor +
+    softplus(r - floor), with floor = log `smallest`. Without a floor the likelihood has no maximum:
+    a pixel that is always 0 would get variance 0 and an infinite density.
+    """
+
+    outputs = 2
+
+    def __init__(self, smallest: float = 1e-3) -> None:
+        super().__init__()
+        if not smallest > 0.0:
+            raise ValueError(f"GaussianPerPixel: expected smallest > 0, got {smallest}")
+        self.floor = math.log(smallest)
+
+    def moments(self, out: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of every pixel, each (B, C, ...)."""
+        if out.shape[1] % 2:
+            raise RuntimeError(
+                "GaussianPerPixel: expected a decoder output (B, 2C, ...), means then log "
+                f"variances; got {out.shape}. Build the networks with outputs=2"
+            )
+        mean, raw = out.chunk(2, dim=1)
+        return mean, self.floor + F.softplus(raw - self.floor)
+
+    def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
+        return gaussian_log_prob(x, *self.moments(out))
+
+    def mean(self, out: Tensor) -> Tensor:
+        return self.moments(out)[0]
+
+    def sample(self, out: Tensor, generator: Generator | None = None) -> Tensor:
+        return reparameterise(*self.moments(out), generator)
+
+
+# --- data for a likelihood ------------------------------------------------------------------
+
+
+def binarise(x: Tensor, generator: Generator | None = None) -> Tensor:
+    """Draw each pixel as 0 or 1 with its grey value in [0, 1] as the probability of 1.
+
+    Drawn anew each time, this is "dynamic binarisation": the pixels are then truly Bernoulli, the
+    ELBO truly bounds a log-probability, and the decoder's p_i still learns the grey value.
+    """
+    noise = rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    return (noise < x).to(x.dtype)
+
+
+def dequantise(pixels: Tensor, maximum: int = 255, generator: Generator | None = None) -> Tensor:
+    """uint8 pixels x in 0..maximum -> (x + u) / (maximum + 1) in [0, 1), u uniform in [0, 1).
+
+    A density on the integers is unbounded (a spike on each costs nothing), one on [0, 1) is not:
+    with n = maximum + 1 grey levels and D pixels, by Jensen (Theis et al., 2016)
+        E_u log p((x + u) / n) - D log n  <=  log P(x),   P(x) = integral of p over x's own cube.
+    `metrics.bits_per_dim(log_p, D, levels=n)` takes the D log n off.
+    """
+    if pixels.dtype != uint8:
+        raise TypeError(f"dequantise: expected uint8 pixels, got {pixels.dtype}")
+    if pixels.numel() and int(pixels._array.max()) > maximum:
+        raise ValueError(f"dequantise: a pixel is above the maximum, {maximum}")
+    noise = rand(pixels.shape, generator=generator, device=pixels.device)
+    return ((pixels.to(float32) + noise) / (maximum + 1.0)).clamp(max=1.0 - 2.0**-24)
