@@ -357,6 +357,9 @@ def _function(name: str, signature: inspect.Signature) -> Any:
             raise TypeError("Only cupy arrays can be concatenated")
         if kwargs.get("kind") not in (None, "stable"):
             raise ValueError("kind must be None or 'stable'")
+        axis = bound.arguments.get("axis")
+        if axis not in (None, ()) and isinstance(given[0], ndarray) and given[0].ndim == 0:
+            raise np.exceptions.AxisError(f"axis {axis} is out of bounds for array of dimension 0")
         out = kwargs.get("out")
         result = getattr(np, name)(*_hosts(args), **_hosts(kwargs))
         if name == "empty_like":

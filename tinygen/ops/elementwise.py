@@ -402,7 +402,8 @@ minimum.vjp(lambda g, x, y: g * _share(y, x), lambda g, x, y: g * _share(x, y))
 @elementwise
 def _share(x: Array, y: Array) -> Array:
     """1 where x > y, 1/2 where x = y, else 0"""
-    return np.heaviside(x - y, np.asarray(0.5, dtype=np.result_type(x, y)))
+    difference = np.subtract(x, y)
+    return np.heaviside(difference, difference.dtype.type(0.5))
 
 
 @elementwise
