@@ -109,10 +109,12 @@ def setitem(x: Tensor, index: Index, value: Any) -> None:
     wants = x._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
     if mode.grad and wants:
         if not isinstance(value, Tensor):
-            value = wrap(np.asarray(value, dtype=x.dtype))
+            value = wrap(move(np.asarray(value, dtype=x.dtype), x.device))
         assign(x, _overwrite(x, value, index=index))
         return
     raw = value._array if isinstance(value, Tensor) else value
+    if x.is_cuda and not isinstance(value, (Tensor, bool, int, float)):
+        raw = move(np.asarray(value, dtype=x.dtype), x.device)
     try:
         x._array[index] = raw
     except (ValueError, IndexError) as error:

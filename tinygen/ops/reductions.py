@@ -263,8 +263,10 @@ def _arg(name: str, function: Any, x: Tensor, dim: int | None, keepdim: bool) ->
     if dim is not None:
         dim = one_axis(name, x, dim)
     _refuse_empty(name, x, axes(name, x, dim))
-    index = np.asarray(function(x._array, axis=dim, keepdims=keepdim)) if x.ndim else None
-    return wrap(np.zeros_like(x._array, dtype=np.int64) if index is None else index)
+    if x.ndim == 0:
+        return wrap(np.zeros_like(x._array, dtype=np.int64))
+    index = function(x._array, axis=dim, keepdims=keepdim)
+    return wrap(np.asarray(index) if isinstance(index, np.generic) else index)
 
 
 @numpy_names
