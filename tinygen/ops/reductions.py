@@ -52,23 +52,26 @@ def axes(name: str, x: Tensor, dim: Any) -> tuple[int, ...]:
     """`dim` as a sorted tuple of non-negative dimensions."""
     if dim is None:
         return tuple(range(x.ndim))
+    if dim.__class__ is int and x.ndim:
+        return (one_axis(name, x, dim),)
     dims = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
-    dims = tuple(sorted(one_axis(name, x, d) for d in dims))
-    return dims if x.ndim else ()
+    return tuple(sorted(one_axis(name, x, d) for d in dims))
 
 
 def one_axis(name: str, x: Tensor, dim: int) -> int:
-    if not -builtins.max(x.ndim, 1) <= dim < builtins.max(x.ndim, 1):
+    n = x._array.ndim or 1
+    if not -n <= dim < n:
         raise IndexError(
             f"{name}: dimension out of range: a tensor of shape {x.shape} has no dim {dim}"
         )
-    return dim % x.ndim if x.ndim else 0
+    return dim % n
 
 
 def stretch(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...]) -> Tensor:
     """Undo a reduction: repeat g over the dimensions that it lost (or kept with size 1)."""
-    kept = tuple(1 if i in dims else n for i, n in enumerate(shape))
-    return broadcast_to(reshape(g, kept), shape=shape)
+    if g.ndim != len(shape):
+        g = reshape(g, tuple([1 if i in dims else n for i, n in enumerate(shape)]))
+    return broadcast_to(g, shape=shape)
 
 
 # --- sums -----------------------------------------------------------------------------------
@@ -76,7 +79,7 @@ def stretch(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...]) -> Tensor:
 
 @op
 def _sum(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
-    return np.sum(x, axis=dims, keepdims=keepdim)
+    return x.sum(axis=dims, keepdims=keepdim)
 
 
 _sum.vjp(lambda g, x_shape, dims: stretch(g, x_shape, dims))
@@ -167,8 +170,7 @@ _cumsum.vjp(lambda g, axis: flip(_cumsum(flip(g, (axis,)), axis=axis), (axis,)))
 def cumsum(x: Tensor, dim: int) -> Tensor:
     """Running sum along `dim`; bools and integers add up in int64."""
     x = cast(x, dtype=np.dtype(np.int64)) if x.dtype.kind == "u" else x
-    axis = one_axis("cumsum", x, dim)
-    return _cumsum(x, axis=axis) if x.ndim else sum(x)
+    return _cumsum(x, axis=one_axis("cumsum", x, dim))
 
 
 @numpy_names
@@ -263,10 +265,8 @@ def _arg(name: str, function: Any, x: Tensor, dim: int | None, keepdim: bool) ->
     if dim is not None:
         dim = one_axis(name, x, dim)
     _refuse_empty(name, x, axes(name, x, dim))
-    if x.ndim == 0:
-        return wrap(np.zeros_like(x._array, dtype=np.int64))
-    index = function(x._array, axis=dim, keepdims=keepdim)
-    return wrap(np.asarray(index) if isinstance(index, np.generic) else index)
+    index = np.asarray(function(x._array, axis=dim, keepdims=keepdim)) if x.ndim else None
+    return wrap(np.zeros_like(x._array, dtype=np.int64) if index is None else index)
 
 
 @numpy_names
@@ -330,14 +330,9 @@ def logsumexp(x: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     return _logsumexp(x, dims=dims, keepdim=keepdim)
 
 
-def _top(x: Array, axis: int) -> Array:
-    """The largest along `axis`, which is kept; of nothing it does not matter."""
-    return np.max(x, axis=axis, keepdims=True) if x.size else x
-
-
 @op
 def _softmax(x: Array, *, axis: int) -> Array:
-    out = np.exp(x - _top(x, axis))
+    out = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-math.inf))
     out /= np.sum(out, axis=axis, keepdims=True)
     return out
 
@@ -348,13 +343,12 @@ _softmax.vjp(lambda g, out, axis: out * (g - sum(g * out, axis, keepdim=True)))
 @numpy_names
 def softmax(x: Tensor, dim: int) -> Tensor:
     """e^x / sum e^x along `dim`."""
-    axis, x = one_axis("softmax", x, dim), _real("softmax", x)
-    return _softmax(x, axis=axis) if x.ndim else exp(x - x)
+    return _softmax(_real("softmax", x), axis=one_axis("softmax", x, dim))
 
 
 @op
 def _log_softmax(x: Array, *, axis: int) -> Array:
-    out = x - _top(x, axis)
+    out = x - np.max(x, axis=axis, keepdims=True, initial=-math.inf)
     out -= np.log(np.sum(np.exp(out), axis=axis, keepdims=True))
     return out
 
@@ -365,8 +359,7 @@ _log_softmax.vjp(lambda g, out, axis: g - exp(out) * sum(g, axis, keepdim=True))
 @numpy_names
 def log_softmax(x: Tensor, dim: int) -> Tensor:
     """x - log sum e^x along `dim`."""
-    axis, x = one_axis("log_softmax", x, dim), _real("log_softmax", x)
-    return _log_softmax(x, axis=axis) if x.ndim else x - x
+    return _log_softmax(_real("log_softmax", x), axis=one_axis("log_softmax", x, dim))
 
 
 def _real(name: str, x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ def ints(sizes: tuple[Any, ...]) -> Shape:
     """f(2, 3) and f((2, 3)) mean the same."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])
-    return tuple(int(n) for n in sizes)
+    return tuple(map(int, sizes))
 
 
 def position(name: str, dim: int, ndim: int) -> int:
@@ -43,10 +43,10 @@ _reshape.vjp(lambda g, x_shape: _reshape(g, shape=x_shape))
 def reshape(x: Tensor, *shape: Any) -> Tensor:
     """The same elements, in C order, in another shape; one size may be -1. A view if it can be."""
     sizes = ints(shape)
-    if sizes == x.shape:
+    if sizes == x._array.shape:
         return x
-    known = math.prod(n for n in sizes if n != -1)
-    fits = known == x.numel() if -1 not in sizes else known and x.numel() % known == 0
+    known, n = abs(math.prod(sizes)), x._array.size  # a -1 makes no difference to known
+    fits = known == n if -1 not in sizes else known and n % known == 0
     if sizes.count(-1) > 1 or not fits:
         raise RuntimeError(f"reshape: shape {sizes} is invalid for an input of shape {x.shape}")
     return _reshape(x, shape=sizes)
@@ -143,9 +143,10 @@ def reverse_dims(x: Tensor) -> Tensor:
 
 def matrix_transpose(x: Tensor) -> Tensor:
     """x.mT: the last two dimensions swapped."""
-    if x.ndim < 2:
+    n = x.ndim
+    if n < 2:
         raise RuntimeError(f"mT: expected at least 2 dimensions, got shape {x.shape}")
-    return transpose(x, -2, -1)
+    return _permute(x, dims=(*range(n - 2), n - 1, n - 2))
 
 
 # --- repeat ---------------------------------------------------------------------------------
