@@ -237,12 +237,12 @@ def test_gpus_are_listed(machine):
 
 
 def test_without_a_compiler_the_emulator_says_what_to_install(monkeypatch):
-    from tinygen.cuda import emulator
+    from tinygen.cuda import compiler
 
     def none():
         raise RuntimeError("found none: apt install g++")
 
-    monkeypatch.setattr(emulator, "compiler", none)
+    monkeypatch.setattr(compiler, "compiler", none)
     (found,) = doctor.probe_emulator()
     assert (found.state, found.advice) == (NO, "found none: apt install g++")
 

@@ -291,6 +291,18 @@ def test_interpolate_as_torch(size, scale, mode, seed):
     )
 
 
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "area"])
+@pytest.mark.parametrize("scale", [1.25, 2.25, 2.5])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_size_that_stays_or_doubles_as_torch(n, scale, mode):
+    assert_parity(
+        lambda x: interpolate(x, scale_factor=scale, mode=mode),
+        lambda F, x: F.interpolate(x, scale_factor=scale, mode=mode),
+        image(0, (1, 2, n, n)),
+        0,
+    )
+
+
 @given(sides, sides, st.booleans(), seeds)
 def test_bilinear_as_torch(size, target, corners, seed):
     options = dict(size=target, mode="bilinear", align_corners=corners)

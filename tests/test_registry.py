@@ -19,6 +19,7 @@ import tinygen.nn.functional as F
 from tinygen import Tensor, ops
 from tinygen.conv import conv2d_weight
 from tinygen.nn.functional import norms
+from tinygen.ops.convert import _to_device
 from tinygen.ops.elementwise import gate, silu_grad
 from tinygen.ops.images import _unshuffle
 from tinygen.ops.indexing import _overwrite, _put, _zero_at
@@ -80,6 +81,7 @@ CASES: dict[str, Case] = {
     "leaky": (F.leaky_relu, [(2, 3)]),
     "clamp": (lambda x: x.clamp(-0.5, 0.5), [(2, 3)]),
     "where": (lambda x, y: tg.where(x > y, x, y), [(2, 3), (3,)]),
+    "to_device": (lambda x: _to_device(x, where="cpu", back="cpu"), [(2, 3)]),
     # reductions
     "sum": (lambda x: x.sum(1), [(2, 3)]),
     "amax": (lambda x: x.amax(1), [(2, 3)]),
@@ -146,9 +148,7 @@ def counting(seen: Seen) -> Iterator[None]:
     originals = {kind: kind.pull_back for kind in (Spec, ElementwiseSpec)}
 
     def counted(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def pull_back(
-            self: Spec, i: int, g: Tensor, saved: dict, parent: Any
-        ) -> Tensor:
+        def pull_back(self: Spec, i: int, g: Tensor, saved: dict, parent: Any) -> Tensor:
             out = original(self, i, g, saved, parent)
             recorded = g.requires_grad or out.requires_grad
             seen[self.name, 0 if self.variadic else i, 2 if recorded else 1] += 1
@@ -182,14 +182,10 @@ def expected(name: str) -> set[tuple[str, int, int]]:
 def test_every_op_has_a_row_or_is_not_differentiable() -> None:
     differentiable = {name for name, made in REGISTRY.items() if made.spec.vjps}
     rest = set(REGISTRY) - differentiable
-    assert rest == NOT_DIFFERENTIABLE, (
-        f"ops without vjps changed: {rest ^ NOT_DIFFERENTIABLE}"
-    )
+    assert rest == NOT_DIFFERENTIABLE, f"ops without vjps changed: {rest ^ NOT_DIFFERENTIABLE}"
     missing = sorted(differentiable - set(CASES))
     assert not missing, f"no case for {missing}: add a row to CASES"
-    assert not set(CASES) - differentiable, (
-        f"no such op: {sorted(set(CASES) - differentiable)}"
-    )
+    assert not set(CASES) - differentiable, f"no such op: {sorted(set(CASES) - differentiable)}"
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -207,9 +203,7 @@ def test_forward_backward_and_double_backward(name: str) -> None:
         ran.forward = forward
     assert calls[name], f"{name}: the case never called it"
     missing = expected(name) - set(seen)
-    assert not missing, (
-        f"{name}: these vjps never ran (op, input, order): {sorted(missing)}"
-    )
+    assert not missing, f"{name}: these vjps never ran (op, input, order): {sorted(missing)}"
 
 
 CONSTANT = {

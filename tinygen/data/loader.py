@@ -120,7 +120,10 @@ class DataLoader:
         self.epoch, self._seed, self._batch = self.epoch + 1, None, 0
 
     def forever(self) -> Iterator[Any]:
-        """Epoch after epoch without end: `for batch, step in zip(loader.forever(), range(n))`."""
+        """Epoch after epoch without end: `for step, batch in zip(run.steps(n), loader.forever())`.
+
+        The steps stand first: zip asks its first part first, so no batch is drawn and not used.
+        """
         while True:
             yield from self
 

@@ -90,7 +90,12 @@ def _target(shape: Any, size: Any, scale_factor: Any) -> tuple[Pair, tuple[float
 
 
 def _between(size: int, outs: int, ratio: float, align_corners: bool) -> Array:
-    """A matrix (outs, size): row i weighs the two neighbours of the point it is read at."""
+    """A matrix (outs, size): row i weighs the two neighbours of the point it is read at.
+
+    Where the size stays, the ratio does not count, as in PyTorch; see _read_at.
+    """
+    if outs == size:
+        return np.eye(size)
     i = np.arange(outs)
     if align_corners:
         point = i * ((size - 1) / (outs - 1) if outs > 1 else 0.0)
@@ -111,9 +116,18 @@ def _nearest(x: Tensor, sizes: Pair, ratios: tuple[float, float]) -> Tensor:
         if ratios == (1 / blocks[0], 1 / blocks[1]):
             return block_repeat(x, blocks=blocks)
     for dim, size in ((2, height), (3, width)):
-        at = np.minimum((np.arange(sizes[dim - 2]) * ratios[dim - 2]).astype(int), size - 1)
+        at = _read_at(size, sizes[dim - 2], ratios[dim - 2])
         x = index_select(x, dim, wrap(module_of(x._array).asarray(at)))
     return x
+
+
+def _read_at(size: int, outs: int, ratio: float) -> Array:
+    """Which pixel each output reads. As in PyTorch, the ratio does not count where the size stays
+    or doubles: at scale_factor=1.25 two pixels stay two.
+    """
+    if outs in (size, 2 * size):
+        return np.arange(outs) * size // outs
+    return np.minimum((np.arange(outs) * ratio).astype(int), size - 1)
 
 
 # --- pixel shuffle ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from ..tape import mode
 from ..tensor import Tensor, wrap
 from .elementwise import where
 from .op import cast, op, sum_to, view_op
-from .shapes import position
+from .shapes import clone, position
 
 Index = Any  # int, slice, None, Ellipsis, integer or bool array, or a tuple of these
 
@@ -53,6 +53,29 @@ def plain_index(x: Tensor, index: Index) -> Index:
     return _part(x, index)
 
 
+def _is_int(part: Any) -> bool:
+    return isinstance(part, int) and not isinstance(part, bool)
+
+
+def _steps(index: Index) -> tuple[Index, ...]:
+    """x[index] as x[step][step]: ints beside arrays act first, as in PyTorch.
+
+    NumPy makes an array of such an int, and so puts the dimensions of x[0, :, array] in front.
+    """
+    parts = index if isinstance(index, tuple) else ()
+    if not any(map(_is_int, parts)) or not any(hasattr(part, "dtype") for part in parts):
+        return (index,)
+    ints: list[Index] = []
+    for part in parts:
+        if _is_int(part) or part is Ellipsis:
+            ints.append(part)
+        elif isinstance(part, slice):
+            ints.append(slice(None))
+        elif hasattr(part, "dtype"):  # a bool array takes as many dimensions as it has
+            ints += [slice(None)] * (part.ndim if part.dtype == np.bool_ else 1)
+    return tuple(ints), tuple(part for part in parts if not _is_int(part))
+
+
 def _part(x: Tensor, part: Any) -> Any:
     if isinstance(part, Tensor):
         part = part._array
@@ -66,16 +89,21 @@ def _part(x: Tensor, part: Any) -> Any:
         raise IndexError(f"tensors used as indices must be integers or bools, got {part.dtype}")
     if part.dtype == np.uint8:
         part = part.astype(np.int64)
+    if part.ndim == 0 and part.dtype != np.bool_:
+        return int(part)
     return move(part, x.device)
 
 
 def getitem(x: Tensor, index: Index) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis; a copy for arrays of ints or bools."""
+    out = x
     try:
-        return _getitem(x, index=plain_index(x, index))
+        for step in _steps(plain_index(x, index)):
+            out = _getitem(out, index=step)
     except IndexError as error:
         text = str(error).removeprefix("getitem: ")
         raise IndexError(f"index: {text}; the tensor has shape {x.shape}") from None
+    return out
 
 
 @op
@@ -103,20 +131,24 @@ _zero_at.vjp(lambda g, index: _zero_at(g, index=index))
 
 def setitem(x: Tensor, index: Index, value: Any) -> None:
     """x[index] = value, in place; recorded when x or the value requires a gradient."""
-    index = plain_index(x, index)
+    *select, index = _steps(plain_index(x, index))
     if isinstance(value, Tensor):
         value = value if value.dtype == x.dtype else cast(value, dtype=x.dtype)
     wants = x._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
     if mode.grad and wants:
         if not isinstance(value, Tensor):
             value = wrap(move(np.asarray(value, dtype=x.dtype), x.device))
+        for step in select:
+            value = _overwrite(_getitem(clone(x), index=step), value, index=index)
+            index = step
         assign(x, _overwrite(x, value, index=index))
         return
     raw = value._array if isinstance(value, Tensor) else value
     if x.is_cuda and not isinstance(value, (Tensor, bool, int, float)):
         raw = move(np.asarray(value, dtype=x.dtype), x.device)
     try:
-        x._array[index] = raw
+        part = x._array[select[0]] if select else x._array
+        part[index] = raw
     except (ValueError, IndexError) as error:
         raise type(error)(f"index assignment: {error}; the tensor has shape {x.shape}") from None
     x._version[0] += 1
@@ -255,16 +287,17 @@ def nonzero(x: Tensor) -> Tensor:
     return wrap(np.stack(np.nonzero(x._array), axis=-1))
 
 
-def one_hot(x: Tensor, num_classes: int = -1) -> Tensor:
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """int64 (..., num_classes): 1 at the class, else 0."""
-    if x.dtype.kind not in "iu":
-        raise RuntimeError(f"one_hot: expected integer class labels, got {x.dtype}")
-    top = int(x._array.max()) if x.numel() else -1
+    if input.dtype.kind not in "iu":
+        raise RuntimeError(f"one_hot: expected integer class labels, got {input.dtype}")
+    top = int(input._array.max()) if input.numel() else -1
     classes = top + 1 if num_classes == -1 else num_classes
-    if x.numel() and (int(x._array.min()) < 0 or top >= classes):
+    if input.numel() and (int(input._array.min()) < 0 or top >= classes):
         raise RuntimeError(
-            f"one_hot: class values must be in 0..{classes - 1}, got {int(x._array.min())}..{top}"
+            f"one_hot: class values must be in 0..{classes - 1}, got values from "
+            f"{int(input._array.min())} to {top}"
         )
-    out = np.zeros_like(x._array, shape=(*x.shape, max(classes, 0)), dtype=np.int64)
-    out.reshape(-1, max(classes, 1))[np.arange(x.numel()), x._array.reshape(-1)] = 1
+    out = np.zeros_like(input._array, shape=(*input.shape, max(classes, 0)), dtype=np.int64)
+    out.reshape(-1, max(classes, 1))[np.arange(input.numel()), input._array.reshape(-1)] = 1
     return wrap(out)

@@ -54,7 +54,11 @@ def matmul(x: Tensor, y: Tensor) -> Tensor:
     if x.ndim == 1:
         return squeeze(matmul(unsqueeze(x, 0), y), -2)
     if x.ndim > 2 and y.ndim == 2:  # one large product instead of a batch of small ones
-        rows = reshape(x, (-1, x.shape[-1])) if x.numel() else reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+        rows = (
+            reshape(x, (-1, x.shape[-1]))
+            if x.numel()
+            else reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+        )
         return reshape(_matmul(rows, y), (*x.shape[:-1], y.shape[-1]))
     return _matmul(x, y)
 
@@ -111,17 +115,17 @@ _linear.vjp(
 )
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x W^T + b: (..., in), (out, in), (out,) -> (..., out)."""
-    fits = isinstance(x, Tensor) and x.ndim > 0 and weight.ndim == 2 and x.shape[-1] == weight.shape[1]
-    _check_product("linear", x, weight, fits)
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input W^T + b: (..., in), (out, in), (out,) -> (..., out)."""
+    fits = isinstance(input, Tensor) and input.ndim > 0 and weight.ndim == 2
+    _check_product("linear", input, weight, fits and input.shape[-1] == weight.shape[1])
     if bias is None:
-        return matmul(x, weight.mT)
+        return matmul(input, weight.mT)
     _check_product("linear (bias)", weight, bias, bias.shape == weight.shape[:1])
-    if x.ndim == 2:
-        return _linear(x, weight, bias)
-    rows = reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
-    return reshape(_linear(rows, weight, bias), (*x.shape[:-1], weight.shape[0]))
+    if input.ndim == 2:
+        return _linear(input, weight, bias)
+    rows = reshape(input, (math.prod(input.shape[:-1]), input.shape[-1]))
+    return reshape(_linear(rows, weight, bias), (*input.shape[:-1], weight.shape[0]))
 
 
 # --- einsum ---------------------------------------------------------------------------------
