@@ -55,7 +55,8 @@ def axes(name: str, x: Tensor, dim: Any) -> tuple[int, ...]:
     if dim.__class__ is int and x.ndim:
         return (one_axis(name, x, dim),)
     dims = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
-    return tuple(sorted(one_axis(name, x, d) for d in dims))
+    dims = tuple(sorted(one_axis(name, x, d) for d in dims))
+    return dims if x.ndim else ()
 
 
 def one_axis(name: str, x: Tensor, dim: int) -> int:
@@ -170,7 +171,8 @@ _cumsum.vjp(lambda g, axis: flip(_cumsum(flip(g, (axis,)), axis=axis), (axis,)))
 def cumsum(x: Tensor, dim: int) -> Tensor:
     """Running sum along `dim`; bools and integers add up in int64."""
     x = cast(x, dtype=np.dtype(np.int64)) if x.dtype.kind == "u" else x
-    return _cumsum(x, axis=one_axis("cumsum", x, dim))
+    axis = one_axis("cumsum", x, dim)
+    return _cumsum(x, axis=axis) if x.ndim else sum(x)
 
 
 @numpy_names
@@ -265,8 +267,10 @@ def _arg(name: str, function: Any, x: Tensor, dim: int | None, keepdim: bool) ->
     if dim is not None:
         dim = one_axis(name, x, dim)
     _refuse_empty(name, x, axes(name, x, dim))
-    index = np.asarray(function(x._array, axis=dim, keepdims=keepdim)) if x.ndim else None
-    return wrap(np.zeros_like(x._array, dtype=np.int64) if index is None else index)
+    if x.ndim == 0:
+        return wrap(np.zeros_like(x._array, dtype=np.int64))
+    index = function(x._array, axis=dim, keepdims=keepdim)
+    return wrap(np.asarray(index) if isinstance(index, np.generic) else index)
 
 
 @numpy_names
@@ -330,9 +334,14 @@ def logsumexp(x: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     return _logsumexp(x, dims=dims, keepdim=keepdim)
 
 
+def _top(x: Array, axis: int) -> Array:
+    """The largest along `axis`, which is kept; of nothing it does not matter."""
+    return np.max(x, axis=axis, keepdims=True) if x.size else x
+
+
 @op
 def _softmax(x: Array, *, axis: int) -> Array:
-    out = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-math.inf))
+    out = np.exp(x - _top(x, axis))
     out /= np.sum(out, axis=axis, keepdims=True)
     return out
 
@@ -343,12 +352,13 @@ _softmax.vjp(lambda g, out, axis: out * (g - sum(g * out, axis, keepdim=True)))
 @numpy_names
 def softmax(x: Tensor, dim: int) -> Tensor:
     """e^x / sum e^x along `dim`."""
-    return _softmax(_real("softmax", x), axis=one_axis("softmax", x, dim))
+    axis, x = one_axis("softmax", x, dim), _real("softmax", x)
+    return _softmax(x, axis=axis) if x.ndim else exp(x - x)
 
 
 @op
 def _log_softmax(x: Array, *, axis: int) -> Array:
-    out = x - np.max(x, axis=axis, keepdims=True, initial=-math.inf)
+    out = x - _top(x, axis)
     out -= np.log(np.sum(np.exp(out), axis=axis, keepdims=True))
     return out
 
@@ -359,7 +369,8 @@ _log_softmax.vjp(lambda g, out, axis: g - exp(out) * sum(g, axis, keepdim=True))
 @numpy_names
 def log_softmax(x: Tensor, dim: int) -> Tensor:
     """x - log sum e^x along `dim`."""
-    return _log_softmax(_real("log_softmax", x), axis=one_axis("log_softmax", x, dim))
+    axis, x = one_axis("log_softmax", x, dim), _real("log_softmax", x)
+    return _log_softmax(x, axis=axis) if x.ndim else x - x
 
 
 def _real(name: str, x: Tensor) -> Tensor:
