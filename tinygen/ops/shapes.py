@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import Array, module_of
 from ..tensor import Tensor, wrap
 from .op import broadcast_to, op, promote, view_op
 
@@ -59,7 +59,9 @@ def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     first, last = position("flatten", start_dim, x.ndim), position("flatten", end_dim, x.ndim)
     if first > last:
         raise RuntimeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
-    return reshape(x, (*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :]))
+    return reshape(
+        x, (*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :])
+    )
 
 
 def unflatten(x: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
@@ -318,11 +320,12 @@ _pad.vjp(
 )
 
 
-def pad(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:  # noqa: A002
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:  # noqa: A002
     """Pad the last len(pad) / 2 dimensions; `pad` is (before, after) of the last one first.
 
     mode: "constant" (negative widths crop), "reflect" (the edge is not repeated), "replicate".
     """
+    x = input
     if len(pad) % 2 or len(pad) > 2 * x.ndim:
         raise RuntimeError(f"pad: {tuple(pad)} is not (before, after) pairs for shape {x.shape}")
     pairs = [(0, 0)] * (x.ndim - len(pad) // 2)
@@ -352,7 +355,7 @@ def _edge_index(x: Tensor, dim: int, before: int, after: int, mode: str) -> Tens
         )
     at = np.arange(-before, n + after)
     at = np.clip(at, 0, n - 1) if mode == "replicate" else (n - 1) - np.abs((n - 1) - np.abs(at))
-    return wrap(np.asarray(at) if isinstance(x._array, np.ndarray) else x._array.__class__(at))
+    return wrap(module_of(x._array).asarray(at))
 
 
 @op
