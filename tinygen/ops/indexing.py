@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, is_numpy, move
+from ..backend import Array, is_numpy, module_of, move
 from ..tape import mode
 from ..tensor import Tensor, wrap
 from .elementwise import where
@@ -298,6 +298,5 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
             f"one_hot: class values must be in 0..{classes - 1}, got values from "
             f"{int(input._array.min())} to {top}"
         )
-    out = np.zeros_like(input._array, shape=(*input.shape, max(classes, 0)), dtype=np.int64)
-    out.reshape(-1, max(classes, 1))[np.arange(input.numel()), input._array.reshape(-1)] = 1
-    return wrap(out)
+    every = module_of(input._array).arange(max(classes, 0))
+    return wrap((input._array[..., None] == every).astype(np.int64))
