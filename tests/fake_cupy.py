@@ -254,6 +254,9 @@ class ndarray:  # noqa: N801  (CuPy's name)
     def transpose(self, *axes: Any) -> ndarray:
         return _device(self._host.transpose(*axes), self)
 
+    def view(self, dtype: Any) -> ndarray:
+        return _device(self._host.view(dtype), self)
+
     def ravel(self, order: str = "C") -> ndarray:
         return _device(self._host.ravel(order), self)
 
