@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import cuda
 from ..backend import Array
 from ..tensor import wrap
 from .optimizer import Group, Optimizer, State, _at_least_0
@@ -223,6 +224,9 @@ class Adam(Optimizer):
             _zeros(state, ["max_exp_avg_sq"] * group["amsgrad"], p)
         t = state["step"] = state["step"] + 1
         lr, (beta1, beta2) = float(group["lr"]), group["betas"]
+        if _one_kernel(p, group):
+            self._update_on_gpu(p, g, state, group)
+            return
         if self.decoupled:
             np.multiply(p, 1.0 - lr * float(group["weight_decay"]), out=p)
             group = {**group, "weight_decay": 0.0}
@@ -237,6 +241,21 @@ class Adam(Optimizer):
         np.add(np.sqrt(v, out=scratch), float(group["eps"]) * root, out=scratch)
         np.divide(m, scratch, out=scratch)
         np.subtract(p, np.multiply(scratch, lr * root / (1.0 - beta1**t), out=scratch), out=p)
+
+
+    def _update_on_gpu(self, p: Array, g: Array, state: State, group: Group) -> None:
+        """The same step as one launch of kernels/adam.cu."""
+        g = np.negative(g) if group["maximize"] else g
+        g = g if g.flags.c_contiguous else g.copy(order="C")
+        m, v = state["exp_avg"]._array, state["exp_avg_sq"]._array
+        numbers = group["lr"], tuple(group["betas"]), group["eps"], group["weight_decay"]
+        cuda.adam(p, m, v, g, state["step"], *numbers, self.decoupled)
+
+
+def _one_kernel(p: Array, group: Group) -> bool:
+    """Whether Adam runs as kernels/adam.cu: on a GPU (or in cuda.emulated()), where it fits."""
+    fits = p.dtype == np.float32 and p.flags.c_contiguous and not group["amsgrad"]
+    return bool(fits and cuda.uses_kernels(p))
 
 
 class AdamW(Adam):
