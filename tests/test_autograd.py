@@ -576,3 +576,43 @@ def test_what_a_vjp_does_not_need_is_not_kept() -> None:
     out = h.exp()
     del h
     assert gone() is None and out.requires_grad
+
+
+def test_a_graph_that_saved_no_tensor_can_be_used_again() -> None:
+    """As in PyTorch: only what was saved is freed, and a sum saves nothing but a shape."""
+    a = leaf(1.0, 2.0)
+    out = (a.reshape(2, 1) + 1.0).sum()
+    out.backward()
+    out.backward()
+    assert a.grad.tolist() == [2.0, 2.0]
+
+
+def test_a_graph_gives_up_the_arrays_it_kept_as_constants() -> None:
+    a = leaf(1.0, 2.0, 3.0)
+    index = tensor_function([2, 0])
+    out = a[index].sum()
+    out.backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        out.backward()
+
+
+@pytest.mark.parametrize("uses", [2, 3, 5])
+def test_sums_of_gradients_do_not_write_into_gradients_that_are_shared(uses: int) -> None:
+    """`add` hands the same cotangent to both of its inputs; a sum may not add into it."""
+
+    def both(a: Tensor, b: Tensor) -> Tensor:
+        h = a * b
+        for _ in range(uses):
+            h = h + a + b
+        return h + h * a
+
+    a, b = leaf(0.5, -1.5), leaf(2.0, 0.25)
+    cotangent = tensor_function([0.7, -0.3], dtype=tg.float64)
+    plain = grad(both(a, b), [a, b], cotangent)
+    recorded = grad(both(a, b), [a, b], cotangent, create_graph=True)
+    both(a, b).backward(cotangent)
+    for i, x in enumerate((a, b)):
+        np.testing.assert_allclose(plain[i].numpy(), recorded[i].detach().numpy(), rtol=1e-14)
+        np.testing.assert_allclose(x.grad.numpy(), plain[i].numpy(), rtol=1e-14)
+    assert cotangent.tolist() == [0.7, -0.3]
+    check_grads(both, a.detach(), b.detach())

@@ -338,3 +338,8 @@ def test_layouts_do_not_change_a_result(layout: str) -> None:
         out = getattr(ops, name)(x, y)
         assert out.tolist() == getattr(ops, name)(tg.tensor(values.copy()), y).tolist()
         check_grads(getattr(ops, name), x, y)
+
+
+def test_square_of_bools_counts() -> None:
+    out = tg.tensor([True, False]).square()
+    assert out.dtype == tg.int64 and out.tolist() == [1, 0]

@@ -20,7 +20,7 @@ from tinygen import Tensor, ops
 from tinygen.conv import conv2d_weight
 from tinygen.nn.functional import norms
 from tinygen.ops.convert import _to_device
-from tinygen.ops.elementwise import gate, silu_grad
+from tinygen.ops.elementwise import gate, sigmoid_grad, silu_grad, tanh_grad
 from tinygen.ops.images import _unshuffle
 from tinygen.ops.indexing import _overwrite, _put, _zero_at
 from tinygen.ops.op import (
@@ -77,6 +77,8 @@ CASES: dict[str, Case] = {
         "remainder",
     )},
     "silu_grad": (silu_grad, [(2, 3), (2, 3)]),
+    "tanh_grad": (tanh_grad, [(2, 3), (2, 3)]),
+    "sigmoid_grad": (sigmoid_grad, [(2, 3), (2, 3)]),
     "gate": (lambda x: gate(x, x.detach()), [(2, 3)]),
     "leaky": (F.leaky_relu, [(2, 3)]),
     "clamp": (lambda x: x.clamp(-0.5, 0.5), [(2, 3)]),

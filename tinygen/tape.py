@@ -134,6 +134,10 @@ class Node:
 
     def free(self) -> None:
         """Give up the arrays. A node that kept only shapes and numbers can be used again."""
-        kept = (self.saved or {}).values()
-        if self.versions or any(hasattr(value, "nbytes") for value in kept):
+        if self.versions or _holds_arrays(tuple((self.saved or {}).values())):
             self.saved, self.versions = None, []
+
+
+def _holds_arrays(value: Any) -> bool:
+    """Is it an array, or a tuple with one in it, as an index can be?"""
+    return hasattr(value, "nbytes") or (value.__class__ is tuple and any(map(_holds_arrays, value)))

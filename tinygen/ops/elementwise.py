@@ -84,8 +84,8 @@ pow.vjp(
 
 @elementwise
 def square(x: Array) -> Array:
-    """x^2"""
-    return np.square(x)
+    """x^2; of bools in int64"""
+    return np.square(x) if x.dtype.kind != "b" else x.astype(np.int64)
 
 
 square.vjp(lambda g, x: g * (2.0 * x))
@@ -204,7 +204,18 @@ def tanh(x: Array) -> Array:
     return np.tanh(x)
 
 
-tanh.vjp(lambda g, out: g * (1.0 - out * out))
+tanh.vjp(lambda g, out: tanh_grad(g, out))
+
+
+@elementwise
+def tanh_grad(v: Array, h: Array) -> Array:
+    """v tanh'(x) = v (1 - h^2), with h = tanh(x)"""
+    slope = 1.0 - h * h
+    slope *= v
+    return slope
+
+
+tanh_grad.vjp(lambda g, h: tanh_grad(g, h), lambda g, v, h: g * v * (-2.0 * h))
 
 
 @floating
@@ -216,7 +227,19 @@ def sigmoid(x: Array) -> Array:
     return np.reciprocal(out)
 
 
-sigmoid.vjp(lambda g, out: g * (out * (1.0 - out)))
+sigmoid.vjp(lambda g, out: sigmoid_grad(g, out))
+
+
+@elementwise
+def sigmoid_grad(v: Array, h: Array) -> Array:
+    """v sigmoid'(x) = v h (1 - h), with h = sigmoid(x)"""
+    slope = 1.0 - h
+    slope *= h
+    slope *= v
+    return slope
+
+
+sigmoid_grad.vjp(lambda g, h: sigmoid_grad(g, h), lambda g, v, h: g * v * (1.0 - 2.0 * h))
 
 
 @floating
