@@ -2,8 +2,31 @@
 
 Nothing here knows about loops or files. One convention for every likelihood: sum over dimensions,
 mean over the batch, in nats.
+
+The autoencoder family, in reading order: likelihoods, networks, reconstruction, autoencoder, bounds,
+vae, hierarchical, annealing, latent.
 """
 
-from . import vae
+from . import (
+    annealing,
+    autoencoder,
+    bounds,
+    hierarchical,
+    latent,
+    likelihoods,
+    networks,
+    reconstruction,
+    vae,
+)
 
-__all__ = ["vae"]
+__all__ = [
+    "annealing",
+    "autoencoder",
+    "bounds",
+    "hierarchical",
+    "latent",
+    "likelihoods",
+    "networks",
+    "reconstruction",
+    "vae",
+]

@@ -26,7 +26,7 @@ def positive(name: str, **numbers: int) -> None:
 
 
 class Beside(nn.Module):
-    """net(x, c with it): a condition c (B, m) is m more inputs, or m constant planes of an image."""
+    """net(x with c): a condition c (B, m) is m more inputs, or m constant planes of an image."""
 
     def __init__(self, net: nn.Module, planes: bool = False) -> None:
         super().__init__()

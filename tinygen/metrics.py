@@ -1,0 +1,66 @@
+"""Numbers about a model: units of likelihood, distances between pictures, use of the code."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .models.reconstruction import ssim as ssim
+from .tensor import Tensor
+
+
+def bits_per_dim(log_p: float, dims: int, levels: int | None = None) -> float:
+    """-log p(x) in nats of one x of `dims` dimensions -> bits for each dimension.
+
+        -(log p - dims log levels) / (dims log 2)
+
+    levels: the number of grey values, when log p is the density of pixels that
+    `likelihoods.dequantise` scaled to [0, 1): one grey value is then 1/levels wide, and P(x) ~
+    p(x) / levels^dims. None: log p is already a log-probability (Bernoulli pixels), or a density
+    that is to stay one.
+    """
+    if dims < 1 or (levels is not None and levels < 2):
+        raise ValueError(f"bits_per_dim: expected dims >= 1 and levels >= 2, got {dims}, {levels}")
+    return -float(log_p) / (dims * math.log(2.0)) + (math.log2(levels) if levels else 0.0)
+
+
+def psnr(y: Tensor, x: Tensor, data_range: float = 1.0) -> Tensor:
+    """Peak signal-to-noise ratio 10 log10(range^2 / MSE) in dB of each example: (B, ...) -> (B,).
+
+    A strictly falling function of the MSE: another scale, not another loss. Infinite for y = x.
+    """
+    if y.shape != x.shape:
+        raise ValueError(f"psnr: expected two of the same shape, got {y.shape} and {x.shape}")
+    if not data_range > 0:
+        raise ValueError(f"psnr: expected data_range > 0, got {data_range}")
+    mse = (y - x).square().flatten(1).mean(1)
+    return (10.0 / math.log(10.0)) * (2.0 * math.log(data_range) - mse.log())
+
+
+def active_units(mu: Tensor, threshold: float = 0.01) -> int:
+    """How many dimensions of the code say anything: those with Var_x[mu_j(x)] > threshold.
+
+    mu: the means of q(z|x) over a data set, (N, latent). Burda et al., 2015.
+    """
+    if mu.ndim != 2 or mu.shape[0] < 2:
+        raise ValueError(f"active_units: expected means (N >= 2, latent), got {mu.shape}")
+    return int((mu.detach().cpu().numpy().var(0) > threshold).sum())
+
+
+def mean_and_error(values: Any) -> tuple[float, float]:
+    """The mean of numbers and its standard error std / sqrt(n) (n - 1 in the std)."""
+    v = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values, np.float64)
+    if v.ndim != 1 or len(v) < 2:
+        raise ValueError(f"mean_and_error: expected at least two numbers, got shape {v.shape}")
+    return float(v.mean()), float(v.std(ddof=1) / math.sqrt(len(v)))
+
+
+def rate_distortion(kl: float, log_likelihood: float) -> tuple[float, float]:
+    """(rate, distortion) = (E KL(q||p), -E log p(x|z)) in nats; -ELBO is their sum.
+
+    Alemi et al., "Fixing a broken ELBO", 2018: beta picks a point on the curve of what the code
+    costs against what is lost without it.
+    """
+    return kl, -log_likelihood

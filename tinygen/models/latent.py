@@ -1,0 +1,60 @@
+"""Walks and arithmetic among codes z (B, d)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..backend import Array
+from ..ops import stack, where
+from ..ops.op import elementwise
+from ..tensor import Tensor
+
+
+@elementwise
+def acos(x: Array) -> Array:
+    """The angle whose cosine is x."""
+    return np.arccos(x)
+
+
+acos.vjp(lambda g, x: -g / (1.0 - x * x).sqrt())
+
+
+def lerp(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """The straight line: (1 - t) a + t b."""
+    return (1.0 - t) * a + t * b
+
+
+def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """Along the arc: sin((1-t) w)/sin(w) a + sin(t w)/sin(w) b, w the angle between a and b.
+
+    In d dimensions N(0, I) has its mass near radius sqrt(d); halfway along a straight line between
+    two draws the radius is about sqrt(d/2), where there is almost none. The arc keeps it. Where the
+    directions are (nearly) equal or opposite there is no one arc: the straight line.
+    """
+    norms = a.norm(dim=-1, keepdim=True) * b.norm(dim=-1, keepdim=True)
+    cosine = (a * b).sum(-1, keepdim=True) / norms.clamp(min=1e-12)
+    flat = cosine.abs() > 1.0 - 1e-6
+    safe = where(flat, cosine * 0.0, cosine)
+    angle = acos(safe)
+    arc = (((1.0 - t) * angle).sin() * a + (t * angle).sin() * b) / angle.sin()
+    return where(flat, lerp(a, b, t), arc)
+
+
+def interpolate(a: Tensor, b: Tensor, steps: int, spherical: bool = False) -> Tensor:
+    """`steps` codes from a to b, both included: (B, d) -> (steps, B, d)."""
+    if steps < 2:
+        raise ValueError(f"interpolate: expected steps >= 2, got {steps}")
+    along = slerp if spherical else lerp
+    return stack([along(a, b, float(t)) for t in np.linspace(0.0, 1.0, steps)])
+
+
+def attribute(codes: Tensor, has: Tensor | Array | Sequence[bool]) -> Tensor:
+    """mean(codes with it) - mean(codes without): (B, d), B booleans -> (d,). Add it to a code."""
+    mask = np.asarray(has).astype(bool)
+    if mask.shape != codes.shape[:1]:
+        raise ValueError(f"attribute: expected {codes.shape[0]} booleans, got shape {mask.shape}")
+    if mask.all() or not mask.any():
+        raise ValueError("attribute: some codes must have it and some not")
+    return codes[np.flatnonzero(mask)].mean(0) - codes[np.flatnonzero(~mask)].mean(0)
