@@ -43,6 +43,10 @@ def unbroadcast(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def matmul(x: Tensor, y: Tensor) -> Tensor:
     """Matrix product over the last two dimensions, broadcast over the others; 1-D as in PyTorch."""
+    if isinstance(x, Tensor) and isinstance(y, Tensor):
+        a, b = x._array, y._array
+        if a.ndim == 2 == b.ndim and a.shape[1] == b.shape[0] and a.dtype is b.dtype:
+            return _matmul(x, y)  # two matrices, the common case
     shapes_fit = (
         isinstance(x, Tensor) and isinstance(y, Tensor) and x.ndim > 0 and y.ndim > 0
         and x.shape[-1] == y.shape[-2 if y.ndim > 1 else -1]

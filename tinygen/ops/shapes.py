@@ -46,8 +46,10 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
     if sizes == x._array.shape:
         return x
     known, n = abs(math.prod(sizes)), x._array.size  # a -1 makes no difference to known
-    fits = known == n if -1 not in sizes else known and n % known == 0
-    if sizes.count(-1) > 1 or not fits:
+    fits = known == n
+    if -1 in sizes:
+        fits = known > 0 and n % known == 0 and sizes.count(-1) == 1
+    if not fits:
         raise RuntimeError(f"reshape: shape {sizes} is invalid for an input of shape {x.shape}")
     return _reshape(x, shape=sizes)
 
