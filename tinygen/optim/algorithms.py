@@ -248,8 +248,8 @@ class Adam(Optimizer):
         g = np.negative(g) if group["maximize"] else g
         g = g if g.flags.c_contiguous else g.copy(order="C")
         m, v = state["exp_avg"]._array, state["exp_avg_sq"]._array
-        numbers = group["lr"], tuple(group["betas"]), group["eps"], group["weight_decay"]
-        cuda.adam(p, m, v, g, state["step"], *numbers, self.decoupled)
+        lr, eps, decay = (float(group[key]) for key in ("lr", "eps", "weight_decay"))
+        cuda.adam(p, m, v, g, state["step"], lr, group["betas"], eps, decay, self.decoupled)
 
 
 def _one_kernel(p: Array, group: Group) -> bool:
