@@ -6,7 +6,7 @@ No op is named here: ops/ attaches them, and autograd.py attaches backward().
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -243,7 +243,10 @@ class Tensor:
 
     if TYPE_CHECKING:  # attached by ops/__init__.py, backward by autograd.py
 
-        def __getattr__(self, name: str) -> Any: ...
+        T: Tensor
+        mT: Tensor
+
+        def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
         def backward(
             self,
             gradient: Tensor | None = None,

@@ -66,7 +66,10 @@ def ssim(
     size = fits - 1 + fits % 2
     weight = wrap(move(_window(size, sigma).astype(x.dtype), x.device))
     weight = weight.expand(channels, 1, size, size)
-    local = lambda t: F.conv2d(t, weight, groups=channels)  # noqa: E731
+
+    def local(t: Tensor) -> Tensor:
+        return F.conv2d(t, weight, groups=channels)
+
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     mx, my = local(x), local(y)
     vx, vy = local(x * x) - mx * mx, local(y * y) - my * my

@@ -22,7 +22,8 @@ class _Numbered(Module):
         size = len(self)
         if not -size <= index < size:
             raise IndexError(f"index {index} is out of range for {size} modules")
-        return list(self._modules)[index]
+        names: list[str] = list(self._modules)
+        return names[index]
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):

@@ -319,7 +319,7 @@ METHODS: dict[Any, str] = {
     convert: "to cpu cuda float double half int long bool type_as",
 }
 IN_PLACE = """add sub mul div neg pow square floor_divide remainder exp expm1 log log1p sqrt rsqrt
-    reciprocal sin cos tanh sigmoid relu abs sign clamp floor ceil round trunc"""
+    reciprocal sin cos tanh sigmoid relu abs sign clamp floor ceil round trunc masked_fill"""
 
 
 def zero_(x: Tensor) -> Tensor:
@@ -365,31 +365,31 @@ def _attach() -> None:
         for name in names.split():
             setattr(Tensor, name, getattr(module, name))
     for name in IN_PLACE.split():
-        setattr(Tensor, f"{name}_", indexing.in_place(getattr(elementwise, name)))
-    Tensor.masked_fill_ = indexing.in_place(masked_fill)  # type: ignore[method-assign]
+        setattr(Tensor, f"{name}_", indexing.in_place(globals()[name]))
     for function in (zero_, fill_, copy_, uniform_, normal_):
         setattr(Tensor, function.__name__, function)
     # A conv's output is channels-last in memory, so view copies where it must, as reshape does.
-    for alias, function in {"view": reshape, "view_as": lambda x, y: reshape(x, y.shape),
+    methods: dict[str, Any] = {"view": reshape, "view_as": lambda x, y: reshape(x, y.shape),
                             "reshape_as": lambda x, y: reshape(x, y.shape),
                             "swapaxes": transpose, "clip": clamp, "multiply": mul,
-                            "subtract": sub, "divide": div, "absolute": abs}.items():  # fmt: skip
-        setattr(Tensor, alias, function)
-    arithmetic = {"add": add, "sub": sub, "mul": mul, "truediv": div, "floordiv": floor_divide,
+                            "subtract": sub, "divide": div, "absolute": abs}  # fmt: skip
+    for name, method in methods.items():
+        setattr(Tensor, name, method)
+    arithmetic: dict[str, Any] = {"add": add, "sub": sub, "mul": mul, "truediv": div, "floordiv": floor_divide,
                   "mod": remainder, "pow": pow, "matmul": matmul, "and": bitwise_and,
                   "or": bitwise_or, "xor": bitwise_xor}  # fmt: skip
-    for name, function in arithmetic.items():
-        setattr(Tensor, f"__{name}__", function)
-        setattr(Tensor, f"__r{name}__", _swapped(function))
+    for name, method in arithmetic.items():
+        setattr(Tensor, f"__{name}__", method)
+        setattr(Tensor, f"__r{name}__", _swapped(method))
         if name != "matmul":
-            setattr(Tensor, f"__i{name}__", indexing.in_place(function))
-    for name, function in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
-        setattr(Tensor, f"__{name}__", _comparison(function))
-    for name, function in {"neg": neg, "abs": abs, "invert": bitwise_not,
-                           "getitem": indexing.getitem, "setitem": indexing.setitem}.items():  # fmt: skip
-        setattr(Tensor, f"__{name}__", function)
-    setattr(Tensor, "T", property(shapes.reverse_dims))
-    setattr(Tensor, "mT", property(shapes.matrix_transpose))
+            setattr(Tensor, f"__i{name}__", indexing.in_place(method))
+    for name, method in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
+        setattr(Tensor, f"__{name}__", _comparison(method))
+    for name, method in {"neg": neg, "abs": abs, "invert": bitwise_not,
+                         "getitem": indexing.getitem, "setitem": indexing.setitem}.items():  # fmt: skip
+        setattr(Tensor, f"__{name}__", method)
+    for name, method in {"T": shapes.reverse_dims, "mT": shapes.matrix_transpose}.items():
+        setattr(Tensor, name, property(method))
 
 
 _attach()

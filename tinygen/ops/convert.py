@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,8 @@ def _read(args: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def to(
-    x: Tensor, *args: Any, device: Any = None, dtype: Any = None, copy: bool = False,
-    non_blocking: bool = False,
+    x: Tensor, *args: Any, device: Any = None, dtype: Any = None, copy: builtins.bool = False,
+    non_blocking: builtins.bool = False,
 ) -> Tensor:  # fmt: skip
     """x on a device, in a dtype, or like another Tensor; x itself where nothing changes.
 

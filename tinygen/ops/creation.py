@@ -6,7 +6,7 @@ Every random function draws from `generator` (the default one unless given) and 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -112,11 +112,11 @@ def linspace(
     return _finish(array, device, requires_grad)
 
 
-def meshgrid(*tensors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
+def meshgrid(*tensors: Tensor, indexing: Literal["ij", "xy"] = "ij") -> tuple[Tensor, ...]:
     """Coordinates of a grid from 1-D tensors: out[k][i, j, ...] runs over tensors[k]."""
     if indexing not in ("ij", "xy") or any(x.ndim > 1 for x in tensors):
         raise RuntimeError("meshgrid: expected 1-D tensors and indexing 'ij' or 'xy'")
-    grids = np.meshgrid(*(x._array for x in tensors), indexing=indexing)
+    grids = np.meshgrid(*[x._array for x in tensors], indexing=indexing)
     return tuple(wrap(grid) for grid in grids)
 
 
@@ -180,7 +180,8 @@ def normal(
         like = [x for x in (mean, std) if isinstance(x, Tensor)]
         size = np.broadcast_shapes(*(x.shape for x in like))
         dtype, device = (like[0].dtype, like[0].device) if like else (dtype, device)
-    return mean + std * randn(size, generator=generator, dtype=dtype, device=device)
+    out: Tensor = mean + std * randn(size, generator=generator, dtype=dtype, device=device)
+    return out
 
 
 def randint(

@@ -6,7 +6,7 @@ In rising difficulty of their derivatives. Broadcasting and dtypes are the decor
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -472,6 +472,10 @@ _where.vjp(
 )
 
 
+@overload
+def where(condition: Any) -> tuple[Tensor, ...]: ...
+@overload
+def where(condition: Any, x: Any, y: Any) -> Tensor: ...
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     """x where the condition holds, else y; with the condition alone, the indices where it holds"""
     condition = as_tensor(condition)

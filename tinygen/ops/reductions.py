@@ -396,7 +396,8 @@ def norm(x: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tenso
         return sum(cast(x != 0, dtype=x.dtype), dim, keepdim)
     if p == 1:
         return sum(abs_(x), dim, keepdim)
-    return sum(abs_(x) ** p, dim, keepdim) ** (1.0 / p)
+    root: float = 1.0 / p
+    return sum(abs_(x) ** p, dim, keepdim) ** root
 
 
 @numpy_names

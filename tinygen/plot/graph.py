@@ -58,7 +58,8 @@ def trace(tensor: Tensor, params: Any = None, name: str = "trace") -> Graph:
     graph = Graph()
     for i, vertex in enumerate(vertices):
         is_leaf = isinstance(vertex, Tensor)
-        graph.labels.append(names.get(id(vertex), "leaf") if is_leaf else vertex.name())
+        label = names.get(id(vertex), "leaf") if isinstance(vertex, Tensor) else vertex.name()
+        graph.labels.append(label)
         graph.shapes.append(vertex.shape)
         graph.leaf.append(is_leaf)
         parents = [] if isinstance(vertex, Tensor) else vertex.parents

@@ -191,7 +191,7 @@ def density_2d(
         draw(axes, values, extent)
         if points is not None:
             colour = INK if kind == "critic" else COLOURS[2]
-            axes.scatter(*points.T, 5, color=colour, linewidths=0, alpha=0.7)
+            axes.scatter(points[:, 0], points[:, 1], 5, color=colour, linewidths=0, alpha=0.7)
         _plane_axes(axes, extent, title)
     return finish(figure, path, "density_2d")
 

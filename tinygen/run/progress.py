@@ -63,7 +63,7 @@ class Bar(Lines):
     """Progress as a tqdm bar."""
 
     def __init__(self, start: int, n: int) -> None:
-        from tqdm import tqdm  # type: ignore[import-untyped]
+        from tqdm import tqdm
 
         super().__init__(start, n)
         self._bar = tqdm(total=n, initial=start, dynamic_ncols=True, unit="step")
