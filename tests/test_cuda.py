@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygen as tg
-from tinygen import cuda
+from tinygen import backend, cuda
 from tinygen.cuda import convolution, gpu, source
 from tinygen.nn import functional as F
 from tinygen.testing import check_grads
@@ -331,7 +331,7 @@ def fake_cupy(monkeypatch):
         free_bytes=lambda: 2**20, used_bytes=lambda: 5
     )
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    monkeypatch.setattr(gpu, "cupy_packages", lambda: ["cupy-cuda12x 14.2.0"])
+    monkeypatch.setattr(backend, "cupy_packages", lambda: ["cupy-cuda12x 14.2.0"])
     gpu.problem.cache_clear()
     yield cupy
     gpu.problem.cache_clear()
@@ -406,7 +406,7 @@ def test_two_cupy_packages_and_an_old_driver(fake_cupy, monkeypatch):
     assert gpu.problem().startswith("no usable GPU: driver not found")
     gpu.problem.cache_clear()
     monkeypatch.setattr(
-        gpu, "cupy_packages", lambda: ["cupy-cuda12x 14.2.0", "cupy-cuda13x 14.2.0"]
+        backend, "cupy_packages", lambda: ["cupy-cuda12x 14.2.0", "cupy-cuda13x 14.2.0"]
     )
     assert "are both installed and exclude each other" in gpu.problem()
 

@@ -7,7 +7,9 @@ cannot reach (creating arrays, moving them, drawing numbers) is here.
 
 from __future__ import annotations
 
+import re
 import sys
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -77,21 +79,86 @@ class device:
 CPU, CUDA = device("cpu"), device("cuda")
 
 
-def cupy() -> Any:
-    """The CuPy module, after making sure that it is installed and finds a GPU."""
-    try:
-        import cupy as cp
-    except ImportError as error:
-        raise RuntimeError(
-            "device 'cuda' needs CuPy: pip install 'tinygen[cuda12]' or 'tinygen[cuda13]', "
-            "whichever matches the driver (`tinygen doctor` says which)"
-        ) from error
-    if not cp.cuda.is_available():
-        raise RuntimeError(
-            "device 'cuda': no usable GPU (CuPy is installed, but finds no device or the driver "
-            "is too old; `tinygen doctor` says more). Use device='cpu'."
+INSTALL = "pip install 'tinygen[cuda12]' (or [cuda13], to match the driver)"
+
+
+def cupy_packages() -> list[str]:
+    """The installed CuPy packages, of which there may be one."""
+    import importlib.metadata
+
+    found = []
+    for name in ("cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "cupy"):
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def problem() -> str:
+    """Why there is no usable GPU, in one line; empty when there is one."""
+    packages = cupy_packages()
+    if len(packages) > 1:
+        return (
+            f"{' and '.join(packages)} are both installed and exclude each other: "
+            "uninstall all but one"
         )
+    try:
+        import cupy as cp  # type: ignore[import-not-found,unused-ignore]
+    except ImportError as e:
+        return (
+            f"CuPy is not installed: {INSTALL}"
+            if not packages
+            else f"{packages[0]} does not import: {e}"
+        )
+    try:
+        count = cp.cuda.runtime.getDeviceCount()
+    except RuntimeError as e:  # CUDARuntimeError, whose text starts with the CUDA error's name
+        return _driver_problem(cp, str(e))
+    return "" if count else "no usable GPU: the driver shows no device"
+
+
+def _driver_problem(cp: Any, error: str) -> str:
+    try:
+        driver = cp.cuda.runtime.driverGetVersion()
+        runtime = cp.cuda.runtime.runtimeGetVersion()
+    except RuntimeError:
+        driver = runtime = 0
+    if not driver:
+        return f"no usable GPU: driver not found ({error})"
+    return (
+        f"no usable GPU: driver supports CUDA {_version(driver)}, {cupy_packages()[0]} needs "
+        f"{_version(runtime)} ({error})"
+    )
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def cupy() -> Any:
+    """The CuPy module, or a RuntimeError that says what is missing and what to install."""
+    if problem():
+        raise RuntimeError(f"device 'cuda': {problem()}")
+    import cupy as cp
+
     return cp
+
+
+def out_of_memory(error: MemoryError) -> RuntimeError:
+    """The error in words: how much was asked for and, on a GPU, how much is free."""
+    asked = re.search(r"allocating ([\d,]+) bytes", str(error))
+    if asked is None or "cupy" not in sys.modules:
+        return RuntimeError(f"out of memory: {error}")
+    cp, size = sys.modules["cupy"], int(asked[1].replace(",", ""))
+    free, total = cp.cuda.runtime.memGetInfo()
+    pool = cp.get_default_memory_pool().free_bytes()
+    return RuntimeError(
+        f"out of GPU memory: asked for {size / 2**20:,.1f} MiB; {free / 2**20:,.1f} MiB of "
+        f"{total / 2**20:,.1f} MiB are free on the GPU and {pool / 2**20:,.1f} MiB in CuPy's pool, "
+        "in pieces. Use a smaller batch"
+    )
 
 
 def is_numpy(array: Array) -> bool:
@@ -116,7 +183,16 @@ def move(array: Array, where: device | str) -> Array:
     """`array` on the device `where`; the array itself when it is there already."""
     if device_of(array) == where:
         return array
-    return cupy().asarray(array) if isinstance(array, np.ndarray) else array.get()
+    return create("asarray", "cuda", array) if isinstance(array, np.ndarray) else array.get()
+
+
+def create(function: str, where: device | str | None, *args: Any, **kwargs: Any) -> Array:
+    """numpy.zeros, numpy.full, ... by its name, on the device `where`."""
+    module = module_for(where)
+    try:
+        return getattr(module, function)(*args, **kwargs)
+    except MemoryError as error:
+        raise out_of_memory(error) from error
 
 
 class Generator:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..backend import Array, Generator, default_generator, get_default_dtype, module_for, move
+from ..backend import Array, Generator, create, default_generator, get_default_dtype, move
 from ..tensor import Tensor, as_array, wrap
 from .shapes import ints
 
@@ -52,25 +52,25 @@ def full(
     if dtype is None and isinstance(fill_value, float):
         dtype = get_default_dtype()
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
-    array = module_for(device).full(_size("full", (size,)), value, dtype)
+    array = create("full", device, _size("full", (size,)), value, dtype)
     return _finish(array, None, requires_grad)
 
 
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 0."""
-    array = module_for(device).zeros(_size("zeros", size), dtype or get_default_dtype())
+    array = create("zeros", device, _size("zeros", size), dtype or get_default_dtype())
     return _finish(array, None, requires_grad)
 
 
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 1."""
-    array = module_for(device).ones(_size("ones", size), dtype or get_default_dtype())
+    array = create("ones", device, _size("ones", size), dtype or get_default_dtype())
     return _finish(array, None, requires_grad)
 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Whatever lay in memory."""
-    array = module_for(device).empty(_size("empty", size), dtype or get_default_dtype())
+    array = create("empty", device, _size("empty", size), dtype or get_default_dtype())
     return _finish(array, None, requires_grad)
 
 
@@ -86,7 +86,7 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """1 on the diagonal, 0 elsewhere."""
-    array = module_for(device).eye(n, m, dtype=dtype or get_default_dtype())
+    array = create("eye", device, n, m, dtype=dtype or get_default_dtype())
     return _finish(array, None, requires_grad)
 
 
@@ -100,7 +100,8 @@ def arange(
         raise RuntimeError("arange: step must be non-zero")
     whole = all(isinstance(x, (int, np.integer)) for x in (start, end, step))
     dtype = dtype or (np.int64 if whole else get_default_dtype())
-    return _finish(module_for(device).arange(start, end, step, dtype=dtype), None, requires_grad)
+    array = create("arange", device, start, end, step, dtype=dtype)
+    return _finish(array, None, requires_grad)
 
 
 def linspace(

@@ -8,19 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, is_numpy
+from ..backend import Array, is_numpy, out_of_memory
 from ..tensor import Tensor
 
 
 def explain(name: str, error: Exception, inputs: Sequence[Any], broadcasts: bool) -> Exception:
     """NumPy's complaint about an op's inputs, as the exception that PyTorch would raise."""
+    if isinstance(error, MemoryError):
+        return RuntimeError(f"{name}: {out_of_memory(error)}")
     tensors = [x for x in inputs if isinstance(x, Tensor)]
-    if len({is_numpy(x._array) for x in tensors}) > 1:
-        devices = " and ".join(str(x.device) for x in tensors)
-        return RuntimeError(
-            f"{name}: expected all tensors to be on the same device, got {devices}; move one "
-            "with .to(device)"
-        )
+    same_device(name, *tensors)
     strangers = [type(x).__name__ for x in inputs if not isinstance(x, (Tensor, int, float))]
     if strangers and not isinstance(error, IndexError):
         return TypeError(f"{name}: expected a Tensor, got {', '.join(strangers)}")
@@ -33,6 +30,16 @@ def explain(name: str, error: Exception, inputs: Sequence[Any], broadcasts: bool
     kind = type(error) if isinstance(error, (IndexError, TypeError)) else RuntimeError
     text = str(error)
     return kind(text if text.startswith(name) else f"{name}: {text} (inputs: {shapes})")
+
+
+def same_device(name: str, *tensors: Tensor) -> None:
+    """Raise where Tensors of both devices meet."""
+    if len({is_numpy(x._array) for x in tensors}) > 1:
+        devices = " and ".join(str(x.device) for x in tensors)
+        raise RuntimeError(
+            f"{name}: expected all tensors to be on the same device, got {devices}; move one "
+            "with .to(device)"
+        )
 
 
 def _broadcast(*shapes: tuple[int, ...]) -> bool:

@@ -220,7 +220,7 @@ def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool
             arrays, flags, dtype = _unpack(inputs)
         try:
             array = spec.forward(*arrays, **constants)
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, MemoryError) as error:
             raise explain(spec.name, error, inputs, spec.broadcasts) from error
         if array.__class__ is not ndarray and isinstance(array, generic):
             array = np.asarray(array)
