@@ -469,12 +469,13 @@ def _created(function: Any) -> Any:
 
 def install(monkeypatch: Any) -> types.ModuleType:
     """Make `import cupy` find the stand-in, and tinygen find a GPU."""
-    from tinygen.cuda import convolution, gpu
+    from tinygen import backend
+    from tinygen.cuda import convolution
 
     made = modules()
     for name, module in made.items():
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(gpu, "cupy_packages", lambda: ["cupy-cuda12x 14.2.0"])
+    monkeypatch.setattr(backend, "cupy_packages", lambda: ["cupy-cuda12x 14.2.0"])
     monkeypatch.setattr(convolution, "_loaded", {})
-    gpu.problem.cache_clear()
+    backend.problem.cache_clear()
     return made["cupy"]

@@ -8,6 +8,7 @@ from ..backend import cupy as require
 from ..backend import out_of_memory, problem
 from .source import Signature, Source
 
+
 def is_available() -> bool:
     """True when device="cuda" can be used; `problem()` says why not."""
     return not problem()
