@@ -167,6 +167,7 @@ def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
             )
         return wrap(module_of(output._array).ones(output.shape, output.dtype))
     check_grad(gradient, output, "backward")
+    same_device("backward", output, gradient)
     return gradient
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from ..backend import Array, is_numpy, module_of, move
 from ..tape import mode
 from ..tensor import Tensor, wrap
+from .convert import to
 from .elementwise import where
+from .explain import same_device
 from .op import cast, op, sum_to, view_op
 from .shapes import clone, position
 
@@ -49,9 +51,28 @@ def _repeats(index: Index) -> bool:
 
 def plain_index(x: Tensor, index: Index) -> Index:
     """The index with Tensors and lists in it made arrays on x's device."""
-    if isinstance(index, tuple):
-        return tuple(_part(x, part) for part in index)
-    return _part(x, index)
+    parts = index if isinstance(index, tuple) else (index,)
+    plain = tuple(_part(x, part) for part in parts)
+    if x.is_cuda:
+        _refuse_outside(x, plain)
+    return plain if isinstance(index, tuple) else plain[0]
+
+
+def _refuse_outside(x: Tensor, parts: tuple[Index, ...]) -> None:
+    """IndexError for integers out of bounds, as from NumPy; CuPy would wrap them around."""
+    takes = [0 if p is None or p is Ellipsis else p.ndim if _is_mask(p) else 1 for p in parts]
+    axis = 0
+    for p, n in zip(parts, takes, strict=True):
+        if hasattr(p, "dtype") and not _is_mask(p) and p.size:
+            low, high, size = int(p.min()), int(p.max()), x.shape[axis]
+            if low < -size or high >= size:
+                wrong = low if low < -size else high
+                raise IndexError(f"index {wrong} is out of bounds for dim {axis} with size {size}")
+        axis += x.ndim - sum(takes) if p is Ellipsis else n
+
+
+def _is_mask(part: Any) -> bool:
+    return hasattr(part, "dtype") and part.dtype == np.bool_
 
 
 def _is_int(part: Any) -> bool:
@@ -134,7 +155,7 @@ def setitem(x: Tensor, index: Index, value: Any) -> None:
     """x[index] = value, in place; recorded when x or the value requires a gradient."""
     *select, index = _steps(plain_index(x, index))
     if isinstance(value, Tensor):
-        value = value if value.dtype == x.dtype else cast(value, dtype=x.dtype)
+        value = to(value, x)
     wants = x._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
     if mode.grad and wants:
         if not isinstance(value, Tensor):
@@ -232,6 +253,7 @@ def scatter_add(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
 
 def _check_index(name: str, x: Tensor, dim: int, index: Tensor) -> None:
+    same_device(name, x, index)
     if index.dtype.kind not in "iu":
         raise RuntimeError(f"{name}: expected an index of integers, got {index.dtype}")
     if index.ndim != x.ndim or any(

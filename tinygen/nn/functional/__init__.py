@@ -76,6 +76,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     """
     if input.dtype.kind not in "iu":
         raise RuntimeError(f"embedding: expected integer indices, got {input.dtype}; use .long()")
+    same_device("embedding", input, weight)
     rows = weight.shape[0]
     if input.numel() and not 0 <= int(input._array.min()) <= int(input._array.max()) < rows:
         raise IndexError(

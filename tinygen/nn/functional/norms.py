@@ -17,6 +17,7 @@ import numpy as np
 
 from ... import ops
 from ...backend import Array
+from ...ops.explain import same_device
 from ...ops.op import elementwise, op
 from ...tensor import Tensor, wrap
 
@@ -119,6 +120,7 @@ def _channel_affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Te
 def _check_channels(name: str, x: Tensor, **vectors: Tensor | None) -> None:
     if x.ndim < 2:
         raise ValueError(f"{name}: expected an input of shape (N, C, ...), got {x.shape}")
+    same_device(name, x, *[v for v in vectors.values() if v is not None])
     for what, vector in vectors.items():
         if vector is not None and vector.shape != (x.shape[1],):
             raise RuntimeError(
