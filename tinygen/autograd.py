@@ -23,7 +23,7 @@ from .tape import (
     no_grad,
     set_grad_enabled,
 )
-from .tensor import Tensor, check_grad, wrap
+from .tensor import Tensor, check_grad, same_device, wrap
 
 __all__ = [
     "backward",

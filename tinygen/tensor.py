@@ -327,6 +327,16 @@ def _plain(data: Any) -> Any:
     return data.tolist() if isinstance(data, Tensor) else data
 
 
+def same_device(name: str, *tensors: Tensor) -> None:
+    """Raise where Tensors of both devices meet."""
+    if len({is_numpy(x._array) for x in tensors}) > 1:
+        devices = " and ".join(str(x.device) for x in tensors)
+        raise RuntimeError(
+            f"{name}: expected all tensors to be on the same device, got {devices}; move one "
+            "with .to(device)"
+        )
+
+
 def check_grad(g: Any, of: Node | Tensor, name: str) -> None:
     """A gradient has its input's shape, dtype and device; anything else is a bug in a vjp."""
     if not isinstance(g, Tensor):

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, is_numpy, out_of_memory
-from ..tensor import Tensor
+from ..backend import Array, out_of_memory
+from ..tensor import Tensor, same_device
 
 
 def explain(name: str, error: Exception, inputs: Sequence[Any], broadcasts: bool) -> Exception:
@@ -30,16 +30,6 @@ def explain(name: str, error: Exception, inputs: Sequence[Any], broadcasts: bool
     kind = type(error) if isinstance(error, (IndexError, TypeError)) else RuntimeError
     text = str(error)
     return kind(text if text.startswith(name) else f"{name}: {text} (inputs: {shapes})")
-
-
-def same_device(name: str, *tensors: Tensor) -> None:
-    """Raise where Tensors of both devices meet."""
-    if len({is_numpy(x._array) for x in tensors}) > 1:
-        devices = " and ".join(str(x.device) for x in tensors)
-        raise RuntimeError(
-            f"{name}: expected all tensors to be on the same device, got {devices}; move one "
-            "with .to(device)"
-        )
 
 
 def _broadcast(*shapes: tuple[int, ...]) -> bool:

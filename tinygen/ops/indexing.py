@@ -8,10 +8,9 @@ import numpy as np
 
 from ..backend import Array, is_numpy, module_of, move
 from ..tape import mode
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, same_device, wrap
 from .convert import to
 from .elementwise import where
-from .explain import same_device
 from .op import cast, op, sum_to, view_op
 from .shapes import clone, position
 

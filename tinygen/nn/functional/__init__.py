@@ -14,7 +14,7 @@ from ...ops.images import (
     max_pool2d,
     pixel_shuffle,
 )
-from ...tensor import Tensor
+from ...tensor import Tensor, same_device
 from .activations import (
     celu,
     dropout,

@@ -17,9 +17,8 @@ import numpy as np
 
 from ... import ops
 from ...backend import Array
-from ...ops.explain import same_device
 from ...ops.op import elementwise, op
-from ...tensor import Tensor, wrap
+from ...tensor import Tensor, same_device, wrap
 
 Dims = tuple[int, ...]
 
