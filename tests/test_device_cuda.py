@@ -7,7 +7,10 @@ gets what it needs, and the numbers agree. What only a GPU can say is in `make g
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import fake_cupy
@@ -17,12 +20,15 @@ from test_registry import CASES, inputs
 
 import tinygen as tg
 import tinygen.nn.functional as F
-from tinygen import Tensor, cuda
+from tinygen import Tensor, backend, cuda, data
 from tinygen.backend import move
-from tinygen.cuda import gpu
+from tinygen.models import vae
 from tinygen.ops.convert import _to_device
 from tinygen.ops.indexing import _put
+from tinygen.run import Run
 from tinygen.testing import sample
+
+ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.skipif(
     not cuda.emulator_available(), reason="the emulator needs Linux and g++ or clang++"
@@ -33,7 +39,7 @@ pytestmark = pytest.mark.skipif(
 def _cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     fake_cupy.install(monkeypatch)
     yield
-    gpu.problem.cache_clear()
+    backend.problem.cache_clear()
 
 
 def close(on_cuda: Any, on_cpu: Any, rtol: float = 1e-9) -> None:
@@ -63,7 +69,9 @@ def two_orders(f: Any, xs: list[Tensor]) -> list[Any]:
     us = [tg.tensor(sample(o.shape, 7 + i), dtype=o.dtype).to(o.device) for i, o in enumerate(outs)]
     first = tg.autograd.grad(outs, xs, us, create_graph=True, allow_unused=True)
     live = [g for g in first if g is not None and g.requires_grad]
-    vs = [tg.tensor(sample(g.shape, 70 + i), dtype=g.dtype).to(g.device) for i, g in enumerate(live)]
+    vs = [
+        tg.tensor(sample(g.shape, 70 + i), dtype=g.dtype).to(g.device) for i, g in enumerate(live)
+    ]
     second = tg.autograd.grad(live, xs, vs, allow_unused=True) if live else ()
     return [outs, list(first), list(second)]
 
@@ -177,7 +185,7 @@ def test_ops_without_gradients() -> None:
             tg.full_like(x, 3), tg.ones_like(i), x.tril(), tg.zeros(2, device=device), tg.eye(2, device=device),
             tg.arange(3, device=device), tg.linspace(0, 1, 4, device=device), tg.full((2,), 3, device=device),
             tg.as_tensor([1.0, 2.0], device=device), tg.tensor(x), tg.ones(2, device=device).int(),
-            tg.isclose(x, x),
+            tg.isclose(x, x), *tg.meshgrid(x[0], y[1]), tg.tensor([tg.allclose(x, y), tg.equal(x, x)]).to(device),
         ]  # fmt: skip
 
     close(run("cuda"), run("cpu"), rtol=1e-6)
@@ -215,6 +223,7 @@ def test_in_place() -> None:
         y[2] = [1.0, 2.0, 3.0, 4.0]
         z = tg.zeros(3, 4, dtype=tg.float64, device=device)
         z[0], z[1, 1:3], z[:, 3] = np.arange(4.0), [5, 6], z[0, 1]
+        z[1, 0] = tg.tensor(7.0)  # from the CPU, as PyTorch's copy_ does
         z[tg.tensor([2, 1])] = tg.ones(2, 4, dtype=tg.float64, device=device)
         z.fill_(2.0)[1].zero_()
         z.copy_(y.detach())
@@ -313,12 +322,441 @@ def test_every_layer_its_gradients_and_its_state(name: str) -> None:
     def run(device: str) -> list[Any]:
         tg.manual_seed(1)
         layer = make().double().to(device)
-        xs = [tg.tensor(sample(s, i, avoid=(0.0,), distinct=True)).to(device) for i, s in enumerate(shapes)]
+        xs = [
+            tg.tensor(sample(s, i, avoid=(0.0,), distinct=True)).to(device)
+            for i, s in enumerate(shapes)
+        ]
         tensors = moved(xs, device) + list(layer.parameters())
         out = first = layer(*tensors[: len(xs)])
         while not isinstance(out, Tensor):
             out = out[0]
         found = two_orders(lambda *_: out, [t for t in tensors if t.requires_grad])
-        return [found, list(layer.state_dict().values()), first if isinstance(first, Tensor) else None]
+        return [
+            found,
+            list(layer.state_dict().values()),
+            first if isinstance(first, Tensor) else None,
+        ]
 
     close(run("cuda"), run("cpu"), rtol=1e-8)
+
+
+# --- optimizers, schedules, averages --------------------------------------------------------------
+
+optim = tg.optim
+OPTIMIZERS: dict[str, Any] = {
+    "SGD": lambda ps: optim.SGD(ps, lr=0.1),
+    "momentum": lambda ps: optim.SGD(ps, lr=0.1, momentum=0.9, weight_decay=0.01),
+    "nesterov": lambda ps: optim.SGD(ps, lr=0.1, momentum=0.9, nesterov=True, maximize=True),
+    "RMSprop": lambda ps: optim.RMSprop(ps, lr=0.01, momentum=0.5, centered=True),
+    "Adam": lambda ps: optim.Adam(ps, lr=0.01),
+    "Adam, decay": lambda ps: optim.Adam(ps, lr=0.01, weight_decay=0.1, betas=(0.5, 0.9)),
+    "Adam, maximize": lambda ps: optim.Adam(ps, lr=0.01, maximize=True),
+    "amsgrad": lambda ps: optim.Adam(ps, lr=0.01, amsgrad=True),
+    "AdamW": lambda ps: optim.AdamW(ps, lr=0.01, weight_decay=0.1, eps=1e-3),
+}
+
+
+def network(dtype: Any = tg.float32) -> Any:
+    tg.manual_seed(2)
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.SiLU(),
+        nn.Flatten(), nn.Linear(64, 3),
+    ).to(dtype)  # fmt: skip
+
+
+def train(
+    model: Any, opt: Any, steps: int, after: Any = lambda: None, seed: int = 0
+) -> list[Tensor]:
+    """A few steps on random data; the losses."""
+    device, dtype = next(model.parameters()).device, next(model.parameters()).dtype
+    losses, source = [], tg.Generator().manual_seed(seed)
+    for _ in range(steps):
+        x = tg.randn(5, 16, dtype=dtype, device=device, generator=source)
+        loss = F.cross_entropy(model(x), tg.tensor([0, 1, 2, 1, 0], device=device))
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        after()
+        losses.append(loss.detach())
+    return losses
+
+
+@pytest.mark.parametrize("dtype", [tg.float32, tg.float64])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_takes_the_same_ten_steps(name: str, dtype: Any) -> None:
+    def run(device: str) -> list[Any]:
+        model = network(dtype).to(device)
+        opt = OPTIMIZERS[name](model.parameters())
+        losses = train(model, opt, 10)
+        state = [v for s in opt.state_dict()["state"].values() for v in s.values()]
+        return [losses, list(model.parameters()), [v for v in state if isinstance(v, Tensor)]]
+
+    close(run("cuda"), run("cpu"), rtol=1e-8 if dtype == tg.float64 else 2e-4)
+
+
+def test_adam_runs_as_a_kernel_where_it_fits_and_only_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = []
+    adam = cuda.adam
+    monkeypatch.setattr(cuda, "adam", lambda *args: (calls.append(args[0].shape), adam(*args)))
+    for device, dtype, options in (
+        ("cpu", tg.float32, {}), ("cuda", tg.float64, {}), ("cuda", tg.float32, {"amsgrad": True}),
+    ):  # fmt: skip
+        model = network(dtype).to(device)
+        train(model, optim.Adam(model.parameters(), **options), 1)
+    assert not calls
+    model = network().to("cuda")
+    train(model, optim.AdamW(model.parameters()), 2)
+    assert calls == 2 * [p.shape for p in model.parameters()]
+
+
+@pytest.mark.parametrize("name", ["Adam", "Adam, decay", "Adam, maximize", "AdamW"])
+def test_the_adam_kernel_is_adam_in_the_emulators_check_mode(name: str) -> None:
+    def run() -> list[Any]:
+        w = tg.tensor(sample((5, 77), 1), dtype=tg.float32, requires_grad=True)
+        opt = OPTIMIZERS[name]([w])
+        for k in range(4):
+            w.grad = tg.tensor(sample((77, 5), 10 + k), dtype=tg.float32).mT  # not C-contiguous
+            opt.step()
+        return [w, opt.state[w]["exp_avg"], opt.state[w]["exp_avg_sq"]]
+
+    expected = run()
+    with cuda.emulated():
+        found = run()
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=2e-5, atol=1e-6)
+
+
+def test_schedules_averages_and_clipping() -> None:
+    def run(device: str) -> list[Any]:
+        model = network(tg.float64).to(device)
+        opt, ema = optim.SGD(model.parameters(), lr=0.1), optim.EMA(model, 0.9)
+        schedule = optim.lr_scheduler.CosineAnnealingLR(opt, T_max=5)
+        norms = [nn.utils.clip_grad_norm_(model.parameters(), 1.0)]
+
+        def after() -> None:
+            schedule.step()
+            ema.update()
+            norms.append(nn.utils.clip_grad_norm_(model.parameters(), 0.5))
+            nn.utils.clip_grad_value_(model.parameters(), 0.1)
+
+        train(model, opt, 3, after)
+        optim.clip_weights_(model.parameters(), 0.2)
+        with ema.swap():
+            inside = [p.clone() for p in model.parameters()]
+        other = optim.EMA(network(tg.float64))  # on the CPU: takes over what the GPU has
+        other.load_state_dict(ema.state_dict())
+        vector = nn.utils.parameters_to_vector(model.parameters())
+        nn.utils.vector_to_parameters(vector * 2, model.parameters())
+        return [inside, list(model.parameters()), norms[1:]]
+
+    close(run("cuda"), run("cpu"))
+
+
+# --- moving, saving, loading ----------------------------------------------------------------------
+
+
+def test_to_cuda_cpu_and_numpy() -> None:
+    x = tg.tensor(sample((2, 3), 1), requires_grad=True)
+    y = x.cuda()
+    assert (y.device, y.is_cuda, str(y.device), y.device.index) == (
+        tg.device("cuda:0"),
+        True,
+        "cuda",
+        0,
+    )
+    assert y.to("cuda") is y and y.cuda() is y and x.cpu() is x and "device='cuda'" in repr(y)
+    (y * y).sum().backward()
+    assert x.grad.device == "cpu" and np.allclose(x.grad.numpy(), 2 * x.detach().numpy())
+    z = y.detach()
+    assert z.cpu().numpy().tolist() == z.tolist() and z[0, 0].item() == float(z[0, 0])
+    assert (z.to(x).device, x.to("cuda", tg.float32).dtype) == (tg.device("cpu"), tg.float32)
+    assert bool(z.sum() > -99) and len(z) == 2 and [row.shape for row in z] == [(3,), (3,)]
+    assert f"{z[0, 0]:.3f}" == f"{x.detach()[0, 0]:.3f}" and int(tg.ones(1, device="cuda")) == 1
+    for refused in (z.numpy, lambda: np.asarray(z), lambda: np.array(z)):
+        with pytest.raises(
+            TypeError, match=r"can't convert a cuda tensor to numpy; use tensor.cpu"
+        ):
+            refused()
+
+
+def test_modules_move_with_their_buffers_and_gradients() -> None:
+    model = network()
+    opt = optim.Adam(model.parameters())
+    train(model, opt, 1)
+    assert model.to("cuda") is model
+    assert {t.device.type for t in model.state_dict().values()} == {"cuda"}
+    assert {p.grad.device.type for p in model.parameters()} == {"cuda"}
+    assert {t.device.type for t in model.cpu().state_dict().values()} == {"cpu"}
+    assert {p.device.type for p in model.cuda().parameters()} == {"cuda"}
+    model.zero_grad(set_to_none=False)
+    opt.zero_grad(set_to_none=False)
+    assert all(not p.grad.cpu().numpy().any() for p in model.parameters())
+
+
+@pytest.mark.parametrize("here, there", [("cpu", "cuda"), ("cuda", "cpu"), ("cuda", "cuda")])
+def test_a_checkpoint_of_one_device_goes_on_on_the_other(
+    here: str, there: str, tmp_path: Any
+) -> None:
+    def made(device: str) -> tuple[Any, Any]:
+        model = network(tg.float64).to(device)
+        return model, optim.Adam(model.parameters(), lr=0.01)
+
+    model, opt = made(here)
+    train(model, opt, 3)
+    tg.save(
+        {"model": model.state_dict(), "opt": opt.state_dict(), "z": model[1].weight},
+        tmp_path / "a.npz",
+    )
+    expected = train(model, opt, 3, seed=1)
+    loaded = tg.load(tmp_path / "a.npz", map_location=there)
+    assert loaded["z"].device == there and loaded["model"]["1.weight"].device == there
+    for content in (loaded, tg.load(tmp_path / "a.npz")):  # map_location need not be right
+        model, opt = made(there)
+        model.load_state_dict(content["model"])
+        opt.load_state_dict(content["opt"])
+        found = train(model, opt, 3, seed=1)
+        assert {
+            v.device.type for s in opt.state.values() for v in s.values() if isinstance(v, Tensor)
+        } == {there}
+        np.testing.assert_allclose(
+            [f.item() for f in found], [e.item() for e in expected], rtol=1e-9
+        )
+
+
+@pytest.mark.parametrize("here, there", [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_run_goes_on_on_the_other_device(here: str, there: str, tmp_path: Any) -> None:
+    def go(folder: Any, device: str, steps: int, resume: bool) -> list[float]:
+        model = network(tg.float64).to(device)
+        opt = optim.Adam(model.parameters())
+        ema = optim.EMA(model)
+        loader = data.DataLoader(
+            data.TensorDataset(tg.tensor(sample((20, 16), 1))), 5, shuffle=True
+        )
+        run, losses = Run(folder, resume=resume), []
+        run.track(model=model, opt=opt, ema=ema, loader=loader)
+        for _, (x,) in zip(run.steps(steps), loader.forever()):
+            loss = (
+                (model(x.to(device)) + tg.randn(5, 3, dtype=tg.float64, device=device))
+                .square()
+                .mean()
+            )
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            ema.update()
+            run.log(loss=loss)
+            losses.append(loss.item())
+        return losses
+
+    whole = go(tmp_path / "whole", here, 7, False)
+    tg.manual_seed(0)
+    first = go(tmp_path / "parts", here, 4, False)
+    second = go(tmp_path / "parts", there, 7, True)
+    np.testing.assert_allclose(first + second, whole, rtol=1e-9)
+
+
+def test_batches_are_moved_or_drawn_on_the_device() -> None:
+    x, y = tg.tensor(sample((6, 4), 1)), tg.arange(6)
+    both = []
+    for device in ("cpu", "cuda"):
+        tg.manual_seed(0)
+        on_device = data.TensorDataset(x.to(device), y.to(device))
+        both.append([b for batch in data.DataLoader(on_device, 4, shuffle=True) for b in batch])
+    close(both[1], both[0])
+    items = data.DataLoader([(a, int(b)) for a, b in zip(x.cuda(), y, strict=True)], 3)
+    assert [(a.device.type, a.shape) for a, _ in items] == [("cuda", (3, 4))] * 2
+
+
+def test_a_vae_trains_to_the_same_losses() -> None:
+    def run(device: str, net: Any) -> list[Any]:
+        tg.manual_seed(5)
+        encoder, decoder = net
+        model = vae.VAE(encoder, decoder, vae.Bernoulli(), 2).double().to(device)
+        opt = optim.Adam(model.parameters(), lr=1e-2)
+        x = tg.tensor(sample((4, 1, 8, 8), 1, 0.0, 1.0)).to(device)
+        losses = []
+        for _ in range(5):
+            loss = -model(vae.binarise(x)).elbo
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            losses.append(loss.detach())
+        samples = model.sample(3, tg.Generator().manual_seed(1))
+        return [
+            losses,
+            samples,
+            model.log_prob(x, 4, tg.Generator().manual_seed(1)),
+            model.reconstruct(x),
+        ]
+
+    def nets(kind: str) -> Any:
+        tg.manual_seed(6)
+        return vae.mlp((1, 8, 8), 2, 16) if kind == "mlp" else vae.conv((1, 8, 8), 2)
+
+    for kind in ("mlp", "conv"):
+        close(run("cuda", nets(kind)), run("cpu", nets(kind)), rtol=1e-7)
+
+
+def test_pictures_of_cuda_tensors(tmp_path: Any) -> None:
+    plot = pytest.importorskip("tinygen.plot")
+    pytest.importorskip("matplotlib")
+    images = tg.rand(4, 1, 5, 5, device="cuda")
+    plot.save_image(images, tmp_path / "a.png")
+    plot.save_image(images.cpu(), tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    plot.image_grid(images, path=tmp_path / "c.png")
+    plot.reconstruction_pairs(images, images.cpu(), path=tmp_path / "d.png")
+    plot.latent_scatter(
+        tg.randn(6, 2, device="cuda"), tg.arange(6, device="cuda"), path=tmp_path / "e.png"
+    )
+    plot.curves({"loss": [tg.ones(1, device="cuda").item(), 0.5]}, path=tmp_path / "f.png")
+    plot.draw_graph(
+        (tg.ones(2, device="cuda", requires_grad=True) * 2).sum(), path=tmp_path / "g.png"
+    )
+    decode = nn.Sequential(nn.Linear(2, 16), nn.Sigmoid(), nn.Unflatten(1, (1, 4, 4))).cuda()
+    plot.latent_manifold(decode, 3, device="cuda", path=tmp_path / "h.png")
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+X, C = tg.ones(2, 4), tg.ones(1, 2, 4, 4)
+SAME = r"expected all tensors to be on the same device, got"
+MIXED: dict[str, Any] = {
+    "add": lambda: X.cuda() + X, "matmul": lambda: X @ X.mT.cuda(), "cat": lambda: tg.cat([X, X.cuda()]),
+    "where": lambda: tg.where(X > 0, X.cuda(), 0.0), "maximum": lambda: X.maximum(X.cuda()),
+    "Linear": lambda: nn.Linear(4, 3).cuda()(X), "Linear, no bias": lambda: nn.Linear(4, 3, False).cuda()(X),
+    "Conv2d": lambda: nn.Conv2d(2, 3, 3).cuda()(C), "conv weight": lambda: nn.Conv2d(2, 3, 3)(C.cuda()),
+    "ConvTranspose2d": lambda: nn.ConvTranspose2d(2, 3, 3).cuda()(C),
+    "BatchNorm2d": lambda: nn.BatchNorm2d(2).cuda()(C), "BatchNorm2d, eval": lambda: nn.BatchNorm2d(2).eval().cuda()(C),
+    "LayerNorm": lambda: nn.LayerNorm(4).cuda()(X), "GroupNorm": lambda: nn.GroupNorm(1, 2).cuda()(C),
+    "Embedding": lambda: nn.Embedding(3, 2).cuda()(tg.tensor([0, 1])),
+    "mse_loss": lambda: F.mse_loss(X.cuda(), X), "bce": lambda: F.binary_cross_entropy(X.cuda(), X),
+    "cross_entropy": lambda: F.cross_entropy(X.cuda(), tg.tensor([0, 1])),
+    "einsum": lambda: tg.einsum("ij,ij", X, X.cuda()), "in place": lambda: X.cuda().add_(X),
+    "gather": lambda: X.cuda().gather(1, tg.zeros(2, 1).long()), "equal": lambda: tg.equal(X, X.cuda()),
+    "isclose": lambda: X.isclose(X.cuda()),
+    "MultiheadAttention": lambda: nn.MultiheadAttention(4, 2).cuda()(X[None], X[None], X[None]),
+    "LSTM": lambda: nn.LSTM(4, 2).cuda()(X[None]), "numpy array": lambda: X.cuda() * np.ones((2, 4), np.float32),
+    "masked_fill": lambda: X.cuda().masked_fill(X > 0, 1.0), "backward": lambda: X.cuda().requires_grad_().sum().backward(tg.ones(())),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_mixed_devices_are_refused_in_words(name: str) -> None:
+    with pytest.raises(RuntimeError, match=SAME):
+        MIXED[name]()
+
+
+def test_memory_that_runs_out_says_how_much_was_asked_and_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*args: Any, **kwargs: Any) -> Any:
+        raise fake_cupy.OutOfMemoryError(
+            "Out of memory allocating 3,221,225,472 bytes (allocated so far: 0 bytes)."
+        )
+
+    x = tg.ones(2, device="cuda")
+    words = r"asked for 3,072.0 MiB; 1,024.0 MiB of 8,192.0 MiB are free"
+    cupy = sys.modules["cupy"]
+    monkeypatch.setattr(fake_cupy.ndarray, "__array_ufunc__", full)
+    monkeypatch.setattr(cupy, "zeros", full)
+    monkeypatch.setattr(cupy, "asarray", full)
+    for what in (lambda: x + 1, lambda: tg.zeros(3, device="cuda"), lambda: tg.ones(3).cuda()):
+        with pytest.raises(RuntimeError, match=words):
+            what()
+
+
+def test_without_a_gpu_every_way_to_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    cupy = sys.modules["cupy"]
+    monkeypatch.setattr(cupy.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", lambda: 0)
+    backend.problem.cache_clear()
+    assert not cuda.is_available()
+    for what in (
+        lambda: tg.zeros(3, device="cuda"), lambda: X.cuda(), lambda: nn.Linear(2, 2).to("cuda"),
+        lambda: nn.Linear(2, 2, device="cuda"), lambda: cuda.load("adam.cu"), cuda.synchronize,
+    ):  # fmt: skip
+        with pytest.raises(RuntimeError, match="no usable GPU"):
+            what()
+
+
+def test_two_cupy_packages_are_named_by_every_way_to_the_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        gpu, "cupy_packages", lambda: ["cupy-cuda12x 14.2.0", "cupy-cuda13x 14.2.0"]
+    )
+    backend.problem.cache_clear()
+    with pytest.raises(RuntimeError, match="are both installed and exclude each other"):
+        tg.zeros(3, device="cuda")
+
+
+def test_indices_out_of_bounds_do_not_wrap_around() -> None:
+    x = tg.ones(2, 3, 4, device="cuda")
+    outside: list[Any] = [[2, 0], (slice(None), [-4]), (..., tg.tensor([4]).cuda()), (None, 0, np.array([3]))]
+    outside += [(tg.ones(2, 3, device="cuda") > 0, [4]), 2]
+    for index in outside:
+        with pytest.raises(IndexError, match=r"out of bounds .* with size \d"):
+            x[index]
+        with pytest.raises(IndexError, match=r"out of bounds .* with size \d"):
+            x[index] = 1.0
+    assert x[..., [-1, 3]].shape == (2, 3, 2) and x[:, [-3, 2], 0].shape == (2, 2)
+    with pytest.raises(IndexError, match="embedding: index out of range"):
+        F.embedding(tg.tensor([3]).cuda(), x[0])
+
+
+# --- the stand-in itself --------------------------------------------------------------------------
+
+
+def test_the_stand_in_refuses_what_cupy_refuses() -> None:
+    x, host = fake_cupy.asarray(np.ones((2, 3))), np.ones((2, 3))
+    refused: list[tuple[Any, str]] = [
+        (lambda: np.asarray(x), "Implicit conversion"), (lambda: np.ascontiguousarray(x), "Implicit conversion"),
+        (lambda: x + host, "Unsupported type"), (lambda: host * x, "Unsupported type"),
+        (lambda: np.where(x > 0, x, host), "Unsupported type"), (lambda: np.max(x, initial=0.0), "initial"),
+        (lambda: np.sum(x, where=x > 0), "where"), (lambda: np.add(x, x, where=x > 0), "Wrong arguments"),
+        (lambda: np.concatenate([x, host]), "Unsupported|Only cupy"), (lambda: np.vecdot(x, x), "returned NotImplemented"),
+        (lambda: np.ix_(x), ""), (lambda: range(x[0, 0]), "interpreted as an integer"),
+        (lambda: np.add(host, host, out=x.copy()), "Unsupported type"), (lambda: np.add(x, x, out=host), "return arrays"),
+        (lambda: x.__setitem__(0, [1, 2, 3]), "Unsupported type"), (lambda: x[host > 0], "index on the host"),
+        (lambda: np.add.at(x, 0, 1.0), "returned NotImplemented"),
+    ]  # fmt: skip
+    for what, words in refused:
+        with pytest.raises((TypeError, ValueError), match=words):
+            what()
+    total, view = np.sum(x), x.T[0]
+    assert type(total) is type(x[0, 0]) is fake_cupy.ndarray and total.shape == ()
+    assert view.base is x and (x.T + 1).flags.c_contiguous and not x.T.flags.c_contiguous
+    assert np.isnan(np.empty_like(x).get()).all() and x[fake_cupy.asarray([2])].shape == (1, 3)
+
+
+def test_the_stand_in_has_nothing_that_the_real_cupy_has_not() -> None:
+    """Run by a Python of its own: the stand-in is in the way here."""
+    code = """
+import inspect, sys
+sys.path.insert(0, "tests")
+try:
+    import cupy, cupyx.scipy.special
+except ImportError:
+    sys.exit(3)
+import fake_cupy
+for name, signature in fake_cupy.signatures().items():
+    try:
+        theirs = inspect.signature(getattr(cupy, name))
+    except ValueError:  # written in C
+        continue
+    ours = [(p.name, p.kind, p.default) for p in signature.parameters.values()]
+    assert ours == [(p.name, p.kind, p.default) for p in theirs.parameters.values()], (name, theirs)
+missing = [n for n in fake_cupy.UFUNCS if not isinstance(getattr(cupy, n, None), cupy.ufunc)]
+methods = [n for n in vars(fake_cupy.ndarray) if not n.startswith("_") and not hasattr(cupy.ndarray, n)]
+assert not missing + methods, missing + methods
+assert cupyx.scatter_add and cupyx.scipy.special.erf
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if run.returncode == 3:
+        pytest.skip("CuPy is not installed: the stand-in cannot be compared with it")
+    assert run.returncode == 0, run.stderr
