@@ -3,8 +3,8 @@
 Nothing here knows about loops or files. One convention for every likelihood: sum over dimensions,
 mean over the batch, in nats.
 
-The autoencoder family, in reading order: likelihoods, networks, reconstruction, autoencoder, bounds,
-vae, hierarchical, annealing, latent.
+The autoencoder family, in reading order: likelihoods, networks, reconstruction, autoencoder,
+bounds, vae, hierarchical, annealing, latent.
 """
 
 from . import (

@@ -205,7 +205,7 @@ class Classifier(nn.Module):
         self.encoder, self.head = encoder, dense([latent, hidden, classes])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.encoder(x).relu())
+        return self.head(self.encoder(x))
 
     @no_grad()
     def accuracy(self, x: Tensor, labels: Tensor) -> float:
