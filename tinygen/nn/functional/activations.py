@@ -224,5 +224,5 @@ def _drop(
     scale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
     # In x's memory layout, so that the product keeps it.
     mask = np.empty_like(x._array, shape=shape)
-    np.multiply(move(draws >= p, x.device), scale, out=mask, casting="unsafe")
+    np.multiply(move(draws >= p, x.device), x.dtype.type(scale), out=mask, casting="unsafe")
     return x * wrap(mask)
