@@ -117,7 +117,7 @@ def check_gpu(report: dict[str, list[doctor.Finding]]) -> int:
     cuda = [finding for finding in report["Devices"] if finding.name == "cuda"]
     if not any(finding.state == doctor.OK for finding in cuda):
         reason = cuda[0].note if cuda else "see FAIL above"
-        print(f"tinygen doctor --gpu: no GPU to check: {reason}", file=sys.stderr)
+        print(f"tinygen doctor --gpu: {reason}. Nothing was measured.", file=sys.stderr)
         return 1
     script = find("benchmarks/gpu_check.py")
     if script is None:

@@ -248,11 +248,11 @@ def probe_runtime() -> list[Finding]:
 
 def probe_cuda() -> list[Finding]:
     """Does the GPU compute?"""
-    from .cuda import gpu
+    from . import cuda
 
     if not cuda_driver()[0]:
         return [Finding("cuda", NO, "-", "no GPU: use device='cpu'")]
-    problem = gpu.problem()
+    problem = cuda.problem()
     if problem:
         return [Finding("cuda", FAIL if cupy_packages() else NO, "-", problem)]
     import cupy

@@ -9,19 +9,14 @@ random numbers), nvrtc.py (registers and spills, without a GPU)."""
 
 from typing import Any
 
+from ..backend import cupy as require
+from ..backend import problem
 from . import convolution
 from .compiler import available as emulator_available
 from .convolution import emulated, uses_kernels
 from .emulator import KernelError
 from .fused import adam, philox_bits, philox_normal, philox_uniform
-from .gpu import (
-    explained,
-    is_available,
-    memory_allocated,
-    problem,
-    require,
-    synchronize,
-)
+from .gpu import explained, is_available, memory_allocated, synchronize
 from .launch import Kernel, Kernels
 from .source import kernel_folder
 

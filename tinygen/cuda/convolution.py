@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..backend import cupy
 from . import gpu
 from .launch import Kernels
 
@@ -171,7 +172,7 @@ def kernels(file: str, like: Any) -> Kernels:
 
 def _tf32_here(like: Any, allowed: bool) -> bool:
     if allowed and gpu.is_gpu_array(like):
-        return int(gpu.require().cuda.Device().compute_capability) >= 80
+        return int(cupy().cuda.Device().compute_capability) >= 80
     return allowed
 
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..backend import cupy as require
-from ..backend import out_of_memory, problem
+from ..backend import cupy, out_of_memory, problem
 from .source import Signature, Source
 
 
@@ -20,12 +19,12 @@ def is_gpu_array(array: Any) -> bool:
 
 def synchronize() -> None:
     """Wait until the GPU has done all it was given."""
-    require().cuda.get_current_stream().synchronize()
+    cupy().cuda.get_current_stream().synchronize()
 
 
 def memory_allocated() -> int:
     """Bytes that live arrays take on the current GPU."""
-    return int(require().get_default_memory_pool().used_bytes())
+    return int(cupy().get_default_memory_pool().used_bytes())
 
 
 @contextmanager
@@ -53,24 +52,24 @@ class GpuModule:
     """The kernels of one .cu file, compiled by NVRTC through CuPy."""
 
     def __init__(self, source: Source, names: tuple[str, ...]) -> None:
-        cupy = require()
+        cp = cupy()
         mangled = [n for n in names if not source.kernels[n.split("<")[0]].extern_c]
         self.source = source
         with explained():
             # NVRTC names its input after a temporary file; #line gives errors the real name and
             # line.
-            self.module = cupy.RawModule(
+            self.module = cp.RawModule(
                 code=f'#line 1 "{source.path.name}"\n{source.text}',
                 options=("-std=c++17",),
                 name_expressions=names if mangled else None,
             )
-            self._compile(cupy)
+            self._compile(cp)
             self.functions = {n: self.module.get_function(n) for n in names}
 
-    def _compile(self, cupy: Any) -> None:
+    def _compile(self, cp: Any) -> None:
         try:
             self.module.compile()
-        except cupy.cuda.compiler.CompileException as e:
+        except cp.cuda.compiler.CompileException as e:
             raise RuntimeError(f"{self.source.path} does not compile:\n{e}") from e
 
     def launch(
