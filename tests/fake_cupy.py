@@ -292,7 +292,7 @@ ndarray.__module__ = "cupy"
 def _key(x: ndarray, key: Any) -> tuple[Any, bool]:
     """The index for the host, integers out of bounds wrapped; is it an array's?"""
     parts, axis, advanced, plain = key if isinstance(key, tuple) else (key,), 0, False, []
-    used = sum(p.ndim if getattr(p, "dtype", None) == bool else 1 for p in parts
+    used = sum(p.ndim if getattr(p, "dtype", None) == np.bool_ else 1 for p in parts
                if p is not None and p is not Ellipsis)  # fmt: skip
     for p in parts:
         if isinstance(p, np.ndarray):
@@ -311,7 +311,7 @@ def _key(x: ndarray, key: Any) -> tuple[Any, bool]:
         if p is Ellipsis:
             axis += x.ndim - used
         elif p is not None:
-            axis += p.ndim if getattr(p, "dtype", None) == bool else 1
+            axis += p.ndim if getattr(p, "dtype", None) == np.bool_ else 1
     if not any(p is Ellipsis for p in plain):
         plain.append(Ellipsis)  # x[0] of a vector is a view of 0 dimensions, not a number
     return tuple(plain), advanced
@@ -355,7 +355,9 @@ def _function(name: str, signature: inspect.Signature) -> Any:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{name}() {error}") from None
-        given = [x for a in bound.arguments.values() for x in (a if type(a) in (tuple, list) else (a,))]
+        given = [
+            x for a in bound.arguments.values() for x in (a if type(a) in (tuple, list) else (a,))
+        ]
         if any(isinstance(x, np.ndarray) for x in given):
             raise TypeError(f"Unsupported type {np.ndarray}")
         if name in ("concatenate", "stack") and not all(isinstance(x, ndarray) for x in args[0]):
@@ -380,7 +382,11 @@ def _hosts(x: Any) -> Any:
     if type(x) in (tuple, list):
         return type(x)(_hosts(item) for item in x)
     drop = {"subok": None, "where": None}
-    return {k: _hosts(v) for k, v in x.items() if k not in drop or v is not None} if type(x) is dict else x
+    return (
+        {k: _hosts(v) for k, v in x.items() if k not in drop or v is not None}
+        if type(x) is dict
+        else x
+    )
 
 
 TABLE = {name: _function(name, signature) for name, signature in signatures().items()}
