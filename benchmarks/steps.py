@@ -261,7 +261,9 @@ def main() -> int:
         rows = []
         for workload in [name for name in STEPS if name[0] in args.workloads.split(",")]:
             rows.append(compare(workload, args))
-            times = "  ".join(f"{side} {rows[-1][side]['ms']:.2f} ms" for side in SIDES[: args.sides])
+            times = "  ".join(
+                f"{side} {rows[-1][side]['ms']:.2f} ms" for side in SIDES[: args.sides]
+            )
             print(f"{workload:20s} {times}", flush=True)
         result = {"machine": machine(args), "rows": rows}
         text = table(rows) if args.sides == 3 else ""

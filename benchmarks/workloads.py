@@ -10,9 +10,7 @@ from typing import Any
 Step = Any
 
 
-def mlp_vae(
-    torch: Any, device: str, batch: int = 128, width: int = 512, depth: int = 1
-) -> Step:
+def mlp_vae(torch: Any, device: str, batch: int = 128, width: int = 512, depth: int = 1) -> Step:
     """784-512-20 VAE with Adam."""
     nn, F = torch.nn, torch.nn.functional
 
@@ -39,9 +37,7 @@ def mlp_vae(
     return step
 
 
-def toy_gan(
-    torch: Any, device: str, batch: int = 256, width: int = 128, depth: int = 2
-) -> Step:
+def toy_gan(torch: Any, device: str, batch: int = 256, width: int = 128, depth: int = 2) -> Step:
     """2-128-128 networks on points in the plane: one step of each, non-saturating loss."""
     nn = torch.nn
 
@@ -78,9 +74,7 @@ def _gan_step(torch: Any, generator: Any, critic: Any) -> Any:
     return step
 
 
-def dcgan(
-    torch: Any, device: str, batch: int = 128, width: int = 64, depth: int = 2
-) -> Step:
+def dcgan(torch: Any, device: str, batch: int = 128, width: int = 64, depth: int = 2) -> Step:
     """DCGAN at 28 px, 100 -> 7x7x128 -> 64 -> 1, batch norm: one step of D and one of G."""
     nn = torch.nn
     first = 28 >> depth
@@ -102,9 +96,7 @@ def dcgan(
     return lambda: step(real, torch.randn(batch, 100, 1, 1, device=device))
 
 
-def wgan_gp(
-    torch: Any, device: str, batch: int = 64, width: int = 64, depth: int = 2
-) -> Step:
+def wgan_gp(torch: Any, device: str, batch: int = 64, width: int = 64, depth: int = 2) -> Step:
     """A step of WGAN-GP's critic (Gulrajani et al. 2017) at 28 px: a double backward."""
     nn = torch.nn
     layers: list[Any] = [nn.Conv2d(1, width, 4, 2, 1), nn.LeakyReLU(0.2)]
@@ -218,16 +210,12 @@ def _ddpm(torch: Any, device: str, size: int, batch: int, width: int, depth: int
     return step
 
 
-def ddpm_28(
-    torch: Any, device: str, batch: int = 64, width: int = 32, depth: int = 1
-) -> Step:
+def ddpm_28(torch: Any, device: str, batch: int = 64, width: int = 32, depth: int = 1) -> Step:
     """DDPM U-Net at 28 px, 32 channels x1, x2, x4, GroupNorm, SiLU."""
     return _ddpm(torch, device, 28, batch, width, depth)
 
 
-def ddpm_8(
-    torch: Any, device: str, batch: int = 64, width: int = 32, depth: int = 1
-) -> Step:
+def ddpm_8(torch: Any, device: str, batch: int = 64, width: int = 32, depth: int = 1) -> Step:
     """The same U-Net at 8 px."""
     return _ddpm(torch, device, 8, batch, width, depth)
 

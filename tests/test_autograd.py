@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from tinygen.autograd import grad
 
 import tinygen as tg
 from tinygen import Tensor
 from tinygen import tensor as tensor_function
+from tinygen.autograd import grad
 from tinygen.ops.op import ElementwiseSpec, Spec
 from tinygen.testing import check_grads, sample
 
@@ -25,7 +25,7 @@ def leaf(*values: float, dtype: object = tg.float64) -> Tensor:
     return tensor_function(list(values), dtype=dtype, requires_grad=True)
 
 
-# --- backward ---------------------------------------------------------------------------------------------
+# --- backward -------------------------------------------------------------------------------------
 
 
 def test_a_node_that_is_used_again_is_counted_once_per_use() -> None:
@@ -63,9 +63,7 @@ def test_only_leaves_get_a_gradient_unless_it_is_retained() -> None:
     kept = h * 2
     kept.retain_grad()
     (kept * kept).sum().backward()
-    assert (
-        h.grad is None and kept.grad.tolist() == [24.0] and a.grad.tolist() == [144.0]
-    )
+    assert h.grad is None and kept.grad.tolist() == [24.0] and a.grad.tolist() == [144.0]
 
 
 def test_a_leaf_is_its_own_gradient_path() -> None:
@@ -97,9 +95,7 @@ def test_two_leaves_never_share_a_gradient() -> None:
 
 def test_backward_of_several_tensors() -> None:
     a = leaf(1.0, 2.0)
-    tg.autograd.backward(
-        [a.sum(), a * a], [None, tensor_function([1.0, 10.0], dtype=tg.float64)]
-    )
+    tg.autograd.backward([a.sum(), a * a], [None, tensor_function([1.0, 10.0], dtype=tg.float64)])
     assert a.grad.tolist() == [3.0, 41.0]
 
 
@@ -133,7 +129,7 @@ def test_ops_that_saved_nothing_can_be_walked_again() -> None:
     assert a.grad.tolist() == [4.0]
 
 
-# --- grad ---------------------------------------------------------------------------------------------------
+# --- grad -----------------------------------------------------------------------------------------
 
 
 def test_grad_is_pure() -> None:
@@ -216,9 +212,7 @@ def test_hessian_of_a_network_is_symmetric() -> None:
     loss = (x @ w).tanh().softmax(1).square().sum()
     (g,) = grad(loss, w, create_graph=True)
     flat = g.reshape(-1)
-    rows = [
-        grad(flat[i], w, retain_graph=True)[0].reshape(-1).numpy() for i in range(12)
-    ]
+    rows = [grad(flat[i], w, retain_graph=True)[0].reshape(-1).numpy() for i in range(12)]
     np.testing.assert_allclose(rows, np.transpose(rows), atol=1e-13)
     assert np.abs(rows).max() > 1e-3
 
@@ -239,12 +233,8 @@ def test_gradient_penalty_by_backward() -> None:
     penalty(w, x).backward()
     check_grads(lambda v: penalty(v, x), tg.tensor(sample((3, 2), 0)), float32=False)
     eps, v = 1e-6, sample((3, 2), 2)
-    up, down = (
-        penalty(tg.tensor(w.detach().numpy() + s * eps * v), x).item() for s in (1, -1)
-    )
-    assert (w.grad.numpy() * v).sum() == pytest.approx(
-        (up - down) / (2 * eps), rel=1e-6
-    )
+    up, down = (penalty(tg.tensor(w.detach().numpy() + s * eps * v), x).item() for s in (1, -1))
+    assert (w.grad.numpy() * v).sum() == pytest.approx((up - down) / (2 * eps), rel=1e-6)
 
 
 def test_backward_with_create_graph_leaves_gradients_on_the_tape() -> None:
@@ -256,7 +246,7 @@ def test_backward_with_create_graph_leaves_gradients_on_the_tape() -> None:
     a.grad = None  # the gradient refers to its leaf: this breaks the cycle, as PyTorch advises
 
 
-# --- modes ---------------------------------------------------------------------------------------------------
+# --- modes ----------------------------------------------------------------------------------------
 
 
 def test_no_grad_enable_grad_set_grad_enabled() -> None:
@@ -312,7 +302,7 @@ def test_a_gradient_flows_to_the_inputs_that_ask_only() -> None:
     assert a.grad.item() == 3 and b.grad is None
 
 
-# --- saved tensors that were changed --------------------------------------------------------------------
+# --- saved tensors that were changed --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -324,9 +314,7 @@ def test_a_gradient_flows_to_the_inputs_that_ask_only() -> None:
         (lambda h: h + 1, None), (lambda h: h.sum(), None), (lambda h: h.sigmoid(), None),
     ],
 )  # fmt: skip
-def test_changing_an_input_after_the_fact(
-    f: Callable[[Tensor], Tensor], op_name: str
-) -> None:
+def test_changing_an_input_after_the_fact(f: Callable[[Tensor], Tensor], op_name: str) -> None:
     """An error where the vjp needs the input; and no error, but the right result, where not."""
     a = leaf(1.0, 2.0)
     h = a * 1
@@ -341,9 +329,7 @@ def test_changing_an_input_after_the_fact(
         else:
             assert g.tolist() == expected
     else:
-        with pytest.raises(
-            RuntimeError, match=f"{op_name}: .*inplace.*1 changes since"
-        ):
+        with pytest.raises(RuntimeError, match=f"{op_name}: .*inplace.*1 changes since"):
             out.backward()
 
 
@@ -368,7 +354,7 @@ def test_setitem_counts_as_a_change() -> None:
         out.sum().backward()
 
 
-# --- anomaly mode -----------------------------------------------------------------------------------------
+# --- anomaly mode ---------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -386,13 +372,11 @@ def test_anomaly_mode_finds_a_nan_that_is_born_in_backward() -> None:
     a = leaf(0.0, 1.0)
     with tg.autograd.detect_anomaly():
         out = (a.sqrt() * tg.tensor([0.0, 1.0], dtype=tg.float64)).sum()
-        with pytest.raises(
-            RuntimeError, match="gradient of sqrt.*input 0.*test_autograd.py"
-        ):
+        with pytest.raises(RuntimeError, match="gradient of sqrt.*input 0.*test_autograd.py"):
             out.backward()
 
 
-# --- deep graphs, work and memory -------------------------------------------------------------------------
+# --- deep graphs, work and memory -----------------------------------------------------------------
 
 
 def test_a_chain_of_100_000_ops() -> None:
@@ -459,13 +443,9 @@ GRAPHS: dict[str, Callable[[], Tensor]] = {
     ),
     "in place": lambda: (leaf(1.0, 2.0) * 2).mul_(leaf(3.0, 4.0)).exp_().add_(1).sum(),
     "assigned": lambda: _assigned(),
-    "views": lambda: (
-        (leaf(1.0, 2.0, 3.0, 4.0) * 1).reshape(2, 2).T[0].expand(3, 2).sum()
-    ),
+    "views": lambda: (leaf(1.0, 2.0, 3.0, 4.0) * 1).reshape(2, 2).T[0].expand(3, 2).sum(),
     "index": lambda: (leaf(1.0, 2.0) * 1)[[0, 0, 1]].sum(),
-    "cat and einsum": lambda: tg.einsum(
-        "i,i->", tg.cat([leaf(1.0), leaf(2.0)]), leaf(1.0, 2.0)
-    ),
+    "cat and einsum": lambda: tg.einsum("i,i->", tg.cat([leaf(1.0), leaf(2.0)]), leaf(1.0, 2.0)),
     "extrema": lambda: (leaf(1.0, 2.0) * 1).max(0).values + (leaf(1.0, 2.0) * 1).amax(),
 }
 
@@ -487,11 +467,7 @@ def test_no_reference_cycles(name: str, stage: str) -> None:
         node, seen = loss.grad_fn, []
         stack = [node]
         while stack:
-            stack += [
-                p
-                for p in stack.pop().parents
-                if p is not None and hasattr(p, "parents")
-            ]
+            stack += [p for p in stack.pop().parents if p is not None and hasattr(p, "parents")]
             seen += [weakref.ref(p._array) for p in ()]
         if stage == "backward":
             loss.backward()

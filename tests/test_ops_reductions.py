@@ -108,7 +108,7 @@ def test_empty() -> None:
             getattr(x, name)(dim=0)
 
 
-# --- products and running sums ----------------------------------------------------------------------
+# --- products and running sums --------------------------------------------------------------------
 
 
 @given(x=tensors(min_dims=1, max_dims=3, min_side=1), data=st.data())
@@ -156,7 +156,7 @@ def test_a_cotangent_of_ones_would_prove_nothing_about_softmax() -> None:
     assert np.abs(g.numpy()).max() < 1e-15
 
 
-# --- extrema ---------------------------------------------------------------------------------------
+# --- extrema --------------------------------------------------------------------------------------
 
 
 def gradient(f: Callable[[Tensor], Tensor], values: list) -> list:
@@ -232,7 +232,7 @@ def test_sort_is_stable_both_ways() -> None:
     assert x.sort(descending=True, stable=True).indices.tolist() == [0, 2, 1, 3]
 
 
-# --- norms ------------------------------------------------------------------------------------------
+# --- norms ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("p", [1, 2, 3, 2.5, float("inf"), -float("inf")])
@@ -256,7 +256,7 @@ def test_norm_at_zero_has_gradient_zero_not_nan() -> None:
     ]
 
 
-# --- integers and errors -----------------------------------------------------------------------------
+# --- integers and errors --------------------------------------------------------------------------
 
 
 def test_integers() -> None:

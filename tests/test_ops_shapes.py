@@ -46,7 +46,10 @@ MOVES: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[np.ndarray], np.nda
         lambda x: ops.repeat_interleave(x, 2, 1),
         lambda a: np.repeat(a, 2, axis=1),
     ),
-    "cat": (lambda x: tg.cat([x, x * 2, x[:, :1]], 1), lambda a: np.concatenate([a, 2 * a, a[:, :1]], 1)),
+    "cat": (
+        lambda x: tg.cat([x, x * 2, x[:, :1]], 1),
+        lambda a: np.concatenate([a, 2 * a, a[:, :1]], 1),
+    ),
     "cat dim -1": (lambda x: tg.cat([x, x], dim=-1), lambda a: np.concatenate([a, a], -1)),
     "stack": (lambda x: tg.stack([x, -x], -1), lambda a: np.stack([a, -a], -1)),
     "split": (lambda x: tg.cat(x.split(3, -1)[::-1], -1), lambda a: a[..., [3, 0, 1, 2]]),
@@ -67,7 +70,10 @@ MOVES: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[np.ndarray], np.nda
         lambda x: ops.pad(x, (1, 0), value=3.5),
         lambda a: np.pad(a, ((0, 0), (0, 0), (1, 0)), constant_values=3.5),
     ),
-    "pad crop": (lambda x: ops.pad(x, (-1, 1)), lambda a: np.pad(a[..., 1:], ((0, 0),) * 2 + ((0, 1),))),
+    "pad crop": (
+        lambda x: ops.pad(x, (-1, 1)),
+        lambda a: np.pad(a[..., 1:], ((0, 0), (0, 0), (0, 1))),
+    ),
     "pad reflect": (
         lambda x: ops.pad(x, (3, 1, 0, 2), mode="reflect"),
         lambda a: np.pad(a, ((0, 0), (0, 2), (3, 1)), mode="reflect"),
@@ -120,7 +126,7 @@ def test_scalars_and_empties(shape: tuple[int, ...]) -> None:
         check_grads(f, x)
 
 
-# --- the pair that all broadcasting stands on -------------------------------------------------------
+# --- the pair that all broadcasting stands on -----------------------------------------------------
 
 
 @given(data=st.data())

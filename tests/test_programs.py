@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tinygen.autograd import grad
 
 import tinygen as tg
+from tinygen.autograd import grad
 from tinygen.testing import Program, check_grads, programs
 
 

@@ -94,7 +94,7 @@ def test_comparison_is_elementwise_and_tensors_hash_by_identity() -> None:
     assert len({x, y, x}) == 2
 
 
-# --- promotion ----------------------------------------------------------------------------------------
+# --- promotion ------------------------------------------------------------------------------------
 
 KINDS = {"bool": tg.bool, "uint8": tg.uint8, "int64": tg.int64, "float32": tg.float32,
          "float64": tg.float64}  # fmt: skip
@@ -125,10 +125,12 @@ def test_numbers_are_weak() -> None:
     assert (tg.ones(2, dtype=tg.float64) * 1.5).dtype == tg.float64
     assert (tg.tensor(3) / 2).dtype == tg.float32 and (tg.tensor(3) / 2).item() == 1.5
     assert tg.exp(tg.tensor(0)).dtype == tg.float32
-    assert (tg.tensor([1, 2]) ** 2).tolist() == [1, 4] and (tg.tensor([1, 2]) ** 2).dtype == tg.int64
+    assert (tg.tensor([1, 2]) ** 2).tolist() == [1, 4] and (
+        tg.tensor([1, 2]) ** 2
+    ).dtype == tg.int64
 
 
-# --- in place ------------------------------------------------------------------------------------------
+# --- in place -------------------------------------------------------------------------------------
 
 IN_PLACE = {
     "add_": (lambda x, y: x.add_(y), lambda x, y: x + y),
@@ -210,7 +212,7 @@ def test_in_place_twice_and_a_chain() -> None:
     check_grads(f, tg.tensor(sample((3,), 1)), tg.tensor(sample((3,), 2)))
 
 
-# --- views ------------------------------------------------------------------------------------------------
+# --- views ----------------------------------------------------------------------------------------
 
 VIEWS = {
     "getitem": lambda x: x[1:],

@@ -39,7 +39,7 @@ def planted(decorate: Callable, name: str, forward: Callable, *vjps: Callable | 
     return made
 
 
-# --- gradients that are wrong, and train all the same ------------------------------------------------
+# --- gradients that are wrong, and train all the same ---------------------------------------------
 
 
 def _linear_forward(x, w, b):
@@ -124,7 +124,9 @@ def digits() -> tuple[Tensor, Tensor]:
     return data.to_unit().reshape(-1, 64), data.labels
 
 
-def accuracy_after_training(linear: Callable, norm: Callable, act: Callable, loss: Callable) -> float:
+def accuracy_after_training(
+    linear: Callable, norm: Callable, act: Callable, loss: Callable
+) -> float:
     """A 64-32-32-10 network on the digits, Adam, 250 steps; accuracy on the 360 held out."""
     images, labels = digits()
     rng = np.random.default_rng(0)
@@ -150,9 +152,7 @@ def accuracy_after_training(linear: Callable, norm: Callable, act: Callable, los
             m[...] = 0.9 * m + 0.1 * g.numpy()
             v[...] = 0.99 * v + 0.01 * g.numpy() ** 2
             with tg.no_grad():
-                p -= tg.tensor(
-                    0.01 * m / (1 - 0.9**step) / (np.sqrt(v / (1 - 0.99**step)) + 1e-8)
-                )
+                p -= tg.tensor(0.01 * m / (1 - 0.9**step) / (np.sqrt(v / (1 - 0.99**step)) + 1e-8))
     with tg.no_grad():
         predicted = forward(images[test]).argmax(1).numpy()
     return float((predicted == labels[test].numpy()).mean())
@@ -187,7 +187,7 @@ def test_a_wrong_gradient_trains_all_the_same_and_is_flagged(bug: str) -> None:
             check_part(part, f)
 
 
-# --- what else check_grads sees --------------------------------------------------------------------
+# --- what else check_grads sees -------------------------------------------------------------------
 
 
 X = tg.tensor(sample((2, 3), 0))
@@ -203,7 +203,9 @@ def test_second_order_catches_a_raw_array_in_a_vjp() -> None:
 
 
 def test_third_order_catches_what_the_second_does_not() -> None:
-    curve = planted(elementwise, "curve", lambda x: 6 * x, lambda g, x: g * 6 + 0 * (x * x).detach())
+    curve = planted(
+        elementwise, "curve", lambda x: 6 * x, lambda g, x: g * 6 + 0 * (x * x).detach()
+    )
     check_grads(curve, X, order=3)
     slope = planted(elementwise, "slope", lambda x: 3 * x * x, lambda g, x: g * (6 * x.detach()))
     cube = planted(elementwise, "cube", lambda x: x**3, lambda g, x: g * slope(x))
@@ -320,7 +322,7 @@ def test_it_is_itself_a_bilinear_identity() -> None:
     check_grads(lambda v: v.softmax(0), x, full=True)
 
 
-# --- the strategies ------------------------------------------------------------------------------------
+# --- the strategies -------------------------------------------------------------------------------
 
 
 @settings(max_examples=100)

@@ -128,14 +128,18 @@ def test_forward_estimates_the_bound() -> None:
     draws = model(x.repeat(20_000, 1), reduce=False)
     means = draws.elbo.reshape(20_000, 3).mean(0).detach().numpy()
     assert np.allclose(means, elbo_exactly(toy, model, x), atol=0.05)
-    assert np.allclose((draws.log_likelihood - draws.kl).detach().numpy(), draws.elbo.detach().numpy())
+    assert np.allclose(
+        (draws.log_likelihood - draws.kl).detach().numpy(), draws.elbo.detach().numpy()
+    )
     assert model(x, beta=3.0).kl.item() == pytest.approx(draws.kl.mean().item())
 
 
 def test_std_bug_breaks_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """sigma = e^log_var, a real bug of two libraries: the "lower bound" can exceed log p(x)."""
     monkeypatch.setattr(
-        vae, "reparameterise", lambda mu, log_var, generator=None: mu + log_var.exp() * tg.randn_like(mu)
+        vae,
+        "reparameterise",
+        lambda mu, log_var, generator=None: mu + log_var.exp() * tg.randn_like(mu),
     )
     toy, x = LinearGaussian(), normal(4, 3)
     model = toy.model(0.0, 0.5)  # q too wide; its draws, by the bug, too narrow
@@ -157,7 +161,9 @@ def test_importance_bound_rises_to_log_p_and_stays_below() -> None:
 # --- networks and samplers --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("net", "shape"), [("mlp", (1, 8, 8)), ("conv", (1, 8, 8)), ("conv", (3, 12, 16))])
+@pytest.mark.parametrize(
+    ("net", "shape"), [("mlp", (1, 8, 8)), ("conv", (1, 8, 8)), ("conv", (3, 12, 16))]
+)
 def test_networks_fit_the_data(net: str, shape: tuple[int, ...]) -> None:
     model = vae.VAE(*vae.NETS[net](shape, 3), vae.Bernoulli(), 3)
     x = vae.binarise(tg.rand(5, *shape))
@@ -199,7 +205,9 @@ def test_output_bias_starts_at_the_mean_image() -> None:
     for net in vae.NETS.values():
         _, decoder = net((1, 8, 8), 2)
         vae.set_output_bias(decoder, images)
-        bias = [m for m in decoder.modules() if isinstance(getattr(m, "bias", None), tg.Tensor)][-1].bias
+        bias = [m for m in decoder.modules() if isinstance(getattr(m, "bias", None), tg.Tensor)][
+            -1
+        ].bias
         expected = images.mean(0).flatten() if bias.numel() > 1 else images.mean().reshape(1)
         assert np.allclose(bias.sigmoid().detach().numpy(), expected.numpy(), atol=1e-5)
 

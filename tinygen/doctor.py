@@ -221,7 +221,7 @@ def _install(driver: int) -> str:
     if 0 < driver < 12000:
         return f"update the NVIDIA driver: it runs CUDA {_cuda(driver)}, tinygen needs 12 or newer"
     extra = "cuda13" if driver >= 13000 else "cuda12"
-    return f'device="cuda": pip install \'tinygen[{extra}]\''
+    return f"device=\"cuda\": pip install 'tinygen[{extra}]'"
 
 
 def probe_runtime() -> list[Finding]:

@@ -242,7 +242,6 @@ class Tensor:
         return f"tensor({values}{notes})"
 
     if TYPE_CHECKING:  # attached by ops/__init__.py, backward by autograd.py
-
         T: Tensor
         mT: Tensor
 

@@ -136,7 +136,8 @@ EXPRESSIONS: list[Pair] = [
         lambda x: x**3, lambda x: 2**x, lambda x: 1 / x, lambda x: 1 - x, lambda x: x % 0.7,
         lambda x: x.detach() // 0.7, lambda x: -x, lambda x: abs(x), lambda x: x @ x.mT,
         lambda x: x @ x[0].T, lambda x: x[0] @ x[0, 0], lambda x: x[0, 0] @ x[0, 0],
-        lambda x: x[0, 0] @ x.mT, lambda x: x.isnan(), lambda x: x == x.detach(), lambda x: x.detach() * x,
+        lambda x: x[0, 0] @ x.mT, lambda x: x.isnan(), lambda x: x == x.detach(),
+        lambda x: x.detach() * x,
     )
 ]  # fmt: skip
 FUNCTIONS: list[Callable[[Any, Any], Any]] = [
@@ -197,7 +198,7 @@ def test_ties_of_two_tensors(name: str) -> None:
     agree(getattr(tg, name), getattr(torch, name), np.array([1.0, 2.0]), np.array([1.0, 3.0]))
 
 
-# --- random programs ------------------------------------------------------------------------------------
+# --- random programs ------------------------------------------------------------------------------
 
 
 @settings(max_examples=60)
@@ -209,7 +210,7 @@ def test_random_programs(program: Program) -> None:
         agree(lambda *a, k=k: here(*a)[k], lambda *a, k=k: beside(*a)[k], *xs, rtol=1e-8)
 
 
-# --- promotion --------------------------------------------------------------------------------------------
+# --- promotion ------------------------------------------------------------------------------------
 
 DTYPES = ["bool", "uint8", "int32", "int64", "float16", "float32", "float64"]
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -269,7 +270,7 @@ def test_dtypes_of_data(data: Any) -> None:
     assert here.shape == tuple(beside.shape) and here.tolist() == beside.tolist()
 
 
-# --- indexing ---------------------------------------------------------------------------------------------
+# --- indexing -------------------------------------------------------------------------------------
 
 INDICES: list[Any] = [
     0, -1, slice(0, 1), (slice(None), slice(0, 3, 2)), (..., 2), None, (None, 1, ..., None),
@@ -303,7 +304,7 @@ def test_assignment(case: int) -> None:
     np.testing.assert_array_equal(here.numpy(), y.numpy())
 
 
-# --- in place ---------------------------------------------------------------------------------------------
+# --- in place -------------------------------------------------------------------------------------
 
 
 def add_to_clone(x: Any, y: Any) -> Any:
@@ -453,7 +454,7 @@ def same_fate(f: Callable[[], Any], g: Callable[[], Any]) -> None:
             f()
 
 
-# --- errors -----------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------
 
 MISTAKES: list[Callable[[Any], Any]] = [
     lambda t: t.ones(2, 3) + t.ones(4), lambda t: t.ones(2, 3) @ t.ones(2, 3),
@@ -493,7 +494,7 @@ def test_mistakes_raise_in_both(case: int) -> None:
         f(tg)
 
 
-# --- higher order -----------------------------------------------------------------------------------------
+# --- higher order ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus", "silu", "gelu", "elu"])

@@ -12,9 +12,7 @@ import tinygen as tg
 from tinygen import nn, optim
 from tinygen.data import load
 
-torch: Any = pytest.importorskip(
-    "torch", reason="parity needs PyTorch: pip install torch"
-)
+torch: Any = pytest.importorskip("torch", reason="parity needs PyTorch: pip install torch")
 STEPS = 200
 
 
@@ -42,9 +40,7 @@ def batches(shape: tuple[int, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
     for _ in range(STEPS):
         pick = rng.integers(0, len(labels), 32)
         noise = 0.1 * rng.standard_normal((32, *shape)).astype(np.float32)
-        found.append(
-            (images[pick].reshape(32, *shape) + noise, labels[pick].astype(np.int64))
-        )
+        found.append((images[pick].reshape(32, *shape) + noise, labels[pick].astype(np.int64)))
     return found
 
 
@@ -73,18 +69,12 @@ def curve(lib: Any, model: Any, optimizer: Any, data: list) -> np.ndarray:
     ids=["SGD", "Nesterov", "RMSprop", "Adam", "AdamW"],
 )
 @pytest.mark.parametrize(("net", "shape"), [(mlp, (64,)), (conv_net, (1, 8, 8))])
-def test_loss_curves_agree(
-    net: Callable, shape: tuple[int, ...], make_optimizer: Callable
-) -> None:
+def test_loss_curves_agree(net: Callable, shape: tuple[int, ...], make_optimizer: Callable) -> None:
     torch.manual_seed(0)
     theirs, ours = net(torch.nn), net(nn)
-    ours.load_state_dict(
-        {k: tg.tensor(v.numpy()) for k, v in theirs.state_dict().items()}
-    )
+    ours.load_state_dict({k: tg.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
     data = batches(shape)
-    expected = curve(
-        torch, theirs, make_optimizer(torch.optim, theirs.parameters()), data
-    )
+    expected = curve(torch, theirs, make_optimizer(torch.optim, theirs.parameters()), data)
     losses = curve(tg, ours, make_optimizer(optim, ours.parameters()), data)
     assert expected[-20:].mean() < 0.5 * expected[0], "the reference does not learn"
     worst = np.abs(losses - expected) / np.abs(expected)

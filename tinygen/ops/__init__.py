@@ -369,15 +369,18 @@ def _attach() -> None:
     for function in (zero_, fill_, copy_, uniform_, normal_):
         setattr(Tensor, function.__name__, function)
     # A conv's output is channels-last in memory, so view copies where it must, as reshape does.
-    methods: dict[str, Any] = {"view": reshape, "view_as": lambda x, y: reshape(x, y.shape),
-                            "reshape_as": lambda x, y: reshape(x, y.shape),
-                            "swapaxes": transpose, "clip": clamp, "multiply": mul,
-                            "subtract": sub, "divide": div, "absolute": abs}  # fmt: skip
+    methods: dict[str, Any] = {
+        "view": reshape, "view_as": lambda x, y: reshape(x, y.shape),
+        "reshape_as": lambda x, y: reshape(x, y.shape), "swapaxes": transpose, "clip": clamp,
+        "multiply": mul, "subtract": sub, "divide": div, "absolute": abs,
+    }  # fmt: skip
     for name, method in methods.items():
         setattr(Tensor, name, method)
-    arithmetic: dict[str, Any] = {"add": add, "sub": sub, "mul": mul, "truediv": div, "floordiv": floor_divide,
-                  "mod": remainder, "pow": pow, "matmul": matmul, "and": bitwise_and,
-                  "or": bitwise_or, "xor": bitwise_xor}  # fmt: skip
+    arithmetic: dict[str, Any] = {
+        "add": add, "sub": sub, "mul": mul, "truediv": div, "floordiv": floor_divide,
+        "mod": remainder, "pow": pow, "matmul": matmul, "and": bitwise_and, "or": bitwise_or,
+        "xor": bitwise_xor,
+    }  # fmt: skip
     for name, method in arithmetic.items():
         setattr(Tensor, f"__{name}__", method)
         setattr(Tensor, f"__r{name}__", _swapped(method))
@@ -385,8 +388,11 @@ def _attach() -> None:
             setattr(Tensor, f"__i{name}__", indexing.in_place(method))
     for name, method in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
         setattr(Tensor, f"__{name}__", _comparison(method))
-    for name, method in {"neg": neg, "abs": abs, "invert": bitwise_not,
-                         "getitem": indexing.getitem, "setitem": indexing.setitem}.items():  # fmt: skip
+    rest: dict[str, Any] = {
+        "neg": neg, "abs": abs, "invert": bitwise_not, "getitem": indexing.getitem,
+        "setitem": indexing.setitem,
+    }  # fmt: skip
+    for name, method in rest.items():
         setattr(Tensor, f"__{name}__", method)
     for name, method in {"T": shapes.reverse_dims, "mT": shapes.matrix_transpose}.items():
         setattr(Tensor, name, property(method))

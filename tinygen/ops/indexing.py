@@ -33,7 +33,9 @@ def _put(x: Array, *, shape: tuple[int, ...], index: Index) -> Array:
     else:
         from cupyx import scatter_add
 
-        kind = np.uint64 if x.dtype == np.int64 else x.dtype  # it has no int64; the sum's bits agree
+        kind = (
+            np.uint64 if x.dtype == np.int64 else x.dtype
+        )  # it has no int64; the sum's bits agree
         scatter_add(out.view(kind), index, x.view(kind))
     return out
 

@@ -401,9 +401,7 @@ def norm(x: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tenso
 
 
 @numpy_names
-def argsort(
-    x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True
-) -> Tensor:
+def argsort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The indices that sort x along `dim`; equal elements keep their order."""
     if x.ndim == 0:
         return wrap(np.zeros_like(x._array, dtype=np.int64))
@@ -423,7 +421,11 @@ def sort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True
 
 @numpy_names
 def topk(
-    x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True  # noqa: A002
+    x: Tensor,
+    k: int,
+    dim: int = -1,
+    largest: bool = True,
+    sorted: bool = True,  # noqa: A002
 ) -> ValuesIndices:
     """The k largest (or smallest) along `dim`, in order."""
     size = x.shape[dim] if x.ndim else 1

@@ -242,7 +242,6 @@ class Adam(Optimizer):
         np.divide(m, scratch, out=scratch)
         np.subtract(p, np.multiply(scratch, lr * root / (1.0 - beta1**t), out=scratch), out=p)
 
-
     def _update_on_gpu(self, p: Array, g: Array, state: State, group: Group) -> None:
         """The same step as one launch of kernels/adam.cu."""
         g = np.negative(g) if group["maximize"] else g

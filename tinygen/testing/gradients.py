@@ -49,14 +49,14 @@ def check_grads(
 
     Every Tensor of floating dtype among `args` is differentiated, in float64 whatever its dtype
     is; everything else (numbers, index Tensors, arrays, strings) is handed to f as it is. f
-    returns a Tensor or a tuple or list of them; outputs that are not floating are left out. `params`
-    are Tensors that f uses without taking them as arguments, as a Module uses its parameters:
-    they are differentiated too, and restored afterwards.
+    returns a Tensor or a tuple or list of them; outputs that are not floating are left out.
+    `params` are Tensors that f uses without taking them as arguments, as a Module uses its
+    parameters: they are differentiated too, and restored afterwards.
 
     One random cotangent (from `seed`) and, for each input, one random direction are compared with
     central differences of step `eps`; two numbers agree within atol + rtol * |gradient|. full=True
     compares the whole Jacobian entry by entry: slower, sharper. `order` = 2 checks the gradient of
-    the gradient. With `float32`, f runs once more in float32: outputs and gradients must be float32.
+    the gradient. With `float32`, f runs once more in float32, and so must outputs and gradients be.
 
     f must be deterministic (seed a generator inside), must not change its arguments, and must be
     smooth around them: keep away from kinks such as relu at 0.
@@ -234,7 +234,8 @@ def _check_direction(
             worst = _worst_entry(pure, xs, i, g, cotangent, eps)
             raise GradientError(
                 f"{where}: the gradient of {names[i]} (shape {x.shape}) is wrong.\n"
-                f"  along a random direction: analytic {analytic:.9g}, numeric {numeric:.9g}\n{worst}"
+                f"  along a random direction: analytic {analytic:.9g}, numeric {numeric:.9g}\n"
+                f"{worst}"
             )
 
 
