@@ -100,7 +100,7 @@ class Average(NamedTuple):
 
 def average(result: Importance) -> Average:
     """The mean log p(x) of a data set, and both of its standard errors."""
-    log_p, error = result.log_p.numpy(), result.error.numpy()
+    log_p, error = result.log_p.cpu().numpy(), result.error.cpu().numpy()
     n = len(log_p)
     spread = float(log_p.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
     return Average(float(log_p.mean()), spread, float(np.sqrt((error**2).sum())) / n)

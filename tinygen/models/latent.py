@@ -52,7 +52,7 @@ def interpolate(a: Tensor, b: Tensor, steps: int, spherical: bool = False) -> Te
 
 def attribute(codes: Tensor, has: Tensor | Array | Sequence[bool]) -> Tensor:
     """mean(codes with it) - mean(codes without): (B, d), B booleans -> (d,). Add it to a code."""
-    mask = np.asarray(has).astype(bool)
+    mask = np.asarray(has.cpu() if isinstance(has, Tensor) else has).astype(bool)
     if mask.shape != codes.shape[:1]:
         raise ValueError(f"attribute: expected {codes.shape[0]} booleans, got shape {mask.shape}")
     if mask.all() or not mask.any():
