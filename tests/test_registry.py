@@ -7,6 +7,8 @@ while that gradient was differentiated.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ import tinygen as tg
 import tinygen.nn.functional as F
 from tinygen import Tensor, ops
 from tinygen.conv import conv2d_weight
+from tinygen.models import latent
 from tinygen.nn.functional import norms
 from tinygen.ops.convert import _to_device
 from tinygen.ops.elementwise import gate, sigmoid_grad, silu_grad, tanh_grad
@@ -34,6 +37,10 @@ from tinygen.ops.op import (
 )
 from tinygen.ops.pooling import block_repeat, block_sum
 from tinygen.testing import GradientError, check_grads, sample
+
+for _module in pkgutil.walk_packages(tg.__path__, "tinygen."):  # a model may bring an op of its own
+    if not _module.name.endswith("__main__"):
+        importlib.import_module(_module.name)
 
 INDEX = tg.tensor([[0, 2, 1], [2, 2, 0]])
 TARGET = tg.tensor(sample((2, 3), 9, 0.1, 0.9))
@@ -84,6 +91,7 @@ CASES: dict[str, Case] = {
     "clamp": (lambda x: x.clamp(-0.5, 0.5), [(2, 3)]),
     "where": (lambda x, y: tg.where(x > y, x, y), [(2, 3), (3,)]),
     "to_device": (lambda x: _to_device(x, where="cpu", back="cpu"), [(2, 3)]),
+    "acos": (latent.acos, [(2, 3)]),
     # reductions
     "sum": (lambda x: x.sum(1), [(2, 3)]),
     "amax": (lambda x: x.amax(1), [(2, 3)]),
