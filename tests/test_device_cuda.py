@@ -21,9 +21,10 @@ from test_registry import CASES, inputs
 
 import tinygen as tg
 import tinygen.nn.functional as F
-from tinygen import Tensor, backend, cuda, data
+from tinygen import Tensor, backend, cuda, data, metrics
 from tinygen.backend import move
-from tinygen.models import vae
+from tinygen.models import annealing, bounds, hierarchical, latent, networks, reconstruction, vae
+from tinygen.models import autoencoder as ae
 from tinygen.ops.convert import _to_device
 from tinygen.ops.indexing import _put
 from tinygen.run import Run
@@ -634,6 +635,83 @@ def test_a_vae_trains_to_the_same_losses() -> None:
 
     for kind in ("mlp", "conv"):
         close(run("cuda", nets(kind)), run("cpu", nets(kind)), rtol=1e-7)
+
+
+def images() -> Tensor:
+    return tg.tensor(sample((4, 1, 8, 8), 1, 0.05, 0.95))
+
+
+def small_vae() -> Any:
+    return vae.VAE(*vae.mlp((1, 8, 8), 2, 16), vae.Gaussian(), 2).double()
+
+
+MODELS: dict[str, Any] = {  # name: the model, and what is asked of it on x
+    "ais": (small_vae, lambda m, x: [*annealing.ais(m, x, chains=2, steps=3, generator=noise())]),
+    "iwae": (small_vae, lambda m, x: [bounds.iwae(m.log_weights(x, 3, noise()))]),
+    "importance": (
+        small_vae,
+        lambda m, x: [
+            *(r := bounds.importance(m, x, 3, noise())),
+            here(x, list(bounds.average(r))).double(),
+        ],
+    ),
+    "conditional": (
+        lambda: vae.ConditionalVAE(
+            *vae.mlp((1, 8, 8), 2, 16, condition=3), vae.Bernoulli(), 2, 3
+        ).double(),
+        lambda m, x: [*m(vae.binarise(x, noise()), c=here(x, [0, 2, 1, 1]), generator=noise())],
+    ),
+    "hierarchical": (
+        lambda: hierarchical.levels((1, 8, 8), (4, 2), vae.Bernoulli(), 16).double(),
+        lambda m, x: [*m(vae.binarise(x, noise()), generator=noise()), m.sample(2, noise())],
+    ),
+    "autoencoder": (lambda: ae.linear((1, 8, 8), 3).double(), lambda m, x: [m(x), m.loss(x)]),
+    "denoising": (
+        lambda: ae.DenoisingAutoencoder(*parts(), ae.GaussianNoise(0.1)),
+        lambda m, x: [m.loss(x, generator=noise()), m.score(x)],
+    ),
+    "masking": (
+        lambda: ae.DenoisingAutoencoder(*parts(), ae.Masking(0.3)),
+        lambda m, x: [m.loss(x, reconstruction.dissimilarity, generator=noise())],
+    ),
+    "k-sparse": (lambda: ae.KSparseAutoencoder(*parts(), 2), lambda m, x: [m.loss(x), m.encode(x)]),
+    "sparse": (lambda: ae.SparseAutoencoder(*parts()), lambda m, x: [m.loss(x)]),
+    "perceptual": (
+        lambda: reconstruction.Perceptual(networks.classifier((1, 8, 8), 3, 4)).double(),
+        lambda m, x: [m(x * 0.9, x), reconstruction.ssim(x * 0.9, x), metrics.psnr(x * 0.9, x)],
+    ),
+    "latent": (
+        lambda: nn.Flatten(),
+        lambda m, x: [
+            latent.interpolate(m(x)[:2], m(x)[2:], 3, spherical=True),
+            latent.attribute(m(x), here(x, [True, False, True, False])),
+        ],
+    ),
+}
+
+
+def noise() -> Any:
+    return tg.Generator().manual_seed(8)
+
+
+def parts() -> Any:
+    net = ae.linear((1, 8, 8), 4).double()
+    return net.encoder, net.decoder
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model(name: str) -> None:
+    make, ask = MODELS[name]
+
+    def run(device: str) -> list[Any]:
+        tg.manual_seed(3)
+        model, x = make().to(device), images().to(device)
+        found = ask(model, x)
+        weights = [p for p in model.parameters() if p.requires_grad]
+        losses = [t.sum() for t in found if t.requires_grad]
+        return [found, list(tg.autograd.grad(losses, weights, allow_unused=True)) if losses else []]
+
+    close(run("cuda"), run("cpu"), rtol=1e-7)
 
 
 def test_pictures_of_cuda_tensors(tmp_path: Any) -> None:
