@@ -299,9 +299,10 @@ extern "C" __global__ void __launch_bounds__(64, 6)
 //
 // Numbers travel from global to shared memory by cp.async, 16 bytes at a time, past the registers:
 // As is [m][k] now, as x lies. Three slabs of 16 k are under way at once. "Outside" costs nothing:
-// cp.async reads 0 of the 16 bytes and writes zeros. Rows are padded so that the 32 lanes of a
-// fragment load hit 32 banks: 20 r + c and 8 k + n (+ BN) are distinct. Needs Cg and Og to be
-// multiples of 4.
+// cp.async reads 0 of the 16 bytes and writes zeros. Rows are padded so that the 32 lanes of a load
+// hit 32 different banks: lane (r, q), see mma below, reads As at 20 r + q (rows of 20 floats) and
+// Bs at 8 q + r (rows of BN + 8, BN a multiple of 32), modulo 32. Needs Cg and Og to be multiples
+// of 4.
 
 #if __CUDA_ARCH__ >= 800
 __device__ __forceinline__ void copy16(float* to, const float* from, bool inside) {
@@ -437,8 +438,8 @@ extern "C" __global__ void __launch_bounds__(64, 6)
 //
 // K is KH * KW, 9 or 16: there is nothing to tile, the time goes into writing y. A thread makes 4
 // channels of 4 neighbouring pixels: 16-byte stores, and each 16 bytes of w from the L1 cache serve
-// 16 multiply-adds. The x of a pixel is the same for all lanes that share it: a broadcast. Needs C
-// = 1 and O to be a multiple of 4.
+// 16 multiply-adds. The x of a pixel is the same for all lanes that share it: a broadcast.
+// Needs C = 1 and O to be a multiple of 4.
 
 extern "C" __global__ void __launch_bounds__(256)
     conv2d_one_in(float* y, const float* x, const float* w, Conv s) {

@@ -7,11 +7,13 @@
 //
 // Layouts:  x (N, H, W, C)     g (N, OH, OW, O)     dw (O, Cg, KH, KW), as PyTorch keeps weights
 //
-// As a matrix product:  D (K x Og) = A^T (K x P) * G (P x Og),  P = N * OH * OW pixels, K = KH * KW
-// * Cg Column p of A^T is the patch under output pixel p, with rows k = (kh, kw, c), as in
-// conv2d.cu. The answer is small and the sum long: 64 -> 128 channels at 3x3 is 9 x 2 tiles of 64 x
-// 64, on a chip that runs hundreds of blocks, each a sum over 25,000 pixels. So the pixels are
-// split: blockIdx.z takes `chunk` of them and writes its part of the sum to
+// As a matrix product, for each group:
+//     D (K x Og) = A^T (K x P) * G (P x Og),    P = N * OH * OW pixels,   K = KH * KW * Cg
+// Column p of A^T is the patch under output pixel p, with rows k = (kh, kw, c), as in conv2d.cu.
+//
+// The answer is small and the sum long. 64 -> 128 channels at 3x3 are 9 x 2 tiles of 64 x 64, each
+// a sum over 25,000 pixels (batch 128, 14 x 14), on a chip that runs hundreds of blocks at once. So
+// the pixels are split: blockIdx.z takes `chunk` of them and writes its part of the sum to
 //
 //     partial (splits, groups, K, Og)
 //

@@ -18,8 +18,8 @@ __device__ Four philox(unsigned long long counter, unsigned long long stream,
         unsigned long long a = 0xD2511F53ull * c.x, b = 0xCD9E8D57ull * c.z;
         c = {(unsigned)(b >> 32) ^ c.y ^ k0, (unsigned)b, (unsigned)(a >> 32) ^ c.w ^ k1,
              (unsigned)a};
-        k0 += 0x9E3779B9u,
-            k1 += 0xBB67AE85u;  // the golden ratio and sqrt(3) - 1, as fractions of 2^32
+        k0 += 0x9E3779B9u;  // the golden ratio's fraction, times 2^32
+        k1 += 0xBB67AE85u;  // that of the square root of 3
     }
     return c;
 }
@@ -54,8 +54,9 @@ extern "C" __global__ void philox_uniform(float* out, long long n, unsigned long
     write4(out, i, n, uniform(r.x), uniform(r.y), uniform(r.z), uniform(r.w));
 }
 
-// Standard normal by Box and Muller: (u, v) uniform, sqrt(-2 ln u) * (cos, sin)(2 pi v). 1 -
-// uniform is never 0.
+// Standard normal by Box and Muller: (u, v) uniform give sqrt(-2 ln u) * (cos, sin)(2 pi v), two
+// numbers. u is taken as 1 - uniform, which is never 0. sincospif takes its angle in units of pi:
+// cosf would have to reduce any angle, by a table in memory.
 extern "C" __global__ void philox_normal(float* out, long long n, unsigned long long seed,
                                          unsigned long long stream, unsigned long long offset) {
     long long t = (long long)blockIdx.x * blockDim.x + threadIdx.x, i = 4 * t;
@@ -63,9 +64,7 @@ extern "C" __global__ void philox_normal(float* out, long long n, unsigned long 
     Four r = philox(offset + t, stream, seed);
     float radius0 = sqrtf(-2 * logf(1 - uniform(r.x))), cos0, sin0;
     float radius1 = sqrtf(-2 * logf(1 - uniform(r.z))), cos1, sin1;
-    sincospif(
-        2 * uniform(r.y), &sin0,
-        &cos0);  // of pi times its argument: cosf would reduce any angle, by a table in memory
+    sincospif(2 * uniform(r.y), &sin0, &cos0);
     sincospif(2 * uniform(r.w), &sin1, &cos1);
     write4(out, i, n, radius0 * cos0, radius0 * sin0, radius1 * cos1, radius1 * sin1);
 }
