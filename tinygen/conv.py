@@ -47,7 +47,7 @@ def _conv2d(x: Array, w: Array, bias: Array | None, *, window: Window) -> Array:
     kernels = _kernels(x)
     if kernels is None:
         return conv_numpy.conv2d(x, w, *window, bias=bias)
-    return _plus(kernels.conv2d(x, w, *window), bias)
+    return _plus(_launched(kernels.conv2d, x, w, *window), bias)
 
 
 @op
@@ -58,13 +58,23 @@ def _conv_transpose2d(
     kernels = _kernels(x)
     if kernels is None:
         return conv_numpy.conv_transpose2d(x, w, *window, output_padding, bias=bias)
-    return _plus(kernels.conv_transpose2d(x, w, *window, output_padding), bias)
+    return _plus(_launched(kernels.conv_transpose2d, x, w, *window, output_padding), bias)
 
 
 @op
 def _conv2d_weight(x: Array, y: Array, *, kernel_size: Pair, window: Window) -> Array:
     """The adjoint of conv2d in its weight."""
-    return (_kernels(x) or conv_numpy).conv2d_weight(x, y, kernel_size, *window)
+    kernels = _kernels(x)
+    if kernels is None:
+        return conv_numpy.conv2d_weight(x, y, kernel_size, *window)
+    return _launched(kernels.conv2d_weight, x, y, kernel_size, *window)
+
+
+def _launched(kernel: Any, a: Array, b: Array, *numbers: Any) -> Array:
+    """The kernels compute in float32 and float64; float16 goes through float32."""
+    if a.dtype != np.float16:
+        return kernel(a, b, *numbers)
+    return kernel(a.astype(np.float32), b.astype(np.float32), *numbers).astype(np.float16)
 
 
 def _plus(out: Array, bias: Array | None) -> Array:
