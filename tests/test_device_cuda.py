@@ -198,7 +198,7 @@ def test_ops_without_gradients() -> None:
         return [
             x > y, x <= 0.1, x == y, (x > 0) & (y > 0), (x > 0) | (y > 0), ~(x > 0),
             (x > 0) ^ (y > 0),
-            x.isnan(), x.isfinite(), (x / 0).isinf(), x.argmax(1), x.argmin(), x.argsort(1),
+            x.isnan(), x.isfinite(), (x * float("inf")).isinf(), x.argmax(1), x.argmin(), x.argsort(1),
             x.all(),
             (x > 0).any(1), (x > 0).sum(), i.sum(), i.cumsum(1), i // 2, i % 2, -i, i & 1,
             x.nonzero()[:, 1],
@@ -531,6 +531,35 @@ def test_modules_move_with_their_buffers_and_gradients() -> None:
     model.zero_grad(set_to_none=False)
     opt.zero_grad(set_to_none=False)
     assert all(not p.grad.cpu().numpy().any() for p in model.parameters())
+
+
+def test_modules_are_made_on_the_gpu() -> None:
+    def made(device: str) -> list[Any]:
+        tg.manual_seed(1)
+        layers = [
+            nn.Linear(3, 2, device=device),
+            nn.Conv2d(2, 3, 3, device=device),
+            nn.BatchNorm2d(2, device=device),
+            nn.Embedding(4, 3, device=device),
+            nn.LayerNorm(3, device=device),
+        ]
+        return [t for layer in layers for t in layer.state_dict().values()]
+
+    close(made("cuda"), made("cpu"))
+
+
+def test_half_precision_goes_through_single_precision() -> None:
+    def run(device: str) -> list[Any]:
+        x, w, v = moved(
+            [tg.tensor(sample(s, i), dtype=tg.float16) for i, s in enumerate(HALF)], device
+        )
+        out = F.conv_transpose2d(F.conv2d(x, w, padding=1), v, stride=2)
+        return [out, *tg.autograd.grad(out.sum(), [x, w, v])]
+
+    close(run("cuda"), run("cpu"), rtol=1e-2)
+
+
+HALF = [(1, 2, 4, 4), (4, 2, 3, 3), (4, 2, 2, 2)]
 
 
 @pytest.mark.parametrize("here, there", [("cpu", "cuda"), ("cuda", "cpu"), ("cuda", "cuda")])
