@@ -21,7 +21,7 @@ import tinygen.nn.functional as F
 from tinygen import Tensor, ops
 from tinygen.conv import conv2d_weight
 from tinygen.models import latent
-from tinygen.nn.functional import norms
+from tinygen.nn.functional import channel_norm, norms
 from tinygen.ops.convert import _to_device
 from tinygen.ops.elementwise import gate, sigmoid_grad, silu_grad, tanh_grad
 from tinygen.ops.images import _unshuffle
@@ -66,6 +66,20 @@ def pulled(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
             return tg.autograd.grad(f(x), x, u, create_graph=True)[0]
 
     return vjp
+
+
+def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """mean and rstd of two groups of channels, as the ops of channel_norm take them"""
+    mean, var = channel_norm.moments(x.detach().numpy(), 2, False)
+    return tg.from_numpy(mean), channel_norm._rstd(var, 1e-5)
+
+
+def channel_norm_weight(u: Tensor, x: Tensor) -> Tensor:
+    return channel_norm._channel_norm_weight(u, x, *statistics(x), eps=1e-5)
+
+
+def channel_norm_back(u: Tensor, x: Tensor, w: Tensor) -> Tensor:
+    return channel_norm._channel_norm_back(u, x, w, *statistics(x), eps=1e-5)
 
 
 CASES: dict[str, Case] = {
@@ -137,6 +151,9 @@ CASES: dict[str, Case] = {
     "block_sum": (lambda x: block_sum(x, blocks=(2, 2)), [(1, 2, 4, 4)]),
     "block_repeat": (lambda x: block_repeat(x, blocks=(2, 3)), [(1, 2, 2, 2)]),
     # norms and losses
+    "channel_norm": (lambda x, w, b: F.group_norm(x, 2, w, b), [(2, 4, 3), (4,), (4,)]),
+    "channel_norm_weight": (channel_norm_weight, [(2, 4, 3), (2, 4, 3)]),
+    "channel_norm_back": (channel_norm_back, [(2, 4, 3), (2, 4, 3), (4,)]),
     "variance": (
         lambda x: norms._variance(x, x.detach().mean(1, keepdim=True), dims=(1,)), [(2, 3)]
     ),

@@ -26,6 +26,7 @@ import numpy as np
 from .backend import Array
 from .conv_unfold import tap_planes, tiles, unfolded
 from .ops.windows import Pair, meetings
+from .threads import PRODUCTS, add_parts, in_parts
 
 FEW = 8  # with fewer channels than this, taps are planes
 
@@ -49,7 +50,11 @@ def conv2d(
     for i, o in _grouped(x.shape[1], w.shape[0], groups):
         kernel = w[o].transpose(2, 3, 1, 0)
         part = None if bias is None else bias[o]
-        _correlate(image[..., i], kernel, result[..., o], part, stride, dilation, padding)
+        rest = (kernel, part, stride, dilation, padding)
+        in_parts(
+            lambda out, x, *, rest=rest: _correlate(x, out, *rest),
+            result[..., o], image[..., i], grain=PRODUCTS * w.shape[0] // max(w.size, 1),
+        )  # fmt: skip
     return out
 
 
@@ -75,7 +80,12 @@ def conv_transpose2d(
     for i, o in _grouped(g.shape[1], channels, groups):
         kernel = w[i].transpose(2, 3, 0, 1)
         part = None if bias is None else bias[o]
-        _spread(image[..., i], kernel, result[..., o], part, stride, dilation, padding)
+        rest = (kernel, part, stride, dilation, padding)
+        in_parts(
+            lambda out, g, *, rest=rest: _spread(g, out, *rest),
+            result[..., o], image[..., i],
+            grain=PRODUCTS * w.shape[1] * stride[0] * stride[1] // max(w.size, 1),
+        )  # fmt: skip
     return out
 
 
@@ -98,9 +108,13 @@ def conv2d_weight(
             out[:, 0, a, b] = np.einsum("nchv,nchv->c", x[h], g[i])
         return out
     image, cotangent = _channels_last(x), _channels_last(g)
+    grain = PRODUCTS * len(out) // max(out.size, 1)
     for i, o in _grouped(x.shape[1], g.shape[1], groups):
         result = out[o].transpose(2, 3, 1, 0)
-        _products(image[..., i], cotangent[..., o], result, stride, dilation, padding)
+        add_parts(
+            lambda out, g, x: _products(x, g, out, stride, dilation, padding),
+            result, cotangent[..., o], image[..., i], grain=grain,
+        )  # fmt: skip
     return out
 
 
@@ -150,7 +164,7 @@ def _grouped(inputs: int, outputs: int, groups: int) -> Iterator[tuple[slice, sl
 
 
 def _correlate(
-    x: Array, w: Array, out: Array, bias: Array | None, stride: Pair, dilation: Pair, start: Pair
+    x: Array, out: Array, w: Array, bias: Array | None, stride: Pair, dilation: Pair, start: Pair
 ) -> None:
     """out[n,i,j] = bias + sum_ab x[n,h,v] @ w[a,b]: x (N,H,W,C), w (KH,KW,C,O), out (N,I,J,O)."""
     c, o = w.shape[2:]
@@ -172,7 +186,7 @@ def _correlate(
 
 
 def _spread(
-    g: Array, w: Array, out: Array, bias: Array | None, stride: Pair, dilation: Pair, start: Pair
+    g: Array, out: Array, w: Array, bias: Array | None, stride: Pair, dilation: Pair, start: Pair
 ) -> None:
     """out[n,h,v] = bias + sum_ab g[n,i,j] @ w[a,b]: g (N,I,J,O), w (KH,KW,O,C), out (N,H,W,C)."""
     kernel, (o, c) = w.shape[:2], w.shape[2:]
@@ -191,7 +205,7 @@ def _spread(
                 columns = _phase(kernel[1], q, stride[1], dilation[1], start[1])
                 part = out[:, r :: stride[0], q :: stride[1]]
                 steps, starts = zip(rows[1:], columns[1:], strict=True)
-                _correlate(g, w[rows[0], columns[0]], part, bias, (1, 1), steps, starts)
+                _correlate(g, part, w[rows[0], columns[0]], bias, (1, 1), steps, starts)
 
 
 def _phase(taps: int, r: int, stride: int, dilation: int, start: int) -> tuple[slice, int, int]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..backend import Array, is_numpy
 from ..tensor import Tensor, as_array, wrap
+from ..threads import GRAIN, compute, in_parts
 from .op import cast, elementwise, floating, promote
 
 
@@ -26,7 +27,7 @@ def zero(g: Tensor) -> Tensor:
 @elementwise
 def add(x: Array, y: Array) -> Array:
     """x + y"""
-    return np.add(x, y)
+    return compute(np.add, x, y)
 
 
 add.vjp(lambda g: g, lambda g: g)
@@ -35,7 +36,7 @@ add.vjp(lambda g: g, lambda g: g)
 @elementwise
 def sub(x: Array, y: Array) -> Array:
     """x - y"""
-    return np.subtract(x, y)
+    return compute(np.subtract, x, y)
 
 
 sub.vjp(lambda g: g, lambda g: -g)
@@ -44,7 +45,7 @@ sub.vjp(lambda g: g, lambda g: -g)
 @elementwise
 def mul(x: Array, y: Array) -> Array:
     """x y"""
-    return np.multiply(x, y)
+    return compute(np.multiply, x, y)
 
 
 mul.vjp(lambda g, y: g * y, lambda g, x: g * x)
@@ -53,7 +54,7 @@ mul.vjp(lambda g, y: g * y, lambda g, x: g * x)
 @floating
 def div(x: Array, y: Array) -> Array:
     """x / y; of integers too it is the true quotient."""
-    return np.divide(x, y)
+    return compute(np.divide, x, y)
 
 
 div.vjp(lambda g, y: g / y, lambda g, y, out: -g * out / y)
@@ -265,10 +266,15 @@ logaddexp.vjp(lambda g, x, y: g * sigmoid(x - y), lambda g, x, y: g * sigmoid(y 
 @floating
 def silu(x: Array) -> Array:
     """x sigmoid(x), also called swish"""
+    out = np.empty_like(x)
+    in_parts(_silu_into, out, x, grain=GRAIN // 4)
+    return out
+
+
+def _silu_into(out: Array, x: Array) -> None:
     with np.errstate(over="ignore"):
-        out = np.exp(-x)
-    out += 1.0
-    return np.divide(x, out)
+        np.exp(np.negative(x, out=out), out=out)
+    np.divide(x, np.add(out, 1.0, out=out), out=out)
 
 
 silu.vjp(lambda g, x: silu_grad(g, x))
@@ -277,16 +283,22 @@ silu.vjp(lambda g, x: silu_grad(g, x))
 @floating
 def silu_grad(v: Array, x: Array) -> Array:
     """v silu'(x) = v s (1 + x (1 - s)) with s = sigmoid(x)"""
+    v, x = np.broadcast_arrays(v, x)
+    out = np.empty_like(x)
+    in_parts(_silu_slope_times, out, v, x, grain=GRAIN // 4)
+    return out
+
+
+def _silu_slope_times(out: Array, v: Array, x: Array) -> None:
+    s = np.negative(x, out=np.empty_like(x))
     with np.errstate(over="ignore"):
-        s = np.exp(-x)
-    s += 1.0
-    s = np.reciprocal(s)
-    slope = 1.0 - s
-    slope *= x
-    slope += 1.0
-    slope *= s
-    slope *= v
-    return slope
+        np.exp(s, out=s)
+    np.reciprocal(np.add(s, 1.0, out=s), out=s)
+    np.subtract(1.0, s, out=out)
+    out *= x
+    out += 1.0
+    out *= s
+    out *= v
 
 
 silu_grad.vjp(lambda g, x: silu_grad(g, x), lambda g, v, x: g * v * _silu_curvature(x))
@@ -352,7 +364,14 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
 @elementwise
 def gate(x: Array, condition: Array) -> Array:
     """x where the condition is > 0, else 0"""
-    return x * (condition > 0)
+    out = np.empty_like(x)
+    in_parts(_gate_into, out, *np.broadcast_arrays(x, condition))
+    return out
+
+
+def _gate_into(out: Array, x: Array, condition: Array) -> None:
+    np.greater(condition, 0, out=out, casting="unsafe")  # 0.0 or 1.0; np.where is ten times slower
+    out *= x
 
 
 gate.vjp(lambda g, condition: gate(g, condition), None)
@@ -361,7 +380,7 @@ gate.vjp(lambda g, condition: gate(g, condition), None)
 @elementwise
 def relu(x: Array) -> Array:
     """max(x, 0); the derivative at 0 is 0"""
-    return np.maximum(x, 0)
+    return compute(np.maximum, x, 0)
 
 
 relu.vjp(lambda g, out: gate(g, out))
@@ -370,7 +389,17 @@ relu.vjp(lambda g, out: gate(g, out))
 @floating
 def _leaky(x: Array, sign_of: Array, *, slope: float) -> Array:
     """x where sign_of > 0, else slope x"""
-    return x * np.where(sign_of > 0, x.dtype.type(1), x.dtype.type(slope))
+    out = np.empty_like(x)
+    x, sign_of = np.broadcast_arrays(x, sign_of)
+    in_parts(lambda out, x, s: _leaky_into(out, x, s, slope), out, x, sign_of)
+    return out
+
+
+def _leaky_into(out: Array, x: Array, sign_of: Array, slope: float) -> None:
+    np.greater(sign_of, 0, out=out, casting="unsafe")
+    out *= 1.0 - slope
+    out += slope
+    out *= x
 
 
 _leaky.vjp(lambda g, sign_of, slope: _leaky(g, sign_of, slope=slope), None)

@@ -33,6 +33,7 @@ from numpy import generic, ndarray
 
 from ..backend import Array, DType, get_default_dtype
 from ..tape import Node, mode
+from ..threads import total
 from ..tensor import Tensor, wrap
 from .explain import caller, explain, refuse_nan
 from .promotion import operand, result_type
@@ -306,7 +307,7 @@ broadcast_to.vjp(lambda g, x_shape: sum_to(g, shape=x_shape))  # type: ignore[ha
 @op
 def sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     """x summed over the dimensions that broadcasting `shape` to x.shape would repeat."""
-    return x.sum(axis=repeated(shape, x.shape), keepdims=True).reshape(shape)
+    return total(x, repeated(shape, x.shape), True).reshape(shape)
 
 
 sum_to.vjp(lambda g, x_shape: broadcast_to(g, shape=x_shape))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import threads
 from ..backend import Array
 from ..tensor import Tensor
 from .op import broadcast_to, op, sum_to
@@ -28,7 +29,7 @@ def _check_product(name: str, x: Tensor, y: Tensor, fits: bool) -> None:
 
 @op
 def _matmul(x: Array, y: Array) -> Array:
-    return np.matmul(x, y)
+    return threads.matmul(x, y)
 
 
 _matmul.vjp(
@@ -107,7 +108,7 @@ def addmm(bias: Tensor, x: Tensor, y: Tensor, *, beta: float = 1.0, alpha: float
 
 @op
 def _linear(x: Array, weight: Array, bias: Array) -> Array:
-    out = np.matmul(x, weight.T)
+    out = threads.matmul(x, weight.T)
     out += bias
     return out
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..backend import Array
 from ..tensor import Tensor, wrap
+from ..threads import total
 from .elementwise import abs as abs_
 from .elementwise import exp, sqrt, where
 from .indexing import gather
@@ -80,7 +81,7 @@ def stretch(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...]) -> Tensor:
 
 @op
 def _sum(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
-    return x.sum(axis=dims, keepdims=keepdim)
+    return total(x, dims, keepdim)
 
 
 _sum.vjp(lambda g, x_shape, dims: stretch(g, x_shape, dims))

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend import Array, module_of
 from ..tensor import Tensor, wrap
+from ..threads import in_parts
 from .op import broadcast_to, op, promote, view_op
 
 Shape = tuple[int, ...]
@@ -196,7 +197,11 @@ def repeat_interleave(x: Tensor, repeats: int, dim: int | None = None) -> Tensor
 
 @op
 def _cat(*xs: Array, axis: int, starts: tuple[int, ...]) -> Array:
-    return np.concatenate(xs, axis=axis)
+    out = np.empty_like(xs[0], shape=(*xs[0].shape[:axis], starts[-1], *xs[0].shape[axis + 1 :]))
+    if axis == 0:
+        return np.concatenate(xs, axis=0, out=out)
+    in_parts(lambda out, *xs: np.concatenate(xs, axis=axis, out=out), out, *xs)
+    return out
 
 
 _cat.vjp(lambda g, i, axis, starts: g[(slice(None),) * axis + (slice(starts[i], starts[i + 1]),)])

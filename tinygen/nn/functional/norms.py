@@ -19,14 +19,12 @@ from ... import ops
 from ...backend import Array
 from ...ops.op import elementwise, op
 from ...tensor import Tensor, same_device, wrap
+from .channel_norm import channel_norm
 
 Dims = tuple[int, ...]
 
 
 def _mean(x: Array, dims: Dims) -> Array:
-    """np.mean with kept dimensions; space first, as channels are what lies contiguous in memory."""
-    if len(dims) == 3 and x.ndim == 5:
-        return np.mean(np.mean(x, dims[1:], keepdims=True), dims[0], keepdims=True)
     return np.mean(x, dims, keepdims=True)
 
 
@@ -128,11 +126,11 @@ def _check_channels(name: str, x: Tensor, **vectors: Tensor | None) -> None:
             )
 
 
-def _blend(running: Tensor | None, new: Tensor, momentum: float, correction: float = 1.0) -> None:
+def _blend(running: Tensor | None, new: Array, momentum: float, correction: float = 1.0) -> None:
     """running <- (1 - momentum) running + momentum * correction * new, in place."""
     if running is not None:
         running._array *= 1.0 - momentum
-        running._array += (momentum * correction) * new._array.reshape(running.shape)
+        running._array += (momentum * correction) * new.reshape(running.shape)
         running._version[0] += 1
 
 
@@ -171,11 +169,10 @@ def batch_norm(
             "Expected more than 1 value per channel when training, got input size "
             f"{input.shape}; use a larger batch, or eval()"
         )
-    dims = (0, *range(2, input.ndim))
-    out, mean, var = _standardize(input, dims, eps)
+    out, mean, var = channel_norm(input, weight, bias, input.shape[1], True, eps)
     _blend(running_mean, mean, momentum)
     _blend(running_var, var, momentum, count / (count - 1))
-    return _channel_affine(out, weight, bias)
+    return out
 
 
 def instance_norm(
@@ -203,11 +200,10 @@ def instance_norm(
         raise ValueError(
             f"Expected more than 1 spatial element when training, got input size {input.shape}"
         )
-    out, mean, var = _standardize(input, tuple(range(2, input.ndim)), eps)
-    if running_mean is not None:
-        _blend(running_mean, ops.mean(mean.detach(), 0), momentum)
-        _blend(running_var, ops.mean(var.detach(), 0), momentum, count / (count - 1))
-    return _channel_affine(out, weight, bias)
+    out, mean, var = channel_norm(input, weight, bias, input.shape[1], False, eps)
+    _blend(running_mean, np.mean(mean, 0), momentum)
+    _blend(running_var, np.mean(var, 0), momentum, count / (count - 1))
+    return out
 
 
 def group_norm(
@@ -219,8 +215,7 @@ def group_norm(
 ) -> Tensor:
     """Normalise every group of C / num_groups channels of every image (Wu & He 2018)."""
     _check_channels("group_norm", input, weight=weight, bias=bias)
-    n, channels, *space = input.shape
-    if num_groups < 1 or channels % num_groups:
+    if num_groups < 1 or input.shape[1] % num_groups:
         raise RuntimeError(
             f"group_norm: expected the number of channels to be divisible by num_groups, got input "
             f"of shape {input.shape} and num_groups={num_groups}"
@@ -230,9 +225,7 @@ def group_norm(
             "Expected more than 1 value per channel when training, got input size "
             f"{input.shape} with num_groups={num_groups}"
         )
-    grouped = ops.reshape(input, (n, num_groups, channels // num_groups, *space))
-    out, _, _ = _standardize(grouped, tuple(range(2, grouped.ndim)), eps)
-    return _channel_affine(ops.reshape(out, input.shape), weight, bias)
+    return channel_norm(input, weight, bias, num_groups, False, eps)[0]
 
 
 def as_shape(size: int | Sequence[int]) -> tuple[int, ...]:

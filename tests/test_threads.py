@@ -1,0 +1,94 @@
+"""Work cut into parts gives what the whole gives: every test here forces two or three parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygen as tg
+import tinygen.nn.functional as F
+from tinygen import threads
+from tinygen.testing import check_grads
+
+
+@pytest.fixture(autouse=True, params=[2, 3])
+def parts(request, monkeypatch):
+    """So many threads, and work for them at any size."""
+    monkeypatch.setattr(threads, "count", lambda: request.param)
+    threads._pool.cache_clear()
+    cut = threads.in_parts
+    seen = []
+
+    def forced(body, *arrays, grain=0):
+        seen.append(min(request.param, len(arrays[0])) if arrays[0].ndim else 1)
+        cut(body, *arrays, grain=1)
+
+    for module in ("threads", "conv_numpy", "ops.elementwise", "ops.shapes",
+                   "nn.functional.channel_norm"):  # fmt: skip
+        target = __import__(f"tinygen.{module}", fromlist=["in_parts"])
+        monkeypatch.setattr(target, "in_parts", forced)
+    monkeypatch.setattr(threads, "GRAIN", 1)
+    yield seen
+    threads._pool.cache_clear()
+    assert max(seen) == request.param, "nothing was cut"
+
+
+def draw(*shape):
+    return tg.tensor(np.random.default_rng(sum(shape)).standard_normal(shape))
+
+
+CASES = {
+    # a bias, a kernel side and a batch of one length: what is not cut must not be taken for it
+    "conv2d": (lambda x, w, b: F.conv2d(x, w, b, padding=1), [(3, 3, 4, 4), (3, 3, 3, 3), (3,)]),
+    "conv_transpose2d": (
+        lambda x, w, b: F.conv_transpose2d(x, w, b, 2, 1), [(4, 4, 3, 3), (4, 4, 4, 4), (4,)]
+    ),
+    "group_norm": (lambda x, w, b: F.group_norm(x, 2, w, b), [(4, 4, 2, 2), (4,), (4,)]),
+    "batch_norm": (
+        lambda x, w, b: F.batch_norm(x, None, None, w, b, True), [(4, 4, 2, 2), (4,), (4,)]
+    ),
+    "silu": (F.silu, [(4, 4)]),
+    "leaky_relu": (F.leaky_relu, [(4, 3)]),
+    "relu": (F.relu, [(4, 3)]),
+    "add": (lambda x, y: x + y, [(3, 3), (3,)]),
+    "mul": (lambda x, y: x * y, [(3, 3), (3, 1)]),
+    "div": (lambda x, y: x / (2 + y * y), [(1, 3), (3, 3)]),
+    "scalar": (lambda x: 2.0 - x * 3, [(3, 3)]),
+    "cat": (lambda x, y: tg.cat([x, y], 1), [(3, 3), (3, 2)]),
+    "linear": (F.linear, [(3, 3), (3, 3), (3,)]),
+    "bmm": (tg.bmm, [(3, 2, 3), (3, 3, 2)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_of_work_in_parts(name):
+    f, shapes = CASES[name]
+    check_grads(f, *(draw(*shape) for shape in shapes), order=2)
+
+
+def test_an_error_in_another_thread_arrives(parts):
+    def body(x):
+        if x[0] == 1:
+            raise ZeroDivisionError("in part 1")
+
+    with pytest.raises(ZeroDivisionError, match="in part 1"):
+        threads.in_parts(body, np.arange(2), grain=1)
+    parts.append(threads.count())
+
+
+def test_blas_has_its_threads_back(parts):
+    blas = threads.openblas()
+    if blas is None:
+        pytest.skip("NumPy does not use OpenBLAS here")
+    before = blas[0]()
+    threads.in_parts(lambda x: None, np.ones(4), grain=1)
+    assert blas[0]() == before
+    parts.append(threads.count())
+
+
+@pytest.mark.parametrize("dims", [(0, 2, 3), (2, 3)])
+@pytest.mark.parametrize("keep", [True, False])
+def test_total_of_a_channels_last_image_is_sum(dims, keep, parts):
+    x = np.random.default_rng(0).standard_normal((3, 4, 5, 2)).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(threads.total(x, dims, keep), x.sum(dims, keepdims=keep))
+    parts.append(threads.count())

@@ -1,0 +1,182 @@
+"""Big elementwise work on several threads: NumPy lets go of Python's lock inside its loops.
+
+BLAS has its own threads; what is not BLAS would otherwise leave all cores but one idle.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .backend import Array, is_numpy
+
+GRAIN = 1 << 17  # numbers: below, handing work to a thread (30 us) costs more than it saves
+
+
+PRODUCTS = 1 << 20  # the same, in multiplications of a product of matrices
+
+
+@cache
+def count() -> int:
+    """The cores that this process may use, or fewer where the variables that BLAS reads say so."""
+    limits = [os.environ.get(name, "") for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min([cores or 1, *(int(limit) for limit in limits if limit.isdigit())]))
+
+
+@cache
+def _pool() -> Any:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(count() - 1, "tinygen")
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def in_parts(body: Callable[..., Any], *arrays: Any, grain: int = GRAIN) -> None:
+    """body(*arrays), with the arrays cut into parts along dimension 0, one part a thread.
+
+    They are all as long as arrays[0], or of length 1 and go to every part as they are.
+    Products of matrices inside of body run on its own thread only.
+    """
+    first = arrays[0]
+    splits = is_numpy(first) and first.ndim and first.size >= 2 * grain
+    parts = min(count(), len(first), first.size // grain) if splits else 1
+    with _blas_on_one_thread():
+        if parts < 2:
+            body(*arrays)
+            return
+        bounds = [len(first) * k // parts for k in range(parts + 1)]
+        cuts = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+        pieces = [[x if len(x) == 1 else x[cut] for x in arrays] for cut in cuts]
+        others = [_pool().submit(body, *piece) for piece in pieces[1:]]
+        body(*pieces[0])
+        for other in others:
+            other.result()
+
+
+def add_parts(body: Callable[..., Any], out: Array, *arrays: Any, grain: int = GRAIN) -> None:
+    """body(out, *arrays) for a sum over dimension 0 of the arrays: the parts' sums, added up."""
+    sums: list[Array] = []
+
+    def part(*pieces: Any) -> None:
+        mine = np.empty_like(out)
+        body(mine, *pieces)
+        sums.append(mine)
+
+    in_parts(part, *arrays, grain=grain)
+    np.add(sums[0], sums[1], out=out) if len(sums) == 2 else np.sum(sums, 0, out=out)
+
+
+def matmul(x: Array, y: Array) -> Array:
+    """np.matmul, its rows (or the matrices of a batch) dealt out to the threads."""
+    if not is_numpy(x) or x.ndim != y.ndim or x.ndim < 2 or len(x) == 0:
+        return np.matmul(x, y)
+    out = np.empty_like(x, shape=(*x.shape[:-1], y.shape[-1]), order="C")
+    grain = PRODUCTS // max(x.shape[-1], 1) + 1
+    if x.ndim == 2:
+        in_parts(lambda out, x: np.matmul(x, y, out=out), out, x, grain=grain)
+    elif x.shape[:-2] == y.shape[:-2]:
+        in_parts(lambda out, x, y: np.matmul(x, y, out=out), out, x, y, grain=grain)
+    else:
+        return np.matmul(x, y)
+    return out
+
+
+class _blas_on_one_thread:
+    """OpenBLAS's own threads spin for 20 ms after a product, on the cores that ours want."""
+
+    def __enter__(self) -> None:
+        blas = openblas()
+        self.before = blas[0]() if blas else 1
+        if blas and self.before > 1:
+            blas[1](1)
+
+    def __exit__(self, *exc: object) -> None:
+        if self.before > 1:
+            openblas()[1](self.before)  # type: ignore[index]
+
+
+@cache
+def openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """The functions that get and set the number of threads of the OpenBLAS that NumPy loaded."""
+    import ctypes
+
+    try:
+        with open("/proc/self/maps") as maps:
+            files = {line.split(maxsplit=5)[5].strip() for line in maps if "openblas" in line}
+    except OSError:
+        return None
+    for library in map(ctypes.CDLL, sorted(files)):
+        for name in ("scipy_openblas_%s_num_threads64_", "scipy_openblas_%s_num_threads",
+                     "openblas_%s_num_threads64_", "openblas_%s_num_threads"):  # fmt: skip
+            if hasattr(library, name % "set"):
+                return getattr(library, name % "get"), getattr(library, name % "set")
+    return None
+
+
+def compute(ufunc: Callable[..., Any], x: Array, y: Array) -> Array:
+    """ufunc(x, y), on several threads where x and y are large and of one dtype."""
+    like = x if getattr(x, "size", 0) >= getattr(y, "size", 0) else y
+    if getattr(like, "size", 0) < 2 * GRAIN or not is_numpy(like) or not _fits(x, y, like):
+        return ufunc(x, y)
+    out = np.empty_like(like)
+    x, y = (np.reshape(z, (1,) * (like.ndim - np.ndim(z)) + np.shape(z)) for z in (x, y))
+    in_parts(lambda out, x, y: ufunc(x, y, out=out, dtype=out.dtype), out, x, y)
+    return out
+
+
+def _fits(x: Array, y: Array, like: Array) -> bool:
+    """Is the result of like's shape and dtype?"""
+    for z in (x, y):
+        if isinstance(z, np.ndarray):
+            if z.dtype != like.dtype:
+                return False
+        elif z.__class__ is not float and z.__class__ is not int:
+            return False
+    shapes = [z.shape for z in (x, y) if isinstance(z, np.ndarray)]
+    return bool(like.dtype.kind == "f" and np.broadcast_shapes(*shapes) == like.shape)
+
+
+def channel_rows(x: Array) -> Array:
+    """(N, C, ...) as (N, pixels, C): a view of an image that lies channels-last."""
+    last = x.transpose(0, *range(2, x.ndim), 1)
+    return last.reshape(len(x), -1, x.shape[1]) if x.size else last.reshape(len(x), 0, x.shape[1])
+
+
+def pixel_sums(rows: Array) -> Array:
+    """(N, P, C) -> (N, 1, C) by a product with a row of ones: BLAS is 8 times faster than sum."""
+    return np.ones_like(rows, shape=(1, rows.shape[1]), order="C") @ rows
+
+
+def image_sums(rows: Array) -> Array:
+    """pixel_sums, the images dealt out to the threads."""
+    sums = np.empty_like(rows, shape=(len(rows), 1, rows.shape[2]), order="C")
+
+    def body(rows: Array, sums: Array) -> None:
+        sums[...] = pixel_sums(rows)
+
+    in_parts(body, rows, sums)
+    return sums
+
+
+def total(x: Array, dims: tuple[int, ...], keepdims: bool) -> Array:
+    """np.sum; for the pixels of a channels-last image, of the batch too, by pixel_sums."""
+    if dims[-2:] != (2, 3) or dims[:-2] not in ((), (0,)) or not _is_image(x):
+        return x.sum(axis=dims, keepdims=keepdims)
+    sums = image_sums(channel_rows(x))[:, 0, :]
+    sums = sums if len(dims) == 2 else np.sum(sums, 0, keepdims=keepdims)
+    return sums[..., None, None] if keepdims else sums
+
+
+def _is_image(x: Array) -> bool:
+    """Floating (N, C, H, W) in memory (N, H, W, C)."""
+    return bool(
+        x.ndim == 4 and x.dtype.kind == "f" and x.transpose(0, 2, 3, 1).flags.c_contiguous
+    )
