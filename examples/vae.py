@@ -4,6 +4,8 @@
     python examples/vae.py --latent 16 --net conv          # sharper: more room in the code
     python examples/vae.py --data fashion --epochs 20      # 28 x 28 (Debian: dataset-fashion-mnist)
     python examples/vae.py --likelihood gaussian --beta 4
+    python examples/vae.py --objective iwae --k 5          # the tighter bound of several draws
+    python examples/vae.py --conditional                   # q(z|x,c), p(x|z,c): draw the digit asked
     python examples/vae.py --resume                        # go on where the last run stopped
 
 What it optimises, for each image x, is the evidence lower bound (ELBO), in nats:
@@ -21,8 +23,8 @@ import time
 from pathlib import Path
 
 import tinygen as tg
-from tinygen import data, plot
-from tinygen.models import vae
+from tinygen import data, metrics, plot
+from tinygen.models import bounds, latent, vae
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
 from tinygen.run import Run
 
@@ -39,8 +41,14 @@ parser.add_argument("--lr", type=float, default=2e-3, help="Adam's step size; fa
 parser.add_argument("--latent", type=int, default=2, help="dimensions of z; 2 can be drawn whole")
 parser.add_argument("--hidden", type=int, default=256, help="units of a hidden layer (--net mlp)")
 parser.add_argument("--net", choices=sorted(vae.NETS), default="mlp", help="the two networks")
-parser.add_argument("--likelihood", choices=["bernoulli", "gaussian"], default="bernoulli",
-                    help="p(x|z): binary pixels, or grey ones with a learned variance")  # fmt: skip
+parser.add_argument("--likelihood", choices=["bernoulli", "gaussian", "fixed", "pixel"],
+                    default="bernoulli", help="p(x|z): binary pixels, or grey ones with one learned "
+                    "variance, with variance 0.05, or with a variance for each pixel")  # fmt: skip
+parser.add_argument("--objective", choices=["elbo", "iwae", "score"], default="elbo",
+                    help="the bound; importance-weighted from k draws; or the bound from k draws by "
+                    "the score-function estimator")  # fmt: skip
+parser.add_argument("--k", type=int, default=5, help="draws of z for iwae and score")
+parser.add_argument("--conditional", action="store_true", help="give the label to both networks")
 parser.add_argument("--beta", type=float, default=1.0,
                     help="weight of the KL; 1 is the bound, more of it orders the codes")  # fmt: skip
 parser.add_argument("--importance", type=int, default=200,
@@ -60,19 +68,30 @@ train_set, test_set = (
     for split in ("train", "test")
 )
 train, test = train_set.to_unit(), test_set.to_unit().to(args.device)  # grey values in [0, 1]
+classes = len(train_set.classes)
 shape = train.shape[1:]
-loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
+loader = data.DataLoader(data.TensorDataset(train, train_set.labels), args.batch, shuffle=True, drop_last=True)
 
 # --- model ------------------------------------------------------------------------------------
-if args.net == "mlp":
-    encoder, decoder = vae.mlp(shape, args.latent, args.hidden)
-else:
-    encoder, decoder = vae.conv(shape, args.latent)
 binary = args.likelihood == "bernoulli"
-likelihood = vae.Bernoulli() if binary else vae.Gaussian(0.05, learn=True)
+likelihood = {
+    "bernoulli": vae.Bernoulli,
+    "gaussian": lambda: vae.Gaussian(0.05, learn=True),
+    "fixed": lambda: vae.Gaussian(0.05),
+    "pixel": vae.GaussianPerPixel,
+}[args.likelihood]()
+width = {"mlp": args.hidden, "conv": 32}[args.net]
+condition = classes if args.conditional else 0
+encoder, decoder = vae.NETS[args.net](
+    shape, args.latent, width, outputs=likelihood.outputs, condition=condition
+)
 if binary:
     vae.set_output_bias(decoder, train)
-model = vae.VAE(encoder, decoder, likelihood, args.latent).to(args.device)
+if args.conditional:
+    model = vae.ConditionalVAE(encoder, decoder, likelihood, args.latent, classes)
+else:
+    model = vae.VAE(encoder, decoder, likelihood, args.latent)
+model = model.to(args.device)
 
 # --- optimizer --------------------------------------------------------------------------------
 steps = args.epochs * len(loader)
@@ -80,53 +99,77 @@ opt = tg.optim.Adam(model.parameters(), lr=args.lr)
 schedule = CosineAnnealingLR(opt, T_max=steps)
 
 
+def given(c):
+    """The labels for a conditional model, None for one that has none."""
+    return c.to(args.device) if args.conditional else None
+
+
 # One binarisation of the test set, and one set of draws of z, for every evaluation of this run.
 test_x = vae.binarise(test, tg.Generator().manual_seed(1)) if binary else test
+test_c = given(test_set.labels)
+shown_c = given(tg.arange(100) // 10 % classes)  # a row of samples for each of ten labels
 
 
 @tg.no_grad()
 def evaluate() -> vae.ELBO:
-    return model(test_x, generator=tg.Generator(args.device).manual_seed(2))
+    return model(test_x, generator=tg.Generator(args.device).manual_seed(2), c=test_c)
 
 
 # --- loop -------------------------------------------------------------------------------------
 run = Run(args.out, config=args, resume=args.resume)
 run.track(model=model, opt=opt, schedule=schedule, loader=loader)
 began = time.perf_counter()
-for step, (x,) in zip(run.steps(steps), loader.forever()):
-    x = x.to(args.device)
-    terms = model(vae.binarise(x) if binary else x, beta=args.beta)
-    loss = -terms.elbo
+for step, (x, c) in zip(run.steps(steps), loader.forever()):
+    x, c = x.to(args.device), given(c)
+    x = vae.binarise(x) if binary else x
+    if args.objective == "iwae":
+        bound = model.iwae(x, args.k, c=c)
+        run.log(iwae=bound)
+    else:
+        estimate = model.score_function if args.objective == "score" else model
+        draws = {"k": args.k} if args.objective == "score" else {}
+        terms = estimate(x, beta=args.beta, c=c, **draws)
+        bound = terms.elbo
+        run.log(elbo=terms.elbo, kl=terms.kl)
+    loss = -bound
     opt.zero_grad()
     loss.backward()
     opt.step()
     schedule.step()
-    run.log(elbo=terms.elbo, kl=terms.kl)
     if run.every(5 * len(loader)) or run.last:
         run.log(test_elbo=evaluate().elbo)
     if run.every(50 * len(loader)):
-        run.picture("samples", lambda: model.sample(64), clip=True)
+        run.picture("samples", lambda: model.sample(100, c=shown_c), nrow=10, clip=True)
 seconds = time.perf_counter() - began
 
 # --- what it learned ----------------------------------------------------------------------------
 final = evaluate()
-log_p = model.log_prob(test_x, args.importance, tg.Generator(args.device).manual_seed(3))
+log_p = bounds.average(bounds.importance(
+    model, test_x, args.importance, tg.Generator(args.device).manual_seed(3), test_c
+))  # fmt: skip
+with tg.no_grad():
+    codes = model.encode(test, test_c)[0]
 print(f"{steps} steps in {seconds:.1f} s, seed {args.seed}; {len(test)} test images of {args.data}")
 print(f"test ELBO    {final.elbo.item():8.2f} nats  =  log p(x|z) {final.log_likelihood.item():.2f}"
       f"  -  KL {final.kl.item():.2f}")  # fmt: skip
-print(f"log p(x) >=  {log_p.mean().item():8.2f} nats, from {args.importance} importance samples")
+print(f"log p(x) >=  {log_p.mean:8.2f} nats, from {args.importance} importance samples "
+      f"(+- {log_p.over_draws:.2f} for the draws, {log_p.over_images:.2f} for the images)")  # fmt: skip
+print(f"active units {metrics.active_units(codes):5d} of {args.latent}")
 
 out = Path(args.out)
 some = test[:20]
 title = f"VAE on {args.data}, {args.latent}-D latent space"
-plot.reconstruction_pairs(some, model.reconstruct(some), clip=True, path=out / "reconstructions.png")
-samples = model.sample(100, tg.Generator(args.device).manual_seed(4))
+plot.reconstruction_pairs(some, model.reconstruct(some, given(test_set.labels[:20])), clip=True, path=out / "reconstructions.png")
+samples = model.sample(100, tg.Generator(args.device).manual_seed(4), c=shown_c)
 plot.image_grid(samples, nrow=10, clip=True, title=f"samples: {title}", path=out / "samples.png")
-plot.curves(out / "log.jsonl", keys=["elbo", "test_elbo"], units="nats", path=out / "curves.png")
-if args.latent == 2:
+plot.curves(out / "log.jsonl", keys=["iwae" if args.objective == "iwae" else "elbo", "test_elbo"], units="nats", path=out / "curves.png")
+with tg.no_grad():  # five walks between test images, along the arc between their codes
+    walk = latent.interpolate(codes[:5], codes[5:10], 10, spherical=True)
+    walk = walk.transpose(0, 1).reshape(50, args.latent)
+    walk_c = None if test_c is None else test_c[:5].repeat_interleave(10)
+    plot.image_grid(model.decode(walk, walk_c), nrow=10, clip=True, path=out / "walks.png")
+if args.latent == 2 and not args.conditional:
     plot.latent_manifold(model.decode, 20, clip=True, device=args.device, path=out / "manifold.png")
-    with tg.no_grad():
-        codes = model.encode(test)[0]
     plot.latent_scatter(codes, test_set.labels, names=test_set.classes, path=out / "latent.png")
 pictures = sorted(p.name for p in out.glob("*.png") if "-" not in p.name)
 print(f"pictures in {out}/: {', '.join(pictures)}")

@@ -1,0 +1,111 @@
+"""Every example runs, for a few steps, from another folder, and goes on where it stopped."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+pytest.importorskip("matplotlib")
+
+
+def run(folder: Path, script: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(EXAMPLES / script), "--out", str(folder / "run"), *options]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
+
+
+def checked(folder: Path, script: str, *options: str) -> str:
+    done = run(folder, script, *options)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def steps(folder: Path) -> list[int]:
+    lines = (folder / "run" / "log.jsonl").read_text().splitlines()
+    return [json.loads(line)["step"] for line in lines]
+
+
+SHORT = ["--epochs", "1", "--batch", "512"]
+VAE = [*SHORT, "--importance", "3", "--hidden", "16"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--latent", "3", "--net", "conv", "--likelihood", "gaussian", "--beta", "4"],
+        ["--objective", "iwae", "--k", "3", "--likelihood", "pixel"],
+        ["--objective", "score", "--k", "3", "--likelihood", "fixed"],
+        ["--conditional", "--net", "conv"],
+        ["--conditional", "--objective", "iwae"],
+    ],
+    ids=" ".join,
+)
+def test_vae(tmp_path: Path, options: list[str]) -> None:
+    said = checked(tmp_path, "vae.py", *VAE, *options)
+    assert "test ELBO" in said and "log p(x) >=" in said and "active units" in said
+    pictures = {path.name for path in (tmp_path / "run").glob("*.png")}
+    assert {"samples.png", "reconstructions.png", "curves.png", "walks.png"} <= pictures
+    assert ("manifold.png" in pictures) == (not {"--latent", "--conditional"} & set(options))
+
+
+def test_vae_resumes_to_the_same_numbers(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for folder in (whole, parts):
+        folder.mkdir()
+    same = ["--batch", "512", "--importance", "3", "--hidden", "16", "--lr", "1e-3"]
+    checked(whole, "vae.py", *same, "--epochs", "2")
+    checked(parts, "vae.py", *same, "--epochs", "2")
+    again = checked(parts, "vae.py", *same, "--epochs", "2", "--resume")  # nothing left to do
+    assert "test ELBO" in again and steps(parts) == steps(whole) == [1, 2, 3, 4]
+    checked(parts, "vae.py", *same, "--epochs", "3", "--resume")
+    assert steps(parts) == [1, 2, 3, 4, 5, 6]
+
+
+def test_resuming_with_another_architecture_says_so(tmp_path: Path) -> None:
+    checked(tmp_path, "vae.py", *VAE)
+    done = run(tmp_path, "vae.py", *VAE, "--resume", "--latent", "5")
+    assert done.returncode != 0 and "last.npz" in done.stderr and "latent: 2 then, 5 now" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--kind", "plain", "--labels", "20"],
+        ["--kind", "linear"],
+        ["--kind", "denoising", "--net", "conv", "--loss", "ssim"],
+        ["--kind", "denoising", "--net", "notes"],
+        ["--kind", "ksparse", "--loss", "l1"],
+        ["--kind", "sparse", "--loss", "perceptual"],
+    ],
+    ids=" ".join,
+)
+def test_autoencoder(tmp_path: Path, options: list[str]) -> None:
+    said = checked(tmp_path, "autoencoder.py", *SHORT, *options)
+    assert "PSNR" in said and (tmp_path / "run" / "reconstructions.png").exists()
+    assert ("PCA's is" in said) == ("linear" in options)
+    assert ("20 labels, pre-trained" in said) == ("--labels" in options)
+    if "ksparse" in options:
+        assert "8.0 of 16 units speak" in said
+
+
+@pytest.mark.parametrize("options", [[], ["--shared", "3"], ["--shared", "3", "--fixed"]], ids=" ".join)
+def test_hvae(tmp_path: Path, options: list[str]) -> None:
+    said = checked(tmp_path, "hvae.py", *SHORT, "--importance", "3", "--hidden", "16", *options)
+    assert "test ELBO" in said and (tmp_path / "run" / "samples.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "message"),
+    [
+        ("vae.py", ["--latent", "0"], "latent >= 1, got 0"),
+        ("autoencoder.py", ["--kind", "ksparse", "--k", "17"], "--k 17 is more than the code has"),
+        ("hvae.py", ["--sizes", "4", "0"], "latent >= 1, got 0"),
+        ("vae.py", ["--data", "cats"], "no data set is called 'cats'"),
+    ],
+)
+def test_bad_options_are_named(tmp_path: Path, script: str, options: list[str], message: str) -> None:
+    done = run(tmp_path, script, *SHORT, *options)
+    assert done.returncode != 0 and message in done.stderr
