@@ -43,14 +43,17 @@ OPS = [
     "promotion",
     "explain",
     "op",
+    "convert",
     "elementwise",
     "shapes",
     "indexing",
     "reductions",
+    "products",
+    "creation",
+    "compare",
     "windows",
     "pooling",
     "images",
-    "products",
 ]
 
 
@@ -131,6 +134,8 @@ def test_imports_point_upwards_in_the_reading_order() -> None:
 
 def test_the_ops_are_read_in_rising_difficulty() -> None:
     position = {f"ops.{part}": i for i, part in enumerate(OPS)}
+    there = {name for name in modules() if name.startswith("ops.")}
+    assert there == set(position), f"OPS and the files differ: {there ^ set(position)}"
     wrong = [
         f"{name} imports {other}"
         for name, others in graph().items()

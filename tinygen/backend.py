@@ -42,7 +42,7 @@ def set_default_dtype(dtype: Any) -> None:
 
 
 class device:
-    """`device("cpu")` or `device("cuda")`; compares equal to its own name, as in `x.device == "cpu"`.
+    """`device("cpu")` or `device("cuda")`; equal to its own name: `x.device == "cpu"`.
 
     "cuda:0" is accepted and means "cuda": tinygen drives one GPU, the process's first visible one.
     """

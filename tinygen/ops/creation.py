@@ -46,7 +46,12 @@ def from_numpy(array: Any) -> Tensor:
 
 
 def full(
-    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of the given size with one value everywhere."""
     if dtype is None and isinstance(fill_value, float):
@@ -244,7 +249,9 @@ def multinomial(
     if replacement:
         edges = np.cumsum(w, axis=1) / w.sum(1, keepdims=True)
         u = source.random((len(w), num_samples))
-        index = np.stack([np.searchsorted(e, v, side="right") for e, v in zip(edges, u, strict=True)])
+        index = np.stack(
+            [np.searchsorted(e, v, side="right") for e, v in zip(edges, u, strict=True)]
+        )
         index = np.minimum(index, w.shape[1] - 1)
     else:
         if num_samples > (w > 0).sum(1).min():

@@ -33,8 +33,8 @@ from numpy import generic, ndarray
 
 from ..backend import Array, DType, get_default_dtype
 from ..tape import Node, mode
-from ..threads import total
 from ..tensor import Tensor, wrap
+from ..threads import total
 from .explain import caller, explain, refuse_nan
 from .promotion import operand, result_type
 
