@@ -144,12 +144,13 @@ def fit(name, make, objective, seed, steps, samples, binary, scale=lambda x: x, 
 def variants(args):
     table = {}
     for kind, group in (("binary", BINARY), ("grey", GREY)):
+        binary = kind == "binary"
         for name, (make, objective) in group.items():
             centred = name.startswith("4 same")
             scale = {"scale": lambda x: 2 * x - 1, "log_scale": 64 * np.log(2)} if centred else {}
             runs = [
-                fit(name, make, objective, s, args.steps, args.samples, kind == "binary", **scale)[1]
-                for s in range(args.seeds)
+                fit(name, make, objective, seed, args.steps, args.samples, binary, **scale)[1]
+                for seed in range(args.seeds)
             ]
             table[name] = {"pixels": kind, "runs": runs}
     return table
@@ -277,11 +278,14 @@ def fashion(args):
         if step in (1000, 2000, 5000, 10_000, 20_000, 30_000):
             with tg.no_grad():
                 bound = model(test, generator=tg.Generator().manual_seed(2)).elbo.item()
+                bound_500 = model(test[:500], generator=tg.Generator().manual_seed(2)).elbo.item()
             some = bounds.importance(model, test[:500], 200, tg.Generator().manual_seed(3))
             log_p, over_images, over_draws = bounds.average(some)
             rows.append({
-                "iteration": step, "elbo": bound, "log_p": log_p, "error_images": over_images,
+                "iteration": step, "elbo": bound, "elbo_500": bound_500, "log_p": log_p,
+                "error_images": over_images,
                 "error_draws": over_draws, "k": 200, "images": 500, "seconds": seconds,
+                "median_ess": float(np.median(some.ess.numpy())),
             })  # fmt: skip
             print(rows[-1], flush=True)
             write("fashion", rows)
@@ -324,10 +328,12 @@ def report(r):
     parts.append(
         f"Made by `benchmarks/vae_family.py`; tinygen {v['tinygen']}, NumPy {v['numpy']}, Python "
         f"{v['python']}, {v['machine']}. Digits (8 x 8, 1415 training and 382 test images): MLP "
-        f"of two layers of {HIDDEN}, code {LATENT}, batch {BATCH}, Adam {LR} falling to 0 (cosine), "
-        f"{s.get('steps')} steps, seeds 0..{s.get('seeds', 1) - 1}. All in nats, test set, mean ± "
-        "standard deviation over seeds; log p(x) by importance sampling with k draws an image, its "
-        "standard error first over the draws, then over the test images. Seconds: CPU, one run.\n"
+        f"of two layers of {HIDDEN}, code {LATENT}, batch {BATCH}, Adam {LR} falling to 0 "
+        f"(cosine), {s.get('steps')} steps, seeds 0..{s.get('seeds', 1) - 1}. All in nats, test "
+        "set, mean ± standard deviation over seeds; log p(x) by importance sampling with k draws an image, its "
+        "standard error first over the draws, then over the test images. The former is told by "
+        "the spread of the weights it has: where few draws carry all the weight (ess, the median "
+        "effective number of draws) it is too small. Seconds: CPU, one run.\n"
     )
     for kind, title in (
         ("binary", "binarised pixels, log-probabilities (training: anew a step; test: once)"),
@@ -337,12 +343,23 @@ def report(r):
             [name, over(t["runs"], "elbo"), over(t["runs"], "log_p"), t["runs"][0]["k"],
              f"{np.mean([x['error_draws'] for x in t['runs']]):.2f}; "
              f"{np.mean([x['error_images'] for x in t['runs']]):.2f}",
+             f"{np.mean([x['median_ess'] for x in t['runs']]):.0f}",
              over(t["runs"], "kl"), over(t["runs"], "active", 1), over(t["runs"], "seconds", 1)]
             for name, t in r.get("variants", {}).items() if t["pixels"] == kind
         ]  # fmt: skip
         if rows:
             parts.append(f"## Variants: {title}\n")
-            head = ["model", "test ELBO", "log p(x)", "k", "std. error", "KL", "active units", "s"]
+            head = [
+                "model",
+                "test ELBO",
+                "log p(x)",
+                "k",
+                "std. error",
+                "ess",
+                "KL",
+                "active units",
+                "s",
+            ]
             parts.append(table(head, rows))
     if "curve" in r:
         rows = [
@@ -374,8 +391,9 @@ def report(r):
     if "fashion" in r:
         published = {5000: (-112.57, -107.01), 10_000: (-108.49, -102.62)}
         rows = [
-            [x["iteration"], f"{x['elbo']:.2f}", f"{x['log_p']:.2f}",
+            [x["iteration"], f"{x['elbo']:.2f}", f"{x['elbo_500']:.2f}", f"{x['log_p']:.2f}",
              f"{x['error_draws']:.2f}; {x['error_images']:.2f}", f"{x['seconds']:.0f}",
+             f"{x['median_ess']:.1f}" if "median_ess" in x else "-",
              *published.get(x["iteration"], ("-", "-"))]
             for x in r["fashion"]
         ]  # fmt: skip
@@ -383,11 +401,12 @@ def report(r):
             "## Fashion-MNIST, MLP 2 x 256, code 128, RMSprop(centered) 1e-3, batch 128, seed 0\n\n"
             "Binarised once. log p(x): 200 draws for each of the first 500 test images; ELBO: all "
             "10,000. The last two columns are the published curve of the same networks on "
-            "binarised **MNIST** (validation; jaanli/variational-autoencoder): another data set, so "
-            "to be compared in shape (the gap, the fall with iterations) and not in value.\n\n"
+            "binarised **MNIST** (validation; jaanli/variational-autoencoder): another data set, "
+            "so to be compared in shape (the gap, the fall with iterations) and not in value.\n\n"
             "![](vae-family-fashion.png)\n"
         )
-        head = ["iteration", "ELBO", "log p(x)", "std. error", "CPU s", "MNIST ELBO", "MNIST log p"]
+        head = ["iteration", "ELBO", "ELBO of the 500", "log p(x)", "std. error", "CPU s", "ess"]
+        head += ["MNIST ELBO", "MNIST log p"]
         parts.append(table(head, rows))
     return "\n".join(parts)
 

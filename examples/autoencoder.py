@@ -1,7 +1,7 @@
 """Train an autoencoder on small images: plain, linear, denoising or sparse.
 
     python examples/autoencoder.py                              # a code of 16 numbers, digits
-    python examples/autoencoder.py --kind linear                # = PCA: compares with its eigenvalues
+    python examples/autoencoder.py --kind linear                # = PCA: see its eigenvalues
     python examples/autoencoder.py --kind denoising --sigma 0.5
     python examples/autoencoder.py --kind ksparse --latent 64 --k 8
     python examples/autoencoder.py --kind sparse --latent 64 --weight 0.05
@@ -35,7 +35,7 @@ parser.add_argument("--loss", default="mse", choices=["mse", "l1", "ssim", "perc
 parser.add_argument("--data", default="digits", help="digits (bundled), fashion, mnist or kmnist")
 parser.add_argument("--root", help="the folder that holds the files of --data")
 parser.add_argument("--net", default="mlp", choices=["mlp", "conv", "notes"],
-                    help="two layers of 256; convolutions; or 500-300, the lecture notes' figure")  # fmt: skip
+                    help="two layers of 256; convolutions; or 500-300 as in the notes")  # fmt: skip
 parser.add_argument("--device", default="cpu", help="cpu or cuda")
 parser.add_argument("--latent", type=int, default=16, help="numbers in a code")
 parser.add_argument("--sigma", type=float, default=0.3, help="noise on the input (denoising)")
@@ -104,7 +104,7 @@ steps = args.epochs * len(loader)
 schedule = tg.optim.lr_scheduler.CosineAnnealingLR(opt, T_max=steps)
 run = Run(args.out, config=args, resume=args.resume)
 run.track(model=model, opt=opt, schedule=schedule, loader=loader)
-for step, (x,) in zip(run.steps(steps), loader.forever()):
+for _, (x,) in zip(run.steps(steps), loader.forever()):
     loss = model.loss(x.to(args.device), distance)
     opt.zero_grad()
     loss.backward()

@@ -2,7 +2,7 @@
 
     python examples/hvae.py                          # digits, codes of 16 and 8 numbers
     python examples/hvae.py --sizes 32 16 8 4
-    python examples/hvae.py --shared 4               # 4 levels of the picture's size, shared networks
+    python examples/hvae.py --shared 4               # 4 levels of the picture's size, one network
     python examples/hvae.py --shared 8 --fixed       # the way up is fixed noise: nearly diffusion
 
     log p(x) >= E_q[ log p(x|z_1) - sum_k log q(z_k|z_{k-1}) / p(z_k|z_{k+1}) ]
@@ -64,7 +64,7 @@ opt = tg.optim.Adam(model.parameters(), lr=args.lr)
 steps = args.epochs * len(loader)
 run = Run(args.out, config=args, resume=args.resume)
 run.track(model=model, opt=opt, loader=loader)
-for step, (x,) in zip(run.steps(steps), loader.forever()):
+for _, (x,) in zip(run.steps(steps), loader.forever()):
     x = x.to(args.device)
     terms = model(vae.binarise(x) if binary else x)
     loss = -terms.elbo
@@ -84,8 +84,8 @@ log_p = bounds.average(found)
 levels = ", ".join(f"{kl:.2f}" for kl in final.kls.tolist())
 print(f"test ELBO    {final.elbo.item():8.2f} nats  =  log p(x|z_1) "
       f"{final.log_likelihood.item():.2f}  -  the levels' terms {levels}")  # fmt: skip
-print(f"log p(x) >=  {log_p.mean:8.2f} nats, from {args.importance} importance samples "
-      f"(+- {log_p.over_draws:.2f} for the draws, {log_p.over_images:.2f} for the images)")  # fmt: skip
+print(f"log p(x) >=  {log_p.mean:8.2f} nats, from {args.importance} importance samples (+- "
+      f"{log_p.over_draws:.2f} for the draws, {log_p.over_images:.2f} for the images)")  # fmt: skip
 out = Path(args.out)
 look = {"clip": True} if binary else {"clip": True, "value_range": (-1, 1)}
 pictures = model.sample(100, tg.Generator(args.device).manual_seed(4))

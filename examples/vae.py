@@ -1,11 +1,11 @@
 """Train a variational autoencoder on small images and look at what it learned.
 
-    python examples/vae.py --demo                          # digits, 2-D latent space, under a minute
+    python examples/vae.py --demo                          # digits, 2-D latent space, a minute
     python examples/vae.py --latent 16 --net conv          # sharper: more room in the code
     python examples/vae.py --data fashion --epochs 20      # 28 x 28 (Debian: dataset-fashion-mnist)
     python examples/vae.py --likelihood gaussian --beta 4
     python examples/vae.py --objective iwae --k 5          # the tighter bound of several draws
-    python examples/vae.py --conditional                   # q(z|x,c), p(x|z,c): draw the digit asked
+    python examples/vae.py --conditional                   # q(z|x,c), p(x|z,c): draw digits by name
     python examples/vae.py --resume                        # go on where the last run stopped
 
 What it optimises, for each image x, is the evidence lower bound (ELBO), in nats:
@@ -14,8 +14,8 @@ What it optimises, for each image x, is the evidence lower bound (ELBO), in nats
                   how well z explains x      what z costs to say
 
 Pixels are drawn as 0 or 1 with their grey value as probability, anew in every epoch, so that the
-Bernoulli likelihood is one (tinygen/models/vae.py: binarise). All is in the folder --out: log.jsonl,
-checkpoints, and pictures: reconstructions, samples, and for --latent 2 the latent space.
+Bernoulli likelihood is one (binarise in tinygen/models/likelihoods.py). All is in the folder --out:
+log.jsonl, checkpoints, pictures: reconstructions, samples, and for --latent 2 the latent space.
 """
 
 import argparse
@@ -42,15 +42,15 @@ parser.add_argument("--latent", type=int, default=2, help="dimensions of z; 2 ca
 parser.add_argument("--hidden", type=int, default=256, help="units of a hidden layer (--net mlp)")
 parser.add_argument("--net", choices=sorted(vae.NETS), default="mlp", help="the two networks")
 parser.add_argument("--likelihood", choices=["bernoulli", "gaussian", "fixed", "pixel"],
-                    default="bernoulli", help="p(x|z): binary pixels, or grey ones with one learned "
-                    "variance, with variance 0.05, or with a variance for each pixel")  # fmt: skip
+                    default="bernoulli", help="p(x|z): binary pixels, or grey ones with one "
+                    "learned variance, with 0.05, or with a variance for each pixel")  # fmt: skip
 parser.add_argument("--objective", choices=["elbo", "iwae", "score"], default="elbo",
-                    help="the bound; importance-weighted from k draws; or the bound from k draws by "
-                    "the score-function estimator")  # fmt: skip
+                    help="the bound; importance-weighted, of k draws; or the bound from k draws "
+                    "by the score-function estimator")  # fmt: skip
 parser.add_argument("--k", type=int, default=5, help="draws of z for iwae and score")
 parser.add_argument("--conditional", action="store_true", help="give the label to both networks")
 parser.add_argument("--beta", type=float, default=1.0,
-                    help="weight of the KL; 1 is the bound, more of it orders the codes")  # fmt: skip
+                    help="weight of the KL; 1 is the bound, more orders the codes")  # fmt: skip
 parser.add_argument("--importance", type=int, default=200,
                     help="draws a test image for the estimate of log p(x) at the end")  # fmt: skip
 parser.add_argument("--seed", type=int, default=0)
@@ -70,7 +70,8 @@ train_set, test_set = (
 train, test = train_set.to_unit(), test_set.to_unit().to(args.device)  # grey values in [0, 1]
 classes = len(train_set.classes)
 shape = train.shape[1:]
-loader = data.DataLoader(data.TensorDataset(train, train_set.labels), args.batch, shuffle=True, drop_last=True)
+pairs = data.TensorDataset(train, train_set.labels)
+loader = data.DataLoader(pairs, args.batch, shuffle=True, drop_last=True)
 
 # --- model ------------------------------------------------------------------------------------
 binary = args.likelihood == "bernoulli"
@@ -119,7 +120,7 @@ def evaluate() -> vae.ELBO:
 run = Run(args.out, config=args, resume=args.resume)
 run.track(model=model, opt=opt, schedule=schedule, loader=loader)
 began = time.perf_counter()
-for step, (x, c) in zip(run.steps(steps), loader.forever()):
+for _, (x, c) in zip(run.steps(steps), loader.forever()):
     x, c = x.to(args.device), given(c)
     x = vae.binarise(x) if binary else x
     if args.objective == "iwae":
@@ -152,17 +153,19 @@ with tg.no_grad():
 print(f"{steps} steps in {seconds:.1f} s, seed {args.seed}; {len(test)} test images of {args.data}")
 print(f"test ELBO    {final.elbo.item():8.2f} nats  =  log p(x|z) {final.log_likelihood.item():.2f}"
       f"  -  KL {final.kl.item():.2f}")  # fmt: skip
-print(f"log p(x) >=  {log_p.mean:8.2f} nats, from {args.importance} importance samples "
-      f"(+- {log_p.over_draws:.2f} for the draws, {log_p.over_images:.2f} for the images)")  # fmt: skip
+print(f"log p(x) >=  {log_p.mean:8.2f} nats, from {args.importance} importance samples (+- "
+      f"{log_p.over_draws:.2f} for the draws, {log_p.over_images:.2f} for the images)")  # fmt: skip
 print(f"active units {metrics.active_units(codes):5d} of {args.latent}")
 
 out = Path(args.out)
 some = test[:20]
 title = f"VAE on {args.data}, {args.latent}-D latent space"
-plot.reconstruction_pairs(some, model.reconstruct(some, given(test_set.labels[:20])), clip=True, path=out / "reconstructions.png")
+again = model.reconstruct(some, given(test_set.labels[:20]))
+plot.reconstruction_pairs(some, again, clip=True, path=out / "reconstructions.png")
 samples = model.sample(100, tg.Generator(args.device).manual_seed(4), c=shown_c)
 plot.image_grid(samples, nrow=10, clip=True, title=f"samples: {title}", path=out / "samples.png")
-plot.curves(out / "log.jsonl", keys=["iwae" if args.objective == "iwae" else "elbo", "test_elbo"], units="nats", path=out / "curves.png")
+keys = ["iwae" if args.objective == "iwae" else "elbo", "test_elbo"]
+plot.curves(out / "log.jsonl", keys=keys, units="nats", path=out / "curves.png")
 with tg.no_grad():  # five walks between test images, along the arc between their codes
     walk = latent.interpolate(codes[:5], codes[5:10], 10, spherical=True)
     walk = walk.transpose(0, 1).reshape(50, args.latent)

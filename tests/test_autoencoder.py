@@ -206,7 +206,7 @@ def test_float32_stays_float32(net: str) -> None:
 
 
 def test_pretraining_helps_with_few_labels() -> None:
-    """Digits, 50 labels, three seeds: the mean accuracy rises (a small copy of the example's run)."""
+    """Digits, 50 labels, three seeds: the mean accuracy rises (as in the example)."""
     train_set, test_set = (tg.data.load("digits", split) for split in ("train", "test"))
     x, labels, loss = train_set.to_unit(), train_set.labels, nn.CrossEntropyLoss()
     gain = []

@@ -67,7 +67,11 @@ def test_vae_resumes_to_the_same_numbers(tmp_path: Path) -> None:
 def test_resuming_with_another_architecture_says_so(tmp_path: Path) -> None:
     checked(tmp_path, "vae.py", *VAE)
     done = run(tmp_path, "vae.py", *VAE, "--resume", "--latent", "5")
-    assert done.returncode != 0 and "last.npz" in done.stderr and "latent: 2 then, 5 now" in done.stderr
+    assert (
+        done.returncode != 0
+        and "last.npz" in done.stderr
+        and "latent: 2 then, 5 now" in done.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +95,9 @@ def test_autoencoder(tmp_path: Path, options: list[str]) -> None:
         assert "8.0 of 16 units speak" in said
 
 
-@pytest.mark.parametrize("options", [[], ["--shared", "3"], ["--shared", "3", "--fixed"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "options", [[], ["--shared", "3"], ["--shared", "3", "--fixed"]], ids=" ".join
+)
 def test_hvae(tmp_path: Path, options: list[str]) -> None:
     said = checked(tmp_path, "hvae.py", *SHORT, "--importance", "3", "--hidden", "16", *options)
     assert "test ELBO" in said and (tmp_path / "run" / "samples.png").exists()
@@ -106,6 +112,8 @@ def test_hvae(tmp_path: Path, options: list[str]) -> None:
         ("vae.py", ["--data", "cats"], "no data set is called 'cats'"),
     ],
 )
-def test_bad_options_are_named(tmp_path: Path, script: str, options: list[str], message: str) -> None:
+def test_bad_options_are_named(
+    tmp_path: Path, script: str, options: list[str], message: str
+) -> None:
     done = run(tmp_path, script, *SHORT, *options)
     assert done.returncode != 0 and message in done.stderr

@@ -96,7 +96,11 @@ def test_ssim_of_one_window_by_hand() -> None:
     row = np.exp(-0.5 * (np.arange(-1, 2) / 1.5) ** 2)
     w = np.outer(row, row) / row.sum() ** 2
     mx, my = (w * x).sum(), (w * y).sum()
-    vx, vy, cov = (w * (x - mx) ** 2).sum(), (w * (y - my) ** 2).sum(), (w * (x - mx) * (y - my)).sum()
+    vx, vy, cov = (
+        (w * (x - mx) ** 2).sum(),
+        (w * (y - my) ** 2).sum(),
+        (w * (x - mx) * (y - my)).sum(),
+    )
     c1, c2 = 1e-4, 9e-4
     wanted = (2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
     assert metrics.ssim(tg.tensor(y), tg.tensor(x)).item() == pytest.approx(wanted)
@@ -117,7 +121,7 @@ def test_gradients_and_dtypes() -> None:
     assert metrics.ssim(y.float(), x.float()).dtype == tg.float32
 
 
-# --- codes ------------------------------------------------------------------------------------------
+# --- codes --------------------------------------------------------------------------------------
 
 
 def test_active_units_counts_what_moves() -> None:
@@ -127,7 +131,9 @@ def test_active_units_counts_what_moves() -> None:
 
 
 def test_mean_and_error_covers_the_mean() -> None:
-    draws = [metrics.mean_and_error(np.random.default_rng(s).standard_normal(50)) for s in range(400)]
+    draws = [
+        metrics.mean_and_error(np.random.default_rng(s).standard_normal(50)) for s in range(400)
+    ]
     assert 0.9 < np.mean([abs(m) < 2 * e for m, e in draws]) < 0.99
 
 
