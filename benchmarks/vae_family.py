@@ -327,11 +327,11 @@ def report(r):
     v, s = r["versions"], r.get("settings", {})
     parts.append(
         f"Made by `benchmarks/vae_family.py`; tinygen {v['tinygen']}, NumPy {v['numpy']}, Python "
-        f"{v['python']}, {v['machine']}. Digits (8 x 8, 1415 training and 382 test images): MLP "
+        f"{v['python']}, {v['machine']}. Digits (8 x 8, 1415 training, 382 test images): MLP "
         f"of two layers of {HIDDEN}, code {LATENT}, batch {BATCH}, Adam {LR} falling to 0 "
         f"(cosine), {s.get('steps')} steps, seeds 0..{s.get('seeds', 1) - 1}. All in nats, test "
-        "set, mean ± standard deviation over seeds; log p(x) by importance sampling with k draws an image, its "
-        "standard error first over the draws, then over the test images. The former is told by "
+        "set, mean ± standard deviation over seeds; log p(x) by importance sampling with k draws "
+        "an image, its standard error first over the draws, then over the test images. The former is told by "
         "the spread of the weights it has: where few draws carry all the weight (ess, the median "
         "effective number of draws) it is too small. Seconds: CPU, one run.\n"
     )

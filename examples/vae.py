@@ -171,6 +171,13 @@ with tg.no_grad():  # five walks between test images, along the arc between thei
     walk = walk.transpose(0, 1).reshape(50, args.latent)
     walk_c = None if test_c is None else test_c[:5].repeat_interleave(10)
     plot.image_grid(model.decode(walk, walk_c), nrow=10, clip=True, path=out / "walks.png")
+ink = test.flatten(1).sum(1)  # an attribute that no label names: how bold the strokes are
+bold = latent.attribute(codes, (ink > ink.mean()).tolist())
+with tg.no_grad():  # five images, from thinner than they are to bolder
+    moved = tg.stack([codes[:5] + float(t) * bold for t in (-2, -1, 0, 1, 2)], 1)
+    moved_c = None if test_c is None else test_c[:5].repeat_interleave(5)
+    bolder = model.decode(moved.reshape(25, args.latent), moved_c)
+    plot.image_grid(bolder, nrow=5, clip=True, path=out / "bolder.png")
 if args.latent == 2 and not args.conditional:
     plot.latent_manifold(model.decode, 20, clip=True, device=args.device, path=out / "manifold.png")
     plot.latent_scatter(codes, test_set.labels, names=test_set.classes, path=out / "latent.png")

@@ -257,6 +257,43 @@ def test_conditional_vae_is_exact_where_the_label_shifts_the_mean() -> None:
     assert np.allclose(both.log_prob(x, 20_000, c=c).numpy(), truth, atol=0.05)
 
 
+# --- shapes and dtypes ----------------------------------------------------------------------------
+
+LIKELIHOODS = [vae.Bernoulli, vae.Gaussian, lambda: vae.Gaussian(0.1, True), vae.GaussianPerPixel]
+
+
+@given(
+    st.sampled_from(sorted(networks.NETS)),
+    st.tuples(st.integers(1, 3), st.sampled_from([4, 8, 12]), st.sampled_from([4, 8])),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.sampled_from(LIKELIHOODS),
+    st.sampled_from([0, 3]),
+    st.sampled_from([tg.float32, tg.float64]),
+)
+def test_every_model_keeps_shapes_and_dtypes(net, shape, batch, latent, likelihood, classes, dtype):
+    p = likelihood()
+    nets = networks.NETS[net](shape, latent, 4, outputs=p.outputs, condition=classes)
+    plain = vae.VAE(*nets, p, latent)
+    model = vae.ConditionalVAE(*nets, p, latent, classes) if classes else plain
+    model = model.double() if dtype == tg.float64 else model
+    x = tg.rand(batch, *shape, dtype=dtype)
+    c = tg.arange(batch) % classes if classes else None
+    for terms in (model(x, reduce=False, c=c), model.score_function(x, 3, reduce=False, c=c)):
+        assert all(t.shape == (batch,) and t.dtype == dtype for t in terms)
+        assert (terms.kl >= 0).all() and np.isfinite(terms.elbo.detach().numpy()).all()
+    assert model.log_weights(x, 2, c=c).shape == (2, batch)
+    for form in ("bound", "weights"):
+        model.zero_grad()
+        (-model.iwae(x, 2, form, c=c)).backward()
+        grads = [q.grad for q in model.parameters()]
+        assert all(g is not None and g.dtype == dtype for g in grads)
+    for noise in (False, True):
+        pictures = model.sample(batch, noise=noise, c=c)
+        assert pictures.shape == x.shape and pictures.dtype == dtype
+    assert model.log_prob(x, 2, c=c).dtype == dtype
+
+
 # --- hierarchical: on a linear-Gaussian chain one draw is exact -----------------------------------
 
 

@@ -47,7 +47,13 @@ def test_vae(tmp_path: Path, options: list[str]) -> None:
     said = checked(tmp_path, "vae.py", *VAE, *options)
     assert "test ELBO" in said and "log p(x) >=" in said and "active units" in said
     pictures = {path.name for path in (tmp_path / "run").glob("*.png")}
-    assert {"samples.png", "reconstructions.png", "curves.png", "walks.png"} <= pictures
+    assert {
+        "samples.png",
+        "reconstructions.png",
+        "curves.png",
+        "walks.png",
+        "bolder.png",
+    } <= pictures
     assert ("manifold.png" in pictures) == (not {"--latent", "--conditional"} & set(options))
 
 
