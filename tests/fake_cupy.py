@@ -84,6 +84,7 @@ FUNCTIONS = """
     result_type(*arrays_and_dtypes)
     isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False)
     meshgrid(*xi, **kwargs)
+    broadcast_arrays(*args)
 """
 KEEPS_LAYOUT = {"copy", "zeros_like", "ones_like", "full_like", "empty_like"}
 SCALARS = (bool, int, float, np.generic)

@@ -36,6 +36,7 @@ from tinygen.ops.op import (
     sum_to,
 )
 from tinygen.ops.pooling import block_repeat, block_sum
+from tinygen.tensor import wrap
 from tinygen.testing import GradientError, check_grads, sample
 
 for _module in pkgutil.walk_packages(tg.__path__, "tinygen."):  # a model may bring an op of its own
@@ -70,8 +71,8 @@ def pulled(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
 
 def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """mean and rstd of two groups of channels, as the ops of channel_norm take them"""
-    mean, var = channel_norm.moments(x.detach().numpy(), 2, False)
-    return tg.from_numpy(mean), channel_norm._rstd(var, 1e-5)
+    mean, var = channel_norm.moments(x._array, 2, False)
+    return wrap(mean), channel_norm._rstd(var, 1e-5)
 
 
 def channel_norm_weight(u: Tensor, x: Tensor) -> Tensor:
