@@ -198,7 +198,8 @@ def test_ops_without_gradients() -> None:
         return [
             x > y, x <= 0.1, x == y, (x > 0) & (y > 0), (x > 0) | (y > 0), ~(x > 0),
             (x > 0) ^ (y > 0),
-            x.isnan(), x.isfinite(), (x * float("inf")).isinf(), x.argmax(1), x.argmin(), x.argsort(1),
+            x.isnan(), x.isfinite(), (x * float("inf")).isinf(), x.argmax(1),
+            x.argmin(), x.argsort(1),
             x.all(),
             (x > 0).any(1), (x > 0).sum(), i.sum(), i.cumsum(1), i // 2, i % 2, -i, i & 1,
             x.nonzero()[:, 1],
