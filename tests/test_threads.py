@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -21,7 +25,7 @@ def parts(request, monkeypatch):
 
     def forced(body, *arrays, grain=0):
         seen.append(min(request.param, len(arrays[0])) if arrays[0].ndim else 1)
-        cut(body, *arrays, grain=1)
+        return cut(body, *arrays, grain=1)
 
     for module in ("threads", "conv_numpy", "ops.elementwise", "ops.shapes",
                    "nn.functional.channel_norm"):  # fmt: skip
@@ -92,3 +96,19 @@ def test_total_of_a_channels_last_image_is_sum(dims, keep, parts):
     x = np.random.default_rng(0).standard_normal((3, 4, 5, 2)).transpose(0, 3, 1, 2)
     np.testing.assert_allclose(threads.total(x, dims, keep), x.sum(dims, keepdims=keep))
     parts.append(threads.count())
+
+
+def test_sums_of_parts_are_added_in_their_order() -> None:
+    """Whichever thread comes first: otherwise a run would not be the same run twice."""
+    rows = np.array([[1e8], [1.0], [-1e8]], dtype=np.float32).repeat(4, 0)
+    main = threading.main_thread()
+
+    def late_first(out: np.ndarray, part: np.ndarray) -> None:
+        time.sleep(0.05 if threading.current_thread() is main else 0.0)
+        out[...] = part.sum(0)
+
+    out = np.empty(1, np.float32)
+    threads.add_parts(late_first, out, rows, grain=1)
+    bounds = [len(rows) * k // threads.count() for k in range(threads.count() + 1)]
+    sums = [rows[a:b].sum(0) for a, b in itertools.pairwise(bounds)]
+    assert np.array_equal(out, np.sum(sums, 0))

@@ -39,38 +39,35 @@ if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's t
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def in_parts(body: Callable[..., Any], *arrays: Any, grain: int = GRAIN) -> None:
+def in_parts(body: Callable[..., Any], *arrays: Any, grain: int = GRAIN) -> list[Any]:
     """body(*arrays), with the arrays cut into parts along dimension 0, one part a thread.
 
     They are all as long as arrays[0], or of length 1 and go to every part as they are.
-    Products of matrices inside of body run on its own thread only.
+    Products of matrices inside of body run on its own thread only. What the parts returned comes
+    back in their order, whichever thread was first.
     """
     first = arrays[0]
     splits = is_numpy(first) and first.ndim and first.size >= 2 * grain
     parts = min(count(), len(first), first.size // grain) if splits else 1
     with _blas_on_one_thread():
         if parts < 2:
-            body(*arrays)
-            return
+            return [body(*arrays)]
         bounds = [len(first) * k // parts for k in range(parts + 1)]
         cuts = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
         pieces = [[x if len(x) == 1 else x[cut] for x in arrays] for cut in cuts]
         others = [_pool().submit(body, *piece) for piece in pieces[1:]]
-        body(*pieces[0])
-        for other in others:
-            other.result()
+        return [body(*pieces[0]), *(other.result() for other in others)]
 
 
 def add_parts(body: Callable[..., Any], out: Array, *arrays: Any, grain: int = GRAIN) -> None:
     """body(out, *arrays) for a sum over dimension 0 of the arrays: the parts' sums, added up."""
-    sums: list[Array] = []
 
-    def part(*pieces: Any) -> None:
+    def part(*pieces: Any) -> Array:
         mine = np.empty_like(out)
         body(mine, *pieces)
-        sums.append(mine)
+        return mine
 
-    in_parts(part, *arrays, grain=grain)
+    sums = in_parts(part, *arrays, grain=grain)
     np.add(sums[0], sums[1], out=out) if len(sums) == 2 else np.sum(sums, 0, out=out)
 
 
