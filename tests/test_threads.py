@@ -100,7 +100,7 @@ def test_total_of_a_channels_last_image_is_sum(dims, keep, parts):
 
 def test_sums_of_parts_are_added_in_their_order() -> None:
     """Whichever thread comes first: otherwise a run would not be the same run twice."""
-    rows = np.array([[1e8], [1.0], [-1e8]], dtype=np.float32).repeat(4, 0)
+    rows = np.array([[1e8], [-1e8], [1.0]], dtype=np.float32).repeat(4, 0)
     main = threading.main_thread()
 
     def late_first(out: np.ndarray, part: np.ndarray) -> None:
