@@ -131,6 +131,23 @@ def test_annealing_in_one_step_is_importance_sampling_from_the_prior() -> None:
     assert np.allclose(found.log_p.numpy(), bounds.iwae(direct).detach().numpy(), atol=1e-10)
 
 
+def test_the_hamiltonian_step_keeps_the_posterior_and_conserves_energy() -> None:
+    """Draws of the exact posterior stay draws of it, even where steps are coarse."""
+    model, n = linear_gaussian(), 4000
+    x = normal(1, 4, seed=3).expand(n, 4)
+    mean = (x[:1].numpy() @ W / S2 @ V)[0]
+    start = tg.tensor(mean + normal(n, 2).numpy() @ np.linalg.cholesky(V).T)
+    for step_size, low, high in ((0.05, 0.97, 1.0), (0.25, 0.2, 0.95)):
+        z, rates = start, []
+        for _ in range(5):
+            size = tg.full((n, 1), step_size, dtype=tg.float64)
+            z, accepted = annealing._hmc(model, x, z, 1.0, 5, size, None)
+            rates.append(accepted.double().mean().item())
+        assert low <= np.mean(rates) <= high, rates
+        assert np.allclose(z.mean(0).detach().numpy(), mean, atol=0.05)
+        assert np.allclose(np.cov(z.detach().numpy().T), V, atol=0.03)
+
+
 # --- two estimators of one gradient -------------------------------------------------------------
 
 
@@ -156,6 +173,15 @@ def test_score_function_and_reparameterisation_agree_in_the_mean() -> None:
     assert np.allclose(path.mean(0)[:2], wanted, atol=5 * error[:2].max())
     assert np.allclose(score.mean(0)[:2], wanted, atol=5 * error[:2].max())
     assert (8 * score.var(0) > path.var(0)).all()  # a draw of it says less
+
+
+def test_the_baseline_leaves_its_own_draw_out() -> None:
+    """A baseline that knows its own draw would bias the gradient."""
+    values = normal(4, 3).requires_grad_()
+    found = bounds.leave_one_out(values)
+    by_hand = [np.delete(values.detach().numpy(), i, 0).mean(0) for i in range(4)]
+    assert np.allclose(found.numpy(), by_hand) and not found.requires_grad
+    assert (bounds.leave_one_out(values[:1]).numpy() == 0).all()
 
 
 def test_the_decoder_has_the_same_gradient_either_way() -> None:
