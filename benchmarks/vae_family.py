@@ -332,8 +332,8 @@ def report(r):
         f"(cosine), {s.get('steps')} steps, seeds 0..{s.get('seeds', 1) - 1}. All in nats, test "
         "set, mean ± standard deviation over seeds; log p(x) by importance sampling with k draws "
         "an image, its standard error first over the draws, then over the test images. The "
-        "former is told by the spread of the weights it has: where few draws carry all the weight (ess, the median "
-        "effective number of draws) it is too small. Seconds: CPU, one run.\n"
+        "former is told by the spread of the weights it has: where few draws carry all the weight "
+        "(ess, the median effective number of draws) it is too small. Seconds: CPU, one run.\n"
     )
     for kind, title in (
         ("binary", "binarised pixels, log-probabilities (training: anew a step; test: once)"),
