@@ -153,6 +153,7 @@ def variants(args):
                 for seed in range(args.seeds)
             ]
             table[name] = {"pixels": kind, "runs": runs}
+            write("variants", table)
     return table
 
 
