@@ -14,7 +14,7 @@ import numpy as np
 from .. import nn
 from ..backend import Array
 from ..nn import functional as F
-from ..ops import randn_like, randperm, softmax
+from ..ops import ones, randn_like, randperm, softmax
 from ..optim import AdamW
 from ..tape import no_grad
 from ..tensor import Tensor
@@ -24,6 +24,8 @@ WEIGHTS = Path(__file__).parent / "digits_classifier.npz"
 
 class Classifier(nn.Module):
     """Two strided convolutions, 32 features, 10 classes; pictures (B, C, S, S) in [-1, 1]."""
+
+    spread: Tensor
 
     def __init__(
         self, channels: int = 1, size: int = 8, features: int = 32, classes: int = 10
@@ -36,6 +38,7 @@ class Classifier(nn.Module):
             nn.Flatten(), nn.Linear(32 * side * side, features), nn.SiLU(),
         )  # fmt: skip
         self.head = nn.Linear(features, classes)
+        self.register_buffer("spread", ones(features))  # of the features, on the training set
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, (B, classes)."""
@@ -48,8 +51,9 @@ class Classifier(nn.Module):
 
     @no_grad()
     def features(self, x: Tensor) -> Array:
-        """The 32 numbers before the last layer, (B, features)."""
-        return np.concatenate([self.body(part).cpu().numpy() for part in self._parts(x)])
+        """What the last layer sees, each number with standard deviation 1 on the training set."""
+        parts = [(self.body(part) / self.spread).cpu().numpy() for part in self._parts(x)]
+        return np.concatenate(parts)
 
     @no_grad()
     def probabilities(self, x: Tensor) -> Array:
@@ -76,6 +80,7 @@ def fit_classifier(
         loss.backward()
         opt.param_groups[0]["lr"] = lr * (1 - step / steps)
         opt.step()
+    model.spread._array[...] *= np.maximum(model.features(x).std(0), 1e-6)
     return model
 
 
