@@ -103,8 +103,8 @@ for step in run.steps(args.steps):
         warning = gan_devices.collapse(samples(64), train[:64])
         if warning:
             run.say(f"step {step}: {warning}")
-        if args.line:
-            run.log(**line_report())
+    if args.line and (run.every(100) or run.last):
+        run.log(**line_report())
     if run.every(500) and not args.line:
         run.picture("samples", lambda: samples(64), value_range=(-1, 1))
 seconds = time.perf_counter() - began
