@@ -258,7 +258,7 @@ class GAN(nn.Module):
         self.generator.eval()
         out = self.generator(self.draw(n, generator), *_given(labels))
         self.generator.train(training)
-        return out  # type: ignore[no-any-return]
+        return out
 
     # --- losses -----------------------------------------------------------------------------------
 
@@ -266,7 +266,7 @@ class GAN(nn.Module):
         """D's output for x as D gets to see it: noisy and packed if so wished."""
         if self.noise:
             x = x + self.noise * randn(x.shape, dtype=x.dtype, device=x.device)
-        return self.discriminator(pack(x, self.pack), *_given(labels))  # type: ignore[no-any-return]
+        return self.discriminator(pack(x, self.pack), *_given(labels))
 
     def discriminator_loss(self, real: Tensor, labels: Tensor | None = None) -> DTerms:
         """D's loss on a batch of data and as many fresh samples, which get no gradient."""
@@ -318,7 +318,7 @@ def pack(x: Tensor, m: int) -> Tensor:
     n, channels, *space = x.shape
     if n % m:
         raise ValueError(f"pack: a batch of {n} cannot be packed by {m}; choose a multiple of {m}")
-    return x.reshape(n // m, m * channels, *space)  # type: ignore[no-any-return]
+    return x.reshape(n // m, m * channels, *space)
 
 
 def with_labels(x: Tensor, labels: Tensor, classes: int) -> Tensor:
@@ -340,4 +340,4 @@ class Conditional(nn.Module):
         self.net, self.classes = net, classes
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        return self.net(with_labels(x, labels, self.classes))  # type: ignore[no-any-return]
+        return self.net(with_labels(x, labels, self.classes))

@@ -130,25 +130,3 @@ def warp_grid(
                 axes.plot(*curve.T, lw=0.6, color=COLOURS[2 * k], alpha=0.8)
         _plane_axes(axes, None, title)
     return finish(figure, path, "warp_grid")
-
-
-def interpolate(a: Tensor, b: Tensor, steps: int = 10) -> Tensor:
-    """From each code in a (n, d) to its partner in b, (n * steps, d), along the great circle.
-
-    Spherical, so that every code on the way is as long as codes of N(0, I) are; ends included.
-    """
-    if a.shape != b.shape or steps < 2:
-        raise ValueError(
-            f"interpolate: expected codes of one shape and steps >= 2, got {a.shape}, {b.shape} "
-            f"and {steps}"
-        )
-    x, y = a.detach().cpu().numpy(), b.detach().cpu().numpy()
-    length = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    angle = np.arccos(np.clip((x * y).sum(1) / np.maximum(length, 1e-12), -1, 1))[:, None, None]
-    t = np.linspace(0, 1, steps)[None, :, None]
-    sine = np.sin(angle)
-    flat = sine < 1e-6  # parallel: a straight line
-    w_x = np.where(flat, 1 - t, np.sin((1 - t) * angle) / np.where(flat, 1, sine))
-    w_y = np.where(flat, t, np.sin(t * angle) / np.where(flat, 1, sine))
-    path = (w_x * x[:, None] + w_y * y[:, None]).reshape(-1, x.shape[1])
-    return wrap(move(path.astype(x.dtype), a.device))
