@@ -17,8 +17,7 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import gan, gan_devices, gan_nets
-from tinygen.plot import toy
+from tinygen.models import gan, gan_devices, gan_nets, latent
 from tinygen.run import Run
 
 ROWS = sorted(name for name, row in gan.OBJECTIVES.items() if row.output != "energy")
@@ -113,7 +112,8 @@ plot.image_grid(every_class(10), nrow=10, value_range=(-1, 1), path=out / "sampl
 ends = [model.draw(classes, tg.Generator(args.device).manual_seed(s)) for s in (3, 4)]
 with tg.no_grad():
     labels = tg.arange(classes, device=args.device).repeat_interleave(10)
-    walk = model.eval().generator(toy.interpolate(*ends, 10), labels)
+    between = latent.interpolate(*ends, 10, spherical=True)
+    walk = model.eval().generator(between.transpose(0, 1).flatten(0, 1), labels)
 plot.image_grid(walk, nrow=10, value_range=(-1, 1), path=out / "interpolation.png")
 plot.curves(out / "log.jsonl", keys=["loss_d", "loss_g"], path=out / "curves.png")
 if args.data == "digits":

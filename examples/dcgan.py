@@ -22,8 +22,7 @@ import numpy as np
 
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import gan, gan_devices, gan_nets
-from tinygen.plot import toy
+from tinygen.models import gan, gan_devices, gan_nets, latent
 from tinygen.run import Run
 
 parser = argparse.ArgumentParser(
@@ -119,7 +118,8 @@ print(f"{args.objective} on {args.data}: {args.steps} steps in {seconds:.1f} s, 
 codes = model.draw(1000, tg.Generator(args.device).manual_seed(3))
 with tg.no_grad():
     pictures = tg.cat([model.generator(part) for part in codes.split(250)])
-    walk = model.generator(toy.interpolate(codes[:8], codes[8:16], 10))
+    between = latent.interpolate(codes[:8], codes[8:16], 10, spherical=True)
+    walk = model.generator(between.transpose(0, 1).flatten(0, 1))
 plot.image_grid(pictures[:100], nrow=10, value_range=(-1, 1), path=out / "samples.png")
 plot.image_grid(walk, nrow=10, value_range=(-1, 1), path=out / "interpolation.png")
 distance, nearest = metrics.nearest_neighbours(pictures[:10], train[:10_000])

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import gan, gan_devices, gan_nets
+from tinygen.models import gan, gan_devices, gan_nets, latent
 from tinygen.plot import toy
 from tinygen.run import Run
 
@@ -165,9 +165,9 @@ else:
     plot.image_grid(
         samples(100), nrow=10, value_range=(-1, 1), title=title, path=out / "samples.png"
     )
-    walk = toy.interpolate(codes[:8], codes[8:16], 10)
+    walk = latent.interpolate(codes[:8], codes[8:16], 10, spherical=True)
     with tg.no_grad():
-        pictures = model.generator.eval()(walk)
+        pictures = model.generator.eval()(walk.transpose(0, 1).flatten(0, 1))
     plot.image_grid(pictures, nrow=10, value_range=(-1, 1), path=out / "interpolation.png")
 plot.curves(out / "log.jsonl", keys=["loss_d", "loss_g"], path=out / "curves.png")
 pictures = sorted(p.name for p in out.glob("*.[pg][ni][gf]") if "-" not in p.name)

@@ -21,8 +21,7 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import gan, gan_devices, gan_nets
-from tinygen.plot import toy
+from tinygen.models import gan, gan_devices, gan_nets, latent
 from tinygen.run import Run
 
 parser = argparse.ArgumentParser(
@@ -124,8 +123,9 @@ if args.line:
 else:
     plot.image_grid(samples(100), nrow=10, value_range=(-1, 1), path=out / "samples.png")
     codes = model.draw(16, tg.Generator(args.device).manual_seed(3))
+    between = latent.interpolate(codes[:8], codes[8:], 10, spherical=True)
     with tg.no_grad():
-        walk = model.generator.eval()(toy.interpolate(codes[:8], codes[8:], 10))
+        walk = model.generator.eval()(between.transpose(0, 1).flatten(0, 1))
     plot.image_grid(walk, nrow=10, value_range=(-1, 1), path=out / "interpolation.png")
     pictures = samples(1000)
     if args.data == "digits":

@@ -1,4 +1,4 @@
-"""The plane as a GAN sees it: arrows go where D believes more, walks keep to the sphere."""
+"""The plane as a GAN sees it: arrows go where D believes more."""
 
 import numpy as np
 import pytest
@@ -39,18 +39,3 @@ def test_lab_and_warp_grid_draw(options: dict[str, int], tmp_path: object) -> No
 def test_extent_is_a_square_about_all_points() -> None:
     a, b, c, d = toy.extent_of(np.array([[0.0, 0.0], [4.0, 1.0]]), margin=0.5)
     assert (a, b, c, d) == (-1.0, 5.0, -2.5, 3.5)
-
-
-def test_interpolation_keeps_its_ends_and_its_length() -> None:
-    a, b = tg.randn(3, 8), tg.randn(3, 8)
-    a, b = (v / v.norm(dim=1, keepdim=True) for v in (a, b))
-    walk = toy.interpolate(a, b, 7).reshape(3, 7, 8).numpy()
-    assert np.allclose(walk[:, 0], a.numpy(), atol=1e-6)
-    assert np.allclose(walk[:, -1], b.numpy(), atol=1e-6)
-    assert np.allclose(np.linalg.norm(walk, axis=2), 1.0, atol=1e-5)
-    turns = np.arccos(np.clip((walk[:, 1:] * walk[:, :-1]).sum(2), -1, 1))
-    assert np.allclose(turns, turns[:, :1], atol=1e-3)  # steps of equal angle
-    same = toy.interpolate(a, a, 3).numpy()
-    assert np.allclose(same, np.repeat(a.numpy(), 3, 0), atol=1e-6)
-    with pytest.raises(ValueError, match="steps >= 2"):
-        toy.interpolate(a, b, 1)
