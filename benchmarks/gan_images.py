@@ -118,7 +118,8 @@ def report(results: dict) -> str:
             if rows:
                 keys = ("frechet", "kid", "precision", "recall", "score")
                 cells = [
-                    f"{np.mean([r[k] for r in rows]):.2f} ± {np.std([r[k] for r in rows]):.2f}"
+                    f"{np.mean([r[k] for r in rows]):.2f}"
+                    + (f" ± {np.std([r[k] for r in rows], ddof=1):.2f}" if len(rows) > 1 else "")
                     for k in keys
                 ]
                 least = np.mean([min(r["classes"]) / sum(r["classes"]) for r in rows])

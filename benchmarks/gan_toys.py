@@ -125,6 +125,14 @@ def train(law: str, objective: str, seed: int, args: argparse.Namespace, extra: 
     }  # fmt: skip
 
 
+def spread(values: list[float], digits: int) -> str:
+    """Mean and standard error; of a single run the number alone."""
+    text = f"{np.mean(values):.{digits}f}"
+    if len(values) < 2:
+        return text
+    return f"{text} ± {np.std(values, ddof=1) / len(values) ** 0.5:.{digits}f}"
+
+
 def table(rows: list[dict], names: list[str], law: str, kind: str) -> str:
     total = len(LAWS[law][1])
     lines = [f"| {kind} | modes of {total} | high-quality % | reverse KL | CPU s | seeds |"]
@@ -132,14 +140,14 @@ def table(rows: list[dict], names: list[str], law: str, kind: str) -> str:
     for name in names:
         found = [r for r in rows if (r["name"], r["law"], r["kind"]) == (name, law, kind)]
         if found:
-            column = {k: np.array([r[k] for r in found]) for k in ("modes", "hq", "rkl", "seconds")}
-            error = {k: v.std() / max(1, len(v) - 1) ** 0.5 for k, v in column.items()}
-            m = {k: v.mean() for k, v in column.items()}
-            lines.append(
-                f"| {name} | {m['modes']:.1f} ± {error['modes']:.1f} | {100 * m['hq']:.1f} ± "
-                f"{100 * error['hq']:.1f} | {m['rkl']:.2f} ± {error['rkl']:.2f} | "
-                f"{column['seconds'].min():.0f} | {len(found)} |"
-            )
+            cells = [
+                spread([r["modes"] for r in found], 1),
+                spread([100 * r["hq"] for r in found], 1),
+                spread([r["rkl"] for r in found], 2),
+            ]
+            seconds = [r["seconds"] for r in found if "seconds" in r]
+            cells += [f"{min(seconds):.0f}" if seconds else "-", str(len(found))]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
