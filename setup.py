@@ -17,6 +17,7 @@ setup(
     package_data={
         "tinygen": ["py.typed"],
         "tinygen.data": ["*.npz"],
+        "tinygen.metrics": ["*.npz"],
         "tinygen.kernels": ["*.cu"],
         "tinygen.kernels.emulator": ["*"],
         "tinygen.examples": ["*.py"],

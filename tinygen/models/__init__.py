@@ -4,13 +4,17 @@ Nothing here knows about loops or files. One convention for every likelihood: su
 mean over the batch, in nats.
 
 The autoencoder family, in reading order: likelihoods, networks, reconstruction, autoencoder,
-bounds, vae, hierarchical, annealing, latent.
+bounds, vae, hierarchical, annealing, latent. GANs: gan_penalties, gan, gan_nets, gan_devices.
 """
 
 from . import (
     annealing,
     autoencoder,
     bounds,
+    gan,
+    gan_devices,
+    gan_nets,
+    gan_penalties,
     hierarchical,
     latent,
     likelihoods,
@@ -23,6 +27,10 @@ __all__ = [
     "annealing",
     "autoencoder",
     "bounds",
+    "gan",
+    "gan_devices",
+    "gan_nets",
+    "gan_penalties",
     "hierarchical",
     "latent",
     "likelihoods",

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .models.reconstruction import ssim as ssim
-from .tensor import Tensor
+from ..models.reconstruction import ssim as ssim
+from ..tensor import Tensor
 
 
 def bits_per_dim(log_p: float, dims: int, levels: int | None = None) -> float:

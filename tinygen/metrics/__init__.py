@@ -1,0 +1,50 @@
+"""Numbers about a model and its samples; each says what it was measured on, and how it is biased.
+
+In reading order: likelihood (units, distances between pictures), samples (modes of a known law),
+transport (Wasserstein distances, exactly), features (two samples compared), classifier.
+"""
+
+from .classifier import Classifier, digits_classifier, fit_classifier
+from .features import (
+    C2ST,
+    class_counts,
+    classifier_two_sample_test,
+    duplicates,
+    frechet_distance,
+    inception_score,
+    kernel_distance,
+    mmd_squared,
+    nearest_neighbours,
+    precision_recall,
+)
+from .likelihood import active_units, bits_per_dim, mean_and_error, psnr, rate_distortion, ssim
+from .samples import ModeReport, mode_report
+from .transport import Transport, critic_slope, optimal_transport, wasserstein_1d
+
+__all__ = [
+    "C2ST",
+    "Classifier",
+    "ModeReport",
+    "Transport",
+    "active_units",
+    "bits_per_dim",
+    "class_counts",
+    "classifier_two_sample_test",
+    "critic_slope",
+    "digits_classifier",
+    "duplicates",
+    "fit_classifier",
+    "frechet_distance",
+    "inception_score",
+    "kernel_distance",
+    "mean_and_error",
+    "mmd_squared",
+    "mode_report",
+    "nearest_neighbours",
+    "optimal_transport",
+    "precision_recall",
+    "psnr",
+    "rate_distortion",
+    "ssim",
+    "wasserstein_1d",
+]

@@ -1,0 +1,92 @@
+"""A small classifier of digits whose features stand in for Inception's.
+
+`digits_classifier()` is for the bundled digits (8 x 8); the weights, digits_classifier.npz, come
+from benchmarks/gan_classifier.py. Pictures of other sets: train one with `fit_classifier`.
+Distances in these features compare models with each other, not with published FIDs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .. import nn
+from ..backend import Array
+from ..nn import functional as F
+from ..ops import ones, randn_like, randperm, softmax
+from ..optim import AdamW
+from ..tape import no_grad
+from ..tensor import Tensor
+
+WEIGHTS = Path(__file__).parent / "digits_classifier.npz"
+
+
+class Classifier(nn.Module):
+    """Two strided convolutions, 32 features, 10 classes; pictures (B, C, S, S) in [-1, 1]."""
+
+    spread: Tensor
+
+    def __init__(
+        self, channels: int = 1, size: int = 8, features: int = 32, classes: int = 10
+    ) -> None:
+        super().__init__()
+        side = (size + 3) // 4
+        self.shape = (channels, size, size)
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 16, 3, 2, 1), nn.SiLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.SiLU(),
+            nn.Flatten(), nn.Linear(32 * side * side, features), nn.SiLU(),
+        )  # fmt: skip
+        self.head = nn.Linear(features, classes)
+        self.register_buffer("spread", ones(features))  # of the features, on the training set
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, (B, classes)."""
+        return self.head(self.body(x))  # type: ignore[no-any-return]
+
+    def _parts(self, x: Tensor, size: int = 1000) -> list[Tensor]:
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"Classifier: expected pictures (B, {self.shape}), got {x.shape}")
+        return [x[i : i + size] for i in range(0, len(x), size)]
+
+    @no_grad()
+    def features(self, x: Tensor) -> Array:
+        """What the last layer sees, each number with standard deviation 1 on the training set."""
+        parts = [(self.body(part) / self.spread).cpu().numpy() for part in self._parts(x)]
+        return np.concatenate(parts)
+
+    @no_grad()
+    def probabilities(self, x: Tensor) -> Array:
+        """p(class | picture), (B, classes)."""
+        parts = [softmax(self(part).double(), 1).cpu().numpy() for part in self._parts(x)]
+        return np.concatenate(parts)
+
+
+def fit_classifier(
+    model: Classifier,
+    x: Tensor,
+    labels: Tensor,
+    steps: int = 1500,
+    batch: int = 128,
+    lr: float = 2e-3,
+) -> Classifier:
+    """Train by cross-entropy on pictures with a little noise; returns the model."""
+    opt = AdamW(model.parameters(), lr=lr, weight_decay=1e-2)
+    for step in range(steps):
+        chosen = randperm(len(x))[:batch]
+        some = x[chosen]
+        loss = F.cross_entropy(model(some + 0.1 * randn_like(some)), labels[chosen])
+        opt.zero_grad()
+        loss.backward()
+        opt.param_groups[0]["lr"] = lr * (1 - step / steps)
+        opt.step()
+    model.spread._array[...] *= np.maximum(model.features(x).std(0), 1e-6)
+    return model
+
+
+def digits_classifier() -> Classifier:
+    """The one whose weights come with the package, for the bundled digits."""
+    model = Classifier()
+    with np.load(WEIGHTS) as file:
+        model.load_state_dict({name: Tensor(file[name]) for name in file.files})
+    return model
