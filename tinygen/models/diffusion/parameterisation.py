@@ -84,7 +84,7 @@ def loss_weight(weight: str, kind: str, process: Process, t: Any, gamma: float =
     snr      SNR_t |d x_0|^2, which is the error of eps, whatever is predicted
     min_snr  min(SNR_t, gamma) |d x_0|^2 (Hang et al. 2023)
     vlb      T (SNR_{t-1} - SNR_t) / 2 |d x_0|^2: summed over dimensions and averaged over t this
-             is the bound in nats, for variance beta-tilde, and s_1^2 for the decoder at t = 1
+             is the bound in nats, for variance "small" and a Gaussian decoder
     """
     t = process.steps(t)
     snr = process.snr(t)
@@ -99,7 +99,7 @@ def loss_weight(weight: str, kind: str, process: Process, t: Any, gamma: float =
             of_x0 = np.minimum(snr, gamma)
         case "vlb":
             before = process.snr(np.maximum(t - 1, 1))
-            first = 1 / np.square(process.s[1])
+            first = 1 / process.posterior_variance(2, 1)
             of_x0 = 0.5 * process.T * np.where(t == 1, first, before - snr)
         case _:
             raise ValueError(f"no loss weight is called {weight!r}; there are {', '.join(WEIGHTS)}")
