@@ -133,7 +133,7 @@ class UNet(nn.Module):
             h = look(block(cat([h, skips.pop()], 1), context))
             if (i + 1) % self.depth == 0 and i + 1 < len(self.up):
                 h = self.grow[i // self.depth](F.interpolate(h, scale_factor=2.0, mode="nearest"))
-        return self.last(F.silu(self.norm(h)))  # type: ignore[no-any-return]
+        return self.last(F.silu(self.norm(h)))
 
     def _check(self, x: Tensor) -> None:
         least = 2**self.halvings

@@ -52,7 +52,7 @@ class TimeMLP(nn.Module):
         h = self.first(x)
         for layer in self.layers:
             h = h + layer(nn.functional.silu(h + context))
-        return self.last(nn.functional.silu(h))  # type: ignore[no-any-return]
+        return self.last(nn.functional.silu(h))
 
 
 class ExactDenoiser(nn.Module):
