@@ -6,7 +6,9 @@
     score  = -eps / s                 the gradient of log q(x_t | x_0)
 
 At one x_t an error of x_0 fixes the errors of all: |d eps|^2 = SNR |d x_0|^2, and so on (`factor`).
-Their squared losses are therefore one loss under different weights of t.
+Their squared losses are therefore one loss under different weights of t. What differs is what the
+network finds easy: where a is nearly 0, as at the end of a cosine chain, x_0 out of eps has its
+error times s / a, so prefer v there (or clip).
 """
 
 from __future__ import annotations
