@@ -1,0 +1,59 @@
+"""Diffusion models in three parts that combine freely: process, parameterisation, sampler.
+
+    process = diffusion.cosine(200)                     # how data becomes noise
+    model = diffusion.Diffusion(process, net, predicts="v")     # what the network is asked
+    loss = model.loss(x)                                 # train it
+    x = diffusion.sample(model, (64, 1, 8, 8), "ddim", steps=20)    # go back
+
+Read in the order process, parameterisation, model, samplers, likelihood, networks.
+"""
+
+from .likelihood import VLB, bits_per_dim, discretised_log_prob, hybrid_loss, step_term, vlb
+from .model import VARIANCES, Diffusion
+from .networks import ExactDenoiser, TimeMLP, sinusoids
+from .parameterisation import KINDS, WEIGHTS, Prediction, loss_weight
+from .process import (
+    SCHEDULES,
+    VE,
+    VP,
+    Process,
+    cosine,
+    equal,
+    geometric,
+    linear,
+    linear_scaled,
+    schedule,
+)
+from .samplers import SAMPLERS, chain, sample, timesteps
+
+__all__ = [
+    "KINDS",
+    "SAMPLERS",
+    "SCHEDULES",
+    "VARIANCES",
+    "VE",
+    "VLB",
+    "VP",
+    "WEIGHTS",
+    "Diffusion",
+    "ExactDenoiser",
+    "Prediction",
+    "Process",
+    "TimeMLP",
+    "bits_per_dim",
+    "chain",
+    "cosine",
+    "discretised_log_prob",
+    "equal",
+    "geometric",
+    "hybrid_loss",
+    "linear",
+    "linear_scaled",
+    "loss_weight",
+    "sample",
+    "schedule",
+    "sinusoids",
+    "step_term",
+    "timesteps",
+    "vlb",
+]

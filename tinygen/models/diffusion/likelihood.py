@@ -1,0 +1,155 @@
+"""The variational bound of a diffusion model: T + 1 terms whose sum is -ELBO, in nats.
+
+    -log p(x_0) <=  KL(q(x_T | x_0) || p(x_T))                                    prior
+                  + sum_{t=2}^T E KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t))     steps
+                  + E [-log p(x_0 | x_1)]                                         decoder
+
+Every KL is between Gaussians, in closed form; the expectations over x_t ~ q(x_t | x_0) are taken
+by one draw each. It is the ELBO of a hierarchical VAE whose encoder is fixed (Ho et al. 2020).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...backend import Generator, float64
+from ...ops import erf, log, randn, stack, where
+from ...tape import no_grad
+from ...tensor import Tensor
+from ..vae import gaussian_log_prob, sum_dims
+from .model import Diffusion
+from .process import Steps, column
+
+
+class VLB(NamedTuple):
+    """The terms in nats, each (B,); steps (B, T - 1) in the order t = 2 .. T."""
+
+    prior: Tensor
+    steps: Tensor
+    decoder: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """-ELBO >= -log p(x_0)."""
+        total: Tensor = self.prior + self.steps.sum(1) + self.decoder
+        return total
+
+
+def bits_per_dim(nats: Any, dims: int) -> Any:
+    """nats of a whole x -> bits for each of its `dims` numbers: nats / (dims log 2)."""
+    return nats / (dims * math.log(2.0))
+
+
+def gaussian_kl(mean1: Tensor, log_var1: Tensor, mean2: Tensor, log_var2: Tensor) -> Tensor:
+    """KL(N(mean1, e^log_var1) || N(mean2, e^log_var2)), summed over dimensions: (B,)."""
+    gap = log_var1 - log_var2
+    apart = (mean1 - mean2).square() * (-log_var2).exp()
+    return 0.5 * sum_dims(gap.exp() - 1.0 - gap + apart)
+
+
+def discretised_log_prob(x: Tensor, mean: Tensor, log_var: Tensor, levels: int) -> Tensor:
+    """log of the mass that N(mean, e^log_var) gives the cell of x, summed: (B, ...) -> (B,).
+
+    x takes the `levels` values -1, .., 1 in equal steps; cells meet half way between, and the
+    outermost two reach to infinity, so that the masses sum to 1. Far out, where the difference of
+    two erf drowns in rounding, width times density at the middle takes over: the density is convex
+    there, so this is below the mass, and a bound stays a bound.
+    """
+    if levels < 2:
+        raise ValueError(f"discretised_log_prob: expected levels >= 2, got {levels}")
+    half = 1.0 / (levels - 1)
+    scale = (-0.5 * log_var).exp() * math.sqrt(0.5)
+    above = where(x > 1.0 - half, 1.0, erf((x + half - mean) * scale))
+    below = where(x < half - 1.0, -1.0, erf((x - half - mean) * scale))
+    mass, least = 0.5 * (above - below), 1e-12 if x.dtype == float64 else 1e-5
+    density = -0.5 * (math.log(2 * math.pi) + log_var) - (x - mean).square() * scale.square()
+    far = density + math.log(2 * half)
+    return sum_dims(where(mass > least, log(mass.clamp(min=least)), far))
+
+
+def prior_term(model: Diffusion, x0: Tensor) -> Tensor:
+    """KL(q(x_T | x_0) || N(0, prior_std^2 I)): (B,), free of parameters."""
+    mean, variance = model.process.q(x0, model.process.T)
+    log_prior = 2.0 * math.log(model.process.prior_std) + 0.0 * variance
+    return gaussian_kl(mean, variance.log() + 0.0 * x0, 0.0 * mean, log_prior)
+
+
+def step_term(
+    model: Diffusion,
+    x0: Tensor,
+    t: Steps,
+    eps: Tensor,
+    y: Any = None,
+    levels: int | None = None,
+    freeze_mean: bool = False,
+) -> Tensor:
+    """The t-th term of the bound at x_t = a_t x_0 + s_t eps: (B,) nats.
+
+    t >= 2: the KL of that step; t = 1: -log p(x_0 | x_1), by `discretised_log_prob` for data of so
+    many `levels`, else a density. freeze_mean: no gradient through the mean (the hybrid loss).
+    """
+    process = model.process
+    t = np.broadcast_to(process.steps(t), x0.shape[:1])
+    x = process.diffuse(x0, t, eps)
+    p = model.predict(x, t, y)
+    if freeze_mean:
+        p = p._replace(x0=p.x0.detach())
+    log_var = model.reverse_log_variance(p, x, t, t - 1) + 0.0 * x0
+    mean = process.posterior(p.x0, x, t, t - 1).mean
+    true = process.posterior(x0, x, t, t - 1).mean
+    posterior = process.posterior_variance(np.maximum(t, 2), np.maximum(t, 2) - 1)
+    kl = gaussian_kl(true, column(np.log(posterior), x), mean, log_var)
+    if not (t == 1).any():
+        return kl
+    if levels is None:
+        decoder = gaussian_log_prob(x0, mean, log_var)
+    else:
+        decoder = discretised_log_prob(x0, mean, log_var, levels)
+    term: Tensor = where(column(t == 1, kl) > 0, -decoder, kl)
+    return term
+
+
+def hybrid_loss(
+    model: Diffusion,
+    x0: Tensor,
+    y: Any = None,
+    levels: int | None = None,
+    share: float = 0.001,
+    generator: Generator | None = None,
+) -> Tensor:
+    """L_simple + share * L_vlb for a learned variance (Nichol and Dhariwal 2021).
+
+    L_vlb is T times one random term, in nats a dimension; it teaches the variance only.
+    """
+    if model.variance != "learned":
+        raise ValueError(
+            "hybrid_loss: the model's variance is fixed; make it with variance='learned'"
+        )
+    model.check_range(x0)
+    t = model.process.draw_steps(len(x0), generator)
+    eps = randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
+    if model.classes and y is not None:
+        y = model.drop_labels(model.labels(y, x0), generator)
+    bound = model.process.T * step_term(model, x0, t, eps, y, levels, freeze_mean=True)
+    simple = model.errors(x0, t, eps, y).mean()
+    loss: Tensor = simple + share / x0[0].numel() * bound.mean()
+    return loss
+
+
+@no_grad()
+def vlb(
+    model: Diffusion,
+    x0: Tensor,
+    y: Any = None,
+    levels: int | None = None,
+    generator: Generator | None = None,
+) -> VLB:
+    """All terms for each example of x0, with one draw of x_t for each t."""
+    terms = []
+    for t in range(1, model.process.T + 1):
+        eps = randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
+        terms.append(step_term(model, x0, t, eps, y, levels))
+    return VLB(prior_term(model, x0), stack(terms[1:], 1), terms[0])
