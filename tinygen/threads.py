@@ -174,6 +174,4 @@ def total(x: Array, dims: tuple[int, ...], keepdims: bool) -> Array:
 
 def _is_image(x: Array) -> bool:
     """Floating (N, C, H, W) in memory (N, H, W, C)."""
-    return bool(
-        x.ndim == 4 and x.dtype.kind == "f" and x.transpose(0, 2, 3, 1).flags.c_contiguous
-    )
+    return bool(x.ndim == 4 and x.dtype.kind == "f" and x.transpose(0, 2, 3, 1).flags.c_contiguous)
