@@ -45,7 +45,7 @@ def digits():
     return (data.load("digits", split) for split in ("train", "test"))
 
 
-# --- the variants: name -> (model, training loss of (model, x, labels), does x become binary?) ---
+# --- the variants: name -> (model, training loss of (model, x, labels, progress in 0..1)) ---------
 
 
 def plain(likelihood, objective):
@@ -70,21 +70,27 @@ def same_size(betas=None):
 
 
 def elbo(beta):
-    return lambda model, x, c: -model(x, beta=beta).elbo
+    return lambda model, x, c, t: -model(x, beta=beta).elbo
+
+
+def warmed_up(model, x, c, t):
+    """The weight of the KL rises from 0 to 1 over the first half (Sonderby et al., 2016)."""
+    return -model(x, beta=min(1.0, 2.0 * t)).elbo
 
 
 BINARY = {
     "VAE": plain(vae.Bernoulli, elbo(1.0)),
     "beta-VAE, beta = 4": plain(vae.Bernoulli, elbo(4.0)),
     "VAE, score function (8 draws)": plain(
-        vae.Bernoulli, lambda model, x, c: -model.score_function(x, 8).elbo
+        vae.Bernoulli, lambda model, x, c, t: -model.score_function(x, 8).elbo
     ),
-    "IWAE, k = 5": plain(vae.Bernoulli, lambda model, x, c: -model.iwae(x, 5)),
+    "IWAE, k = 5": plain(vae.Bernoulli, lambda model, x, c, t: -model.iwae(x, 5)),
     "IWAE, k = 5, weights form": plain(
-        vae.Bernoulli, lambda model, x, c: -model.iwae(x, 5, "weights")
+        vae.Bernoulli, lambda model, x, c, t: -model.iwae(x, 5, "weights")
     ),
-    "conditional VAE (log p(x given c))": (conditional, lambda model, x, c: -model(x, c=c).elbo),
+    "conditional VAE (log p(x given c))": (conditional, lambda model, x, c, t: -model(x, c=c).elbo),
     "hierarchical, codes 16 and 8": (two_levels, elbo(1.0)),
+    "hierarchical, KL warmed up": (two_levels, warmed_up),
 }
 GREY = {
     "Gaussian, variance 0.05 fixed": plain(lambda: vae.Gaussian(0.05), elbo(1.0)),
@@ -127,9 +133,11 @@ def fit(name, make, objective, seed, steps, samples, binary, scale=lambda x: x, 
         net = model.decoders[0] if hasattr(model, "decoders") else model.decoder
         vae.set_output_bias(net, x)
 
+    done = iter(np.linspace(0.0, 1.0, steps))
+
     def loss(i):
         batch = vae.binarise(x[i]) if binary else x[i]
-        return objective(model, batch, train_set.labels[i])
+        return objective(model, batch, train_set.labels[i], float(next(done)))
 
     seconds = train(model, loss, len(x), steps, seed)
     c = test_set.labels if isinstance(model, vae.ConditionalVAE) else None
@@ -142,10 +150,13 @@ def fit(name, make, objective, seed, steps, samples, binary, scale=lambda x: x, 
 
 
 def variants(args):
-    table = {}
+    path = OUT / "vae-family.json"
+    table = json.loads(path.read_text()).get("variants", {}) if args.match else {}
     for kind, group in (("binary", BINARY), ("grey", GREY)):
         binary = kind == "binary"
         for name, (make, objective) in group.items():
+            if args.match not in name:
+                continue
             centred = name.startswith("4 same")
             scale = {"scale": lambda x: 2 * x - 1, "log_scale": 64 * np.log(2)} if centred else {}
             runs = [
@@ -421,6 +432,7 @@ def main():
     parser.add_argument("--steps", type=int, default=1500, help="of one run on digits")
     parser.add_argument("--samples", type=int, default=500, help="draws an image for log p(x)")
     parser.add_argument("--iterations", type=int, default=10_000, help="of the Fashion-MNIST run")
+    parser.add_argument("--match", default="", help="only the variants with this in the name")
     parser.add_argument("--out", type=Path, help="folder of the results")
     args = parser.parse_args()
     global OUT

@@ -32,6 +32,9 @@ parser.add_argument("--shared", type=int, default=0, help="so many levels of the
 parser.add_argument("--fixed", action="store_true", help="with --shared: do not learn the way up")
 parser.add_argument("--hidden", type=int, default=256)
 parser.add_argument("--epochs", type=int, default=150)
+parser.add_argument("--warmup", type=float, default=0.5,
+                    help="part of the run over which the KL's weight rises from 0 to 1; with 0 "
+                    "the codes of small images stay unused (posterior collapse)")  # fmt: skip
 parser.add_argument("--batch", type=int, default=128)
 parser.add_argument("--lr", type=float, default=1e-3)
 parser.add_argument("--importance", type=int, default=200, help="draws for log p(x) at the end")
@@ -64,14 +67,15 @@ opt = tg.optim.Adam(model.parameters(), lr=args.lr)
 steps = args.epochs * len(loader)
 run = Run(args.out, config=args, resume=args.resume)
 run.track(model=model, opt=opt, loader=loader)
-for _, (x,) in zip(run.steps(steps), loader.forever()):
+for step, (x,) in zip(run.steps(steps), loader.forever()):
     x = x.to(args.device)
-    terms = model(vae.binarise(x) if binary else x)
+    beta = min(1.0, step / (args.warmup * steps)) if args.warmup else 1.0
+    terms = model(vae.binarise(x) if binary else x, beta=beta)
     loss = -terms.elbo
     opt.zero_grad()
     loss.backward()
     opt.step()
-    run.log(elbo=terms.elbo, log_likelihood=terms.log_likelihood)
+    run.log(elbo=terms.log_likelihood - terms.kls.sum(), log_likelihood=terms.log_likelihood)
     if run.every(10 * len(loader)) or run.last:
         with tg.no_grad():
             run.log(test_elbo=model(test, generator=tg.Generator(args.device).manual_seed(2)).elbo)
