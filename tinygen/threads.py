@@ -15,9 +15,8 @@ import numpy as np
 from .backend import Array, is_numpy
 
 GRAIN = 1 << 17  # numbers: below, handing work to a thread (30 us) costs more than it saves
-
-
-PRODUCTS = 1 << 20  # the same, in multiplications of a product of matrices
+PRODUCTS = 1 << 20  # the same, in multiplications of a convolution, which copies besides
+MATMUL = 1 << 23  # and of a bare product: BLAS is done with a smaller one before a thread wakes
 
 
 @cache
@@ -76,7 +75,7 @@ def matmul(x: Array, y: Array) -> Array:
     if not is_numpy(x) or x.ndim != y.ndim or x.ndim < 2 or len(x) == 0:
         return np.matmul(x, y)
     out = np.empty_like(x, shape=(*x.shape[:-1], y.shape[-1]), order="C")
-    grain = PRODUCTS // max(x.shape[-1], 1) + 1
+    grain = MATMUL // max(x.shape[-1], 1) + 1
     if x.ndim == 2:
         in_parts(lambda out, x: np.matmul(x, y, out=out), out, x, grain=grain)
     elif x.shape[:-2] == y.shape[:-2]:
