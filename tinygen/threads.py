@@ -17,6 +17,7 @@ from .backend import Array, is_numpy
 GRAIN = 1 << 17  # numbers: below, handing work to a thread (30 us) costs more than it saves
 PRODUCTS = 1 << 20  # the same, in multiplications of a convolution, which copies besides
 MATMUL = 1 << 23  # and of a bare product: BLAS is done with a smaller one before a thread wakes
+TINY = 1 << 17  # BLAS itself stays on one thread for a product of fewer multiplications
 
 
 @cache
@@ -72,7 +73,8 @@ def add_parts(body: Callable[..., Any], out: Array, *arrays: Any, grain: int = G
 
 def matmul(x: Array, y: Array) -> Array:
     """np.matmul, its rows (or the matrices of a batch) dealt out to the threads."""
-    if not is_numpy(x) or x.ndim != y.ndim or x.ndim < 2 or len(x) == 0:
+    tiny = x.size * y.shape[-1] < TINY
+    if tiny or not is_numpy(x) or x.ndim != y.ndim or x.ndim < 2:
         return np.matmul(x, y)
     out = np.empty_like(x, shape=(*x.shape[:-1], y.shape[-1]), order="C")
     grain = MATMUL // max(x.shape[-1], 1) + 1

@@ -365,7 +365,10 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
 def gate(x: Array, condition: Array) -> Array:
     """x where the condition is > 0, else 0"""
     out = np.empty_like(x)
-    in_parts(_gate_into, out, *np.broadcast_arrays(x, condition))
+    if x.size < 2 * GRAIN:
+        _gate_into(out, x, condition)
+    else:
+        in_parts(_gate_into, out, *np.broadcast_arrays(x, condition))
     return out
 
 
