@@ -45,6 +45,7 @@ OPS = [
     "op",
     "convert",
     "elementwise",
+    "comparisons",
     "shapes",
     "indexing",
     "reductions",

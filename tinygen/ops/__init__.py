@@ -7,8 +7,27 @@ windows, pooling and images serve the layers of nn.
 from typing import Any
 
 from ..tensor import Tensor
-from . import compare, convert, elementwise, indexing, products, reductions, shapes
+from . import compare, comparisons, convert, elementwise, indexing, products, reductions, shapes
 from .compare import allclose, equal, isclose
+from .comparisons import (
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    eq,
+    ge,
+    gt,
+    isfinite,
+    isinf,
+    isnan,
+    le,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    lt,
+    ne,
+)
 from .creation import (
     arange,
     as_tensor,
@@ -39,41 +58,24 @@ from .creation import (
 from .elementwise import (
     abs,
     add,
-    bitwise_and,
-    bitwise_not,
-    bitwise_or,
-    bitwise_xor,
     ceil,
     clamp,
     cos,
     div,
     elu,
-    eq,
     erf,
     exp,
     expm1,
     floor,
     floor_divide,
-    ge,
     gelu,
-    gt,
-    isfinite,
-    isinf,
-    isnan,
-    le,
     leaky_relu,
     log,
     log1p,
     logaddexp,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    lt,
     maximum,
     minimum,
     mul,
-    ne,
     neg,
     pow,
     reciprocal,
@@ -304,9 +306,10 @@ __all__ = [
 
 METHODS: dict[Any, str] = {
     elementwise: """abs add sub mul div neg pow square floor_divide remainder exp expm1 log log1p
-        sqrt rsqrt reciprocal sin cos tanh sigmoid softplus logaddexp silu erf relu sign maximum
-        minimum clamp floor ceil round trunc eq ne lt le gt ge logical_and logical_or logical_xor
-        logical_not bitwise_and bitwise_or bitwise_xor bitwise_not isnan isinf isfinite""",
+        sqrt rsqrt reciprocal sin cos tanh sigmoid softplus logaddexp silu erf relu sign
+        maximum minimum clamp floor ceil round trunc""",
+    comparisons: """eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and
+        bitwise_or bitwise_xor bitwise_not isnan isinf isfinite""",
     reductions: """sum mean var std prod amax amin max min argmax argmin all any logsumexp softmax
         log_softmax cumsum cumprod norm sort argsort topk""",
     shapes: """reshape flatten unflatten transpose permute movedim t squeeze unsqueeze expand

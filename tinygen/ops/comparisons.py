@@ -1,0 +1,110 @@
+"""Comparisons and logic, element by element: bool out (bitwise: integers too), no gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..backend import Array
+from .op import elementwise
+
+
+@elementwise
+def eq(x: Array, y: Array) -> Array:
+    """x == y"""
+    return np.equal(x, y)
+
+
+@elementwise
+def ne(x: Array, y: Array) -> Array:
+    """x != y"""
+    return np.not_equal(x, y)
+
+
+@elementwise
+def lt(x: Array, y: Array) -> Array:
+    """x < y"""
+    return np.less(x, y)
+
+
+@elementwise
+def le(x: Array, y: Array) -> Array:
+    """x <= y"""
+    return np.less_equal(x, y)
+
+
+@elementwise
+def gt(x: Array, y: Array) -> Array:
+    """x > y"""
+    return np.greater(x, y)
+
+
+@elementwise
+def ge(x: Array, y: Array) -> Array:
+    """x >= y"""
+    return np.greater_equal(x, y)
+
+
+@elementwise
+def logical_and(x: Array, y: Array) -> Array:
+    """Both are non-zero"""
+    return np.logical_and(x, y)
+
+
+@elementwise
+def logical_or(x: Array, y: Array) -> Array:
+    """At least one is non-zero"""
+    return np.logical_or(x, y)
+
+
+@elementwise
+def logical_xor(x: Array, y: Array) -> Array:
+    """Exactly one is non-zero"""
+    return np.logical_xor(x, y)
+
+
+@elementwise
+def logical_not(x: Array) -> Array:
+    """It is zero"""
+    return np.logical_not(x)
+
+
+@elementwise
+def bitwise_and(x: Array, y: Array) -> Array:
+    """x & y, of bools or integers"""
+    return np.bitwise_and(x, y)
+
+
+@elementwise
+def bitwise_or(x: Array, y: Array) -> Array:
+    """x | y, of bools or integers"""
+    return np.bitwise_or(x, y)
+
+
+@elementwise
+def bitwise_xor(x: Array, y: Array) -> Array:
+    """x ^ y, of bools or integers"""
+    return np.bitwise_xor(x, y)
+
+
+@elementwise
+def bitwise_not(x: Array) -> Array:
+    """~x, of bools or integers"""
+    return np.invert(x)
+
+
+@elementwise
+def isnan(x: Array) -> Array:
+    """It is not a number"""
+    return np.isnan(x)
+
+
+@elementwise
+def isinf(x: Array) -> Array:
+    """It is inf or -inf"""
+    return np.isinf(x)
+
+
+@elementwise
+def isfinite(x: Array) -> Array:
+    """It is neither inf nor NaN"""
+    return np.isfinite(x)
