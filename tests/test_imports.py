@@ -34,6 +34,7 @@ READING_ORDER = [
     "metrics",
     "plot",
     "run",
+    "lessons",
     "__init__",  # the front page: names from all of the above
     "doctor",
     "cli",

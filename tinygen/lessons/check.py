@@ -1,0 +1,115 @@
+"""Both sides of an equation, evaluated and compared; and the judge of the exercises.
+
+Every displayed equation of a lesson has a tag, and a cell below it calls one of
+
+    check.equal("7.3", left, right)         the two sides agree to rounding
+    check.mean("7.4", draws, exact)         an average of random draws agrees with the exact value
+    check.at_most("7.5", smaller, larger)   an inequality holds
+
+with that tag. Each prints one line and raises `Disagreement` when the sides do not agree, so that a
+lesson cannot be executed with a wrong equation in it. `check.exercise("7.1", answer)` judges an
+exercise and never raises: a learner's notebook runs on.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Tensor
+from .exercises import judge
+
+__all__ = ["Disagreement", "at_most", "close", "equal", "exercise", "mean"]
+
+
+class Disagreement(AssertionError):
+    """The two sides of an equation differ by more than is allowed."""
+
+
+def equal(tag: str, left: Any, right: Any, tol: float = 1e-9) -> None:
+    """Print and check that max |left - right| <= tol * max(1, |right|).
+
+    Args:
+        tag: the equation's tag, as in ``\\tag{7.3}``.
+        left, right: numbers, arrays or Tensors of one shape (or one that broadcasts).
+        tol: what rounding may do; say in the lesson why, where it is above 1e-6.
+
+    Raises:
+        Disagreement: they differ by more, or one side is not finite where the other is.
+    """
+    a, b = np.broadcast_arrays(_array(left), _array(right))
+    with np.errstate(invalid="ignore"):
+        gap = np.where(a == b, 0.0, np.abs(a - b))  # inf == inf is agreement
+    worst = float(
+        np.max(gap / np.maximum(1.0, np.abs(np.where(np.isfinite(b), b, 1.0))), initial=0)
+    )
+    line = f"({tag})  {_sides(a, b)}difference {_below(worst)}"
+    if not worst <= tol:
+        raise Disagreement(f"{line}; allowed {tol:.0e}\nleft {_show(a)}\nright {_show(b)}")
+    print(line)
+
+
+def mean(tag: str, draws: Any, exact: Any, sigmas: float = 4.0) -> None:
+    """Print and check that the average of `draws` over axis 0 is `exact` within its standard error.
+
+    |mean - exact| <= sigmas * std / sqrt(n), the worst entry counts. Draws are independent along
+    axis 0; `exact` has the shape of one draw. Raises `Disagreement`.
+    """
+    x, truth = _array(draws), _array(exact)
+    average, error = x.mean(0), x.std(0, ddof=1) / math.sqrt(len(x))
+    score = float(np.max(np.abs(average - truth) / np.maximum(error, 1e-300), initial=0))
+    numbers = "" if average.size > 1 else f"{float(average):.4g} ± {float(error):.1g}, exact "
+    numbers += f"{float(truth):.4g}; " if truth.size == 1 and average.size == 1 else ""
+    line = f"({tag})  {numbers}{len(x)} draws, {score:.1f} standard errors apart"
+    if not score <= sigmas:
+        raise Disagreement(f"{line}; allowed {sigmas}\nmean {_show(average)}\nexact {_show(truth)}")
+    print(line)
+
+
+def at_most(tag: str, smaller: Any, larger: Any, slack: float = 1e-9) -> None:
+    """Print and check that smaller <= larger + slack, entry by entry. Raises `Disagreement`."""
+    a, b = np.broadcast_arrays(_array(smaller), _array(larger))
+    room = float(np.min(b - a)) if a.size else math.inf
+    sides = f"{float(a):.4g} <= {float(b):.4g}" if a.size == 1 else f"{a.size} inequalities hold"
+    if not room >= -slack:
+        raise Disagreement(
+            f"({tag})  the left side is larger by {-room:.3g}\nleft {_show(a)}\nright {_show(b)}"
+        )
+    print(f"({tag})  {sides}; least gap {room:.2g}")
+
+
+def exercise(number: str, answer: Any) -> bool:
+    """Judge an exercise by its properties; print the verdict or a hint. True when it is right."""
+    verdict = judge(number, answer)
+    print(f"Exercise {number}: {verdict.text}")
+    return verdict.right
+
+
+def close(left: Any, right: Any, tol: float = 1e-6) -> bool:
+    """True if |left - right| <= tol * max(1, |right|) everywhere and the shapes are the same."""
+    a, b = _array(left), _array(right)
+    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= tol * np.maximum(1.0, np.abs(b))))
+
+
+def _array(value: Any) -> np.ndarray[Any, Any]:
+    value = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+    return np.asarray(value, dtype=np.float64)
+
+
+def _sides(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> str:
+    if a.size == 1:
+        return f"left {float(a.reshape(())):.6g}, right {float(b.reshape(())):.6g}, "
+    return f"{a.size} numbers on each side, largest "
+
+
+def _below(gap: float) -> str:
+    """The next power of ten: rounding differs from machine to machine, its size does not."""
+    if not math.isfinite(gap):
+        return str(gap)
+    return "0" if gap == 0 else f"below {10.0 ** max(math.ceil(math.log10(gap)), -15):.0e}"
+
+
+def _show(a: np.ndarray[Any, Any]) -> str:
+    return str(np.array2string(a, precision=6, threshold=8))
