@@ -4,6 +4,8 @@
 #   make test        the whole test suite
 #   make lint        ruff and mypy
 #   make parity      the suite that compares with PyTorch (installs its CPU build)
+#   make lessons        rebuild the notebooks in lessons/ from lessons/src/
+#   make lessons-check  execute every lesson from a fresh kernel; compare with its outputs
 #   make bench       side by side with PyTorch: per-op overhead and training steps
 #   make gpu-check   everything about the GPU: tests, kernels, speed (says so if there is none)
 
@@ -11,7 +13,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch==2.13.0
 
-.PHONY: demo test lint parity bench gpu-check clean
+.PHONY: demo test lint parity lessons lessons-check bench gpu-check clean
 
 # One stamp a set of extras: made again when the metadata changes, not when the code does.
 .venv/%.stamp: pyproject.toml setup.py | .venv/bin/python
@@ -38,6 +40,12 @@ lint: .venv/test.stamp .venv/lint.stamp
 
 parity: .venv/torch.stamp
 	$(BIN)/python -m pytest -q tests/parity tests/test_conv.py tests/test_images.py tests/test_data.py
+
+lessons: .venv/lessons-build.stamp
+	$(BIN)/python lessons/build.py
+
+lessons-check: .venv/lessons-build.stamp
+	$(BIN)/python lessons/build.py --check
 
 bench: .venv/torch.stamp
 	$(BIN)/python benchmarks/overhead.py

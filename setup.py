@@ -1,7 +1,7 @@
 """Metadata is in pyproject.toml; here, where the folders outside tinygen/ go in the wheel.
 
-kernels/ and examples/ stand at the top of the repository, to be read on their own, and are
-installed as tinygen/kernels and tinygen/examples.
+kernels/, examples/ and lessons/ stand at the top of the repository, to be read on their own, and
+are installed as tinygen/kernels, tinygen/examples and tinygen/notebooks.
 """
 
 from setuptools import find_packages, setup
@@ -12,8 +12,13 @@ setup(
         "tinygen.kernels",
         "tinygen.kernels.emulator",
         "tinygen.examples",
+        "tinygen.notebooks",
     ],
-    package_dir={"tinygen.kernels": "kernels", "tinygen.examples": "examples"},
+    package_dir={
+        "tinygen.kernels": "kernels",
+        "tinygen.examples": "examples",
+        "tinygen.notebooks": "lessons",
+    },
     package_data={
         "tinygen": ["py.typed"],
         "tinygen.data": ["*.npz"],
@@ -21,5 +26,6 @@ setup(
         "tinygen.kernels": ["*.cu"],
         "tinygen.kernels.emulator": ["*"],
         "tinygen.examples": ["*.py"],
+        "tinygen.notebooks": ["*.ipynb", "*.md", "solutions/*.py"],
     },
 )

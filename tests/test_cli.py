@@ -349,3 +349,34 @@ def test_scripts_are_found_in_a_clone_first_and_in_the_package_else(tmp_path, mo
     (tmp_path / "pyproject.toml").write_text("")
     assert cli.find("examples/vae.py") == tmp_path / "examples" / "vae.py"
     assert cli.find("examples/none.py") is None
+
+
+# --- the lessons --------------------------------------------------------------------------------
+
+
+def test_the_lessons_are_listed_with_their_questions(capsys):
+    assert cli.main(["lessons"]) == 0
+    said = capsys.readouterr().out
+    for lesson in cli.lessons.lessons():
+        assert f"{lesson.number:2}  {lesson.title}" in said and lesson.question[:40] in said
+
+
+def test_a_lesson_is_opened_in_jupyter_or_its_place_is_said(monkeypatch, capsys):
+    lesson = cli.lessons.lessons()[0]
+    called = []
+    monkeypatch.setattr(cli.subprocess, "call", lambda words: called.append(words) or 0)
+    monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: object())
+    assert cli.main(["lessons", str(lesson.number)]) == 0
+    assert called[0][-3:] == ["jupyter", "lab", str(lesson.path)]
+    monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: None)
+    assert cli.main(["lessons", str(lesson.number)]) == 1
+    said = capsys.readouterr().err
+    assert "pip install 'tinygen[lessons]'" in said and str(lesson.path) in said
+
+
+def test_a_lesson_that_is_not_there(monkeypatch, capsys):
+    assert cli.main(["lessons", "99"]) == 1
+    assert "there is no lesson 99; there are 1" in capsys.readouterr().err
+    monkeypatch.setattr(cli.lessons, "find_folder", lambda: None)
+    assert cli.main(["lessons"]) == cli.main(["lessons", "7"]) == 1
+    assert capsys.readouterr().err.count("no lessons here") == 2

@@ -19,7 +19,8 @@ import pytest
 import tinygen
 
 ROOT = Path(tinygen.__file__).parent.parent
-PARTS = ("tinygen", "kernels", "examples", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+FOLDERS = ("tinygen", "kernels", "examples", "lessons")
+PARTS = (*FOLDERS, "pyproject.toml", "setup.py", "README.md", "LICENSE")
 JUNK = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so")
 
 pytestmark = pytest.mark.skipif(
@@ -122,6 +123,7 @@ def sources() -> set[str]:
             ("tinygen", "tinygen", (".py", ".npz", ".typed")),
             ("kernels", "tinygen/kernels", None),
             ("examples", "tinygen/examples", (".py",)),
+            ("lessons", "tinygen/notebooks", (".ipynb", ".md")),
         )
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
@@ -160,6 +162,8 @@ def test_the_wheel_works_in_a_clean_venv(installed: Path, tmp_path: Path) -> Non
     report = succeeds(installed.with_name("tinygen"), "doctor", cwd=tmp_path)
     assert tinygen.__version__ in report and "digits" in report
     assert "--latent" in succeeds(installed, where / "examples" / "vae.py", "--help", cwd=tmp_path)
+    lessons = succeeds(installed.with_name("tinygen"), "lessons", cwd=tmp_path)
+    assert str(where / "notebooks") in lessons
     succeeds(installed, "-m", "pip", "check", cwd=tmp_path)
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import runpy
+import subprocess
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import doctor
+from .lessons import catalogue as lessons
 
 DESCRIPTION = """\
 tinygen: generative models on a from-scratch autograd library in NumPy.
 
   tinygen demo      train a variational autoencoder on handwritten digits, on the CPU,
                     in about a minute; prints its test ELBO and writes pictures
+  tinygen lessons   the lessons: notebooks that derive every model and execute every equation
   tinygen doctor    what is installed, which devices work, what to install otherwise
 """
 
@@ -39,6 +44,13 @@ Everything else on the command line goes to that script, so its options work her
   tinygen demo --help                  the script's own options, explained
 """
 
+LESSONS = """\
+List the lessons, or open one in Jupyter (pip install 'tinygen[lessons]'):
+
+  tinygen lessons                      numbers, titles, questions
+  tinygen lessons 7                    open lesson 7; where Jupyter is missing, say where it lies
+"""
+
 DOCTOR = """\
 Look at this installation: Python, NumPy and its BLAS, the optional packages and what each is
 for, the devices (CPU, CUDA, the emulator that runs CUDA kernels on a CPU), the data sets found.
@@ -48,13 +60,15 @@ Nothing is installed or downloaded. The exit status is 0 when tinygen works on t
 
 def parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    usage = "tinygen [--help] [--version] {demo,doctor} ..."
+    usage = "tinygen [--help] [--version] {demo,lessons,doctor} ..."
     top = argparse.ArgumentParser("tinygen", usage, DESCRIPTION, EPILOG, formatter_class=raw)
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(
-        dest="command", metavar="demo | doctor", prog="tinygen", help=argparse.SUPPRESS
+        dest="command", metavar="demo | lessons | doctor", prog="tinygen", help=argparse.SUPPRESS
     )
     commands.add_parser("demo", description=DEMO, formatter_class=raw, add_help=False)
+    lesson = commands.add_parser("lessons", description=LESSONS, formatter_class=raw)
+    lesson.add_argument("number", nargs="?", type=int, help="the lesson to open")
     check = commands.add_parser("doctor", description=DOCTOR, formatter_class=raw)
     kind = check.add_mutually_exclusive_group()
     kind.add_argument("--json", action="store_true", help="the same report for programs")
@@ -78,6 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"tinygen {doctor.tinygen_version()}")
         elif options.command == "doctor":
             return examine(options.json, options.gpu)
+        elif options.command == "lessons":
+            return list_lessons() if options.number is None else open_lesson(options.number)
         else:
             parser().print_help()
         return 0
@@ -99,6 +115,45 @@ def demo(words: Sequence[str]) -> int:
         print(DEMO)
         return run_script(script, ["--help"])
     return run_script(script, ["--demo", *words])
+
+
+def list_lessons() -> int:
+    """Print number, title and question of every lesson."""
+    try:
+        found = lessons.lessons()
+    except FileNotFoundError as error:
+        print(f"tinygen lessons: {error}", file=sys.stderr)
+        return 1
+    for lesson in found:
+        question = textwrap.fill(
+            lesson.question, 84, initial_indent=" " * 4, subsequent_indent=" " * 4
+        )
+        print(f"{lesson.number:2}  {lesson.title}\n{question}")
+    print(
+        f"\nOpen one with `tinygen lessons {found[0].number}`; they lie in {found[0].path.parent}"
+    )
+    return 0
+
+
+def open_lesson(number: int) -> int:
+    """Open one lesson in Jupyter; exit status 1 where there is no such lesson or no Jupyter."""
+    try:
+        found = {lesson.number: lesson.path for lesson in lessons.lessons()}
+    except FileNotFoundError as error:
+        print(f"tinygen lessons: {error}", file=sys.stderr)
+        return 1
+    if number not in found:
+        there = ", ".join(map(str, found))
+        print(f"tinygen lessons: there is no lesson {number}; there are {there}", file=sys.stderr)
+        return 1
+    if importlib.util.find_spec("jupyterlab") is None:
+        print(
+            f"tinygen lessons: Jupyter is not installed: pip install 'tinygen[lessons]'.\n"
+            f"The notebook is {found[number]}",
+            file=sys.stderr,
+        )
+        return 1
+    return subprocess.call([sys.executable, "-m", "jupyter", "lab", str(found[number])])
 
 
 def examine(as_json: bool, gpu: bool) -> int:
