@@ -1,6 +1,7 @@
 """Every example runs, for a few steps, from another folder, and goes on where it stopped."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -123,3 +124,15 @@ def test_bad_options_are_named(
 ) -> None:
     done = run(tmp_path, script, *SHORT, *options)
     assert done.returncode != 0 and message in done.stderr
+
+
+def test_mixture(tmp_path: Path) -> None:
+    """EM never falls, and more components explain the test pictures better."""
+    one = checked(tmp_path, "mixture.py", "--components", "1", "--iterations", "2")
+    many = checked(tmp_path, "mixture.py", "--components", "10", "--iterations", "21")
+    bounds = [float(b) for b in re.findall(r"log p\(x\) +(-\S+) nats on", many)]
+    assert bounds == sorted(bounds) and len(bounds) == 3
+    (few,), (more,) = (re.findall(r"test log p\(x\) (-\S+)", said) for said in (one, many))
+    assert float(more) > float(few) + 1
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {"samples.png", "components.png"}
+    assert "--components is at least 1" in run(tmp_path, "mixture.py", "--components", "0").stderr
