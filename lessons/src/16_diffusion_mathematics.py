@@ -1,0 +1,1225 @@
+# %% [markdown]
+# # Lesson 16: Diffusion I: the mathematics
+#
+# > **Question.** Turning data into noise is easy. What exactly must a network learn, and what
+# > must a sampler do, to run that film backwards?
+#
+# In the picture below a swiss roll dissolves. Each frame is the one before it, shrunk a little,
+# with a little noise added. Nothing is learned. This lesson derives everything that can be known
+# about that process and its reverse without training anything. At the end you can
+#
+# - jump to any frame in one step, and say how much of the data is left in it;
+# - compute the exact law of one step back when the data point is known;
+# - write the training loss as the bound of a hierarchical VAE, and check the bound against an
+#   exact $\log p(x)$;
+# - tell what a *perfect* network would still get wrong under a bad schedule or a bad sampler.
+#
+# Lesson 17 then trains the network.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinygen as tg
+from tinygen import data
+from tinygen.lessons import check
+from tinygen.models import diffusion
+
+rng = np.random.default_rng(0)
+roll = data.toy("swiss_roll", 1500, tg.Generator().manual_seed(0)).numpy()
+x, frames = (roll - roll.mean(0)) / roll.std(), {}
+for t in range(1001):
+    if t in (0, 60, 150, 300, 1000):
+        frames[t] = x
+    beta_next = 1e-4 + (0.02 - 1e-4) * t / 999  # a little more noise each time
+    x = np.sqrt(1 - beta_next) * x + np.sqrt(beta_next) * rng.standard_normal(x.shape)
+
+fig, axes = plt.subplots(1, 5, figsize=(9, 2.2), dpi=75, layout="constrained")
+for ax, (t, points) in zip(axes, frames.items()):
+    ax.scatter(*points.T, s=1, color="C0")
+    ax.set(xlim=(-3, 3), ylim=(-3, 3), title=f"t = {t}", xticks=[], yticks=[], aspect="equal")
+fig.suptitle("known: data becomes noise, left to right. Wanted: right to left")
+plt.show()
+
+# %% [markdown]
+# ## 1. A chain that forgets
+#
+# The decoder of Lesson 7 makes a picture out of a code in one leap. That is a lot to ask. A
+# **hierarchical** VAE takes many small steps through codes $x_1, x_2, \dots, x_T$, and then the
+# encoder is a chain too: data $x_0$ to $x_1$, to $x_2$, and so on to $x_T$.
+#
+# A diffusion model is a hierarchical VAE with three decisions made in advance:
+#
+# 1. every code has the size of the data;
+# 2. the encoder is **fixed**: it adds noise and has no parameters;
+# 3. there are many steps, so that each undoes only a little.
+#
+# One step of the encoder keeps a share $1 - \beta_t$ of the variance and replaces the rest by
+# noise. The numbers $\beta_1, \dots, \beta_T$, each between 0 and 1, are the *noise schedule*.
+#
+# $$
+# q(x_t \mid x_{t-1}) = \mathcal{N}\big(\sqrt{1 - \beta_t} x_{t-1},\ \beta_t\big)
+# \tag{16.1}
+# $$
+#
+# (In several dimensions each coordinate does this by itself; the variance is $\beta_t I$.)
+#
+# Why the square root in front? Without it the variance would grow in each step. With it, data of
+# variance 1 keeps variance $(1 - \beta_t) \cdot 1 + \beta_t = 1$ for ever, which is kind to a
+# network: its input always has the same size. We draw from (16.1), with a coin of $\pm 1$ as
+# $x_{t-1}$, and look at mean and variance; then we compare with the library's own step.
+
+# %%
+T = 1000
+beta = np.concatenate([[0.0], np.linspace(1e-4, 0.02, T)])  # beta[t]; beta[0] is not used
+alpha = 1 - beta
+alpha_bar = np.cumprod(alpha)  # alpha_bar[0] = 1
+
+t = 700
+coin = rng.choice([-1.0, 1.0], 100_000)
+step = np.sqrt(1 - beta[t]) * coin + np.sqrt(beta[t]) * rng.standard_normal(coin.shape)
+check.mean("16.1", np.stack([step, step**2], 1), [0.0, 1.0])
+
+ddpm = diffusion.linear(T)  # the library's process with these betas
+points = tg.tensor(rng.standard_normal((5, 1)))
+mean, variance = ddpm.forward(points, t, t - 1)
+check.equal("16.1", np.sqrt(1 - beta[t]) * points.numpy(), mean)
+check.equal("16.1", beta[t], variance)
+
+# %% [markdown]
+# ## 2. Any frame in one step
+#
+# To train on frame $t = 700$, must we add noise 700 times? No. A sum of independent Gaussians is
+# a Gaussian, and two steps collapse into one. Suppose that we have reached
+# $x_u = a x_0 + s \varepsilon$ with some signal $a$ and noise level $s$, and the next step
+# multiplies by $r$ and adds noise of variance $v$. Then the signal is multiplied by $r$, the old
+# noise variance by $r^2$, and variances add up:
+#
+# $$
+# \int \mathcal{N}(x_t; r x_u, v) \ \mathcal{N}(x_u; a x_0, s^2) \ dx_u
+# = \mathcal{N}(x_t; \ r a x_0, \ r^2 s^2 + v)
+# \tag{16.2}
+# $$
+#
+# The cell does the integral on a grid.
+
+
+# %%
+def normal(x, mean, variance):
+    """The density of N(mean, variance) at x."""
+    return np.exp(-0.5 * (x - mean) ** 2 / variance) / np.sqrt(2 * np.pi * variance)
+
+
+a, s, r, v, x0 = 0.8, 0.5, 0.7, 0.3, 1.3
+grid = np.linspace(-12, 12, 20_001)
+xt = np.array([-1.0, 0.2, 0.9, 2.5])
+inside = normal(xt[:, None], r * grid, v) * normal(grid, a * x0, s**2)
+check.equal("16.2", inside.sum(1) * (grid[1] - grid[0]), normal(xt, r * a * x0, r**2 * s**2 + v))
+
+# %% [markdown]
+# Now apply the rule $t$ times with $r = \sqrt{1 - \beta}$ and $v = \beta$. Write
+# $\alpha_t = 1 - \beta_t$ and $\bar\alpha_t = \alpha_1 \alpha_2 \cdots \alpha_t$ for the product.
+# The signal is $\sqrt{\alpha_1} \cdots \sqrt{\alpha_t} = \sqrt{\bar\alpha_t}$. The noise follows
+# from $s_t^2 = \alpha_t s_{t-1}^2 + 1 - \alpha_t$, which says
+# $1 - s_t^2 = \alpha_t (1 - s_{t-1}^2)$: so $1 - s_t^2$ is the same product, and
+#
+# $$
+# q(x_t \mid x_0) = \mathcal{N}\big(\sqrt{\bar\alpha_t} x_0, \ 1 - \bar\alpha_t\big)
+# \tag{16.3}
+# $$
+#
+# Two checks: the recursion through 1000 steps against the product, and 20,000 chains that were
+# really run for 300 steps from $x_0 = 1.5$.
+
+# %%
+a_run, s2_run = [1.0], [0.0]
+for t in range(1, T + 1):  # rule (16.2), step by step
+    a_run.append(np.sqrt(alpha[t]) * a_run[-1])
+    s2_run.append(alpha[t] * s2_run[-1] + beta[t])
+check.equal("16.3", [a_run, s2_run], [np.sqrt(alpha_bar), 1 - alpha_bar])
+
+x = np.full(20_000, 1.5)
+for t in range(1, 301):
+    x = np.sqrt(alpha[t]) * x + np.sqrt(beta[t]) * rng.standard_normal(x.shape)
+m, s2 = np.sqrt(alpha_bar[300]) * 1.5, 1 - alpha_bar[300]
+check.mean("16.3", np.stack([x, (x - m) ** 2], 1), [m, s2])
+
+# %% [markdown]
+# Here is the whole film in one dimension. The data has two modes. The shade is the exact density
+# of $x_t$, which (16.3) gives at once; the lines are a few chains.
+
+# %%
+modes, weights, width = np.array([-1.1, 0.9]), np.array([0.45, 0.55]), 0.15
+y = np.linspace(-3, 3, 200)
+every = np.arange(0, T + 1, 5)
+density = sum(
+    w * normal(y[:, None], np.sqrt(alpha_bar[every]) * mode,
+               alpha_bar[every] * width**2 + 1 - alpha_bar[every])
+    for w, mode in zip(weights, modes)
+)  # fmt: skip
+paths = [rng.choice(modes, 6, p=weights) + width * rng.standard_normal(6)]
+for t in range(1, T + 1):
+    noise = rng.standard_normal(6)
+    paths.append(np.sqrt(alpha[t]) * paths[-1] + np.sqrt(beta[t]) * noise)
+
+fig, ax = plt.subplots(figsize=(7, 2.6), dpi=70, layout="constrained")
+ax.imshow(density**0.5, extent=(0, T, -3, 3), origin="lower", aspect="auto", cmap="Blues")
+ax.plot(np.arange(0, T + 1, 4), np.array(paths)[::4], linewidth=0.6, color="0.25", alpha=0.7)
+ax.axis([0, T, -3, 3])
+ax.set(xlabel="t", ylabel="$x_t$", title="two modes melt into N(0, 1): its density, six chains")
+plt.show()
+
+# %% [markdown]
+# ### How much is left at the end?
+#
+# The chain should end in something that we can draw without knowing the data, $\mathcal{N}(0, 1)$.
+# So $\bar\alpha_T$ must be nearly 0. Since $1 - \beta \le e^{-\beta}$,
+#
+# $$
+# \bar\alpha_T \le \exp\Big({-\sum_{t=1}^T \beta_t}\Big)
+# \tag{16.4}
+# $$
+#
+# and for small $\beta_t$ the two sides are close. What counts is the **sum** of the betas: about
+# 10 for the 1000 betas of Ho et al. (2020), from $10^{-4}$ to $0.02$. Keep that range but take
+# only 50 steps, and the sum is 0.5. The film then stops while 60 % of the data's variance is
+# still in the picture. Section 8 shows what that does to the samples.
+
+# %%
+for steps in (50, 100, 300, 1000):
+    b = np.linspace(1e-4, 0.02, steps)
+    check.at_most("16.4", np.prod(1 - b), np.exp(-b.sum()))
+    print(f"      T = {steps:4}: alpha-bar_T = {np.prod(1 - b):.3g}")
+
+# %% [markdown]
+# ## Fix the slide: which $t$?
+#
+# The lecture notes introduce the chain like this:
+#
+# > "Repeatedly apply" `\mathbf{x} \mapsto \sqrt{t}\mathbf{x} + \sqrt{1-t} \cdot \epsilon, \quad
+# > \epsilon \sim \mathcal{N}(0, I_d)`
+#
+# A few slides later $t$ is the number of the step, uniform on $1, \dots, T$. Then $\sqrt{1 - t}$
+# is the root of a negative number from $t = 2$ on. Read $t$ as a time that runs from 0 to 1, and
+# the first application (at $t \approx 0$) wipes out the data at once. What is meant is *either*
+# one small step, $\sqrt{1 - \beta_t} x + \sqrt{\beta_t} \varepsilon$, applied repeatedly,
+# *or* one jump, $\sqrt{\bar\alpha_t} x_0 + \sqrt{1 - \bar\alpha_t} \varepsilon$, applied
+# once. Signal left after 1, 2, 5 applications of each reading, of 50 in all:
+
+# %%
+as_time = np.cumprod(np.arange(1, 51) / 50)  # t = 1/50, 2/50, ..., each applied in turn
+as_steps = np.cumprod(1 - np.linspace(0.001, 0.2, 50))  # small betas, applied in turn
+for k in (1, 2, 5, 50):
+    print(f"applied {k:2} times: share of the data's variance left,"
+          f" as printed {as_time[k - 1]:.1e}, with betas {as_steps[k - 1]:.3f}")  # fmt: skip
+assert as_time[1] < 1e-3 < 0.99 < as_steps[1]  # gone after two steps, instead of nearly whole
+
+# %% [markdown]
+# ## 3. The other habit: let the variance explode
+#
+# One need not shrink. The **variance-exploding** (VE) chain leaves the data alone and piles noise
+# on it; $\sigma_t$ is the standard deviation of all noise up to step $t$, with $\sigma_0 = 0$:
+#
+# $$
+# x_t = x_{t-1} + \sqrt{\sigma_t^2 - \sigma_{t-1}^2} \ \varepsilon
+# \quad \text{gives} \quad q(x_t \mid x_0) = \mathcal{N}(x_0, \sigma_t^2)
+# \tag{16.5}
+# $$
+#
+# This is rule (16.2) with $r = 1$: the variances of the steps add up to $\sigma_t^2$. (The first
+# chain is called **variance-preserving**, VP.) Ten steps of it, run 100,000 times:
+
+# %%
+sigma = np.concatenate([[0.0], np.geomspace(0.01, 10.0, 10)])
+x = np.full(100_000, 1.5)
+for t in range(1, 11):
+    x = x + np.sqrt(sigma[t] ** 2 - sigma[t - 1] ** 2) * rng.standard_normal(x.shape)
+check.mean("16.5", np.stack([x, (x - 1.5) ** 2], 1), [1.5, sigma[10] ** 2])
+
+# %% [markdown]
+# ## Fix the slide: variances add, and the chain ends where it ends
+#
+# The lecture notes aggregate two steps of noise into one. Their text layer is garbled, but the
+# line can be read:
+#
+# > `Ao = O'% + O'%` (that is $\alpha_2 = \sigma_1^2 + \sigma_2^2$, "Aggregate into 1 sample!")
+#
+# Their $\alpha_t$ multiplies the noise, $x_t = x_0 + \alpha_t \varepsilon$, so it is a standard
+# deviation and it is the **squares** that add: $\alpha_2^2 = \sigma_1^2 + \sigma_2^2$. With
+# steps of 3 and 4 the noise has standard deviation 5, and not 25. (The scan may
+# have lost a square root; the algorithm box has no such excuse.)
+#
+# > `1: & ~ N(0,1I)` (Algorithm 2, line 1: draw $x_T \sim \mathcal{N}(0, I)$)
+#
+# But the chain of those slides never shrinks $x$. It ends at
+# $\mathcal{N}(0, s_d^2 + \sigma_T^2)$ for data of variance $s_d^2$, and the reverse chain must
+# begin where the forward chain ended. The cell starts the *perfect* reverse chain (which we are
+# going to derive in sections 5 and 8) from both, for data of variance 1 and three $\sigma_T$.
+
+
+# %%
+def reverse_variance(sigma, start, s2_data=1.0):
+    """Variance of x_0 when the exact VE reverse chain begins at variance `start`."""
+    V = start
+    for t in range(len(sigma) - 1, 0, -1):
+        now, before = sigma[t] ** 2, sigma[t - 1] ** 2
+        gain = (s2_data + before) / (s2_data + now)  # of the mean of x_{t-1} given x_t
+        V = gain**2 * V + (now - before) * gain  # its variance
+    return V
+
+
+two = 3 * rng.standard_normal(100_000) + 4 * rng.standard_normal(100_000)
+print(f"noise of 3, then of 4: standard deviation {two.std():.2f}; the slide says {3**2 + 4**2}")
+for last in (10.0, 3.0, 1.0):
+    sigma = np.concatenate([[0.0], np.geomspace(0.01, last, 1000)])
+    right, slide = reverse_variance(sigma, 1 + last**2), reverse_variance(sigma, 1.0)
+    print(f"sigma_T = {last:4}: variance of the samples, begun at"
+          f" 1 + sigma_T^2: {right:.4f}; begun at 1: {slide:.4f}")  # fmt: skip
+    assert abs(right - 1) < 1e-9 and slide < 0.995
+
+# %% [markdown]
+# With $\sigma_T = 10$ the slip costs one percent of the variance: the reverse chain forgets its
+# start almost wholly. The earlier the noise stops, the more it costs. The worst line of that box
+# comes in section 9.
+#
+# ### VP and VE are the same chain
+#
+# Divide a VP chain by its signal level and the signal level is 1: that is a VE chain.
+#
+# $$
+# \frac{x_t}{\sqrt{\bar\alpha_t}} = x_0 + \sigma_t \varepsilon
+# \quad \text{with} \quad \sigma_t^2 = \frac{1 - \bar\alpha_t}{\bar\alpha_t}
+# \tag{16.6}
+# $$
+#
+# This holds for whole chains and not only frame by frame. A VP step divided by
+# $\sqrt{\bar\alpha_t}$ adds noise of variance $\beta_t / \bar\alpha_t$, and that is the increment
+# $\sigma_t^2 - \sigma_{t-1}^2$ of (16.5). A network that can undo one can undo the other: feed
+# it a rescaled input.
+
+# %%
+sigma2 = (1 - alpha_bar) / alpha_bar
+check.equal("16.6", beta[1:] / alpha_bar[1:], np.diff(sigma2))
+x_vp = np.sqrt(alpha[8]) * 0.4 + np.sqrt(beta[8]) * 1.7  # one VP step from 0.4 with noise 1.7
+x_ve = 0.4 / np.sqrt(alpha_bar[7]) + np.sqrt(sigma2[8] - sigma2[7]) * 1.7
+check.equal("16.6", x_vp / np.sqrt(alpha_bar[8]), x_ve)
+
+# %% [markdown]
+# The one number that does not change when a frame is rescaled is the **signal-to-noise ratio**,
+# signal variance over noise variance for data of variance 1:
+#
+# $$
+# \mathrm{SNR}(t) = \frac{\bar\alpha_t}{1 - \bar\alpha_t} = \frac{1}{\sigma_t^2},
+# \qquad \mathrm{Var}(x_0 \mid x_t) = \frac{1}{1 + \mathrm{SNR}(t)}
+# \quad \text{for} \ x_0 \sim \mathcal{N}(0, 1)
+# \tag{16.7}
+# $$
+#
+# The second half says what the ratio means: how much one still does not know about $x_0$ after
+# seeing $x_t$. The cell gets it by conditioning the joint Gaussian of $(x_0, x_t)$, for both
+# chains, and compares the ratio itself with the library's.
+
+# %%
+for t in (10, 300, 900):
+    for signal, noise in ((np.sqrt(alpha_bar[t]), 1 - alpha_bar[t]), (1.0, sigma2[t])):
+        joint = np.array([[1.0, signal], [signal, signal**2 + noise]])  # covariance
+        left_over = joint[0, 0] - joint[0, 1] ** 2 / joint[1, 1]
+        snr = alpha_bar[t] / (1 - alpha_bar[t])
+        check.equal("16.7", left_over, 1 / (1 + snr))
+check.equal("16.7", 1 / sigma2[1:], ddpm.snr(np.arange(1, T + 1)))
+
+# %% [markdown]
+# ## 4. Schedules
+#
+# A schedule is a choice of how fast the SNR falls. Four are common:
+#
+# - **linear** (Ho et al. 2020): $\beta_t$ rises in equal steps from $10^{-4}$ to $0.02$;
+# - **cosine** (Nichol and Dhariwal 2021): $\bar\alpha_t$ falls like a squared cosine;
+# - **geometric** (Song and Ermon 2019): $\sigma_t$ of a VE chain rises by equal factors;
+# - **equal increments**: $\sigma_t^2 = \sigma_T^2 t / T$, equal noise in each VE step.
+#
+# The cosine one, with a small $s = 0.008$ that keeps the first steps from being too tiny:
+#
+# $$
+# \bar\alpha_t = \frac{f(t)}{f(0)}, \qquad
+# f(t) = \cos^2\Big(\frac{\pi}{2} \cdot \frac{t / T + s}{1 + s}\Big),
+# \qquad \beta_t = 1 - \frac{\bar\alpha_t}{\bar\alpha_{t-1}}
+# \tag{16.8}
+# $$
+#
+# At $t = T$ the cosine is 0 and $\beta_T$ would be 1, so $\beta$ is cut at 0.999. We compare all
+# other steps with the product of the library's betas.
+
+# %%
+f = np.cos(np.pi / 2 * (np.arange(T + 1) / T + 0.008) / 1.008) ** 2
+cosine = diffusion.cosine(T)
+check.equal("16.8", f[:-1] / f[0], np.cumprod(np.concatenate([[1.0], 1 - cosine.betas]))[:-1])
+
+chains = {
+    "linear": ddpm,
+    "cosine": cosine,
+    "geometric": diffusion.geometric(T),
+    "equal increments": diffusion.equal(T),
+}
+fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), dpi=80, layout="constrained")
+for name, chain in chains.items():
+    ts = np.arange(1, T + 1)
+    left.semilogy(ts, chain.snr(ts), label=name)
+    right.plot(ts, chain.snr(ts) / (1 + chain.snr(ts)), label=name)
+left.set(xlabel="t", ylabel="SNR", ylim=(1e-5, 1e5), title="signal to noise")
+right.set(xlabel="t", ylabel="SNR / (1 + SNR)", title="share of signal ($\\bar\\alpha_t$ if VP)")
+right.legend(fontsize=8)
+plt.show()
+
+# %% [markdown]
+# The cosine schedule spends its steps evenly between picture and noise; the linear one has
+# 3 % of signal left at $t = 600$ and wastes most of the rest; equal increments are at noise almost
+# at once.
+#
+# ## Fix the slide: which linear?
+#
+# The lecture notes write
+#
+# > `Linear Schedule (equal noise added at each timestep`
+#
+# That is the last schedule of our list, in which the VE increments are equal. The *linear
+# schedule* of the diffusion papers is another one: the **betas** grow linearly, so that the last
+# step adds 200 times as much noise variance as the first, and in VE units (16.6) very much more.
+
+# %%
+increments = np.diff(diffusion.equal(T).s ** 2)
+print(f"noise variance of the last step / of the first: equal increments "
+      f"{increments[-1] / increments[0]:.0f}, linear betas {beta[T] / beta[1]:.0f}, "
+      f"linear betas in VE units {np.diff(sigma2)[-1] / np.diff(sigma2)[0]:.1e}")  # fmt: skip
+assert abs(increments[-1] / increments[0] - 1) < 1e-9 and beta[T] / beta[1] > 199
+
+# %% [markdown]
+# ## 5. One step back, when the data point is known
+#
+# We want the law of $x_{t-1}$ given $x_t$. Alone it depends on all of the data: which of the many
+# pictures that might have led here did? But if we are *told* $x_0$, the question has an answer in
+# closed form. Bayes' rule, with everything conditioned on $x_0$ (and $q(x_t \mid x_{t-1}, x_0) =
+# q(x_t \mid x_{t-1})$, because the chain has no memory):
+#
+# $$
+# q(x_{t-1} \mid x_t, x_0) =
+# \frac{q(x_t \mid x_{t-1}) \ q(x_{t-1} \mid x_0)}{q(x_t \mid x_0)}
+# \tag{16.9}
+# $$
+#
+# All three laws on the right are Gaussians that we know. For an independent left side we write
+# down the **big joint Gaussian** of $(x_1, \dots, x_T)$ given $x_0$, for a chain of 6 steps, and
+# condition it numerically, by linear algebra, on $x_4$. To be sure about "no memory" we also
+# condition on all of $x_4, x_5, x_6$.
+
+# %%
+short = np.array([0.0, 0.1, 0.2, 0.4, 0.5, 0.7, 0.8])  # beta_1 .. beta_6: large, for a small T
+keep = np.sqrt(1 - short)
+short_bar = np.cumprod(1 - short)
+x0, xt, t = 0.9, -0.4, 4
+
+
+def big_joint(x0):
+    """Mean and covariance of (x_1, .., x_6) given x_0: x = S x + shift + noise, solved for x."""
+    S = np.diag(keep[2:], -1)  # x_t leans on x_{t-1}
+    shift = np.zeros(6)
+    shift[0] = keep[1] * x0
+    solve = np.linalg.inv(np.eye(6) - S)
+    return solve @ shift, solve @ np.diag(short[1:]) @ solve.T
+
+
+def condition(mean, cov, want, given, values):
+    """Mean and covariance of the entries `want` of a Gaussian, given others."""
+    gain = cov[np.ix_(want, given)] @ np.linalg.inv(cov[np.ix_(given, given)])
+    rest = cov[np.ix_(want, want)] - gain @ cov[np.ix_(given, want)]
+    return mean[want] + gain @ (values - mean[given]), rest
+
+
+mean, cov = big_joint(x0)
+m, V = condition(mean, cov, [t - 2], [t - 1], np.array([xt]))  # x_t is entry t - 1
+m2, V2 = condition(mean, cov, [t - 2], [3, 4, 5], np.array([xt, 2.0, -1.0]))
+prev = np.linspace(-2, 2, 9)
+bayes = (normal(xt, keep[t] * prev, short[t])
+         * normal(prev, np.sqrt(short_bar[t - 1]) * x0, 1 - short_bar[t - 1])
+         / normal(xt, np.sqrt(short_bar[t]) * x0, 1 - short_bar[t]))  # fmt: skip
+check.equal("16.9", bayes, normal(prev, m[0], V[0, 0]))
+check.equal("16.9", [m[0], V[0, 0]], [m2[0], V2[0, 0]])  # later frames add nothing
+
+# %% [markdown]
+# ### Completing the square
+#
+# Which Gaussian is it? As a function of $x = x_{t-1}$, the logarithm of (16.9) is a constant
+# minus half of
+#
+# $$
+# \frac{(x_t - \sqrt{\alpha_t} x)^2}{\beta_t}
+# + \frac{(x - \sqrt{\bar\alpha_{t-1}} x_0)^2}{1 - \bar\alpha_{t-1}}
+# = \frac{(x - \tilde\mu_t)^2}{\tilde\beta_t} + C
+# \tag{16.10}
+# $$
+#
+# for some $\tilde\mu_t$ and $\tilde\beta_t$, where $C$ does not depend on $x$: a sum of two
+# parabolas is a parabola. Collect the terms with $x^2$. They say what $\tilde\beta_t$ is:
+#
+# $$
+# \frac{1}{\tilde\beta_t} = \frac{\alpha_t}{\beta_t} + \frac{1}{1 - \bar\alpha_{t-1}}
+# \qquad \text{so} \qquad
+# \tilde\beta_t = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t} \beta_t
+# \tag{16.11}
+# $$
+#
+# (put it over one denominator: $\alpha_t (1 - \bar\alpha_{t-1}) + \beta_t = 1 - \bar\alpha_t$).
+# Collect the terms with $x$. They say that $\tilde\mu_t / \tilde\beta_t =
+# \sqrt{\alpha_t} x_t / \beta_t + \sqrt{\bar\alpha_{t-1}} x_0 / (1 - \bar\alpha_{t-1})$, or
+#
+# $$
+# \tilde\mu_t(x_t, x_0) =
+# \frac{\sqrt{\alpha_t} (1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t} x_t
+# + \frac{\sqrt{\bar\alpha_{t-1}} \beta_t}{1 - \bar\alpha_t} x_0
+# \tag{16.12}
+# $$
+#
+# An average of where we are and where the data point is. The checks: the left side of (16.10) is
+# differentiated by autograd (its slope must be $2 (x - \tilde\mu_t) / \tilde\beta_t$ everywhere);
+# (16.11) and (16.12) are compared with the linear algebra above, and with the library.
+
+
+# %%
+def posterior(x0, xt, t, beta):
+    """Mean and variance of q(x_{t-1} | x_t, x_0); beta[t] is beta_t, beta[0] = 0."""
+    alpha, bar = 1 - beta, np.cumprod(1 - beta)
+    of_xt = np.sqrt(alpha[t]) * (1 - bar[t - 1]) / (1 - bar[t])
+    of_x0 = np.sqrt(bar[t - 1]) * beta[t] / (1 - bar[t])
+    return of_xt * xt + of_x0 * x0, (1 - bar[t - 1]) / (1 - bar[t]) * beta[t]
+
+
+mu, beta_tilde = posterior(x0, xt, t, short)
+x = tg.tensor(prev, requires_grad=True)
+from_xt = (xt - keep[t] * x) ** 2 / short[t]
+from_x0 = (x - np.sqrt(short_bar[t - 1]) * x0) ** 2 / (1 - short_bar[t - 1])
+(slope,) = tg.autograd.grad((from_xt + from_x0).sum(), [x])
+check.equal("16.10", slope, 2 * (prev - mu) / beta_tilde)
+check.equal("16.11", beta_tilde, V[0, 0])
+check.equal("16.12", mu, m[0])
+library = diffusion.VP(np.full(6, 0.5))  # a chain of the library's, and ours with the same betas
+ours = posterior(1.2, 0.3, 5, np.array([0.0, *library.betas]))
+one = tg.ones(1, 1, dtype=tg.float64)
+theirs = library.posterior(1.2 * one, 0.3 * one, 5, 4)
+check.equal("16.12", ours[0], theirs.mean)
+check.equal("16.11", ours[1], theirs.variance)
+
+# %% [markdown]
+# Look at the ends. At $t = 1$, $\bar\alpha_0 = 1$: the mean is $x_0$ and the variance 0. Of
+# course: we were told $x_0$. And always $\tilde\beta_t \lt \beta_t$: seen from both sides, less is
+# open than the step itself had added.
+#
+# ## 6. The bound: what the network must minimise
+#
+# The model runs the chain backwards. It begins with $p(x_T) = \mathcal{N}(0, 1)$ and takes steps
+# $p_\theta(x_{t-1} \mid x_t)$, Gaussians whose means a network provides. The probability
+# that it gives to a data point is an integral over all paths $x_1, \dots, x_T$, which we cannot
+# do. Lesson 6 has the answer: put the encoder $q$ under the logarithm. The chain
+# $x_{1:T} = (x_1, \dots, x_T)$ is the latent code, and
+#
+# $$
+# \log p_\theta(x_0) =
+# \underbrace{\mathbb{E}_{x_{1:T} \sim q(\cdot \mid x_0)}
+# \big[\log p_\theta(x_{0:T}) - \log q(x_{1:T} \mid x_0)\big]}_{\mathrm{ELBO}}
+# + \mathrm{KL}\big(q(x_{1:T} \mid x_0) \Vert p_\theta(x_{1:T} \mid x_0)\big)
+# \tag{16.13}
+# $$
+#
+# The KL is not negative, so the ELBO is a lower bound. To check this exactly we take a model
+# whose every integral we can do: $p(x_{t-1} \mid x_t) = \mathcal{N}(k_t x_t + d_t, w_t)$ with
+# random numbers $k_t, d_t, w_t$. Then $(x_0, \dots, x_6)$ is jointly Gaussian under $p$,
+# $\log p(x_0)$ and the KL are exact, and the ELBO can be averaged over draws of the chain.
+
+# %%
+k, d = rng.uniform(0.5, 1.0, 7), rng.normal(0, 0.2, 7)  # k[t], d[t], w[t] of the step t -> t - 1
+w = rng.uniform(0.2, 0.6, 7)
+S = np.diag(k[1:], 1)  # x_{t-1} leans on x_t
+solve = np.linalg.inv(np.eye(7) - S)
+p_mean = solve @ np.append(d[1:], 0.0)
+p_cov = solve @ np.diag(np.append(w[1:], 1.0)) @ solve.T
+log_px = np.log(normal(x0, p_mean[0], p_cov[0, 0]))
+
+q_mean, q_cov = big_joint(x0)
+past, now = np.arange(1, 7), np.array([0])
+r_mean, r_cov = condition(p_mean, p_cov, past, now, np.array([x0]))  # p(x_1, .., x_6 | x_0)
+gap = r_mean - q_mean
+kl = 0.5 * (np.trace(np.linalg.solve(r_cov, q_cov)) - 6 + gap @ np.linalg.solve(r_cov, gap)
+            + np.linalg.slogdet(r_cov)[1] - np.linalg.slogdet(q_cov)[1])  # fmt: skip
+
+n = 100_000
+x = np.empty((7, n))
+x[0] = x0
+log_q = 0.0
+for t in range(1, 7):  # the encoder: run the chain, collect log q
+    x[t] = keep[t] * x[t - 1] + np.sqrt(short[t]) * rng.standard_normal(n)
+    log_q = log_q + np.log(normal(x[t], keep[t] * x[t - 1], short[t]))
+log_p = np.log(normal(x[6], 0, 1))
+for t in range(1, 7):
+    log_p = log_p + np.log(normal(x[t - 1], k[t] * x[t] + d[t], w[t]))
+print(f"log p(x_0) = {log_px:.4f} exactly; KL = {kl:.4f} exactly")
+check.mean("16.13", log_p - log_q, log_px - kl)
+
+# %% [markdown]
+# ### The bound in T + 1 pieces
+#
+# As it stands, the ELBO compares steps back ($p$) with steps forward ($q$): apples and pears. Turn
+# each forward step round by Bayes' rule (16.9). In the product of all of them the factors
+# $q(x_t \mid x_0)$ cancel one after the other, all but the last:
+#
+# $$
+# q(x_{1:T} \mid x_0) = \prod_{t=1}^T q(x_t \mid x_{t-1})
+# = q(x_T \mid x_0) \prod_{t=2}^T q(x_{t-1} \mid x_t, x_0)
+# \tag{16.14}
+# $$
+#
+# Both sides are densities of a whole path; we evaluate them at the paths just drawn.
+
+# %%
+turned = np.log(normal(x[6], np.sqrt(short_bar[6]) * x0, 1 - short_bar[6]))
+for t in range(2, 7):
+    m_t, v_t = posterior(x0, x[t], t, short)
+    turned = turned + np.log(normal(x[t - 1], m_t, v_t))
+check.equal("16.14", turned[:1000], log_q[:1000])
+
+# %% [markdown]
+# Now steps back stand against steps back. Pair them up and take expectations; each pair becomes
+# a KL divergence:
+#
+# $$
+# -\mathrm{ELBO} =
+# \underbrace{\mathrm{KL}\big(q(x_T \mid x_0) \Vert p(x_T)\big)}_{L_T}
+# + \sum_{t=2}^T \underbrace{\mathbb{E}_q \mathrm{KL}\big(q(x_{t-1} \mid x_t, x_0) \Vert
+# p_\theta(x_{t-1} \mid x_t)\big)}_{L_{t-1}}
+# + \underbrace{\mathbb{E}_q\big[{-\log p_\theta(x_0 \mid x_1)}\big]}_{L_0}
+# \tag{16.15}
+# $$
+#
+# - $L_T$: has the chain ended in the prior? No parameters in it.
+# - $L_{t-1}$: is the model's step back the step that one would take knowing $x_0$?
+# - $L_0$: the last step must hit the data, as the decoder of a VAE.
+#
+# All laws here are Gaussian, so each KL has a closed form. In one dimension (sum over dimensions
+# otherwise), with the means $m_1, m_2$ and variances $v_1, v_2$:
+#
+# $$
+# \mathrm{KL}\big(\mathcal{N}(m_1, v_1) \Vert \mathcal{N}(m_2, v_2)\big) =
+# \frac{1}{2} \Big( \frac{v_1}{v_2} - 1 - \log \frac{v_1}{v_2} + \frac{(m_1 - m_2)^2}{v_2} \Big)
+# \tag{16.16}
+# $$
+#
+# We check the KL by quadrature, then the sum of the pieces against $-\mathrm{ELBO} = \mathrm{KL} -
+# \log p(x_0)$ of (16.13), where no piece was ever computed.
+
+
+# %%
+def kl_normal(m1, v1, m2, v2):
+    return 0.5 * (v1 / v2 - 1 - np.log(v1 / v2) + (m1 - m2) ** 2 / v2)
+
+
+def moments(t, slope, shift):
+    """Mean and variance of slope x_t + shift under q(x_t | x_0)."""
+    return slope * np.sqrt(short_bar[t]) * x0 + shift, slope**2 * (1 - short_bar[t])
+
+
+q_grid = normal(grid, 0.3, 0.5)
+p_grid = normal(grid, -0.4, 0.8)
+integral = (q_grid * np.log(np.maximum(q_grid, 1e-300) / np.maximum(p_grid, 1e-300))).sum()
+check.equal("16.16", integral * (grid[1] - grid[0]), kl_normal(0.3, 0.5, -0.4, 0.8))
+
+L_T = kl_normal(np.sqrt(short_bar[6]) * x0, 1 - short_bar[6], 0.0, 1.0)
+L = []
+for t in range(2, 7):
+    at_zero, v_t = posterior(x0, 0.0, t, short)  # the posterior mean is at_zero + slope x_t
+    slope = posterior(x0, 1.0, t, short)[0] - at_zero
+    miss, spread = moments(t, slope - k[t], at_zero - d[t])  # of the difference of the means
+    L.append(kl_normal(0, v_t, 0, w[t]) + 0.5 * (miss**2 + spread) / w[t])
+miss, spread = moments(1, -k[1], x0 - d[1])
+L_0 = 0.5 * (np.log(2 * np.pi * w[1]) + (miss**2 + spread) / w[1])
+print(f"L_T {L_T:.4f}, L_1 .. L_5 {np.round(L, 4)}, L_0 {L_0:.4f}")
+check.equal("16.15", L_T + sum(L) + L_0, kl - log_px)
+
+# %% [markdown]
+# ### Where the squared error comes from
+#
+# The variance of $x_{t-1}$ can be fixed in advance. Take the posterior's own, $\tilde\beta_t$.
+# Then everything in (16.16) but the last term vanishes. And let the network predict $x_0$: say
+# $\hat x_0(x_t, t)$, put into (16.12) where $x_0$ stood. The two means then differ only by the
+# coefficient of $x_0$ times $x_0 - \hat x_0$. Square that coefficient, divide by
+# $2 \tilde\beta_t$, and something pretty is left:
+#
+# $$
+# L_{t-1} = \frac{1}{2} \big(\mathrm{SNR}(t - 1) - \mathrm{SNR}(t)\big) \
+# \mathbb{E}_q \big| x_0 - \hat x_0(x_t, t) \big|^2
+# \tag{16.17}
+# $$
+#
+# **The loss is a squared error of denoising**, weighted by how much signal the step loses.
+# (Kingma et al. 2021 build on this form.) So the whole of training is: noise a data point,
+# ask for the data point, square the error. For the check, take a denoiser that is far
+# from linear, $\hat x_0 = \tanh(2 x_t)$, and do the expectation over $x_t$ on a grid; on the left
+# stands the KL (16.16) between the two Gaussians.
+
+# %%
+snr = short_bar / np.maximum(1 - short_bar, 1e-300)
+for t in (2, 4, 6):
+    of_xt = normal(grid, np.sqrt(short_bar[t]) * x0, 1 - short_bar[t]) * (grid[1] - grid[0])
+    guess = np.tanh(2 * grid)
+    m_true, v_t = posterior(x0, grid, t, short)
+    m_model, _ = posterior(guess, grid, t, short)
+    left = (of_xt * kl_normal(m_true, v_t, m_model, v_t)).sum()
+    check.equal("16.17", left, 0.5 * (snr[t - 1] - snr[t]) * (of_xt * (x0 - guess) ** 2).sum())
+
+# %% [markdown]
+# ### How tight can it get?
+#
+# Averaged over data, the bound is the entropy of the data plus a divergence between two laws of
+# whole paths. If each step back is the *true* reverse step $q(x_{t-1} \mid x_t)$, the paths can
+# differ only in where they begin:
+#
+# $$
+# \mathbb{E}_{x_0 \sim p_d}[-\mathrm{ELBO}] =
+# H(p_d) + \mathrm{KL}\big(q(x_T) \Vert p(x_T)\big), \qquad H(p_d) = \mathbb{E}[-\log p_d(x_0)]
+# \tag{16.18}
+# $$
+#
+# Nothing else is lost. For data $\mathcal{N}(0, s_d^2)$ the true reverse step is Gaussian: its mean
+# is $\tilde\mu_t$ at the best guess $\mathbb{E}[x_0 \mid x_t]$, and its variance is $\tilde\beta_t$
+# plus what the guess leaves open. We add up the $T + 1$ terms of (16.15) for $s_d^2 = 4$.
+
+# %%
+s2_data = 4.0
+bar, b = short_bar, short
+guess_gain = np.sqrt(bar) * s2_data / (bar * s2_data + 1 - bar)  # E[x_0 | x_t] = gain x_t
+left_open = s2_data * (1 - bar) / (bar * s2_data + 1 - bar)  # Var(x_0 | x_t)
+
+
+def mean_term(t, w):
+    """E over data of L_{t-1} (of L_0 for t = 1), the model's variance being w."""
+    of_x0 = np.sqrt(bar[t - 1]) * b[t] / (1 - bar[t])
+    if t == 1:
+        return 0.5 * (np.log(2 * np.pi * w) + left_open[1] / w)
+    return kl_normal(0, posterior(0, 0, t, b)[1], 0, w) + 0.5 * of_x0**2 * left_open[t] / w
+
+
+def true_variance(t):
+    of_x0 = np.sqrt(bar[t - 1]) * b[t] / (1 - bar[t])
+    return posterior(0, 0, t, b)[1] + of_x0**2 * left_open[t]
+
+
+# E over data of L_T = KL(N(sqrt(bar) x_0, 1 - bar) || N(0, 1)):
+prior_term = 0.5 * (1 - bar[6] - 1 - np.log(1 - bar[6]) + bar[6] * s2_data)
+total = prior_term + sum(mean_term(t, true_variance(t)) for t in range(1, 7))
+entropy = 0.5 * np.log(2 * np.pi * np.e * s2_data)
+ends = kl_normal(0, bar[6] * s2_data + 1 - bar[6], 0, 1)
+print(f"entropy of the data {entropy:.4f} nats, KL at the end of the chain {ends:.4f}")
+check.equal("16.18", total, entropy + ends)
+
+# %% [markdown]
+# With the fixed variance $\tilde\beta_t$ the bound is a little looser. That is how the library
+# computes it, one draw of $x_t$ a term (`diffusion.vlb`; its decoder takes $\tilde\beta_2$, as
+# $\tilde\beta_1 = 0$). Its average over 4000 data points must be what our exact terms add up to.
+# The network is the exact denoiser of Gaussian data.
+
+# %%
+process = diffusion.VP(short[1:])
+exact = diffusion.Diffusion(
+    process, diffusion.ExactDenoiser(process, tg.tensor([[0.0]], dtype=tg.float64), 2.0), "x0"
+)
+x_data = tg.tensor(2.0 * rng.standard_normal((4000, 1)))
+bound = diffusion.vlb(exact, x_data, generator=tg.Generator().manual_seed(0))
+small = [posterior(0, 0, max(t, 2), b)[1] for t in range(1, 7)]
+ours = prior_term + sum(mean_term(t, small[t - 1]) for t in range(1, 7))
+check.mean("16.15", bound.total.numpy(), ours)
+check.at_most("16.18", entropy, ours)
+
+# %% [markdown]
+# ## 7. Four ways to ask the same question
+#
+# Given $x_t = a x_0 + s \varepsilon$ (here $a = \sqrt{\bar\alpha_t}$ and
+# $s = \sqrt{1 - \bar\alpha_t}$), whoever knows $x_0$ knows $\varepsilon = (x_t - a x_0) / s$, and
+# the other way round. So a network may be asked for either, or for a mixture of both,
+# $v = a \varepsilon - s x_0$ (Salimans and Ho 2022). From $x_t$ and $v$ one gets back
+#
+# $$
+# x_0 = a x_t - s v, \qquad \varepsilon = s x_t + a v
+# \tag{16.19}
+# $$
+#
+# because $(x_t, v)$ is $(x_0, \varepsilon)$ turned by an angle whose cosine is $a$ and whose sine
+# is $s$. If the answers differ only by such arithmetic, so do the errors. An error of
+# $\hat x_0$ by 1 makes one of $\hat\varepsilon$ by $a / s$, and so on:
+#
+# $$
+# |\varepsilon - \hat\varepsilon|^2 = \mathrm{SNR}(t) \ |x_0 - \hat x_0|^2, \qquad
+# |v - \hat v|^2 = (1 + \mathrm{SNR}(t)) \ |x_0 - \hat x_0|^2
+# \tag{16.20}
+# $$
+#
+# So the plain squared losses of the four parameterisations are **one** loss under four weights of
+# $t$. In terms of $\varepsilon$ the weight that the bound (16.17) asks for is
+#
+# $$
+# L_{t-1} = \frac{\beta_t^2}{2 \tilde\beta_t \alpha_t (1 - \bar\alpha_t)} \
+# \mathbb{E}_q |\varepsilon - \hat\varepsilon(x_t, t)|^2
+# \tag{16.21}
+# $$
+#
+# which is how Ho et al. (2020) print it (their $\sigma_t^2$ is our $\tilde\beta_t$).
+
+# %%
+t = np.arange(2, T + 1)
+a, s = np.sqrt(alpha_bar[t]), np.sqrt(1 - alpha_bar[t])
+x0_, eps = rng.standard_normal((2, len(t)))
+xt_, v_ = a * x0_ + s * eps, a * eps - s * x0_
+check.equal("16.19", [a * xt_ - s * v_, s * xt_ + a * v_], [x0_, eps])
+
+guess = x0_ + rng.standard_normal(len(t))  # any answer of a network that predicts x_0
+guess_eps = (xt_ - a * guess) / s
+guess_v = a * guess_eps - s * guess
+snr = alpha_bar[t] / (1 - alpha_bar[t])
+check.equal("16.20", (eps - guess_eps) ** 2, snr * (x0_ - guess) ** 2)
+check.equal("16.20", (v_ - guess_v) ** 2, (1 + snr) * (x0_ - guess) ** 2)
+
+beta_tilde = (1 - alpha_bar[t - 1]) / (1 - alpha_bar[t]) * beta[t]
+of_eps = beta[t] ** 2 / (2 * beta_tilde * alpha[t] * (1 - alpha_bar[t]))
+of_x0 = 0.5 * (alpha_bar[t - 1] / (1 - alpha_bar[t - 1]) - snr)
+check.equal("16.21", of_eps * (eps - guess_eps) ** 2, of_x0 * (x0_ - guess) ** 2)
+check.equal("16.21", of_eps * T, diffusion.loss_weight("vlb", "eps", ddpm, t), tol=1e-8)
+
+# %% [markdown]
+# ### The score
+#
+# The fourth way is the most physical. The *score* of a law is the gradient of its log density: an
+# arrow towards more probable points. Given $x_0$, the law of $x_t$ is a Gaussian and its
+# score is $-(x_t - a x_0) / s^2 = -\varepsilon / s$. We do not know $x_0$; but averaging over what
+# it may have been gives the score of the noised data itself (Tweedie's formula):
+#
+# $$
+# \nabla_{x_t} \log q(x_t) = -\frac{1}{s} \mathbb{E}[\varepsilon \mid x_t]
+# \tag{16.22}
+# $$
+#
+# A network trained to predict noise, with squared error, learns the mean of $\varepsilon$ given
+# $x_t$, that is, the score up to a factor. For the check take the two-mode data from the beginning:
+# on the left autograd differentiates $\log q(x_t)$; on the right the posterior mean, component by
+# component.
+
+# %%
+t = 300
+a, s2 = np.sqrt(alpha_bar[t]), 1 - alpha_bar[t]
+y = np.linspace(-2.5, 2.5, 11)
+c = a**2 * width**2 + s2  # variance of x_t within a mode
+x = tg.tensor(y, requires_grad=True)
+log_terms = tg.stack([
+    np.log(weight) - 0.5 * (x - a * mode) ** 2 / c for weight, mode in zip(weights, modes)
+])  # fmt: skip
+(score,) = tg.autograd.grad(log_terms.logsumexp(0).sum(), [x])
+
+share = weights[:, None] * normal(y, a * modes[:, None], c)
+share /= share.sum(0)  # which mode x_t came from
+inside = modes[:, None] + a * width**2 / c * (y - a * modes[:, None])  # E[x_0 | x_t, mode]
+mean_eps = (y - a * (share * inside).sum(0)) / np.sqrt(s2)
+check.equal("16.22", score, -mean_eps / np.sqrt(s2))
+
+# %% [markdown]
+# ## 8. Sampling with a perfect network
+#
+# A sampler starts with $x_T \sim \mathcal{N}(0, 1)$ and draws $x_{t-1}$ from
+# $\mathcal{N}(\tilde\mu_t(x_t, \hat x_0), w_t)$ for $t = T, \dots, 1$; at the last step it takes
+# the mean. How good can that be? For data $\mathcal{N}(0, s_d^2)$ we can say exactly. The best
+# guess is linear, $\hat x_0 = g_t x_t$, so the mean of $x_{t-1}$ is $k_t x_t$ for a number $k_t$
+# and the variance $V_t$ of the sampler's $x_t$ obeys
+#
+# $$
+# V_{t-1} = k_t^2 V_t + w_t, \qquad
+# k_t = \frac{\sqrt{\alpha_t} (1 - \bar\alpha_{t-1}) + \sqrt{\bar\alpha_{t-1}} \beta_t g_t}
+# {1 - \bar\alpha_t}, \qquad
+# g_t = \frac{\sqrt{\bar\alpha_t} s_d^2}{\bar\alpha_t s_d^2 + 1 - \bar\alpha_t}
+# \tag{16.23}
+# $$
+#
+# No training luck is involved: this is the variance of infinitely many samples. We check the
+# recursion against 40,000 samples that the library really draws (50 steps, data of variance 4).
+
+
+# %%
+def output_variance(betas, s2_data=1.0, choice="large"):
+    """Variance of x_0 by (16.23), w_t = beta_t ("large") or beta-tilde_t ("small")."""
+    beta = np.concatenate([[0.0], betas])
+    bar = np.cumprod(1 - beta)
+    V = 1.0
+    for t in range(len(betas), 0, -1):
+        g = np.sqrt(bar[t]) * s2_data / (bar[t] * s2_data + 1 - bar[t])
+        k, tilde = posterior(g, 1.0, t, beta)
+        V = k**2 * V + (0.0 if t == 1 else beta[t] if choice == "large" else tilde)
+    return V
+
+
+process = diffusion.linear_scaled(50)  # 50 steps, betas 20 times as large: alpha-bar_50 is tiny
+exact = diffusion.Diffusion(
+    process, diffusion.ExactDenoiser(process, tg.tensor([[0.0]], dtype=tg.float64), 2.0), "x0"
+)
+start = tg.tensor(rng.standard_normal((40_000, 1)))
+for choice in ("large", "small"):
+    drawn = diffusion.sample(
+        exact, start.shape, variance=choice, start=start, generator=tg.Generator().manual_seed(1)
+    ).numpy()[:, 0]
+    check.mean("16.23", drawn**2, output_variance(process.betas, 4.0, choice))
+
+# %% [markdown]
+# Now the numbers for the original 1000 steps. Two choices of $w_t$ are common, and the true
+# variance of a step back explains both. It is $\tilde\beta_t$ plus what is not known about $x_0$:
+#
+# $$
+# \mathrm{Var}(x_{t-1} \mid x_t) = \tilde\beta_t
+# + \Big(\frac{\sqrt{\bar\alpha_{t-1}} \beta_t}{1 - \bar\alpha_t}\Big)^2
+# \mathrm{Var}(x_0 \mid x_t)
+# \tag{16.24}
+# $$
+#
+# That is $\tilde\beta_t$ for data that is a single point, and exactly $\beta_t$ for
+# $\mathcal{N}(0, 1)$. The check takes the joint Gaussian of $(x_0, x_{t-1}, x_t)$ and
+# conditions it on $x_t$.
+
+# %%
+for s2_data, t in ((0.0, 500), (1.0, 500), (4.0, 20)):
+    a1, a2, r = np.sqrt(alpha_bar[t - 1]), np.sqrt(alpha_bar[t]), np.sqrt(alpha[t])
+    before = a1**2 * s2_data + 1 - alpha_bar[t - 1]
+    joint = np.array([
+        [s2_data, a1 * s2_data, a2 * s2_data],
+        [a1 * s2_data, before, r * before],
+        [a2 * s2_data, r * before, a2**2 * s2_data + 1 - alpha_bar[t]],
+    ])  # fmt: skip
+    _, rest = condition(np.zeros(3), joint, [0, 1], [2], np.zeros(1))
+    tilde = posterior(0, 0, t, beta)[1]
+    of_x0 = np.sqrt(alpha_bar[t - 1]) * beta[t] / (1 - alpha_bar[t])
+    check.equal("16.24", rest[1, 1], tilde + of_x0**2 * rest[0, 0])
+    print(f"      data of variance {s2_data:.0f}, t = {t}: the true variance is {rest[1, 1]:.6f},"
+          f" beta {beta[t]:.6f}, beta-tilde {tilde:.6f}")  # fmt: skip
+
+print("\nvariance of the samples      w = beta   w = beta-tilde")
+for steps, s2_data in ((1000, 1.0), (1000, 4.0), (50, 4.0)):
+    b = np.linspace(1e-4, 0.02, steps)
+    large, small = (output_variance(b, s2_data, choice) for choice in ("large", "small"))
+    print(f"T = {steps:4}, data of variance {s2_data:.0f}   {large:8.4f}   {small:8.4f}")
+
+# %% [markdown]
+# With $T = 1000$ both choices are within 1 % of the truth. With 50 steps *of the same betas* data
+# of variance 4 comes out with variance 1.783 at best. The network was perfect, and so was each
+# step. The chain was simply started in the wrong place: $x_{50}$ still holds 60 % of the
+# data, and sampling began with pure noise. Nothing in the training loss would have told.
+#
+# ## 9. Fix the slide: the sampler that throws away half
+#
+# The lecture notes' Algorithm 2 has a VE chain and a network $T_\theta$ that predicts $x_0$. Its
+# line 4 takes one step back:
+#
+# > `4: i1 = To(Xs,t) + s—_1€` (read: $x_{t-1} = T_\theta(x_t, t) + \alpha_{t-1} \varepsilon$)
+#
+# and the slide before it justifies it by `q(xe—1lxg) = N(xt—1‘xo;“?—11)`, that is, by
+# $q(x_{t-1} \mid x_0)$: *predict the data point, then noise it again*. It sounds right. If the
+# prediction were the true $x_0$, it would be right. But $\hat x_0 = \mathbb{E}[x_0 \mid x_t]$ is an
+# **average**, and averages vary less than what they are averages of:
+#
+# $$
+# \mathrm{Var}\big(\mathbb{E}[x_0 \mid x_t]\big)
+# + \mathbb{E}\big[\mathrm{Var}(x_0 \mid x_t)\big] = \mathrm{Var}(x_0)
+# \tag{16.25}
+# $$
+#
+# Noising $\hat x_0$ afresh gives $x_{t-1}$ the variance $\mathrm{Var}(\hat x_0) + \sigma_{t-1}^2$,
+# and the middle term of (16.25) is lost, in each step again. What was not yet decided about
+# $x_0$ sat in $x_t$ itself. That is why the right step keeps a part of $x_t$. For VE chains,
+# (16.12) and (16.11) read
+#
+# $$
+# x_{t-1} = \hat x_0 + \frac{\sigma_{t-1}^2}{\sigma_t^2} (x_t - \hat x_0)
+# + \sqrt{\tilde\beta_t} \ \varepsilon, \qquad
+# \tilde\beta_t = \frac{\sigma_{t-1}^2}{\sigma_t^2} (\sigma_t^2 - \sigma_{t-1}^2)
+# \tag{16.26}
+# $$
+#
+# First both identities: (16.25) on two-mode data by the posterior of section 7 and a grid; (16.26)
+# by conditioning $(x_{t-1}, x_t)$ given $x_0$, and against the library.
+
+# %%
+t = 300
+a, s2 = np.sqrt(alpha_bar[t]), 1 - alpha_bar[t]
+c = a**2 * width**2 + s2
+share = weights[:, None] * normal(grid, a * modes[:, None], c)
+q_xt = share.sum(0) * (grid[1] - grid[0])
+share = share / np.maximum(share.sum(0), 1e-300)
+inside = modes[:, None] + a * width**2 / c * (grid - a * modes[:, None])
+guess = (share * inside).sum(0)
+rest = (share * (inside**2 + width**2 * s2 / c)).sum(0) - guess**2
+mean_x0 = (weights * modes).sum()
+total = (weights * (modes**2 + width**2)).sum() - mean_x0**2
+check.equal("16.25", (q_xt * (guess - mean_x0) ** 2).sum() + (q_xt * rest).sum(), total)
+
+u2, t2 = 0.7**2, 1.6**2  # sigma_{t-1}^2 and sigma_t^2
+m, V = condition(np.full(2, 0.9), np.array([[u2, u2], [u2, t2]]), [0], [1], np.array([-0.5]))
+check.equal("16.26", 0.9 + u2 / t2 * (-0.5 - 0.9), m)
+check.equal("16.26", u2 / t2 * (t2 - u2), V)
+one = tg.ones(1, 1, dtype=tg.float64)
+ve = diffusion.VE([0.7, 1.6, 9.0]).posterior(0.9 * one, -0.5 * one, 2, 1)
+check.equal("16.26", [m[0], V[0, 0]], [ve.mean.item(), ve.variance.item()])
+
+# %% [markdown]
+# How bad is it? Take data $\mathcal{N}(0, 1)$, the exact denoiser $\hat x_0 = x_t / (1 +
+# \sigma_t^2)$, and $\sigma$ in equal factors from 0.01 to 10. The recursion of the variance for
+# both steps:
+
+
+# %%
+def ve_variances(T, sampler):
+    """V_T, .., V_0 of data N(0, 1) with a perfect denoiser, geometric sigma from 0.01 to 10."""
+    sigma2 = np.concatenate([[0.0], np.geomspace(0.01, 10.0, T) ** 2])
+    V = [1 + sigma2[T]]
+    for t in range(T, 0, -1):
+        gain, part = 1 / (1 + sigma2[t]), sigma2[t - 1] / sigma2[t]
+        if sampler == "slide":  # guess, then noise it again
+            V.append(gain**2 * V[-1] + sigma2[t - 1])
+        else:  # keep a part of x_t, (16.26)
+            tilde = part * (sigma2[t] - sigma2[t - 1])
+            V.append((gain + part * (1 - gain)) ** 2 * V[-1] + tilde)
+    return np.sqrt(sigma2), np.array(V)
+
+
+print("variance of the samples, of data of variance 1")
+for steps in (50, 200, 1000):
+    slide, right = ve_variances(steps, "slide")[1][-1], ve_variances(steps, "right")[1][-1]
+    print(f"T = {steps:4}: the slide's step {slide:.3f}, the posterior's step {right:.3f}")
+
+# %% [markdown]
+# The slide's sampler loses half of the variance, and more steps do not help. One can see
+# where the half comes from. Let the steps be so fine that $\sigma_{t-1} \approx \sigma_t = \sigma$.
+# Then the slide's step repeats $V \to V / (1 + \sigma^2)^2 + \sigma^2$, and settles at
+#
+# $$
+# V^\ast = \frac{V^\ast}{(1 + \sigma^2)^2} + \sigma^2
+# \quad \text{so} \quad V^\ast = \frac{(1 + \sigma^2)^2}{2 + \sigma^2}
+# \quad \longrightarrow \quad \frac{1}{2} \ \text{as} \ \sigma \to 0,
+# \tag{16.27}
+# $$
+#
+# where it should be $1 + \sigma^2 \to 1$. We iterate the map to check it, and draw both recursions.
+
+# %%
+for s2 in (4.0, 1.0, 0.09):
+    V = 7.0
+    for _ in range(2000):
+        V = V / (1 + s2) ** 2 + s2
+    check.equal("16.27", V, (1 + s2) ** 2 / (2 + s2))
+
+fig, ax = plt.subplots(figsize=(7, 2.8), dpi=80, layout="constrained")
+for sampler, colour in (("slide", "C3"), ("right", "C0")):
+    sigma, V = ve_variances(1000, sampler)
+    ratio = V[::-1] / (1 + sigma**2)
+    ax.semilogx(np.maximum(sigma, 0.008), ratio, color=colour, label=f"{sampler} step, T = 1000")
+ax.semilogx(sigma[1:], (1 + sigma[1:] ** 2) / (2 + sigma[1:] ** 2), "k:", label="(16.27)")
+ax.invert_xaxis()
+ax.set(xlabel="noise level $\\sigma_t$, from noise (left) to data (right)", ylim=(0, 1.1),
+       ylabel="variance / true variance", title="the slide's sampler ends with half")  # fmt: skip
+ax.legend(fontsize=8)
+plt.show()
+
+# %% [markdown]
+# The same on eight Gaussians in the plane, with the exact denoiser of that law. The library keeps
+# the slide's step as a sampler called `renoise`, to be looked at. Modes survive, because late in
+# the chain the guess knows its mode; but each mode is too narrow.
+
+# %%
+angle = 2 * np.pi * np.arange(8) / 8
+centers = 1.3 * np.stack([np.cos(angle), np.sin(angle)], 1)
+process = diffusion.geometric(200)
+model = diffusion.Diffusion(
+    process, diffusion.ExactDenoiser(process, tg.tensor(centers), 0.25), "x0"
+)
+truth = centers[rng.integers(8, size=1500)] + 0.25 * rng.standard_normal((1500, 2))
+sets = {"data": truth}
+for name in ("ancestral", "renoise"):
+    start = tg.tensor(10.0 * rng.standard_normal((1500, 2)))
+    sets[name] = diffusion.sample(
+        model, (1500, 2), name, start=start, generator=tg.Generator().manual_seed(2)
+    ).numpy()
+
+
+def spread(points):
+    """Standard deviation about the nearest centre, of one coordinate."""
+    nearest = ((points[:, None] - centers) ** 2).sum(2).min(1)
+    return np.sqrt(nearest.mean() / 2)
+
+
+fig, axes = plt.subplots(1, 3, figsize=(7.5, 2.7), dpi=75, layout="constrained")
+for ax, (name, points) in zip(axes, sets.items()):
+    ax.scatter(*points.T, s=1.5, color="C0")
+    ax.set(xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal", xticks=[], yticks=[],
+           title=f"{name}: spread {spread(points):.2f}")  # fmt: skip
+plt.show()
+assert spread(sets["renoise"]) < 0.85 * spread(truth) < spread(sets["ancestral"])
+
+# %% [markdown]
+# ## A bug from the wild: a beta above 1
+#
+# lucidrains/imagen-pytorch issue #161 (2022, "NaN error with low number of timesteps"): to keep
+# $\bar\alpha_T$ small with fewer steps, the linear schedule is rescaled by $1000 / T$. A user tried
+# 10 steps and got NaN out of the noising function. The last beta was $0.02 \cdot 100 = 2$, so one
+# alpha was negative, and so was $\bar\alpha$, and its root is not a number. The same kind of report
+# exists elsewhere for the end point of the cosine schedule. In our own words:
+
+
+# %%
+def scaled_linear(T):
+    return np.linspace(1e-4, 0.02, T) * 1000 / T
+
+
+for steps in (1000, 100, 10):
+    b = scaled_linear(steps)
+    with np.errstate(invalid="ignore"):
+        signal = np.sqrt(np.cumprod(1 - b))
+    found = np.isnan(signal).any()
+    print(f"T = {steps:4}: last beta {b[-1]:.2f}, NaN in the signal level: {found}")
+
+
+# %% [markdown]
+# With 21 to 49 steps there is no NaN, and it still is hardly a chain of *small* steps: the last
+# beta is above 0.4. The check to keep is a function that looks at a schedule before anybody
+# trains on it: each $\beta$ strictly between 0 and 1, and the end of the chain reported. The
+# library does both when a process is made; here is ours, and what the library says.
+
+
+# %%
+def inspect_schedule(betas):
+    """Raise for a beta outside (0, 1); return what share of the data's variance is left at T."""
+    betas = np.asarray(betas)
+    if not ((betas > 0) & (betas < 1)).all():
+        raise ValueError(f"each beta must lie in (0, 1); the largest is {betas.max():.3g}")
+    return float(np.prod(1 - betas))
+
+
+print(f"1000 steps: {inspect_schedule(scaled_linear(1000)):.1e} of the variance is left")
+for make in (inspect_schedule, diffusion.VP):
+    try:
+        make(scaled_linear(10))
+        raise AssertionError("a bad schedule passed")
+    except ValueError as error:
+        print(f"10 steps, {make.__name__}: {error}")
+
+# %% [markdown]
+# ## Exercises
+#
+# ### Exercise 16.1
+#
+# Write `alpha_bar(betas)`. `betas` is an array $(\beta_1, \dots, \beta_T)$; return the array
+# $(\bar\alpha_0, \bar\alpha_1, \dots, \bar\alpha_T)$ of $T + 1$ numbers. What should stand at
+# $t = 0$, where no noise has come yet?
+
+
+# %%
+def alpha_bar_of(betas): ...
+
+
+check.exercise("16.1", alpha_bar_of)
+
+# %% [markdown]
+# ### Exercise 16.2
+#
+# Write `posterior_stride(x0, xt, bar_u, bar_t)`: mean and variance of $q(x_u \mid x_t, x_0)$ for
+# *any* $u \lt t$, not only $u = t - 1$, given $\bar\alpha_u$ and $\bar\alpha_t$. (Samplers that
+# skip steps need it.) From $u$ to $t$ the chain is one big step: what is its $\alpha$?
+
+
+# %%
+def posterior_stride(x0, xt, bar_u, bar_t): ...
+
+
+check.exercise("16.2", posterior_stride)
+
+# %% [markdown]
+# ### Exercise 16.3
+#
+# Write `betas_from_snr(snr)`. Given the signal-to-noise ratios $\mathrm{SNR}(1), \dots,
+# \mathrm{SNR}(T)$ that somebody wishes for (a falling array), return the betas of the VP chain that
+# has them.
+
+
+# %%
+def betas_from_snr(snr): ...
+
+
+check.exercise("16.3", betas_from_snr)
+
+# %% [markdown]
+# ### Exercise 16.4
+#
+# Write `score_from_v(v, xt, alpha_bar_t)`: the score $\nabla \log q(x_t)$ that a $v$-predicting
+# network implies at $x_t$, in a VP chain. Two of the formulas of section 7, one after the other.
+
+
+# %%
+def score_from_v(v, xt, alpha_bar_t): ...
+
+
+check.exercise("16.4", score_from_v)
+
+# %% [markdown]
+# ### Exercise 16.5
+#
+# Repair the slide. Write `step_back(xt, x0_hat, sigma_t, sigma_u, noise)`: one step of the VE chain
+# from level `sigma_t` to the lower level `sigma_u`, where `noise` is a standard normal draw. What
+# must it do when `sigma_u` is 0?
+
+
+# %%
+def step_back(xt, x0_hat, sigma_t, sigma_u, noise): ...
+
+
+check.exercise("16.5", step_back)
+
+# %% [markdown]
+# ## What you can say now
+#
+# - A diffusion model is a hierarchical VAE whose encoder is fixed: it only adds noise.
+# - Any frame is one draw: $x_t = \sqrt{\bar\alpha_t} x_0 + \sqrt{1 - \bar\alpha_t} \varepsilon$.
+#   VP and VE are one chain in two units; the SNR is what they share.
+# - Given $x_0$, a step back is a Gaussian that I can derive by completing the square.
+# - The ELBO falls into $T + 1$ pieces, and each piece is a squared error of denoising, weighted by
+#   the loss of SNR. Predicting $x_0$, $\varepsilon$, $v$ or the score is one loss, four weights.
+# - What counts in a schedule is where it ends: $\bar\alpha_{50} = 0.603$ with DDPM's betas, and
+#   data of variance 4 comes out with variance 1.783 from a perfect network.
+# - A step back must draw from $q(x_{t-1} \mid x_t, \hat x_0)$. Drawing from
+#   $q(x_{t-1} \mid \hat x_0)$ loses half of the variance, however many steps one takes.
+# - All of this is checked without training anything.
+#
+# ## The full-size run
+#
+# A trained network shows the same loss. In the plane (swiss roll, 50 steps, cosine schedule, 5000
+# training steps, half a minute on one core):
+#
+# ```
+# python examples/diffusion_2d.py                      # variance 0.936, of the data 0.979
+# python examples/diffusion_2d.py --sampler renoise    # variance 0.783, of the data 0.979
+# ```
+#
+# (seed 0, one run each, the same trained network; the script draws the samples, the paths and a
+# film of the chain). `--schedule linear` is the schedule of 50 steps that stops too early: the
+# library warns when it is made. More settings side by side: benchmarks/results/diffusion-2d.md.
+#
+# ## Further reading
+#
+# - J. Sohl-Dickstein, E. Weiss, N. Maheswaranathan, S. Ganguli, *Deep unsupervised learning using
+#   nonequilibrium thermodynamics*, 2015: the idea and the bound.
+# - J. Ho, A. Jain, P. Abbeel, *Denoising diffusion probabilistic models*, 2020: sections 2 and 3
+#   are our sections 1, 2, 5, 6 and 8.
+# - Y. Song, S. Ermon, *Generative modeling by estimating gradients of the data distribution*, 2019:
+#   the VE side, by way of the score.
+# - Y. Song et al., *Score-based generative modeling through stochastic differential equations*,
+#   2021: VP and VE in continuous time.
+# - D. Kingma, T. Salimans, B. Poole, J. Ho, *Variational diffusion models*, 2021: the bound in SNR.
+# - A. Nichol, P. Dhariwal, *Improved denoising diffusion probabilistic models*, 2021: the cosine
+#   schedule.
+# - T. Salimans, J. Ho, *Progressive distillation for fast sampling of diffusion models*, 2022: $v$.
