@@ -1,0 +1,1200 @@
+# %% [markdown]
+# # Lesson 2: Autograd from nothing
+#
+# > **Question.** A loss is one number that depends on millions of others. How does a program get
+# > all its derivatives, exact to rounding, for about the price of computing the loss three times,
+# > and then derivatives of those derivatives?
+#
+# At the end you have built the machine that every later lesson stands on: seventy-five lines of
+# Python over NumPy that record a computation and run it backwards. You can derive the backward
+# rule of an operation that nobody has given you, you know two ways in which real libraries got it
+# wrong, and you know the test that would have told them.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinygen as tg
+from tinygen.lessons import check
+
+plt.rcParams.update({"figure.dpi": 90, "axes.spines.top": False, "axes.spines.right": False})
+
+
+def bump(x):
+    return np.sin(x * x)
+
+
+def bump_slope(x):
+    return 2 * x * np.cos(x * x)
+
+
+at = 1.2
+steps = 10.0 ** np.arange(-15, 0.01, 0.125)
+forward = np.array([(bump(at + h) - bump(at)) / h for h in steps])
+central = np.array([(bump(at + h) - bump(at - h)) / (2 * h) for h in steps])
+
+point = tg.tensor(at, dtype=tg.float64, requires_grad=True)
+(tg_slope,) = tg.autograd.grad(tg.sin(point * point), [point])
+line = tg.linspace(-2.2, 2.2, 400, dtype=tg.float64).requires_grad_()
+curves = [tg.sin(line * line)]
+for _ in range(2):  # differentiate, and differentiate the derivative
+    curves += tg.autograd.grad(curves[-1].sum(), [line], create_graph=True)
+
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+axes[0].loglog(steps, abs(forward - bump_slope(at)) + 1e-17, label="forward difference")
+axes[0].loglog(steps, abs(central - bump_slope(at)) + 1e-17, label="central difference")
+exact = max(abs(tg_slope.item() - bump_slope(at)), 2.0**-53)  # at least what a float can tell
+axes[0].axhline(exact, color="C2", label="autograd: no step")
+axes[0].set(xlabel="step $h$", ylabel="error of the slope", ylim=(1e-17, 1e4))
+axes[0].set_title("measured slopes: too large a step, or too small")
+axes[0].legend(loc="upper right", fontsize=8)
+for order, curve in enumerate(curves):
+    values = curve.detach().numpy()
+    axes[1].plot(line.detach().numpy(), values / abs(values).max(), label=f"order {order}")
+axes[1].set(xlabel="$x$", title="autograd: $\\sin(x^2)$, its slope, the slope's slope")
+axes[1].legend(loc="lower right", fontsize=8)
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# *Left: the error of a slope that is measured by taking a step. No step size is good. Right: a
+# function and its first two derivatives, each scaled to a largest value of 1, computed by the
+# method of this lesson. No step anywhere.*
+#
+# ## 1. Measuring a slope
+#
+# The slope of $f$ at $x$ is the limit of a quotient. The obvious program takes a small step $h$ to
+# either side. How wrong is it? Write down Taylor's series of $f(x + h)$ and of $f(x - h)$ and
+# subtract. Everything even in $h$ cancels, and
+#
+# $$
+# \frac{f(x + h) - f(x - h)}{2h} = f'(x) + \frac{h^2}{6} f'''(x) + O(h^4) \tag{2.1}
+# $$
+#
+# To see the middle term alone, take $f'(x)$ away and divide by $h^2$. Our function is
+# $f(x) = \sin x^2$; its third derivative is $-12 x \sin x^2 - 8 x^3 \cos x^2$.
+
+
+# %%
+def bump_third(x):
+    return -12 * x * np.sin(x * x) - 8 * x**3 * np.cos(x * x)
+
+
+h = 1e-3
+quotient = (bump(at + h) - bump(at - h)) / (2 * h)
+check.equal("2.1", (quotient - bump_slope(at)) / h**2, bump_third(at) / 6, tol=1e-4)
+
+# %% [markdown]
+# So smaller steps are better, until they are not. The computer rounds: $f$ is only known to a
+# relative $\epsilon = 2^{-52}$, and so is the point $x + h$ itself. With $F$ for the largest
+# $|f| + |x f'|$ nearby, each value of $f$ is off by at most $\epsilon F$, and the quotient divides
+# that by $h$. With $M$ for the largest $|f'''|$ nearby, both errors together are
+#
+# $$
+# \left| \frac{f(x + h) - f(x - h)}{2h} - f'(x) \right|
+# \le \frac{h^2}{6} M + \frac{\epsilon}{h} F \tag{2.2}
+# $$
+#
+# One term falls with $h$, the other rises. This is the V in the picture.
+
+# %%
+epsilon = 2.0**-52
+narrow = steps <= 0.1
+near = at + np.linspace(-0.1, 0.1, 2001)
+M = abs(bump_third(near)).max()
+F = (abs(bump(near)) + abs(near * bump_slope(near))).max()
+
+error = abs(central - bump_slope(at))[narrow]
+bound = (steps**2 / 6 * M + epsilon / steps * F)[narrow]
+check.at_most("2.2", error, bound)
+
+# %% [markdown]
+# The best step makes the bound's derivative zero: $h M / 3 = \epsilon F / h^2$, so
+#
+# $$
+# h_* = \left( \frac{3 \epsilon F}{M} \right)^{1/3} \tag{2.3}
+# $$
+#
+# The cell compares the formula with a plain search for the lowest point of the bound.
+
+# %%
+best = (3 * epsilon * F / M) ** (1 / 3)
+fine = np.geomspace(1e-7, 1e-3, 200_001)
+check.equal("2.3", fine[np.argmin(fine**2 / 6 * M + epsilon / fine * F)] / best, 1, tol=1e-3)
+print(f"best step about {best:.0e}: an error of up to {best**2 / 2 * M:.0e}, not 1e-16")
+
+# %% [markdown]
+# Remember two numbers: the best step is about $10^{-5}$, and about ten of the sixteen digits are
+# right. That is good enough to **check** a gradient, and we will do so all the time. It is useless
+# to **train** with, for another reason: a step has to be taken in each direction separately. A
+# loss with a million parameters costs two million evaluations for one gradient.
+#
+# ## 2. The chain rule, read backwards
+#
+# A program is a chain of small functions. Take one link, $y = f(x)$, with vectors for $x$ and $y$.
+# Its derivative is the **Jacobian** $J$, the matrix of all $\partial y_i / \partial x_j$. It tells
+# what a small move of $x$ along $v$ does:
+#
+# $$
+# f(x + t v) = f(x) + t J v + O(t^2) \tag{2.4}
+# $$
+#
+# Here is a function from three numbers to two with its Jacobian written out by hand, and a random
+# direction.
+
+# %%
+rng = np.random.default_rng(2)
+
+
+def f(x):
+    return np.array([x[0] * x[1], np.sin(x[2]) + x[0] ** 2])
+
+
+def jacobian(x):
+    return np.array([[x[1], x[0], 0.0], [2 * x[0], 0.0, np.cos(x[2])]])
+
+
+x, v = rng.normal(size=3), rng.normal(size=3)
+t = 1e-5
+check.equal("2.4", (f(x + t * v) - f(x - t * v)) / (2 * t), jacobian(x) @ v, tol=1e-8)
+
+# %% [markdown]
+# Now let a single number $L$, the loss, depend on $y$. Suppose somebody already knows how $L$
+# reacts to $y$: the vector $g$ with entries $\partial L / \partial y_i$. It is called the
+# **cotangent** of $y$. How does $L$ react to $x$? Entry $j$ of $x$ moves every $y_i$ by $J_{ij}$,
+# and each $y_i$ moves $L$ by $g_i$. Add up: $\sum_i g_i J_{ij}$. That is the transposed matrix,
+# applied to $g$:
+#
+# $$
+# \frac{\partial L}{\partial x} = J^\top g \tag{2.5}
+# $$
+#
+# This is the whole of backpropagation. A rule that turns $g$ into $J^\top g$ is called a **vjp**
+# (vector-Jacobian product). The cell takes $L = \frac{1}{2} y_1^2 + \frac{1}{2} y_2^2$, for which
+# $g = y$, and measures the left side by steps.
+
+
+# %%
+def numeric(function, x, h=1e-5):
+    """The gradient of a function with one number as its value, by central differences."""
+    x = np.array(x, dtype=float)
+    slopes = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        step = np.zeros_like(x)
+        step[index] = h
+        slopes[index] = (function(x + step) - function(x - step)) / (2 * h)
+    return slopes
+
+
+check.equal("2.5", numeric(lambda x: 0.5 * (f(x) ** 2).sum(), x), jacobian(x).T @ f(x), tol=1e-8)
+
+# %% [markdown]
+# For a chain of functions the Jacobians multiply, $J = J_3 J_2 J_1$, and transposing turns the
+# order round:
+#
+# $$
+# \frac{\partial L}{\partial x} = J_1^\top \left( J_2^\top \left( J_3^\top g \right) \right)
+# \tag{2.6}
+# $$
+#
+# The brackets are the point. From the loss backwards, every product is a matrix times a vector.
+# From the input forwards, $J_3 J_2 J_1$, it is matrix times matrix. The cell checks the value for
+# three layers $x \mapsto \tanh(W x)$ and counts multiplications for layers a thousand wide.
+
+# %%
+weights = [rng.normal(size=(5, 5)) / 2 for _ in range(3)]
+x5, g5 = rng.normal(size=5), rng.normal(size=5)
+
+
+def chain(x):
+    for W in weights:
+        x = np.tanh(W @ x)
+    return g5 @ x  # a loss whose cotangent at the last layer is g5
+
+
+jacobians, value = [], x5
+for W in weights:
+    value = np.tanh(W @ value)
+    jacobians.append((1 - value**2)[:, None] * W)
+J1, J2, J3 = jacobians
+check.equal("2.6", numeric(chain, x5), J1.T @ (J2.T @ (J3.T @ g5)), tol=1e-8)
+
+wide = 1000
+print(f"multiplications, backwards {3 * wide**2:.0e}, forwards {2 * wide**3 + wide**2:.0e}")
+
+# %% [markdown]
+# ## 3. Nobody writes a Jacobian down
+#
+# The Jacobian of `y = a * b` for two arrays of a million numbers has $10^{12}$ entries, almost all
+# zero. We never need it. We need what $J^\top$ does to $g$. The definition of the transpose is all
+# it takes. With $\langle a, b \rangle$ for the sum of the products of all entries,
+#
+# $$
+# \langle g, J v \rangle = \langle J^\top g, v \rangle \quad \text{for all } g \text{ and } v
+# \tag{2.7}
+# $$
+#
+# So the recipe is: write down how $y$ moves when $x$ moves by $dx$, take the inner product with
+# $g$, and shift everything off $dx$ to the other side. What ends up beside $dx$ is the vjp. In the
+# cell the left side comes from taking a step, the right side from the matrix.
+
+# %%
+g = rng.normal(size=2)
+moved = g @ (f(x + t * v) - f(x - t * v)) / (2 * t)
+check.equal("2.7", moved, (jacobian(x).T @ g) @ v, tol=1e-8)
+
+# %% [markdown]
+# **A product.** If $y = a b$, entry by entry, then $dy = b \thinspace da + a \thinspace db$, so
+# $\langle g, dy \rangle = \langle g b, da \rangle + \langle g a, db \rangle$. What stands beside
+# $da$ is the cotangent of $a$; write it $g_a$:
+#
+# $$
+# g_a = g b, \qquad g_b = g a \tag{2.8}
+# $$
+
+
+# %%
+def flat(*arrays):
+    return np.concatenate([np.ravel(a) for a in arrays])
+
+
+a, b, g = rng.normal(size=(3, 4, 2))
+check.equal(
+    "2.8",
+    flat(numeric(lambda a: (g * (a * b)).sum(), a), numeric(lambda b: (g * (a * b)).sum(), b)),
+    flat(g * b, g * a),
+    tol=1e-8,
+)
+
+# %% [markdown]
+# **A matrix product.** If $Y = A B$, then $dY = dA \thinspace B + A \thinspace dB$. The inner
+# product of two matrices is a trace, $\langle G, H \rangle = \mathrm{tr}(G^\top H)$, and factors
+# may be rotated around inside a trace:
+# $\mathrm{tr}(G^\top dA \thinspace B) = \mathrm{tr}(B G^\top dA) = \langle G B^\top, dA \rangle$.
+# The same for $dB$. So
+#
+# $$
+# G_A = G B^\top, \qquad G_B = A^\top G \tag{2.9}
+# $$
+#
+# No need to remember it: there is one way only to multiply $G$ with the other matrix so that the
+# shape comes out right.
+
+# %%
+A, B, G = rng.normal(size=(3, 4)), rng.normal(size=(4, 2)), rng.normal(size=(3, 2))
+check.equal(
+    "2.9",
+    flat(numeric(lambda A: (G * (A @ B)).sum(), A), numeric(lambda B: (G * (A @ B)).sum(), B)),
+    flat(G @ B.T, A.T @ G),
+    tol=1e-8,
+)
+
+# %% [markdown]
+# **Broadcasting.** In `X + bias` NumPy repeats the bias for every row. Repeating is an operation
+# like any other, and a linear one: each entry of $x$ goes to several places in $y$. In
+# $\langle g, \mathrm{repeat}(x) \rangle$ the entry $x_j$ is therefore multiplied by every $g$ it
+# met; collect them. The adjoint of repeating is summing:
+#
+# $$
+# \langle g, \mathrm{repeat}(x) \rangle = \langle \mathrm{sum}(g), x \rangle \tag{2.10}
+# $$
+#
+# Read from right to left the same line says that the adjoint of summing is repeating. So these two
+# operations are each other's vjp, and no other vjp will ever have to think of broadcasting. Write
+# `sum_to(g, shape)` for the sum over whatever had been repeated.
+
+
+# %%
+def np_sum_to(g, shape):
+    """The sum over every dimension that broadcasting from `shape` to g.shape repeats."""
+    new = g.ndim - len(shape)
+    repeated = [new + i for i, n in enumerate(shape) if n == 1]
+    return g.sum(axis=(*range(new), *repeated)).reshape(shape)
+
+
+left, right = [], []
+for small in [(), (3,), (1,), (4, 1), (1, 1), (2, 1, 3), (2, 4, 3)]:
+    x, g = rng.normal(size=small), rng.normal(size=(2, 4, 3))
+    left.append((g * np.broadcast_to(x, g.shape)).sum())
+    right.append((np_sum_to(g, small) * x).sum())
+check.equal("2.10", left, right)
+
+# %% [markdown]
+# **Using a thing twice.** When $x$ goes to two places, two cotangents come back, $g_1$ and $g_2$.
+# Making a copy is repeating, so its adjoint is the sum again:
+#
+# $$
+# g_x = g_1 + g_2 \tag{2.11}
+# $$
+#
+# This innocent plus sign is where home-made autograds go wrong, as we will see. Here $x$ is used
+# by $\langle u, \sin x \rangle$ and by $\langle v, x^2 \rangle$.
+
+# %%
+x, u, v = rng.normal(size=(3, 6))
+both = numeric(lambda x: u @ np.sin(x) + v @ x**2, x)
+check.equal("2.11", both, u * np.cos(x) + v * 2 * x, tol=1e-8)
+
+# %% [markdown]
+# ## 4. The tape
+#
+# Now the machine. A `Tensor` is an array that remembers how it was made: its parents, and for each
+# parent the vjp that leads back to it. A vjp gets the cotangent `g` and the output `y`. There is
+# one rule, and it is the reason why derivatives of derivatives will come for free: **a vjp is
+# written with Tensor operations**, never with bare arrays.
+
+
+# %%
+class Tape:
+    recording = True  # are operations recorded?
+
+
+class Tensor:
+    """An array and how it came about."""
+
+    def __init__(self, data, parents=(), vjps=(), op="leaf"):
+        self.data = np.asarray(data, dtype=np.float64)
+        self.parents, self.vjps, self.op = (parents, vjps, op) if Tape.recording else ((), (), op)
+
+    shape = property(lambda self: self.data.shape)
+    __add__ = __radd__ = lambda self, other: add(self, other)
+    __mul__ = __rmul__ = lambda self, other: mul(self, other)
+    __neg__ = lambda self: mul(self, -1.0)
+    __sub__ = lambda self, other: add(self, -lift(other))
+    __rsub__ = lambda self, other: add(-self, other)
+    __truediv__ = lambda self, other: mul(self, power(lift(other), -1.0))
+    __matmul__ = lambda self, other: matmul(self, other)
+
+
+def lift(x):
+    return x if isinstance(x, Tensor) else Tensor(x)
+
+
+def broadcast_to(x, shape):
+    if x.shape == shape:
+        return x
+    vjp = lambda g, y: sum_to(g, x.shape)
+    return Tensor(np.broadcast_to(x.data, shape), (x,), (vjp,), "broadcast_to")
+
+
+def sum_to(x, shape):
+    vjp = lambda g, y: broadcast_to(g, x.shape)
+    return Tensor(np_sum_to(x.data, shape), (x,), (vjp,), "sum_to")
+
+
+def together(a, b):
+    """Both operands in their common shape."""
+    a, b = lift(a), lift(b)
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    return broadcast_to(a, shape), broadcast_to(b, shape)
+
+
+def add(a, b):
+    a, b = together(a, b)
+    return Tensor(a.data + b.data, (a, b), (lambda g, y: g, lambda g, y: g), "add")
+
+
+def mul(a, b):
+    a, b = together(a, b)
+    return Tensor(a.data * b.data, (a, b), (lambda g, y: g * b, lambda g, y: g * a), "mul")
+
+
+# %% [markdown]
+# Equations (2.8) and (2.10) stand there in code. The rest of our vocabulary is as short.
+# Read each vjp as "the cotangent of the output, times the derivative": the output `y` is handed
+# in, so that `exp`, `tanh` and powers can use it again.
+
+
+# %%
+def power(x, n):
+    return Tensor(x.data**n, (x,), (lambda g, y: g * (n * power(x, n - 1)),), "power")
+
+
+def exp(x):
+    return Tensor(np.exp(x.data), (x,), (lambda g, y: g * y,), "exp")
+
+
+def log(x):
+    return Tensor(np.log(x.data), (x,), (lambda g, y: g / x,), "log")
+
+
+def tanh(x):
+    return Tensor(np.tanh(x.data), (x,), (lambda g, y: g * (1 - y * y),), "tanh")
+
+
+def transpose(x):
+    return Tensor(x.data.T, (x,), (lambda g, y: transpose(g),), "transpose")
+
+
+def matmul(a, b):
+    vjps = (lambda g, y: g @ transpose(b), lambda g, y: transpose(a) @ g)
+    return Tensor(a.data @ b.data, (a, b), vjps, "matmul")
+
+
+def total(x):
+    return sum_to(x, ())
+
+
+# %% [markdown]
+# Only the backward pass is missing. A tensor may be used many times, so its cotangent is a sum
+# over all its users, by (2.11), each contribution pulled back by (2.5):
+#
+# $$
+# g_x = \sum_{y \text{ made from } x} J_{y x}^\top g_y \tag{2.12}
+# $$
+#
+# The sum must be **complete** before it is passed on to the parents of $x$. So nodes must be
+# visited in an order in which every node comes after all nodes that were made from it. That is
+# called a topological order. A depth-first walk that notes a node when it *leaves* it gives the
+# reverse of such an order. Written with a list instead of recursion it survives deep graphs.
+
+
+# %%
+def backward_order(output):
+    """Everything that `output` was made from, each tensor before its parents."""
+    left, found, stack = [], set(), [(output, False)]
+    while stack:
+        node, parents_done = stack.pop()
+        if parents_done:
+            left.append(node)
+        elif node not in found:
+            found.add(node)
+            stack.append((node, True))
+            stack += [(parent, False) for parent in node.parents]
+    return left[::-1]
+
+
+def grad(output, inputs, g=None, create_graph=False):
+    """<g, d output / d input> for each input; g is 1 unless given."""
+    cotangents = {output: Tensor(np.ones(output.shape)) if g is None else g}
+    nodes = backward_order(output)
+    before, Tape.recording = Tape.recording, create_graph
+    for node in nodes:
+        for parent, vjp in zip(node.parents, node.vjps):
+            pulled = vjp(cotangents[node], node)
+            known = cotangents.get(parent)
+            cotangents[parent] = pulled if known is None else known + pulled
+    Tape.recording = before
+    return [cotangents[x] for x in inputs]
+
+
+# %% [markdown]
+# That is all of it. Cotangents live in a dictionary, so nothing has to be reset between two calls.
+# With `create_graph=True` the vjps' own operations are recorded as well.
+#
+# A first test: a program with broadcasting, a matrix product and a value used several times, against
+# central differences.
+
+
+# %%
+def program(X, W, bias):
+    hidden = tanh(X @ W + bias)  # used several times below
+    return total(hidden * hidden) + total(exp(hidden * 0.5) / (hidden * hidden + 1.0))
+
+
+arrays = [rng.normal(size=shape) for shape in [(5, 3), (3, 4), (4,)]]
+leaves = [Tensor(a) for a in arrays]
+found = [g.data for g in grad(program(*leaves), leaves)]
+
+
+def replaced(i, a):
+    return program(*[Tensor(a if j == i else b) for j, b in enumerate(arrays)]).data
+
+
+measured = [numeric(lambda a, i=i: replaced(i, a), arrays[i]) for i in range(3)]
+check.equal("2.12", flat(*found), flat(*measured), tol=1e-8)
+
+# %% [markdown]
+# Why not simply walk down from the loss and pass on whatever arrives? Unfold (2.12): a cotangent
+# is the sum, over all paths from the loss down to $x$, of the product of the derivatives along the
+# path.
+#
+# $$
+# \frac{\partial L}{\partial x} = \sum_{\text{paths } L \to \dots \to x} \quad
+# \prod_{\text{steps } y \to u} \frac{\partial y}{\partial u} \tag{2.13}
+# $$
+#
+# True, and a fine definition. But there may be very many paths. Take
+# $x_{k+1} = x_k \cdot x_k$: two ways down at every step, so $2^n$ paths through a graph of $n$
+# operations. The cell enumerates them all and compares.
+
+# %%
+visits = 0
+
+
+def along_paths(node, g, leaf):
+    """The sum over all paths from `node` to `leaf`, one by one."""
+    global visits
+    visits += 1
+    if node is leaf:
+        return g.data
+    return sum(along_paths(p, vjp(g, node), leaf) for p, vjp in zip(node.parents, node.vjps))
+
+
+leaf = Tensor(0.99)
+power_of_two = leaf
+for _ in range(10):
+    power_of_two = power_of_two * power_of_two
+(by_order,) = grad(power_of_two, [leaf])
+check.equal("2.13", by_order.data, along_paths(power_of_two, Tensor(1.0), leaf), tol=1e-12)
+print(f"{visits} visits by paths, {len(backward_order(power_of_two))} in topological order")
+
+# %% [markdown]
+# ## A bug from the wild: the tidied-up backward pass
+#
+# micrograd is Andrej Karpathy's scalar autograd that many people learn from. Its pull request 64
+# (2024) proposed to drop the topological sort: let every node pass its gradient to its parents,
+# then do the same for each parent. Issues 21, 68, 91 and 96 ask the same question. It sounds
+# right, it passes on every program shaped like a tree, and it is wrong. Here it is in our
+# own words: gradients are accumulated in the nodes, and a node passes on *what it has so far*.
+
+
+# %%
+def tidied_grad(output, leaf):
+    so_far = {output: 1.0}
+
+    def visit(node):
+        for parent, vjp in zip(node.parents, node.vjps):
+            pulled = float(vjp(Tensor(so_far[node]), node).data)
+            so_far[parent] = so_far.get(parent, 0.0) + pulled
+        for parent in node.parents:
+            visit(parent)
+
+    visit(output)
+    return so_far[leaf]
+
+
+a = Tensor(1.0)
+tree = exp(a) * 3.0
+print(f"on a tree: right is {tidied_grad(tree, a) == grad(tree, [a])[0].data}")
+
+b = a + a
+c = b + b  # c = 4 a
+print(f"c = b + b: tidied {tidied_grad(c, a):g}, true {grad(c, [a])[0].data:g}")
+
+shared = Tensor(1.0)
+depths, wrong = range(1, 9), []
+for depth in depths:
+    y = shared
+    for _ in range(depth):
+        y = y + y
+    wrong.append(tidied_grad(y, shared))
+
+figure, ax = plt.subplots(figsize=(6, 2.6))
+ax.semilogy(depths, wrong, "o-", label="tidied")
+ax.semilogy(depths, [2.0**n for n in depths], "o-", label="true: $2^n$")
+ax.set(xlabel="doublings $x + x$ in a row", ylabel="derivative")
+ax.set_title("every reuse of an inner node counts it again")
+ax.legend()
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# The thread's own counter-example is `b = a + a; c = b + b`: the answer is 4, and the tidied pass
+# says 8, because `b` is visited twice and passes on its full gradient each time. Reviewing the
+# pull request, Karpathy named the condition: it fails where a value that is not a leaf is used
+# again. In a neural network that is every skip connection. The check to keep is one line, and no
+# tree-shaped test can replace it:
+
+# %%
+assert grad(c, [a])[0].data == 4.0, "a shared inner node must pass its cotangent on once"
+
+deep = Tensor(0.0)
+for _ in range(50_000):
+    deep = deep + 1e-5
+print("a chain of 50,000 additions, no recursion:", len(backward_order(deep)), "nodes")
+
+
+# %% [markdown]
+# ## 5. Softmax, and a test that sees nothing
+#
+# Classifiers, attention and mixtures all turn scores $x_i$ into probabilities
+# $p_i = e^{x_i} / \sum_j e^{x_j}$, the **softmax**. The logarithm of its denominator is called
+# $\mathrm{lse}(x) = \log \sum_j e^{x_j}$. Differentiate: the logarithm gives one over the sum, the
+# sum gives $e^{x_i}$. So the gradient of log-sum-exp is the softmax:
+#
+# $$
+# \frac{\partial}{\partial x_i} \log \sum_j e^{x_j} = \frac{e^{x_i}}{\sum_j e^{x_j}} = p_i
+# \tag{2.14}
+# $$
+#
+# On the left our tape, on the right the formula. Below it, the graph that the tape walked, drawn
+# by tinygen from the same program.
+
+
+# %%
+def lse(x):
+    return log(total(exp(x)))
+
+
+def softmax(x):
+    return exp(x) / total(exp(x))
+
+
+scores = rng.normal(size=5)
+p = np.exp(scores) / np.exp(scores).sum()
+leaf = Tensor(scores)
+check.equal("2.14", grad(lse(leaf), [leaf])[0].data, p)
+
+theirs = tg.tensor(scores, requires_grad=True)
+picture = tg.plot.draw_graph((theirs.exp() / theirs.exp().sum()).log().sum(), params={"x": theirs})
+picture.set_dpi(75)
+picture
+
+# %% [markdown]
+# *The graph of $\sum_i \log p_i$. The leaf is used twice; so its cotangent is a sum of two.*
+#
+# Next, the softmax itself. From $\log p_i = x_i - \mathrm{lse}(x)$ we get
+# $\partial \log p_i / \partial x_j = \delta_{ij} - p_j$, where $\delta_{ij}$ is 1 for $i = j$ and
+# 0 otherwise. Multiply by $p_i$:
+#
+# $$
+# \frac{\partial p_i}{\partial x_j} = p_i (\delta_{ij} - p_j) \tag{2.15}
+# $$
+
+# %%
+rows = [grad(softmax(leaf), [leaf], g=Tensor(np.eye(5)[i]))[0].data for i in range(5)]
+check.equal("2.15", rows, np.diag(p) - np.outer(p, p))
+
+# %% [markdown]
+# The Jacobian is symmetric, so its transpose acts in the same way. Multiply by $g$ and sum over
+# $i$: the vjp is cheap, no matrix needed.
+#
+# $$
+# J^\top g = p \odot \left( g - \langle g, p \rangle \right) \tag{2.16}
+# $$
+#
+# Here $\odot$ multiplies entry by entry. In words: take from $g$ its mean under $p$, then weight
+# with $p$.
+
+# %%
+g = rng.normal(size=5)
+check.equal("2.16", grad(softmax(leaf), [leaf], g=Tensor(g))[0].data, p * (g - g @ p))
+
+# %% [markdown]
+# Put $g = (1, \dots, 1)$ into (2.16). The mean of ones is one, and the result is **zero**, whatever
+# $x$ is. Of course: the probabilities sum to one, and the sum does not move. But this means that
+# the handiest way to test a gradient, `softmax(x).sum().backward()`, tests nothing. Here are
+# four wrong vjps and the right one, judged by a cotangent of ones and by a random one.
+
+# %%
+candidates = {
+    "right:            p (g - <g, p>)": lambda g: p * (g - g @ p),
+    "forgot p:             g - <g, p>": lambda g: g - g @ p,
+    "plain mean:       p (g - mean g)": lambda g: p * (g - g.mean()),
+    "wrong power:    p^2 (g - <g, p>)": lambda g: p * p * (g - g @ p),
+    "not written yet:               0": lambda g: 0 * g,
+}
+random = rng.normal(size=5)
+for name, vjp in candidates.items():
+    worst = []
+    for cotangent in (np.ones(5), random):
+        truth = numeric(lambda x, g=cotangent: g @ np.exp(x) / np.exp(x).sum(), scores)
+        worst.append(abs(vjp(cotangent) - truth).max())
+    verdicts = ["passes" if w < 1e-8 else "FAILS " for w in worst]
+    print(f"{name}   ones: {verdicts[0]}   random: {verdicts[1]}")
+
+# %% [markdown]
+# Everything that normalises its input (softmax, batch norm, layer norm) hides behind ones in this
+# way. **Test a gradient with a random cotangent.** tinygen's `check_grads` does so; it takes a
+# random direction as well, and repeats the test on the gradient.
+#
+# Why is softmax so often paired with the logarithm? If the true class is $k$, the loss is
+# $-\log p_k = \mathrm{lse}(x) - x_k$. By (2.14) its gradient is the probability minus the truth,
+# with $e_k$ for the vector that is 1 at $k$ and 0 elsewhere:
+#
+# $$
+# \nabla_x \left( -\log p_k \right) = p - e_k \tag{2.17}
+# $$
+#
+# It lies between $-1$ and 1 and is zero only when the answer is right and sure.
+
+# %%
+k = 3
+surprise = log(softmax(leaf)) * Tensor(-np.eye(5)[k])
+check.equal("2.17", grad(total(surprise), [leaf])[0].data, p - np.eye(5)[k])
+
+# %% [markdown]
+# ## 6. Derivatives of derivatives
+#
+# Our vjps are made of Tensor operations. So with `create_graph=True` a gradient is the end of a
+# graph like any other value, and `grad` applies to it. The opening picture was made in this way.
+# What is it good for? Two later lessons put a gradient *inside* the loss (gradient penalties for
+# GANs; score functions). And the second derivatives of a loss, its **Hessian** matrix $H$ of
+# $\partial^2 L / \partial x_i \partial x_j$, tell how sharply it curves.
+#
+# The Hessian of a million parameters is too large to store. But we rarely want more than what it
+# does to one vector. Since $v$ is a constant, $\langle \nabla L, v \rangle$ is one number, and one
+# more backward pass gives
+#
+# $$
+# H v = \nabla_x \langle \nabla_x L, v \rangle \tag{2.18}
+# $$
+#
+# The right side is two calls of `grad`. The left side is a full Hessian by finite differences.
+
+
+# %%
+def hvp(loss, x, v):
+    (slope,) = grad(loss(x), [x], create_graph=True)
+    return grad(total(slope * v), [x])[0].data
+
+
+def crooked(x):
+    return lse(x * x) + total(tanh(x) * x)
+
+
+x6, v6 = Tensor(rng.normal(size=6)), rng.normal(size=6)
+
+
+def slope_along(x, i):
+    leaf = Tensor(x)
+    return grad(crooked(leaf), [leaf])[0].data[i]
+
+
+hessian = np.array([numeric(lambda x, i=i: slope_along(x, i), x6.data) for i in range(6)])
+check.equal("2.18", hessian @ v6, hvp(crooked, x6, Tensor(v6)), tol=1e-7)
+
+# %% [markdown]
+# Back to log-sum-exp for a Hessian that one can see through. Its gradient is $p$, so its Hessian is
+# the Jacobian (2.15). Sandwich it between two copies of $v$: $\sum_i p_i v_i^2 -
+# (\sum_i p_i v_i)^2$. That is a variance!
+#
+# $$
+# \langle v, H v \rangle = \mathrm{Var}_{i \sim p}(v_i) \quad \text{for } L = \mathrm{lse}
+# \tag{2.19}
+# $$
+#
+# A variance is never negative, so log-sum-exp curves upwards in every direction: it is convex.
+# The cell compares two backward passes with a million draws of $i$.
+
+# %%
+v5 = rng.normal(size=5)
+curvature = v5 @ hvp(lse, leaf, Tensor(v5))
+drawn = v5[rng.choice(5, size=1_000_000, p=p)]
+check.mean("2.19", (drawn - v5 @ p) ** 2, curvature)
+
+# %% [markdown]
+# ## A bug from the wild: half a second derivative
+#
+# Batch normalisation takes from each feature its mean over the batch and divides by its standard
+# deviation: $\hat x = (x - m) / s$ for a column $x$ of $n$ numbers, where $m$ is its mean and
+# $s^2$ the mean of $(x - m)^2$. Move $x$ by $dx$. The mean moves by the mean of $dx$, and $s$ by
+# the mean of $\hat x \thinspace dx$. Shift it all over to $g$ (every step is linear) and
+#
+# $$
+# J^\top g = \frac{1}{s} \left( g - \mathrm{mean}(g)
+# - \hat x \thinspace \mathrm{mean}(g \hat x) \right)
+# \tag{2.20}
+# $$
+#
+# The cell compares with our tape, run through the definition of $\hat x$.
+
+# %%
+n = 8
+column, g8 = rng.normal(size=n), rng.normal(size=n)
+
+
+def normalised(x):
+    centred = x - total(x) * (1 / n)
+    return centred * power(total(centred * centred) * (1 / n), -0.5)
+
+
+s = column.std()
+x_hat = (column - column.mean()) / s
+by_formula = (g8 - g8.mean() - x_hat * (g8 * x_hat).mean()) / s
+leaf = Tensor(column)
+check.equal("2.20", grad(normalised(leaf), [leaf], g=Tensor(g8))[0].data, by_formula)
+
+# %% [markdown]
+# DeZero, the teaching framework of a well-known book, has exactly this formula in
+# `BatchNorm.backward` (file `dezero/functions.py`). $x$ and $g$ are its recorded variables, so
+# create-a-graph seems to be taken care of. But $1/s$ was saved in the forward pass as a bare
+# array. To the second derivative it is a constant, and it is not one:
+#
+# $$
+# \frac{\partial}{\partial x_j} \frac{1}{s} = -\frac{\hat x_j}{n s^2} \tag{2.21}
+# $$
+
+# %%
+check.equal("2.21", numeric(lambda x: 1 / x.std(), column), -x_hat / (n * s**2), tol=1e-8)
+
+# %% [markdown]
+# Reproduce it: one batch norm whose vjp says (2.20) in Tensor operations throughout, and one whose
+# vjp has the saved number. First derivatives agree to the last digit. Second derivatives do not.
+
+
+# %%
+def batch_norm(x, saved_constant):
+    inverse = 1 / x.data.std()
+
+    def vjp(g, y):
+        centred = x - total(x) * (1 / n)
+        one_over_s = power(total(centred * centred) * (1 / n), -0.5)
+        if saved_constant:
+            one_over_s = Tensor(inverse)  # the same number, cut off from x
+        x_hat = centred * one_over_s
+        return (g - total(g) * (1 / n) - x_hat * (total(g * x_hat) * (1 / n))) * one_over_s
+
+    return Tensor((x.data - x.data.mean()) * inverse, (x,), (vjp,), "batch_norm")
+
+
+def penalty(leaf, saved_constant):
+    """A gradient penalty: the squared length of the gradient of a loss."""
+    loss = total(tanh(batch_norm(leaf, saved_constant)) * Tensor(g8))
+    (slope,) = grad(loss, [leaf], create_graph=True)
+    return slope, total(slope * slope)
+
+
+firsts, seconds = [], []
+for saved_constant in (False, True):
+    slope, size = penalty(leaf, saved_constant)
+    firsts.append(slope.data)
+    seconds.append(grad(size, [leaf])[0].data)
+truth = numeric(lambda x: penalty(Tensor(x), False)[1].data, column)
+
+
+def relative(a, b):
+    return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+print(f"first derivative, saved constant:   off by {relative(firsts[1], firsts[0]):.0%}")
+print(f"second derivative, Tensor vjp:      off by {relative(seconds[0], truth):.0%}")
+print(f"second derivative, saved constant:  off by {relative(seconds[1], truth):.0%}")
+
+figure, ax = plt.subplots(figsize=(7, 2.6))
+places = np.arange(n)
+ax.bar(places - 0.27, truth, 0.26, label="finite differences")
+ax.bar(places, seconds[0], 0.26, label="vjp in Tensors")
+ax.bar(places + 0.27, seconds[1], 0.26, label="vjp with a saved array")
+ax.set(xlabel="entry of $x$", ylabel="slope of the penalty")
+ax.set_title("the same first derivative, another second one")
+ax.legend(fontsize=8)
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# No test of first derivatives can see this, and nothing crashes: a gradient penalty would train on
+# a wrong gradient. (An error is better. PyTorch's issue 4422 of 2018 is one: batch norm in a
+# WGAN-GP stopped with "the derivative for 'cudnn_batch_norm_backward save_mean' is not
+# implemented".) The check to keep: **test the gradient of the gradient**, with the same random
+# cotangents. In tinygen both are one call, and every operation has to pass it:
+
+# %%
+from tinygen.testing import check_grads
+
+check_grads(lambda x: (x - x.mean()) / x.std(correction=0), tg.randn(8), order=2)
+print("tinygen's operations: first and second order agree with finite differences")
+
+# %% [markdown]
+# ## 7. It trains
+#
+# What we have built is enough to train a network. Let us use the new power at once. The data are
+# six points of $\sin 2x$. One network sees the values; the other sees the values **and the
+# slopes** at the same points, so that its loss contains the derivative of the network with respect
+# to its input (Czarnecki and others, 2017, call it Sobolev training). Its gradient with respect to
+# the weights is a second derivative.
+
+# %%
+points = np.linspace(-2.4, 2.4, 6)[:, None]
+values, slopes_there = np.sin(2 * points), 2 * np.cos(2 * points)
+
+
+def start(seed):
+    rng = np.random.default_rng(seed)
+    shapes = [(1, 24), (24,), (24, 1), (1,)]
+    scale = [1.5, 1.0, 0.2, 0.0]
+    return [s * rng.normal(size=shape) for s, shape in zip(scale, shapes)]
+
+
+def network(x, W1, b1, W2, b2):
+    return tanh(x @ W1 + b1) @ W2 + b2
+
+
+def loss_of(params, with_slopes):
+    x = Tensor(points)
+    y = network(x, *params)
+    loss = total(power(y - values, 2)) * (1 / 6)
+    if with_slopes:
+        # Each y depends on its own x alone, so the slope of the sum is every point's slope.
+        (dydx,) = grad(total(y), [x], create_graph=True)
+        loss = loss + total(power(dydx - slopes_there, 2)) * (1 / 6)
+    return loss
+
+
+fits, curves = [], []
+for with_slopes in (False, True):
+    arrays, velocity, losses = start(0), [0.0] * 4, []
+    for step in range(1500):
+        params = [Tensor(a) for a in arrays]
+        loss = loss_of(params, with_slopes)
+        losses.append(float(loss.data))
+        for i, g in enumerate(grad(loss, params)):
+            velocity[i] = 0.9 * velocity[i] + g.data
+            arrays[i] = arrays[i] - 0.004 * velocity[i]
+        if step % 500 == 0:
+            print(f"slopes {with_slopes!s:5}  step {step:4}  loss {losses[-1]:.3f}")
+    fits.append(arrays)
+    curves.append(losses)
+
+dense = np.linspace(-2.6, 2.6, 300)[:, None]
+figure, axes = plt.subplots(1, 2, figsize=(9, 3))
+axes[0].plot(dense, np.sin(2 * dense), color="0.7", lw=4, label="$\\sin 2x$")
+for arrays, name in zip(fits, ("values only", "values and slopes")):
+    fit = network(Tensor(dense), *[Tensor(a) for a in arrays]).data
+    axes[0].plot(dense, fit, label=name)
+axes[0].plot(points, values, "ko", ms=4)
+axes[0].set(title="six points, with and without their slopes", xlabel="$x$", ylim=(-2, 2.6))
+axes[0].legend(fontsize=8, ncols=3, loc="upper center")
+for losses, name in zip(curves, ("values only", "values and slopes")):
+    axes[1].semilogy(losses, label=name)
+axes[1].legend(fontsize=8)
+axes[1].set(title="loss while training", xlabel="step")
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# *Both networks pass through the points. The one that knows the slopes also knows what to do
+# between them.*
+#
+# What did it cost? Count multiplications in matrix products. Forward, `A @ B` costs some number.
+# Backward, (2.9) is two products of the same size. So
+#
+# $$
+# \text{multiplications backward} = 2 \times \text{multiplications forward} \tag{2.22}
+# $$
+#
+# and a loss with its gradient costs three losses, whether there are a hundred parameters or a
+# hundred million. (That a gradient never costs more than a small multiple of the function is a
+# theorem: Baur and Strassen, 1983.) The cell counts in a deeper network.
+
+
+# %%
+class Counted(np.ndarray):
+    """An array that counts the multiplications of its matrix products."""
+
+    multiplications = 0
+
+    def __matmul__(self, other):
+        Counted.multiplications += self.shape[0] * self.shape[1] * other.shape[1]
+        return np.asarray(self) @ np.asarray(other)
+
+
+def counted_matmul(a, b):
+    vjps = (lambda g, y: counted_matmul(g, transpose(b)),
+            lambda g, y: counted_matmul(transpose(a), g))  # fmt: skip
+    return Tensor(a.data.view(Counted) @ b.data, (a, b), vjps, "matmul")
+
+
+value = first = Tensor(rng.normal(size=(16, 30)))
+layers = [Tensor(rng.normal(size=shape) / 6) for shape in [(30, 50), (50, 40), (40, 7)]]
+for W in layers:
+    value = tanh(counted_matmul(value, W))
+loss = total(value * value)
+ahead = Counted.multiplications
+grad(loss, [first, *layers])
+back = Counted.multiplications - ahead
+check.equal("2.22", back, 2 * ahead)
+numbers = sum(W.data.size for W in layers)
+print(f"{ahead:,} forward, {back:,} backward")
+print(f"by central differences: {2 * numbers * ahead:.1e} for {numbers:,} parameters")
+
+# %% [markdown]
+# ## The same in tinygen
+#
+# tinygen's engine is this one, with the same rule (a vjp speaks Tensor) and the same pair
+# `broadcast_to` and `sum_to`. It differs in what makes it fast and safe: it keeps of each
+# operation only what the vjps ask for, frees it on the way back, skips what needs no gradient, and
+# notices when an array was changed in place. The same second-order training step, both ways:
+
+# %%
+theirs = [tg.tensor(a, requires_grad=True) for a in start(0)]
+x = tg.tensor(points, requires_grad=True)
+y = tg.tanh(x @ theirs[0] + theirs[1]) @ theirs[2] + theirs[3]
+(dydx,) = tg.autograd.grad(y.sum(), [x], create_graph=True)
+loss = ((y - tg.tensor(values)) ** 2).mean() + ((dydx - tg.tensor(slopes_there)) ** 2).mean()
+loss.backward()
+
+ours = [Tensor(a) for a in start(0)]
+our_grads = grad(loss_of(ours, with_slopes=True), ours)
+for name, a, b in zip(("W1", "b1", "W2", "b2"), our_grads, theirs):
+    print(f"{name}: agree within 1e-12: {np.allclose(a.data, b.grad.numpy(), atol=1e-12)}")
+
+# %% [markdown]
+# ## Fix the slide: which gradient?
+#
+# The lecture notes, on making a critic 1-Lipschitz:
+#
+# > That means that maximum gradient has to be 1 [...] what if just clip the gradient
+# >
+# > If the gradient is larger than 1, just clip the value to be 1.
+# >
+# > `tf.clip_by_value(grads, -1, 1)`
+#
+# After this lesson we ask: the gradient of what, with respect to what? "1-Lipschitz" is about
+# $\partial f / \partial x$, the slope of the critic along its **input**. What an optimizer holds
+# in `grads` is $\partial L / \partial \theta$, the slope of the loss along the **parameters**.
+# Clipping the second bounds how fast the parameters move, not where they go. (Clipping a computed
+# slope along $x$ would not do either: it changes the number in hand, not the critic.) Watch: a
+# small critic that is to be large on one set of points and small on another, trained with the
+# notes' line.
+
+# %%
+real, fake = np.full((8, 1), 0.3), np.full((8, 1), -0.3)
+rng2 = np.random.default_rng(5)
+arrays = [0.3 * rng2.normal(size=s) for s in [(1, 8), (8,), (8, 1), (1,)]]
+where = Tensor(np.linspace(-1, 1, 201)[:, None])
+for step in range(401):
+    params = [Tensor(a) for a in arrays]
+    if step % 100 == 0:
+        (along_x,) = grad(total(network(where, *params)), [where])
+        print(f"step {step:3}   largest slope along x {abs(along_x.data).max():7.2f}")
+    gap = total(network(Tensor(fake), *params)) - total(network(Tensor(real), *params))
+    grads = [np.clip(g.data, -1, 1) for g in grad(gap * (1 / 8), params)]  # the notes' line
+    arrays = [a - 0.05 * g for a, g in zip(arrays, grads)]
+
+# %% [markdown]
+# Every parameter gradient was within $[-1, 1]$ at every step, and the slope that was to stay at
+# most 1 grows and grows. The original WGAN clips the *weights*, and WGAN-GP penalises the length of
+# $\partial f / \partial x$, with the second-order machinery of section 6. Lessons 13 and 14 do so.
+#
+# ## Fix the slide: half a loss, half a learning rate
+#
+# The lecture notes in another place, on the factor 1/2 in front of a loss:
+#
+# > You can leave out the 1/2, you can simply multiply by the learning rate by 1/2 and then you end
+# > with the same result.
+#
+# A gradient is linear in the loss, so twice the loss has twice the gradient. For a plain gradient
+# step, that is indeed undone by half the learning rate. But the optimizers that GANs are trained
+# with divide the gradient by a running estimate of its size. Adam's step does not change at all
+# when the loss is doubled (up to a tiny constant in its denominator), so half the learning rate
+# makes half the step: not the same result.
+
+
+# %%
+def train(optimizer, factor, lr):
+    w = tg.nn.Parameter(tg.tensor([2.0, -1.0], dtype=tg.float64))
+    make = {"SGD": tg.optim.SGD, "Adam": tg.optim.Adam}[optimizer]
+    opt = make([w], lr=lr)
+    for _ in range(50):
+        opt.zero_grad()
+        (factor * (w**4).sum()).backward()
+        opt.step()
+    return w.detach().numpy()
+
+
+for name, lr in (("SGD", 0.01), ("Adam", 0.01)):
+    half, full = train(name, 0.5, lr), train(name, 1.0, lr / 2)
+    same = train(name, 1.0, lr)
+    print(f"{name:4}  half the loss             {half.round(4)}")
+    print(f"{name:4}  whole loss, half the rate {full.round(4)}")
+    print(f"{name:4}  whole loss, same rate     {same.round(4)}")
+
+# %% [markdown]
+# ## Exercises
+#
+# Write the function, run the cell, read the hint. `check.exercise` tests properties of your answer
+# on random inputs, so any right route will do. NumPy is all you need, except in 2.5.
+#
+# ### Exercise 2.1
+#
+# A layer is $Y = \tanh(X W + b)$ with $X$ of shape (n, i), $W$ (i, o) and $b$ (o,). Write
+# `layer_vjp(G, X, W, b)` that takes the cotangent $G$ of $Y$ and returns the three cotangents
+# $(G_X, G_W, G_b)$ as arrays. Go link by link: tanh, plus, product.
+
+
+# %%
+def layer_vjp(G, X, W, b): ...
+
+
+check.exercise("2.1", layer_vjp)
+
+# %% [markdown]
+# ### Exercise 2.2
+#
+# `np.cumsum` turns $x$ into its running sums: $y_i = x_1 + \dots + x_i$. Write `cumsum_vjp(g)` for
+# vectors. Use (2.7): which entries of $y$ does $x_j$ meet?
+
+
+# %%
+def cumsum_vjp(g): ...
+
+
+check.exercise("2.2", cumsum_vjp)
+
+# %% [markdown]
+# ### Exercise 2.3
+#
+# `order_by_name(parents, output)`: a graph is given as a dictionary from each node's name to the
+# list of its parents' names (a leaf has an empty list; a name may stand twice in a list). Return
+# the list of all nodes that `output` was made from, `output` first, each once, every node before
+# all its parents. A chain of 100,000 nodes must work.
+
+
+# %%
+def order_by_name(parents, output): ...
+
+
+check.exercise("2.3", order_by_name)
+
+# %% [markdown]
+# ### Exercise 2.4
+#
+# The inverse of a square matrix, $Y = A^{-1}$. Write `inverse_vjp(G, A)`, the cotangent of $A$.
+# Start from $A Y = I$: how does $Y$ have to move when $A$ moves by $dA$? Then use the trace.
+
+
+# %%
+def inverse_vjp(G, A): ...
+
+
+check.exercise("2.4", inverse_vjp)
+
+# %% [markdown]
+# ### Exercise 2.5
+#
+# With tinygen: `curvature(f, x, v)` returns $\langle v, H v \rangle$, where $H$ is the Hessian of
+# the scalar function `f` at `x` (both `x` and `v` are tinygen tensors of one shape, and `x`
+# requires a gradient). You need `tg.autograd.grad` twice. Do not build
+# $H$: `f` may be called once only.
+
+
+# %%
+def curvature(f, x, v): ...
+
+
+check.exercise("2.5", curvature)
+
+# %% [markdown]
+# ## What you can say now
+#
+# A measured slope has a best step, near $10^{-5}$, and about ten digits; it is for checking, not
+# for training. A derivative of a program is a product of Jacobians, and multiplied from the loss
+# backwards it never needs more than a vector at a time. The backward rule of an operation is the
+# adjoint of how it moves: write $\langle g, dy \rangle$ and shift everything off $dx$. The adjoint
+# of repeating is summing, and of summing, repeating. Cotangents of a shared value add up, and the
+# sum must be complete before it is passed on: that is what the topological order is for. A
+# cotangent of ones tests nothing that normalises; a random one does. If vjps speak Tensor,
+# gradients can be differentiated again, and a Hessian times a vector costs two backward passes. A
+# loss with its whole gradient costs about three times the loss.
+#
+# ## The full-size run
+#
+# There is no long training to this lesson: the full-size version of it is the library. In reading
+# order, `tinygen/tape.py`, `tensor.py`, `autograd.py` and `ops/op.py` are this lesson with
+# memory and speed taken care of. `python -m pytest -q tests/test_registry.py` checks the first and
+# the second derivative of every operation there is, with random cotangents, and
+# `python benchmarks/overhead.py` measures what an operation costs beside PyTorch: on the machine of
+# record 1.3 to 1.6 times as much in the mean (results in `benchmarks/results/cpu-overhead.json`).
+#
+# ## Further reading
+#
+# - S. Linnainmaa, *Taylor expansion of the accumulated rounding error*, 1976: reverse mode.
+# - D. Rumelhart, G. Hinton, R. Williams, *Learning representations by back-propagating errors*,
+#   1986.
+# - W. Baur, V. Strassen, *The complexity of partial derivatives*, 1983: the cheap gradient.
+# - B. Pearlmutter, *Fast exact multiplication by the Hessian*, 1994.
+# - A. Griewank, A. Walther, *Evaluating Derivatives*, 2nd edition, 2008: the book.
+# - D. Maclaurin, D. Duvenaud, R. Adams, *Autograd: effortless gradients in NumPy*, 2015.
+# - W. Czarnecki and others, *Sobolev training for neural networks*, 2017.
