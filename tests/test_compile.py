@@ -16,7 +16,15 @@ needs_nvdisasm = pytest.mark.skipif(
     nvrtc.disassembler() is None, reason="nvdisasm not installed: pip install nvidia-cuda-nvdisasm"
 )
 needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc not installed")
-FILES = ("conv2d.cu", "conv_transpose2d.cu", "conv2d_weight.cu", "adam.cu", "philox.cu")
+FILES = (
+    "conv2d.cu",
+    "conv_transpose2d.cu",
+    "conv2d_weight.cu",
+    "channel_norm.cu",
+    "activations.cu",
+    "adam.cu",
+    "philox.cu",
+)
 CONVOLUTIONS = FILES[:3]
 
 

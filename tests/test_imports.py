@@ -43,6 +43,7 @@ READING_ORDER = [
 OPS = [
     "promotion",
     "explain",
+    "on_gpu",
     "op",
     "convert",
     "elementwise",

@@ -71,8 +71,8 @@ def pulled(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
 
 def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """mean and rstd of two groups of channels, as the ops of channel_norm take them"""
-    mean, var = channel_norm.moments(x._array, 2, False)
-    return wrap(mean), channel_norm._rstd(var, 1e-5)
+    mean, _, rstd = channel_norm.moments(x._array, 2, False, 1e-5)
+    return wrap(mean), wrap(rstd)
 
 
 def channel_norm_weight(u: Tensor, x: Tensor) -> Tensor:

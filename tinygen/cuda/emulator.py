@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .compiler import build
-from .source import Signature, Source
+from .source import Signature, Source, Struct
 
 ACCESS = ("reads", "writes", "updates")
 DID = ("read", "wrote")
@@ -32,6 +32,7 @@ FAILURES = (
 )
 GUARD = "(guard)"  # a byte with which the compiler notes that it has initialised an array
 Index = ctypes.c_uint32 * 3
+Argument = tuple[str, int]  # its name, and its place in an array of pointers
 
 
 class _Report(ctypes.Structure):
@@ -126,14 +127,18 @@ class HostModule:
     ) -> None:
         """Run the kernel. In check mode it sees copies of the arrays, far apart, so that no index
         past the end of one reaches another; they are copied back when every check has passed."""
-        arrays = {
-            i: v for i, v in enumerate(values) if signature.parameters[i].pointer and v is not None
-        }
+        arrays = _arrays(signature, values)
         spans, addresses, copies = _lay_out(arrays, apart=self.check)
         slots = []
         for i, value in enumerate(values):
-            pointer = signature.parameters[i].pointer
-            slots.append(np.array(addresses.get(i, 0), np.uint64) if pointer else value)
+            argument = signature.parameters[i].name
+            if signature.parameters[i].pointer:
+                slots.append(np.array(addresses.get((argument, 0), 0), np.uint64))
+            elif isinstance(value, Struct):
+                places = {(m, k): (f"{argument}.{m}", k) for m, k in value.arrays}
+                slots.append(value.pointing_to({a: addresses.get(b, 0) for a, b in places.items()}))
+            else:
+                slots.append(value)
         pointers = (ctypes.c_void_p * max(1, len(slots)))(*(s.ctypes.data for s in slots))
         table = (_Span * max(1, len(spans)))(*(_Span(lo, hi - lo) for lo, hi in spans))
         report = _Report()
@@ -154,7 +159,7 @@ class HostModule:
             ctypes.byref(report),
         )
         if failed:
-            raise self._error(report, name, signature, arrays, addresses, shared_mem)
+            raise self._error(report, name, arrays, addresses, shared_mem)
         for copy in copies:
             copy.copy_back()
 
@@ -162,9 +167,8 @@ class HostModule:
         self,
         r: _Report,
         name: str,
-        signature: Signature,
-        arrays: dict[int, Any],
-        addresses: dict[int, int],
+        arrays: dict[Argument, Any],
+        addresses: dict[Argument, int],
         shared_mem: int,
     ) -> KernelError:
         kind = FAILURES[r.failure]
@@ -173,7 +177,7 @@ class HostModule:
         line = r.line if kind == "divergent barrier" else self._line(r.pc)
         who = f"block {block} thread {thread}"
         what = f"{ACCESS[r.access]} {r.bytes} bytes"
-        place = self._place(r, signature, arrays, addresses, shared_mem)
+        place = self._place(r, arrays, addresses, shared_mem)
         if kind == "data race":
             other = f"thread {tuple(r.other_thread)}"
             other = (
@@ -205,9 +209,8 @@ class HostModule:
     def _place(
         self,
         r: _Report,
-        signature: Signature,
-        arrays: dict[int, Any],
-        addresses: dict[int, int],
+        arrays: dict[Argument, Any],
+        addresses: dict[Argument, int],
         shared_mem: int,
     ) -> str:
         base = ctypes.c_uint64(r.address).value
@@ -222,7 +225,8 @@ class HostModule:
         i, offset, size = min(near, key=lambda n: _gap(n[1], 0, n[2]))
         if _gap(offset, 0, size) > 1 << 30:
             return f"at address {base:#x}, which is in no array given to the kernel"
-        return f"of argument '{signature.parameters[i].name}' {_offset(offset, size)}"
+        argument = f"{i[0]}[{i[1]}]" if "." in i[0] else i[0]
+        return f"of argument '{argument}' {_offset(offset, size)}"
 
     def _line(self, pc: int) -> int:
         tool = shutil.which("addr2line") or shutil.which("llvm-addr2line")
@@ -250,9 +254,20 @@ def _offset(at: int, size: int) -> str:
     )
 
 
+def _arrays(signature: Signature, values: list[Any]) -> dict[Argument, Any]:
+    """Every array that the kernel is given, by the argument's name; a struct's too."""
+    found: dict[Argument, Any] = {}
+    for p, value in zip(signature.parameters, values, strict=True):
+        if isinstance(value, Struct):
+            found |= {(f"{p.name}.{m}", k): a for (m, k), a in value.arrays.items()}
+        elif p.pointer and value is not None:
+            found[p.name, 0] = value
+    return found
+
+
 def _lay_out(
-    arrays: dict[int, Any], apart: bool
-) -> tuple[list[tuple[int, int]], dict[int, int], list["_Copy"]]:
+    arrays: dict[Argument, Any], apart: bool
+) -> tuple[list[tuple[int, int]], dict[Argument, int], list["_Copy"]]:
     """Spans of memory the kernel may touch, each argument's address in them, and what to copy back.
 
     Arguments that overlap share a span, so that aliasing stays aliasing."""
@@ -266,7 +281,7 @@ def _lay_out(
     if not apart:
         return [(lo, hi) for lo, hi in merged], {i: lo for i, (lo, _) in where.items()}, []
     spans: list[tuple[int, int]] = []
-    addresses: dict[int, int] = {}
+    addresses: dict[Argument, int] = {}
     copies: list[_Copy] = []
     for lo, hi in merged:
         inside = [i for i, (start, end) in where.items() if lo <= start < end <= hi]

@@ -1,13 +1,142 @@
-"""Small fused kernels on raw arrays: an Adam step over one flat buffer, counter-based random
-numbers."""
+"""Small fused kernels on raw arrays: activations, normalisations, Adam, counter-based random
+numbers. What costs several passes over the memory as array operations is one launch here.
 
-from typing import Any
+The table at the end says which ops run on a GPU by which kernel; nn/functional/channel_norm.py and
+optim/algorithms.py call theirs by name. All are float32; other dtypes are CuPy's."""
 
-from .convolution import kernels
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import ops
+from ..ops.elementwise import _leaky, gate, sigmoid_grad, silu_grad, tanh_grad
+from ..threads import channel_rows
+from .convolution import ENOUGH_BLOCKS, kernels, uses_kernels
 
 
 def _blocks(n: int) -> int:
     return -(-n // 256)
+
+
+# ---- activations: kernels/activations.cu
+
+
+def activation(name: str, *arrays: Any, **constants: float) -> Any:
+    """The kernel `name` of activations.cu on float32 arrays of one shape, in C order."""
+    out = np.empty_like(arrays[0])
+    if out.size:
+        kernel = kernels("activations.cu", out)[name]
+        kernel(_blocks(out.size), 256, out, *arrays, out.size, *constants.values())
+    return out
+
+
+# ---- normalisations: kernels/channel_norm.cu
+
+
+class Norm(NamedTuple):
+    """What the kernels call `struct Norm`: arrays of (B, P, C), in G groups of channels."""
+
+    P: int
+    chunk: int
+    C: int
+    G: int
+    chunks: int
+
+
+LANES, SLAB = 32, 64  # channels of a block; the pixels that it takes at once
+
+
+def normalises(x: Any, *others: Any) -> bool:
+    """Whether x (N, C, ...) is normalised by the kernels: on a GPU, or under emulated(), where it
+    and what comes with it are float32."""
+    same = (a.dtype == np.float32 for a in (x, *others) if a is not None)
+    return bool(uses_kernels(x) and x.size and all(same))
+
+
+def moments(x: Any, groups: int, batch: bool, eps: float) -> tuple[Any, Any, Any]:
+    """Mean, biased variance and 1 / sqrt(var + eps) of x (N, C, ...), each (N or 1, groups)."""
+    x, s, blocks = _norm(x, (1 if batch else len(x), groups))
+    parts = np.empty_like(x, shape=(2, len(x) * s.chunks, s.C))
+    mean, var, rstd = np.empty_like(x, shape=(3, len(x), groups))
+    module = kernels("channel_norm.cu", x)
+    module.moments_part(blocks, (LANES, 8), parts[0], parts[1], x, tuple(s))
+    module.moments(mean.size, 256, mean, var, rstd, parts[0], parts[1], eps, tuple(s))
+    return mean, var, rstd
+
+
+def channel_norm(x: Any, weight: Any, bias: Any, mean: Any, rstd: Any) -> Any:
+    """weight * (x - mean) * rstd + bias as rows (N, pixels, C), for x (N, C, ...)."""
+    n, (x, s, blocks) = len(x), _norm(x, mean.shape, many=True)
+    y = np.empty_like(x)
+    kernel = kernels("channel_norm.cu", x).channel_norm
+    kernel(blocks, (LANES, 8), y, x, *_in_c_order(mean, rstd, weight, bias), tuple(s))
+    return y.reshape(n, -1, s.C)
+
+
+def channel_norm_back(u: Any, x: Any, weight: Any, mean: Any, rstd: Any) -> Any:
+    """The gradient for x of channel_norm, u being that for its output: rows (N, pixels, C)."""
+    n, (mean, rstd, weight) = len(x), _in_c_order(mean, rstd, weight)
+    parts = _products(u, x, mean, rstd)
+    (u, _, _), (x, s, blocks) = (_norm(a, mean.shape, many=True) for a in (u, x))
+    sums = [_add_groups(part, weight, *mean.shape) for part in parts]
+    dx = np.empty_like(x)
+    kernel = kernels("channel_norm.cu", x).channel_norm_back
+    kernel(blocks, (LANES, 8), dx, u, x, mean, rstd, weight, *sums, tuple(s))
+    return dx.reshape(n, -1, s.C)
+
+
+def channel_norm_weight(u: Any, x: Any, mean: Any, rstd: Any) -> Any:
+    """The gradient for the weight of channel_norm, (C,)."""
+    _, of_uz = _products(u, x, *_in_c_order(mean, rstd))
+    return _add_groups(of_uz, None, 1, of_uz.shape[1])[0]
+
+
+def _products(u: Any, x: Any, mean: Any, rstd: Any) -> Any:
+    """Partial sums of u and of u (x - mean) rstd: (2, B chunks, C)."""
+    (u, _, _), (x, s, blocks) = _norm(u, mean.shape), _norm(x, mean.shape)
+    parts = np.empty_like(x, shape=(2, len(x) * s.chunks, s.C))
+    kernel = kernels("channel_norm.cu", x).products_part
+    kernel(blocks, (LANES, 8), parts[0], parts[1], u, x, mean, rstd, tuple(s))
+    return parts
+
+
+def _add_groups(part: Any, weight: Any, batch: int, groups: int) -> Any:
+    """Rows of partial sums (B chunks, C), weighted and added up: (B, groups)."""
+    s = Norm(1, 1, part.shape[1], groups, len(part) // batch)
+    out = np.empty_like(part, shape=(batch, groups))
+    kernels("channel_norm.cu", part).add_groups(out.size, 256, out, part, weight, tuple(s))
+    return out
+
+
+def _norm(x: Any, of: tuple[int, int], many: bool = False) -> tuple[Any, Norm, int]:
+    """x (N, C, ...) as (B, pixels, C), how it is cut into chunks and how many blocks there are, for
+    statistics `of` the shape (B, groups).
+
+    A sum takes as many chunks as keep the GPU busy, where nothing is summed (`many`) one takes as
+    few pixels as pay. Both depend on the shape alone, so that the rounding does too.
+    """
+    batch, groups = of
+    x = _in_c_order(channel_rows(x).reshape(batch, -1, x.shape[1]))[0]
+    _, pixels, channels = x.shape
+    across = batch * -(-channels // LANES)
+    slabs = -(-pixels // SLAB)
+    chunks = slabs if many else min(slabs, max(1, 4 * ENOUGH_BLOCKS // across))
+    chunk = -(-slabs // chunks) * SLAB
+    chunks = -(-pixels // chunk)
+    return x, Norm(pixels, chunk, channels, groups, chunks), across * chunks
+
+
+def _in_c_order(*arrays: Any) -> list[Any]:
+    return [a if a is None or a.flags.c_contiguous else a.copy(order="C") for a in arrays]
+
+
+# ---- Adam: kernels/adam.cu
+
+
+Betas = tuple[float, float]
+MANY, STRIDE = 64, 1024  # parameters of a launch of adam_many, elements of a block
 
 
 def adam(
@@ -17,23 +146,61 @@ def adam(
     g: Any,
     step: int,
     lr: float,
-    betas: tuple[float, float] = (0.9, 0.999),
+    betas: Betas = (0.9, 0.999),
     eps: float = 1e-8,
     weight_decay: float = 0.0,
     decoupled: bool = False,
 ) -> None:
     """One Adam step (AdamW if `decoupled`), in place on p, m, v: flat float32 arrays. `step`
     counts from 1."""
+    _same_sizes(p, m, v, g)
+    numbers = _step(step, lr, betas, eps, weight_decay, decoupled)
+    if p.size:
+        kernels("adam.cu", p).adam(_blocks(p.size), 256, p, m, v, g, p.size, numbers)
+
+
+def adam_many(
+    ps: Sequence[Any],
+    ms: Sequence[Any],
+    vs: Sequence[Any],
+    gs: Sequence[Any],
+    step: int,
+    lr: float,
+    betas: Betas = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+) -> None:
+    """adam of many parameters, in one launch for each 64 of them."""
+    numbers = _step(step, lr, betas, eps, weight_decay, decoupled)
+    rows = [row for row in zip(ps, ms, vs, gs, strict=True) if row[0].size]
+    for row in rows:
+        _same_sizes(*row)
+    for some in (rows[i : i + MANY] for i in range(0, len(rows), MANY)):
+        sizes = [p.size for p, _, _, _ in some]
+        first = [0, *accumulate(-(-n // STRIDE) for n in sizes)]
+        tensors = (*map(list, zip(*some, strict=True)), sizes, first)
+        kernels("adam.cu", some[0][0]).adam_many(first[-1], 256, tensors, numbers)
+
+
+def _same_sizes(p: Any, m: Any, v: Any, g: Any) -> None:
     if not p.size == m.size == v.size == g.size:
         raise ValueError(
             f"adam: p, m, v, g must have one size, got {p.size}, {m.size}, {v.size}, {g.size}"
         )
-    if step < 1:
-        raise ValueError(f"adam: step counts from 1, got {step}")
-    if p.size:
-        corrections = 1 - betas[0] ** step, 1 - betas[1] ** step
-        numbers = (p.size, lr, *betas, eps, weight_decay, int(decoupled), *corrections)
-        kernels("adam.cu", p).adam(_blocks(p.size), 256, p, m, v, g, *numbers)
+
+
+def _step(
+    t: int, lr: float, betas: Betas, eps: float, weight_decay: float, decoupled: bool
+) -> tuple[float, ...]:
+    """What the kernels call `struct Step`."""
+    if t < 1:
+        raise ValueError(f"adam: step counts from 1, got {t}")
+    (b1, b2), decay = betas, (weight_decay, 1 - betas[0] ** t, 1 - betas[1] ** t)
+    return lr, b1, 1 - b1, b2, 1 - b2, eps, *decay, int(decoupled)
+
+
+# ---- random numbers: kernels/philox.cu
 
 
 def philox_uniform(out: Any, seed: int, stream: int = 0, offset: int = 0) -> None:
@@ -58,3 +225,23 @@ def _philox(name: str, out: Any, seed: int, stream: int, offset: int) -> None:
         kernels("philox.cu", out)[name](
             _blocks(-(-out.size // 4)), 256, out, out.size, seed, stream, offset
         )
+
+
+# ---- the ops whose forward is one of these kernels on a GPU, where the arrays fit (ops/on_gpu.py)
+
+
+def _kernel(name: str) -> Callable[..., Any]:
+    return lambda *arrays, **constants: activation(name, *arrays, **constants)
+
+
+for _op, _name in (
+    (ops.sigmoid, "sigmoid"),
+    (sigmoid_grad, "sigmoid_grad"),
+    (tanh_grad, "tanh_grad"),
+    (ops.softplus, "softplus"),
+    (ops.silu, "silu"),
+    (silu_grad, "silu_grad"),
+    (_leaky, "leaky"),
+    (gate, "gate"),
+):
+    _op.spec.kernel = _kernel(_name)

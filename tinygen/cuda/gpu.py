@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..backend import cupy, out_of_memory, problem
-from .source import Signature, Source
+from .source import Signature, Source, Struct
 
 
 def is_available() -> bool:
@@ -85,4 +85,11 @@ class GpuModule:
         with explained():
             if shared_mem > 48 * 1024:
                 function.max_dynamic_shared_size_bytes = shared_mem
-            function(grid, block, tuple(values), shared_mem=shared_mem)
+            function(grid, block, tuple(map(_passed, values)), shared_mem=shared_mem)
+
+
+def _passed(value: Any) -> Any:
+    """A value as CuPy passes it: a struct's pointers become addresses."""
+    if not isinstance(value, Struct):
+        return value
+    return value.pointing_to({key: a.data.ptr for key, a in value.arrays.items()})

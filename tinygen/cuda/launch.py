@@ -1,6 +1,7 @@
 """Typed launches: the same checks and casts whether a kernel runs on the GPU or in the emulator."""
 
 import operator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from . import source
 from .emulator import HostModule
 from .gpu import GpuModule, is_gpu_array
-from .source import Parameter, Signature
+from .source import Parameter, Signature, Struct
 
 GRID_LIMITS = (2**31 - 1, 65535, 65535)
 BLOCK_LIMITS = (1024, 1024, 64)
@@ -80,7 +81,7 @@ class Kernel:
     ) -> None:
         """Launch on `grid` blocks of `block` threads. Arrays must have the parameter's dtype and
         be C-contiguous; numbers are cast to the parameter's type, and a struct takes a tuple of
-        its members."""
+        its members (lists for its arrays)."""
         sizes = self._size("grid", grid, GRID_LIMITS), self._size("block", block, BLOCK_LIMITS)
         threads = sizes[1][0] * sizes[1][1] * sizes[1][2]
         if threads > self.signature.max_threads:
@@ -121,8 +122,8 @@ class Kernel:
 
     def _array(self, p: Parameter, a: Any) -> Any:
         where = f"{self._where()}, argument '{p.name}' ({p.ctype})"
-        if a is None:
-            return None
+        if a is None:  # a null pointer
+            return np.array(0, np.uint64) if self._gpu else None
         if self._gpu and not is_gpu_array(a):
             raise TypeError(
                 f"{where}: runs on the GPU and needs a CuPy array, got {type(a).__name__}; "
@@ -154,16 +155,31 @@ class Kernel:
     def _struct(self, p: Parameter, value: Any, where: str) -> Any:
         if isinstance(value, np.ndarray) and value.dtype == p.dtype and value.shape == ():
             return value
-        names = p.dtype.names or ()
-        if not isinstance(value, tuple) or len(value) != len(names):
+        if not isinstance(value, tuple) or len(value) != len(p.members):
             raise TypeError(
-                f"{where}: expected a tuple of {len(names)} numbers ({', '.join(names)}), "
-                f"got {value!r}"
+                f"{where}: expected a tuple of {len(p.members)} numbers "
+                f"({', '.join(m.name for m in p.members)}), got {value!r}"
             )
         out = np.zeros((), p.dtype)
-        for name, v in zip(names, value, strict=True):
-            out[name] = _number(p.dtype[name], v, f"{where}.{name}")
-        return out
+        arrays: dict[tuple[str, int], Any] = {}
+        for m, v in zip(p.members, value, strict=True):
+            if m.count:
+                arrays |= self._fill(out, m, v, p.name)
+            else:
+                out[m.name] = _number(m.dtype, v, f"{where}.{m.name}")
+        return Struct(out, arrays) if any(m.pointer for m in p.members) else out
+
+    def _fill(self, out: Any, m: Parameter, values: Any, struct: str) -> dict[Any, Any]:
+        """Put `values` into the member m of a struct, an array; pointers: (name, k) -> array."""
+        where = f"{self._where()}, argument '{struct}.{m.name}' ({m.ctype}[{m.count}])"
+        if not isinstance(values, (list, tuple)) or len(values) > m.count:
+            raise TypeError(f"{where}: expected a list of at most {m.count}, got {values!r}")
+        if not m.pointer:
+            out[m.name][: len(values)] = [_number(m.dtype, v, where) for v in values]
+            return {}
+        named = (replace(m, name=f"{struct}.{m.name}[{k}]") for k in range(len(values)))
+        checked = (self._array(one, a) for one, a in zip(named, values, strict=True))
+        return {(m.name, k): a for k, a in enumerate(checked)}
 
 
 def _number(dtype: np.dtype[Any], value: Any, where: str) -> Any:

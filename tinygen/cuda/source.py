@@ -34,9 +34,17 @@ KERNEL = re.compile(
 )
 
 
+MEMBER = re.compile(
+    r"\s*(?P<const>const\s+)?(?P<type>(?:unsigned |long |signed )*\w+)"
+    r"(?P<pointer>\s*\*\s*|\s+)(?P<names>.+)",
+    re.DOTALL,
+)
+
+
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a kernel: its C type as written, and the NumPy dtype behind it."""
+    """One parameter of a kernel, or member of a struct: its C type as written, and the NumPy dtype
+    behind it; of a pointer, the dtype of what it points to."""
 
     name: str
     ctype: str
@@ -44,6 +52,24 @@ class Parameter:
     pointer: bool = False
     const: bool = False
     align: int = 1
+    members: tuple["Parameter", ...] = ()  # of a struct
+    count: int = 0  # of a member that is an array
+
+
+class Struct:
+    """The value of a struct that holds pointers: its numbers, and the array behind each pointer."""
+
+    def __init__(self, numbers: Any, arrays: dict[tuple[str, int], Any]) -> None:
+        self.numbers, self.arrays = numbers, arrays
+
+    def pointing_to(self, addresses: dict[tuple[str, int], int]) -> Any:
+        """The numbers with the pointers filled in."""
+        for (name, k), address in addresses.items():
+            self.numbers[name][k] = address
+        return self.numbers
+
+
+Structs = dict[str, tuple[Parameter, ...]]
 
 
 @dataclass(frozen=True)
@@ -96,14 +122,14 @@ def read(path: str | Path) -> Source:
 def parse(text: str, file: str = "the kernel file") -> dict[str, Signature]:
     """The kernels that `text` defines."""
     bare = COMMENT.sub(" ", text)
-    structs = {m[1]: _struct(m[1], m[2], file) for m in STRUCT.finditer(bare)}
+    structs = {m[1]: _members(m[1], m[2], file) for m in STRUCT.finditer(bare)}
     kernels = [_signature(m, structs, file) for m in KERNEL.finditer(bare)]
     if not kernels:
         raise ValueError(f"{file}: no __global__ function found in it")
     return {k.name: k for k in kernels}
 
 
-def _signature(m: re.Match[str], structs: dict[str, np.dtype[Any]], file: str) -> Signature:
+def _signature(m: re.Match[str], structs: Structs, file: str) -> Signature:
     bounds = (m["bounds"] or "1024").split(",")[0].strip()
     parameters = [p for p in m["parameters"].split(",") if p.strip()]
     return Signature(
@@ -115,7 +141,7 @@ def _signature(m: re.Match[str], structs: dict[str, np.dtype[Any]], file: str) -
     )
 
 
-def _parameter(text: str, structs: dict[str, np.dtype[Any]], where: str) -> Parameter:
+def _parameter(text: str, structs: Structs, where: str) -> Parameter:
     words = re.findall(r"\w+|\*", re.sub(r"__restrict__|\bvolatile\b", " ", text))
     name, kind = words[-1], [w for w in words[:-1] if w not in ("const", "*", "struct")]
     ctype, pointers = " ".join(kind), words.count("*")
@@ -124,8 +150,9 @@ def _parameter(text: str, structs: dict[str, np.dtype[Any]], where: str) -> Para
     if vector and pointers:
         dtype = VECTORS[vector[1]]
         align = min(16, np.dtype(dtype).itemsize * int(vector[2]))
-    if ctype in structs and not pointers:
-        dtype = structs[ctype]
+    members = () if pointers else structs.get(ctype, ())
+    if members:
+        dtype = _struct_dtype(members)
     if dtype is None or pointers > 1:
         raise ValueError(
             f"{where}: parameter '{' '.join(text.split())}' has a type the launch layer does not "
@@ -133,16 +160,30 @@ def _parameter(text: str, structs: dict[str, np.dtype[Any]], where: str) -> Para
         )
     written = " ".join(text.split()).rsplit(name, 1)[0].strip()
     const = "const" in words
-    return Parameter(name, written, np.dtype(dtype), bool(pointers), const, align)
+    return Parameter(name, written, np.dtype(dtype), bool(pointers), const, align, members)
 
 
-def _struct(name: str, body: str, file: str) -> np.dtype[Any]:
-    fields: list[tuple[str, Any]] = []
+def _members(struct: str, body: str, file: str) -> tuple[Parameter, ...]:
+    """What a struct holds: numbers, and arrays of numbers or of pointers to them."""
+    found: list[Parameter] = []
     for line in filter(str.strip, body.split(";")):
-        kind, names = re.match(
-            r"\s*((?:unsigned |long |signed )*\w+)\s+(.*)", line, re.DOTALL
-        ).groups()  # type: ignore[union-attr]
-        if kind not in DTYPES:
-            raise ValueError(f"{file}: struct {name}: unknown member type '{kind}'")
-        fields += [(n.strip(), DTYPES[kind]) for n in names.split(",")]
+        m = MEMBER.fullmatch(line)
+        if m is None or m["type"] not in DTYPES:
+            raise ValueError(f"{file}: struct {struct}: unknown member type in '{line.strip()}'")
+        dtype, pointer, const = np.dtype(DTYPES[m["type"]]), "*" in m["pointer"], bool(m["const"])
+        for text in m["names"].split(","):
+            name, _, count = text.strip().rstrip("]").partition("[")
+            if pointer and not count:
+                raise ValueError(f"{file}: struct {struct}: pointers only in arrays, as p[8]")
+            size = int(count) if count else 0
+            found.append(Parameter(name, m["type"], dtype, pointer, const, 1, (), size))
+    return tuple(found)
+
+
+def _struct_dtype(members: tuple[Parameter, ...]) -> np.dtype[Any]:
+    held = [np.dtype(np.uint64) if m.pointer else m.dtype for m in members]
+    fields = [
+        (m.name, dtype, (m.count,)) if m.count else (m.name, dtype)
+        for m, dtype in zip(members, held, strict=True)
+    ]
     return np.dtype(fields, align=True)

@@ -35,6 +35,7 @@ from ..backend import Array, DType, get_default_dtype
 from ..tape import Node, mode
 from ..tensor import Tensor, wrap
 from ..threads import total
+from . import on_gpu
 from .explain import caller, explain, refuse_nan
 from .promotion import operand, result_type
 
@@ -68,6 +69,7 @@ class Spec:
     """An op's forward, its vjps and, for each vjp, the names of what it asks for."""
 
     broadcasts = False
+    kernel: Callable[..., Array] | None = None  # does the forward's work on a GPU: cuda/fused.py
 
     def __init__(self, forward: Callable[..., Array]) -> None:
         code = forward.__code__
@@ -213,6 +215,7 @@ def floating(forward: Callable[..., Array]) -> Op:
 
 def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool = False) -> Op:
     """The function that runs for every op: unpack, compute, wrap and, if wanted, record."""
+    broadcasts = spec.broadcasts
 
     def call(*inputs: Any, **constants: Any) -> Tensor:
         arrays, flags, dtype = _unpack(inputs)
@@ -220,7 +223,14 @@ def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool
             inputs = promote(spec.name, inputs, floating)  # type: ignore[assignment]
             arrays, flags, dtype = _unpack(inputs)
         try:
-            array = spec.forward(*arrays, **constants)
+            if (
+                broadcasts
+                and arrays[0].__class__ is not ndarray
+                and arrays[-1].__class__ is not ndarray
+            ):
+                array = on_gpu.compute(spec, arrays, constants)
+            else:
+                array = spec.forward(*arrays, **constants)
         except (ValueError, TypeError, IndexError, MemoryError) as error:
             raise explain(spec.name, error, inputs, spec.broadcasts) from error
         if array.__class__ is not ndarray and isinstance(array, generic):

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import cuda
 from ..backend import Array
-from ..tensor import wrap
+from ..tensor import Tensor, wrap
 from .optimizer import Group, Optimizer, State, _at_least_0
 
 
@@ -217,16 +217,35 @@ class Adam(Optimizer):
             if not 0.0 <= beta < 1.0:
                 raise ValueError(f"Invalid beta parameter at index {i}: {beta} (expected [0, 1))")
 
-    def update(self, p: Array, g: Array, state: State, group: Group) -> None:
+    def update_all(self, params: list[Tensor], group: Group) -> None:
+        """On a GPU all parameters of a group in one launch of kernels/adam.cu."""
+        fit = [p for p in params if _in_kernel(p._array, group)]
+        by_step: dict[int, list[tuple[Array, ...]]] = {}
+        for p in fit:
+            state = self._begin(p._array, self.state[p], group)
+            m, v = state["exp_avg"]._array, state["exp_avg_sq"]._array
+            g = _as_kernels_want(p._grad._array, group)  # type: ignore[union-attr]
+            by_step.setdefault(state["step"], []).append((p._array, m, v, g))
+        lr, eps, decay = (float(group[key]) for key in ("lr", "eps", "weight_decay"))
+        for t, rows in by_step.items():
+            ps, ms, vs, gs = zip(*rows, strict=True)
+            cuda.adam_many(ps, ms, vs, gs, t, lr, group["betas"], eps, decay, self.decoupled)
+        for p in fit:
+            p._version[0] += 1
+        super().update_all([p for p in params if not _in_kernel(p._array, group)], group)
+
+    def _begin(self, p: Array, state: State, group: Group) -> State:
+        """Count one more step of a parameter; at the first, start its averages."""
         if not state:
             state["step"] = 0
             _zeros(state, ["exp_avg", "exp_avg_sq"], p)
             _zeros(state, ["max_exp_avg_sq"] * group["amsgrad"], p)
-        t = state["step"] = state["step"] + 1
+        state["step"] += 1
+        return state
+
+    def update(self, p: Array, g: Array, state: State, group: Group) -> None:
+        t = self._begin(p, state, group)["step"]
         lr, (beta1, beta2) = float(group["lr"]), group["betas"]
-        if _one_kernel(p, group):
-            self._update_on_gpu(p, g, state, group)
-            return
         if self.decoupled:
             np.multiply(p, 1.0 - lr * float(group["weight_decay"]), out=p)
             group = {**group, "weight_decay": 0.0}
@@ -242,19 +261,17 @@ class Adam(Optimizer):
         np.divide(m, scratch, out=scratch)
         np.subtract(p, np.multiply(scratch, lr * root / (1.0 - beta1**t), out=scratch), out=p)
 
-    def _update_on_gpu(self, p: Array, g: Array, state: State, group: Group) -> None:
-        """The same step as one launch of kernels/adam.cu."""
-        g = np.negative(g) if group["maximize"] else g
-        g = g if g.flags.c_contiguous else g.copy(order="C")
-        m, v = state["exp_avg"]._array, state["exp_avg_sq"]._array
-        lr, eps, decay = (float(group[key]) for key in ("lr", "eps", "weight_decay"))
-        cuda.adam(p, m, v, g, state["step"], lr, group["betas"], eps, decay, self.decoupled)
 
-
-def _one_kernel(p: Array, group: Group) -> bool:
+def _in_kernel(p: Array, group: Group) -> bool:
     """Whether Adam runs as kernels/adam.cu: on a GPU (or in cuda.emulated()), where it fits."""
     fits = p.dtype == np.float32 and p.flags.c_contiguous and not group["amsgrad"]
     return bool(fits and cuda.uses_kernels(p))
+
+
+def _as_kernels_want(g: Array, group: Group) -> Array:
+    """The gradient to descend, flat in C order."""
+    g = np.negative(g) if group["maximize"] else g
+    return g if g.flags.c_contiguous else g.copy(order="C")
 
 
 class AdamW(Adam):

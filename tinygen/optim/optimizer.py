@@ -75,11 +75,14 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for p in group["params"]:
-                if p._grad is not None:
-                    self.update(p._array, p._grad._array, self.state[p], group)
-                    p._version[0] += 1
+            self.update_all([p for p in group["params"] if p._grad is not None], group)
         return loss
+
+    def update_all(self, params: list[Tensor], group: Group) -> None:
+        """Change the parameters of one group that have a gradient, one after the other."""
+        for p in params:
+            self.update(p._array, p._grad._array, self.state[p], group)  # type: ignore[union-attr]
+            p._version[0] += 1
 
     def update(self, p: Array, g: Array, state: State, group: Group) -> None:
         """Change `p` in place. `g` must stay as it is: it is the parameter's .grad."""

@@ -11,6 +11,8 @@ mean and rstd are handed to all three as arrays, (N, G) or, over the batch as we
 they are computed once. They are functions of x, and every vjp for x is the total derivative: their
 own vjps are None. For each channel the backward is u a + x b + c, with
 coefficients as small as the statistics; z is never stored.
+
+On a GPU float32 runs on kernels/channel_norm.cu instead, to the same end.
 """
 
 from __future__ import annotations
@@ -21,18 +23,22 @@ import numpy as np
 
 from ... import ops
 from ...backend import Array
+from ...cuda import fused
 from ...ops.op import op
 from ...tensor import Tensor, wrap
 from ...threads import channel_rows, image_sums, in_parts, pixel_sums
 
 
-def moments(x: Array, groups: int, batch: bool) -> tuple[Array, Array]:
-    """Mean and biased variance, (N, groups) or (1, groups), of x (N, C, ...)."""
+def moments(x: Array, groups: int, batch: bool, eps: float) -> tuple[Array, Array, Array]:
+    """Mean, biased variance and 1 / sqrt(var + eps) of x (N, C, ...), each (N or 1, groups)."""
+    if fused.normalises(x):
+        return fused.moments(x, groups, batch, eps)
     rows = channel_rows(x)
     mean = _in_groups(image_sums(rows), groups, batch) / _count(rows, groups, batch)
     squares = np.empty_like(rows, shape=(len(rows), 1, rows.shape[2]), order="C")
     in_parts(_square_sums, rows, squares, _spread(mean, rows))
-    return mean, _in_groups(squares, groups, batch) / _count(rows, groups, batch)
+    var = _in_groups(squares, groups, batch) / _count(rows, groups, batch)
+    return mean, var, 1.0 / np.sqrt(var + eps)
 
 
 def _square_sums(rows: Array, out: Array, mean: Array) -> None:
@@ -67,6 +73,8 @@ def _channel_norm(
     x: Array, weight: Array | None, bias: Array | None, mean: Array, rstd: Array, *, eps: float
 ) -> Array:
     """weight * (x - mean) * rstd + bias"""
+    if fused.normalises(x, weight, bias, mean, rstd):
+        return _image(fused.channel_norm(x, weight, bias, mean, rstd), x.shape)
     rows = channel_rows(x)
     scale = _spread(rstd, rows) if weight is None else _spread(rstd, rows) * weight
     out = np.empty_like(rows, order="C")
@@ -89,6 +97,8 @@ def _channel_norm_back(
     u: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, *, eps: float
 ) -> Array:
     """P(weight * u): u pulled back through weight * (x - mean) * rstd, mean and rstd included."""
+    if fused.normalises(x, u, weight, mean, rstd):
+        return _image(fused.channel_norm_back(u, x, weight, mean, rstd), x.shape)
     xs, us = channel_rows(x), channel_rows(u)
     groups, batch = mean.shape[1], len(mean) == 1
     w = 1.0 if weight is None else weight
@@ -123,6 +133,8 @@ def _blend(out: Array, g: Array, x: Array, of_g: Array, of_x: Array, constant: A
 @op
 def _channel_norm_weight(u: Array, x: Array, mean: Array, rstd: Array, *, eps: float) -> Array:
     """The sum of u (x - mean) rstd over all but the channels, (C,)"""
+    if fused.normalises(x, u, mean, rstd):
+        return fused.channel_norm_weight(u, x, mean, rstd)
     rows = channel_rows(x)
     u_sums, ux_sums = _product_sums(channel_rows(u), rows)
     products = _spread(rstd, rows) * (ux_sums - _spread(mean, rows) * u_sums)
@@ -196,9 +208,5 @@ def channel_norm(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, groups: int, batch: bool, eps: float
 ) -> tuple[Tensor, Array, Array]:
     """x normalised in each group of channels, of each image or over the batch; mean, variance."""
-    mean, var = moments(x._array, groups, batch)
-    return _channel_norm(x, weight, bias, wrap(mean), _rstd(var, eps), eps=eps), mean, var
-
-
-def _rstd(var: Array, eps: float) -> Tensor:
-    return wrap(1.0 / np.sqrt(var + eps))
+    mean, var, rstd = moments(x._array, groups, batch, eps)
+    return _channel_norm(x, weight, bias, wrap(mean), wrap(rstd), eps=eps), mean, var
