@@ -2,40 +2,62 @@
 
     python benchmarks/gpu_check.py [--out benchmarks/results]
 
-Values against float64 on the CPU, 100 repeats for equal bits, the test suite, the kernels'
-times, training steps against eager PyTorch. Prints tables and writes JSON with the GPU, driver,
-versions and date. Without a GPU it says so, measures nothing and exits with 0."""
+Phases, each a process of its own that is stopped when its time is over, so that nothing (a kernel
+that hangs, a test that waits) keeps the others from running: values against float64 on the CPU,
+100 repeats for equal bits, the kernels' times, training steps against eager PyTorch, the tests of
+device="cuda", then the rest of the test suite for as long as time is left. What was done is
+printed as tables and written as JSON with the GPU, driver, versions and date, whatever happened.
+Without a GPU it says so, measures nothing and exits with 0."""
 
 import argparse
 import datetime
+import importlib.util
 import json
+import os
 import platform
+import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
+TESTS = HERE.parent / "tests"
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-import steps
+import steps  # noqa: E402
 
-import kernels
-from tinygen import conv_numpy, cuda
+import kernels  # noqa: E402
+import tinygen as tg  # noqa: E402
+import tinygen.nn.functional as F  # noqa: E402
+from tinygen import Tensor, conv_numpy, cuda, nn  # noqa: E402
 
-LIMIT = 9 * 60  # seconds, for everything
-TESTS_LIMIT = 240
+LIMIT = 9 * 60.0  # seconds, for everything
+RESERVE = 20.0  # of them, for ending a phase by force and for writing
+LEAST = 5.0  # a phase is not begun with less
+SIZES = (16, 64, 28, 28)  # of what the fused kernels get
 FP32_ERROR, TF32_ERROR = 1e-5, 2e-3
+ON_CUDA = ("test_device_cuda.py", "test_cuda.py", "test_fused.py", "test_kernels.py")
+
+Row = dict[str, Any]
 
 
-def machine() -> dict[str, Any]:
-    """What was measured on, and with what."""
+# --- the phases: each yields its results row by row ----------------------------------------------
+
+
+def machine() -> Iterator[Row]:
+    """What is measured on, and with what; or why nothing is."""
+    if not cuda.is_available():
+        yield {"problem": cuda.problem()}
+        return
     cupy, torch = cuda.require(), kernels.torch_with_cuda()
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
-    return {
+    yield {
         "gpu": properties["name"].decode(),
         "memory_bytes": properties["totalGlobalMem"],
         "driver_cuda": cupy.cuda.runtime.driverGetVersion(),
@@ -63,107 +85,245 @@ def reference(s: kernels.Shape, x: Any, w: Any, g: Any) -> list[Any]:
     return [conv_numpy.conv2d(x, w, *same), back, conv_numpy.conv2d_weight(x, g, k, *same)]
 
 
-def check_values() -> list[dict[str, Any]]:
-    """Norm-wise relative error of every op, and of every shape of the table at a smaller batch."""
-    cupy, rows = cuda.require(), []
-    odd = [
-        kernels.Shape(3, 13, 5, 3, 2, 1),
-        kernels.Shape(20, 9, 12, 5, 1, 2),
-        kernels.Shape(5, 7, 3, 4, 3, 1, True),
-    ]
-    for s in [s._replace(N=4) for s in [*kernels.SHAPES, *odd]]:
+ODD = [
+    kernels.Shape(3, 13, 5, 3, 2, 1),
+    kernels.Shape(20, 9, 12, 5, 1, 2),
+    kernels.Shape(5, 7, 3, 4, 3, 1, True),
+]
+
+
+def values() -> Iterator[Row]:
+    """Norm-wise relative error of every convolution, for every shape of the table at a smaller
+    batch, and of what the fused kernels compute."""
+    cupy = cuda.require()
+    for s in [s._replace(N=4) for s in [*kernels.SHAPES, *ODD]]:
         host = kernels.arrays(s, np)
         refs, device = reference(s, *host), [cupy.asarray(a) for a in host]
         for precision, limit in (("fp32", FP32_ERROR), ("tf32", TF32_ERROR)):
-            for op, call, ref in zip(
-                kernels.OPS, kernels.calls(s, *device, precision == "tf32"), refs, strict=True
-            ):
-                error = float(np.linalg.norm(cupy.asnumpy(call()) - ref) / np.linalg.norm(ref))
-                rows.append(
-                    {
-                        "shape": str(s),
-                        "op": op,
-                        "precision": precision,
-                        "error": error,
-                        "ok": error < limit,
-                    }
-                )
-    return rows
+            calls = kernels.calls(s, *device, precision == "tf32")
+            for op, call, ref in zip(kernels.OPS, calls, refs, strict=True):
+                yield _compared(str(s), op, precision, call().get(), ref, limit)
+    for name in FUSED:
+        exact = fused(name, "cpu", tg.float64)
+        for i, (a, ref) in enumerate(zip(fused(name, "cuda", tg.float32), exact, strict=True)):
+            op = f"gradient {i}" if i else "forward"
+            yield _compared(name, op, "fp32", a.cpu().numpy(), ref.numpy(), FP32_ERROR)
 
 
-def check_bits(repeats: int = 100) -> list[dict[str, Any]]:
+def _compared(shape: str, op: str, precision: str, a: Any, ref: Any, limit: float) -> Row:
+    error = float(np.linalg.norm(a - ref) / np.linalg.norm(ref))
+    return {
+        "shape": shape, "op": op, "precision": precision, "error": error, "ok": error < limit,
+    }  # fmt: skip
+
+
+def adam_steps(x: Tensor) -> Tensor:
+    """How far three steps of Adam go from x, with a gradient that differs in each element."""
+    w = x.detach().clone().requires_grad_()
+    optimizer = tg.optim.Adam([w], lr=1e-2)
+    for k in range(3):
+        w.grad = (x.detach() * (k + 1)).sin()
+        optimizer.step()
+    return (w.detach() - x.detach()) + (x - x.detach())
+
+
+FUSED: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": F.sigmoid, "softplus": F.softplus, "silu": F.silu, "tanh": F.tanh, "relu": F.relu,
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
+    "batch_norm": lambda x: F.batch_norm(x, None, None, training=True),
+    "group_norm": lambda x: F.group_norm(x, 8, x.detach()[0, :, 0, 0], x.detach()[1, :, 0, 0]),
+    "layer_norm": lambda x: F.layer_norm(x, (28,)),
+    "adam": adam_steps,
+}  # fmt: skip
+
+
+def fused(name: str, device: str, dtype: Any) -> list[Tensor]:
+    """Output, gradient and gradient of the gradient of one of FUSED."""
+    rng = np.random.default_rng(0)
+    x, u, v = (
+        tg.tensor(rng.standard_normal(SIZES).astype(np.float32)).to(device).to(dtype)
+        for _ in range(3)
+    )
+    x.requires_grad_()
+    out = FUSED[name](x)
+    (first,) = tg.autograd.grad(out, x, u, create_graph=True)
+    found = [out, first]
+    if first.requires_grad and name not in ("relu", "leaky_relu"):  # theirs is 0
+        found += tg.autograd.grad(first, x, v)
+    return [t.detach() for t in found]
+
+
+def bits(repeats: int = 100) -> Iterator[Row]:
     """Whether repeated calls give the same bits."""
-    cupy, rows = cuda.require(), []
+    cupy = cuda.require()
     for s in kernels.SHAPES[:-1]:
-        for op, call in zip(
-            kernels.OPS, kernels.calls(s, *kernels.arrays(s, cupy), False), strict=True
-        ):
+        calls = kernels.calls(s, *kernels.arrays(s, cupy), False)
+        for op, call in zip(kernels.OPS, calls, strict=True):
             first = call()
-            same = all(bool((call() == first).all()) for _ in range(repeats))
-            rows.append({"shape": str(s), "op": op, "ok": same})
-    return rows
+            differing = cupy.zeros((), bool)
+            for _ in range(repeats):
+                differing |= (call() != first).any()
+            yield {"shape": str(s), "op": op, "repeats": repeats, "ok": not bool(differing)}
+    tg.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(4, 8, 3, 2, 1), nn.GroupNorm(2, 8), nn.SiLU(), nn.BatchNorm2d(8))
+    net, x = net.to("cuda"), tg.randn(32, 4, 32, 32, device="cuda")
+    grads = [_gradients(net, x) for _ in range(repeats)]
+    same = all(g.tobytes() == grads[0].tobytes() for g in grads)
+    yield {"shape": "a small net", "op": "all gradients", "repeats": repeats, "ok": same}
 
 
-def run_tests(seconds: float) -> dict[str, Any]:
-    """The test suite on this machine, where its device="cuda" cases run too."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", str(HERE.parent / "tests")]
-    try:
-        run = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=seconds, cwd=HERE.parent
-        )
-    except subprocess.TimeoutExpired:
-        return {"ok": False, "summary": f"stopped after {seconds:.0f} s"}
-    lines = run.stdout.strip().splitlines()
-    return {"ok": run.returncode == 0, "summary": lines[-1] if lines else run.stderr[-300:]}
+def _gradients(net: Any, x: Tensor) -> Any:
+    loss = (net(x) ** 3).sum()
+    found = tg.autograd.grad(loss, list(net.parameters()))
+    return np.concatenate([g.cpu().numpy().ravel() for g in found])
 
 
-def time_steps() -> list[dict[str, Any]]:
+def training_steps() -> Iterator[Row]:
     """Training steps by tinygen and by eager PyTorch, in fp32."""
-    import tinygen
-
-    torch, rows = kernels.torch_with_cuda(), []
+    torch = kernels.torch_with_cuda()
     if torch:
         torch.backends.cudnn.allow_tf32 = False
     for name, make in steps.STEPS.items():
-        ours = steps.time_step_ms(make(tinygen, "cuda"))
+        ours = steps.time_step_ms(make(tg, "cuda"))
         theirs = steps.time_step_ms(make(torch, "cuda")) if torch else None
-        rows.append({"model": name, "ms": ours, "torch_ms": theirs})
-    return rows
+        yield {"model": name, "ms": ours, "torch_ms": theirs}
+
+
+def tests_on_cuda() -> Iterator[Row]:
+    """The tests that run on a GPU where there is one."""
+    yield run_pytest([str(TESTS / name) for name in ON_CUDA])
+
+
+def other_tests() -> Iterator[Row]:
+    yield run_pytest([str(TESTS), *(f"--ignore={TESTS / name}" for name in ON_CUDA)])
+
+
+def run_pytest(arguments: list[str]) -> Row:
+    if importlib.util.find_spec("pytest") is None:
+        return {"ok": False, "summary": "pytest is not installed: pip install 'tinygen[test]'"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent)
+    lines = run.stdout.strip().splitlines()
+    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    summary = lines[-1] if lines else run.stderr[-300:]
+    return {"ok": run.returncode == 0, "summary": summary, "failed": failed}
+
+
+PHASES: dict[str, tuple[Callable[[], Iterator[Row]], float]] = {  # and the seconds it gets at most
+    "machine": (machine, 60),
+    "values": (values, 100),
+    "bits": (bits, 60),
+    "kernels": (kernels.measure, 150),
+    "steps": (training_steps, 120),
+    "tests": (tests_on_cuda, 240),
+    "other tests": (other_tests, LIMIT),
+}
+OPTIONAL = ("other tests",)  # takes what time is left, and may end unfinished
+
+
+# --- running them ---------------------------------------------------------------------------------
+
+
+def command(name: str) -> list[str]:
+    return [sys.executable, str(Path(__file__).resolve()), "--phase", name]
+
+
+def run_phase(name: str, seconds: float) -> Row:
+    """The rows that a phase gives within its time, and how it ended."""
+    start = time.monotonic()
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command(name), stdout=out, stderr=errors, start_new_session=True, text=True
+        )
+        try:
+            status = process.wait(seconds)
+            ended = "done" if status == 0 else "failed"
+        except subprocess.TimeoutExpired:
+            ended = f"stopped after {seconds:.0f} s"
+        finally:
+            stop(process)
+        out.seek(0), errors.seek(0)
+        rows = list(_rows(out.read()))
+        said = errors.read().strip()[-2000:] if ended == "failed" else ""
+    took = round(time.monotonic() - start, 1)
+    return {"ended": ended, "seconds": took, "rows": rows} | ({"error": said} if said else {})
+
+
+def _rows(text: str) -> Iterator[Row]:
+    """The rows in what a phase printed: one JSON object a line; the last may be cut off."""
+    for line in text.splitlines():
+        if line.startswith("{"):
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                continue
+
+
+def stop(process: Any) -> None:
+    """End a phase and all that it started. One that the driver holds on to is left behind."""
+    try:
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait(5)
+    except (ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
+        pass
 
 
 def check(out: Path) -> int:
-    """All of it; 0 when everything that ran is right. Values come first, times only on kernels
-    that are right."""
-    if not cuda.is_available():
-        print(f"{cuda.problem()}. Nothing was measured.")
-        return 0
-    start, result = time.monotonic(), {"machine": machine()}
-    print(json.dumps(result["machine"], indent=1))
-    result["values"], result["bits"] = check_values(), check_bits()
-    wrong = [r for r in [*result["values"], *result["bits"]] if not r["ok"]]
-    print(
-        f"values and bits: {len(result['values'] + result['bits'])} checks, {len(wrong)} wrong",
-        *wrong,
-        sep="\n",
-    )
-    result["kernels"] = kernels.measure()
-    print(kernels.table(result["kernels"]))
-    result["steps"] = time_steps()
-    for r in result["steps"]:
-        ratio = (
-            f", {r['ms'] / r['torch_ms']:.2f} of PyTorch's {r['torch_ms']:.2f} ms"
-            if r["torch_ms"]
-            else ""
-        )
-        print(f"{r['model']:20s} {r['ms']:8.2f} ms a step{ratio}")
-    result["tests"] = run_tests(min(TESTS_LIMIT, LIMIT - (time.monotonic() - start)))
-    print(f"tests: {result['tests']['summary']}")
-    result["seconds"] = round(time.monotonic() - start, 1)
-    print(f"written: {write(result, out)} ({result['seconds']} s)")
-    return int(bool(wrong) or not result["tests"]["ok"])
+    """All phases; 0 when everything is right and nothing is missing but optional phases."""
+    start, phases = time.monotonic(), {}
+    first = run_phase("machine", PHASES["machine"][1])
+    found = first["rows"][0] if first["rows"] else {"problem": f"no answer: {first}"}
+    if "problem" in found:
+        print(f"{found['problem']}. Nothing was measured.")
+        return 1 if not first["rows"] else 0
+    print(json.dumps(found, indent=1), flush=True)
+    try:
+        for name, (_, most) in list(PHASES.items())[1:]:
+            left = LIMIT - RESERVE - (time.monotonic() - start)
+            if left < LEAST:
+                phases[name] = {"ended": "skipped: the time was over", "seconds": 0.0, "rows": []}
+            else:
+                phases[name] = run_phase(name, min(most, left))
+            print(report(name, phases[name]), flush=True)
+    finally:
+        seconds = round(time.monotonic() - start, 1)
+        result = {"machine": found, "seconds": seconds, "phases": phases}
+        print(f"written: {write(result, out)} ({seconds} s)", flush=True)
+    return int(not all(right(name, phase) for name, phase in phases.items()))
 
 
-def write(result: dict[str, Any], out: Path) -> Path:
+def right(name: str, phase: Row) -> bool:
+    complete = phase["ended"] == "done" or (name in OPTIONAL and phase["ended"] != "failed")
+    return complete and all(row.get("ok", True) for row in phase["rows"])
+
+
+def report(name: str, phase: Row) -> str:
+    """What a phase found: its table or its wrong rows; then how it ended."""
+    rows, lines = phase["rows"], []
+    if name == "kernels" and rows:
+        lines.append(kernels.table(rows))
+    elif name == "steps":
+        lines += map(step_line, rows)
+    elif name in ("tests", "other tests"):
+        lines += [line for row in rows for line in [*row.get("failed", []), row["summary"]]]
+    else:
+        wrong = [str(row) for row in rows if not row.get("ok", True)]
+        lines += [*wrong, f"{len(rows)} checks, {len(wrong)} wrong"]
+    if "error" in phase:
+        lines.append(phase["error"])
+    return "\n".join([f"--- {name}: {phase['ended']} ({phase['seconds']} s)", *lines])
+
+
+def step_line(row: Row) -> str:
+    theirs = row["torch_ms"]
+    ratio = f", {row['ms'] / theirs:.2f} of PyTorch's {theirs:.2f} ms" if theirs else ""
+    return f"{row['model']:20s} {row['ms']:8.2f} ms a step{ratio}"
+
+
+def write(result: Row, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     name = f"{result['machine']['gpu']}-{result['machine']['date'][:10]}".replace(" ", "-")
     path = out / f"gpu-{name}.json"
@@ -171,7 +331,17 @@ def write(result: dict[str, Any], out: Path) -> Path:
     return path
 
 
-if __name__ == "__main__":
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder for the JSON")
-    sys.exit(check(parser.parse_args().out))
+    parser.add_argument("--phase", choices=PHASES, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.phase is None:
+        return check(args.out)
+    for row in PHASES[args.phase][0]():
+        print(json.dumps(row), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,6 +9,7 @@ only relative."""
 
 import statistics
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -154,34 +155,30 @@ def torch_with_cuda() -> Any:
     return torch if torch.cuda.is_available() else None
 
 
-def measure(precisions: tuple[str, ...] = ("fp32", "tf32")) -> list[dict[str, Any]]:
+def measure() -> Iterator[dict[str, Any]]:
     """One row for each shape, op and precision."""
-    cupy, torch, rows = cuda.require(), torch_with_cuda(), []
+    cupy, torch = cuda.require(), torch_with_cuda()
     if torch:
         torch.backends.cudnn.benchmark = True
     for s in SHAPES:
         ours = arrays(s, cupy)
         theirs = torch_calls(s, torch) if torch else [None] * 3
-        for precision in precisions:
+        for precision in PEAK:
             if torch:
                 torch.backends.cudnn.allow_tf32 = precision == "tf32"
             for op, call, other in zip(
                 OPS, calls(s, *ours, precision == "tf32"), theirs, strict=True
             ):
-                row = {
+                yield {
                     "shape": str(s),
                     "op": op,
                     "precision": precision,
                     "us": time_us(call, cupy_events),
-                }
-                row |= {
                     "floor_us": floor_us(s, precision),
                     "cudnn_us": time_us(other, torch_events(torch)) if other else None,
                 }
-                rows.append(row)
         del ours, theirs
         cupy.get_default_memory_pool().free_all_blocks()
-    return rows
 
 
 def geometric_mean(rows: list[dict[str, Any]], precision: str) -> float | None:
@@ -217,7 +214,7 @@ def main() -> int:
     if not cuda.is_available():
         print(f"{cuda.problem()}. Nothing was measured.")
         return 0
-    print(table(measure()))
+    print(table(list(measure())))
     return 0
 
 

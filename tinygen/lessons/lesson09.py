@@ -45,7 +45,10 @@ def value(answer: Any) -> None:
     expect(np.size(_array(zeros)) == 1, "The value of a batch is one number: means over examples.")
     expect(close(zeros, -2 * LOG2), "Logits 0 mean D = 1/2 on both sides: V is -log 4.")
     sure = answer(np.full(2, 1000.0), np.full(3, -1000.0))
-    expect(np.isfinite(_array(sure)), "Logits of 1000 give inf or nan: do not take the log of a sigmoid.")
+    expect(
+        np.isfinite(_array(sure)),
+        "Logits of 1000 give inf or nan: do not take the log of a sigmoid.",
+    )
     expect(close(sure, 0.0), "A D that is sure and right on both sides has V = 0.")
     expect(
         close(answer(np.full(2, -1000.0), np.full(3, -1000.0)), -1000.0),
