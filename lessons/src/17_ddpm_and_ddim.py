@@ -1,0 +1,1204 @@
+# %% [markdown]
+# # Lesson 17: Diffusion II: DDPM and DDIM
+#
+# > **Question.** Lesson 16 says what a network must learn to run noise backwards into data. How
+# > does one train it, how do we know that it has learned, and how few steps back are enough?
+#
+# Below, two samplers start from the same noise and use the same *perfect* network (for a law of
+# nine blobs a perfect network can be written down). DDPM rolls dice in each step. DDIM rolls none,
+# and its paths are smooth. Both end in the right law. At the end of this lesson you can
+#
+# - derive the training loss from the bound, and say how low it can get and why not lower;
+# - train a small network in the plane, by hand, and measure its distance from perfection;
+# - sample from it by DDPM and DDIM, and say why DDIM may skip steps;
+# - steer samples by guidance, and count the bits that a model needs for an image.
+
+# %%
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinygen as tg
+from tinygen import data, nn
+from tinygen.lessons import check
+from tinygen.models import diffusion
+
+T = 100
+process = diffusion.linear_scaled(T)  # Ho et al.'s betas, ten times larger for a tenth of the steps
+beta = np.concatenate([[0.0], process.betas])  # beta[t], t = 1 .. T
+alpha = 1 - beta
+bar = np.cumprod(alpha)  # alpha-bar_t; bar[0] = 1
+a, s = np.sqrt(bar), np.sqrt(1 - bar)  # x_t = a_t x_0 + s_t eps
+
+modes, width = np.array([-1.2, 0.0, 1.2]), 0.2  # of each coordinate: variance 0.96 + 0.04 = 1
+centers = np.stack(np.meshgrid(modes, modes, indexing="ij"), -1).reshape(9, 2)
+perfect = diffusion.Diffusion(
+    process, diffusion.ExactDenoiser(process, tg.tensor(centers), width), "x0"
+)
+start = tg.randn(300, 2, generator=tg.Generator().manual_seed(3), dtype=tg.float64)
+fig, axes = plt.subplots(1, 2, figsize=(7, 3.3), dpi=75, layout="constrained")
+for ax, sampler in zip(axes, ("ancestral", "ddim")):
+    chain = diffusion.chain(
+        perfect, start.shape, sampler, start=start, generator=tg.Generator().manual_seed(4)
+    )
+    path = np.stack([x.numpy() for _, x in chain])  # (T + 1, 300, 2)
+    ax.plot(path[:, :25, 0], path[:, :25, 1], color="0.6", linewidth=0.5)
+    ax.scatter(*path[-1].T, s=4, color="C0", zorder=2)
+    ax.set(title={"ancestral": "DDPM: dice in each step", "ddim": "DDIM: no dice"}[sampler],
+           xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), aspect="equal")  # fmt: skip
+plt.show()
+
+# %% [markdown]
+# ## 1. From the bound to a loss of one line
+#
+# Lesson 16 ended with a loss. To go from $x_t$ to $x_{t-1}$ the model needs a guess of the noise in
+# $x_t = \sqrt{\bar\alpha_t} x_0 + \sqrt{1 - \bar\alpha_t} \varepsilon$. If the guess is
+# $\varepsilon_\theta(x_t, t)$, the $t$-th term of the bound is
+# $w_t \mathbb{E} |\varepsilon - \varepsilon_\theta(x_t, t)|^2$ with
+#
+# $$
+# w_t = \frac{\beta_t^2}{2 \tilde\beta_t \alpha_t (1 - \bar\alpha_t)}
+# = \frac{1}{2} \Big( \frac{\mathrm{SNR}(t - 1)}{\mathrm{SNR}(t)} - 1 \Big)
+# \tag{17.1}
+# $$
+#
+# (the reverse step having the variance $\tilde\beta_t$; $\mathrm{SNR}(t) = \bar\alpha_t / (1 -
+# \bar\alpha_t)$). The first form is from Ho et al. (2020); the second says it in one breath: by
+# what factor does this step lose signal? The cell evaluates both, for all $t \ge 2$, and compares
+# with the library's weights.
+
+# %%
+t = np.arange(2, T + 1)
+beta_tilde = (1 - bar[t - 1]) / (1 - bar[t]) * beta[t]
+w = beta[t] ** 2 / (2 * beta_tilde * alpha[t] * (1 - bar[t]))
+snr = np.concatenate([[np.inf], bar[1:] / (1 - bar[1:])])
+check.equal("17.1", w, 0.5 * (snr[t - 1] / snr[t] - 1))
+check.equal("17.1", w * T, diffusion.loss_weight("vlb", "eps", process, t))
+for k in (2, 5, 20, 50, 100):
+    print(f"      t = {k:3}: weight in the bound {w[k - 2]:.4f}")
+
+# %% [markdown]
+# The weight is large for the first few $t$, where hardly any noise is in the picture, and small in
+# between. Ho et al. found that pictures look better if one **drops it**. That is the whole of
+# their training loss, with $t$ uniform on $1, \dots, T$:
+#
+# $$
+# L_\mathrm{simple}(\theta) = \mathbb{E}_{t, x_0, \varepsilon}
+# \big| \varepsilon - \varepsilon_\theta(a_t x_0 + s_t \varepsilon, t) \big|^2,
+# \qquad a_t = \sqrt{\bar\alpha_t}, \quad s_t = \sqrt{1 - \bar\alpha_t}
+# \tag{17.2}
+# $$
+#
+# Take a data point, a random $t$ and a draw of noise; mix; ask which noise it was; square the
+# error. We try it where the value is known. For data $\mathcal{N}(0, 1)$ and the "network"
+# $\varepsilon_\theta(x, t) = 0.6 x$ the square works out as $1 - 1.2 s_t + 0.36$. (From here on we
+# print losses **per coordinate**: the sum over dimensions divided by their number, as the library
+# does.)
+
+# %%
+rng = np.random.default_rng(0)
+n = 200_000
+t_draw, x0, eps = rng.integers(1, T + 1, n), rng.standard_normal(n), rng.standard_normal(n)
+xt = a[t_draw] * x0 + s[t_draw] * eps
+check.mean("17.2", (eps - 0.6 * xt) ** 2, (1 - 1.2 * s[1:] + 0.36).mean())
+
+linear_net = lambda x, time: 0.6 * x  # noqa: E731
+theirs = diffusion.Diffusion(process, linear_net).errors(
+    tg.tensor(x0[:, None]), tg.tensor(t_draw), tg.tensor(eps[:, None])
+)
+check.equal("17.2", (eps - 0.6 * xt) ** 2, theirs)
+
+# %% [markdown]
+# ## 2. How low can the loss go?
+#
+# Not to zero. Two different pairs $(x_0, \varepsilon)$ can make the same $x_t$, and no network can
+# tell which it was. The best answer under squared error is the average,
+# $\varepsilon^\ast(x_t, t) = \mathbb{E}[\varepsilon \mid x_t]$, and every other answer pays
+# for its distance from the best one on top:
+#
+# $$
+# \mathbb{E} |\varepsilon - \varepsilon_\theta(x_t)|^2 =
+# \mathbb{E} |\varepsilon - \varepsilon^\ast(x_t)|^2
+# + \mathbb{E} |\varepsilon^\ast(x_t) - \varepsilon_\theta(x_t)|^2
+# \tag{17.3}
+# $$
+#
+# (Expand the square: the mixed term is $2 \mathbb{E}[(\varepsilon - \varepsilon^\ast)
+# (\varepsilon^\ast - \varepsilon_\theta)]$, and given $x_t$ its first factor averages to 0.) The
+# first part is the **irreducible loss** $J_t$. The second is what training can remove.
+#
+# For most data nobody knows $\varepsilon^\ast$. For a mixture of Gaussians it has a closed form.
+# Let one coordinate of the data be a mixture of $\mathcal{N}(m_k, \omega^2)$ with equal weights.
+# Then $x_t$ given mode $k$ has mean $a_t m_k$ and variance $c_t = a_t^2 \omega^2 + s_t^2$, of
+# which the noise accounts for the share $s_t^2 / c_t$. If $r_k(x_t)$ is the probability of mode
+# $k$ given $x_t$,
+#
+# $$
+# \varepsilon^\ast(x_t, t) = \frac{s_t}{c_t} \sum_k r_k(x_t) (x_t - a_t m_k), \qquad
+# r_k(x_t) = \frac{\mathcal{N}(x_t; a_t m_k, c_t)}{\sum_j \mathcal{N}(x_t; a_t m_j, c_t)}
+# \tag{17.4}
+# $$
+#
+# The blobs of the first picture are a grid, so the two coordinates are independent, each with three
+# modes, and the formula serves coordinate by coordinate. We check it against two integrals over
+# $x_0$ (what the mean given $x_t$ *is*), and against the library's exact denoiser.
+
+
+# %%
+def normal(x, mean, variance):
+    """The density of N(mean, variance) at x."""
+    return np.exp(-0.5 * (x - mean) ** 2 / variance) / np.sqrt(2 * np.pi * variance)
+
+
+def perfect_eps(x, t, modes=modes, width=width):
+    """(17.4), coordinate by coordinate; t is a number or an array that broadcasts with x."""
+    at, st = np.asarray(a[t])[..., None], np.asarray(s[t])[..., None]
+    c = at**2 * width**2 + st**2
+    away = x[..., None] - at * modes
+    log_share = -0.5 * away**2 / c
+    share = np.exp(log_share - log_share.max(-1, keepdims=True))
+    share /= share.sum(-1, keepdims=True)
+    return (st / c * share * away).sum(-1)
+
+
+fine = np.linspace(-3, 3, 6001)  # a grid for x_0
+prior = sum(normal(fine, m, width**2) for m in modes) / 3
+y, t = np.linspace(-2, 2, 9), 30
+joint = prior * normal(y[:, None], a[t] * fine, s[t] ** 2)  # of x_0 and x_t, for each x_t in y
+by_integral = (joint * (y[:, None] - a[t] * fine) / s[t]).sum(1) / joint.sum(1)
+check.equal("17.4", perfect_eps(y, t), by_integral)
+points = tg.tensor(rng.standard_normal((6, 2)))
+check.equal("17.4", perfect_eps(points.numpy(), t), perfect.predict(points, t).eps)
+
+# %% [markdown]
+# Now (17.3), with a network that is surely not perfect, $\varepsilon_\theta = \tanh x_t$. The left
+# side is an average over $x_0$ and $\varepsilon$ on a square grid; the right side integrates over
+# $x_t$ alone.
+
+# %%
+grid = np.linspace(-7, 7, 4001)  # a grid for x_t
+h = grid[1] - grid[0]
+
+
+def density(t):
+    """q(x_t) of one coordinate on the grid."""
+    return sum(normal(grid, a[t] * m, a[t] ** 2 * width**2 + s[t] ** 2) for m in modes) / 3
+
+
+e = np.linspace(-8, 8, 401)  # a grid for epsilon
+weight = prior[::10, None] * 10 * (fine[1] - fine[0]) * normal(e, 0, 1) * (e[1] - e[0])
+mixed = a[t] * fine[::10, None] + s[t] * e
+loss = (weight * (e - np.tanh(mixed)) ** 2).sum()
+best = (weight * (e - perfect_eps(mixed, t)) ** 2).sum()
+extra = (density(t) * (perfect_eps(grid, t) - np.tanh(grid)) ** 2).sum() * h
+print(f"loss {loss:.4f} = irreducible {best:.4f} + avoidable {extra:.4f}")
+check.equal("17.3", loss, best + extra)
+
+# %% [markdown]
+# The irreducible part alone follows from $\mathbb{E}|\varepsilon|^2 = 1$. Put $\varepsilon_\theta
+# = 0$ into (17.3):
+#
+# $$
+# J_t = 1 - \mathbb{E} \big| \varepsilon^\ast(x_t, t) \big|^2
+# \qquad \text{per coordinate}
+# \tag{17.5}
+# $$
+#
+# One integral for each $t$, and we know the floor of the training loss before any training.
+
+# %%
+J = np.array([np.nan] + [1 - (density(t) * perfect_eps(grid, t) ** 2).sum() * h
+                         for t in range(1, T + 1)])  # fmt: skip
+check.equal("17.5", J[30], best)
+x0 = modes[rng.integers(3, size=n)] + width * rng.standard_normal(n)
+eps = rng.standard_normal(n)
+check.mean("17.5", (eps - perfect_eps(a[10] * x0 + s[10] * eps, 10)) ** 2, J[10])
+floor = J[1:].mean()
+print(f"no network can bring L_simple below {floor:.4f} a coordinate; answering 0 costs 1")
+
+fig, ax = plt.subplots(figsize=(6, 2.4), dpi=80, layout="constrained")
+ax.fill_between(np.arange(1, T + 1), J[1:], color="C0", alpha=0.3)
+ax.plot(np.arange(1, T + 1), J[1:])
+ax.set(xlabel="t", ylabel="$J_t$", ylim=(0, 1), xlim=(1, T),
+       title="irreducible loss: little noise is hard to see, pure noise is easy")  # fmt: skip
+plt.show()
+
+# %% [markdown]
+# ## Fix the slide: which target, which weights?
+#
+# The lecture notes train a function, "repeat until convergence", to
+#
+# > `minimize  $\|\mathbf{x}_0 - f(\sqrt{\bar{\alpha}_t} \mathbf{x}_0`
+# > `+ \sqrt{1 - \bar{\alpha}_t} \epsilon; t)\|^2$`
+#
+# with $t$ uniform and no weight at all, and other notes say "learn to predict noise", as if it
+# were the same. With unlimited capacity it would be: each $t$ has its own best answer. But a
+# network shares its capacity among all $t$, and an error of $x_0$ is an error of $\varepsilon$
+# times $1 / \mathrm{SNR}(t)$ (Lesson 16). Here is the perfect network's own loss, split at $t =
+# 50$, where 7 % of the signal's variance is left:
+
+# %%
+ts = np.arange(2, T + 1)
+weights = {"the bound": w, "epsilon, no weight": np.ones(T - 1), "x_0, no weight": 1 / snr[2:]}
+print(
+    f"signal left at t = 50: {bar[50]:.3f}.  Share of the loss from t > 50, and 1st to last weight"
+)
+for name, weight in weights.items():
+    part = weight * J[2:]
+    print(
+        f"  {name:20} {part[ts > 50].sum() / part.sum():6.1%}"
+        f"   {weight[0]:9.4f} .. {weight[-1]:9.4f}"
+    )
+late = (J[2:] / snr[2:])[ts > 50].sum() / (J[2:] / snr[2:]).sum()
+assert late > 0.6 > 0.1 > (w * J[2:])[ts > 50].sum() / (w * J[2:]).sum()
+
+# %% [markdown]
+# Two thirds of the slide's loss come from where there is next to nothing to see, and one percent
+# of the bound. From $t = 2$ to $t = 100$ the slide's weight rises twelve-millionfold; the bound's
+# falls to a twelfth. Neither loss is wrong, but they are different losses, and one should know
+# which of them one trains. (Unweighted $\varepsilon$, our choice, is close to the bound here.)
+#
+# ## 3. The network
+#
+# It must know $t$: the same point means different things at different noise levels. A single
+# number is a poor input for a network, so $t$ enters as a row of sines and cosines of many speeds,
+# like the hands of many clocks. With $\tau = 1000 t / T$ and $\omega_i$ falling from 1 to about
+# $10^{-4}$, the features are $\sin \omega_i \tau$ and $\cos \omega_i \tau$. What makes them good
+# is that a shift in time is a rotation of each pair, by an angle that does not depend on $\tau$:
+#
+# $$
+# \sin \omega (\tau + \delta) = \cos \omega\delta \sin \omega \tau + \sin \omega\delta
+# \cos \omega \tau, \qquad
+# \cos \omega (\tau + \delta) = \cos \omega\delta \cos \omega \tau - \sin \omega\delta
+# \sin \omega \tau
+# \tag{17.6}
+# $$
+
+
+# %%
+def clocks(time, width):
+    """(B,) -> (B, width): sines, then cosines, of `width / 2` speeds from 1 down."""
+    speed = np.exp(-np.log(10_000.0) * np.arange(width // 2) / (width // 2))
+    angle = time[:, None] * tg.tensor(speed.astype(time.dtype))
+    return tg.cat([angle.sin(), angle.cos()], 1)
+
+
+tau = tg.tensor(np.array([3.0, 250.0, 911.0]))
+sin, cos = (half.numpy() for half in clocks(tau, 16).chunk(2, dim=1))
+turn = np.exp(-np.log(10_000.0) * np.arange(8) / 8) * 40.0  # delta = 40
+later = np.concatenate([np.cos(turn) * sin + np.sin(turn) * cos,
+                        np.cos(turn) * cos - np.sin(turn) * sin], 1)  # fmt: skip
+check.equal("17.6", clocks(tau + 40.0, 16), later)
+check.equal("17.6", clocks(tau, 16), diffusion.sinusoids(tau, 16))
+
+
+# %% [markdown]
+# The rest is an MLP with shortcuts: each layer sees the point, and the time is added to what it
+# sees. The last layer begins at zero, so that training starts from the answer 0, whose loss is 1.
+
+
+# %%
+class Denoiser(nn.Module):
+    """(x (B, dims), time (B,)) -> the noise in x, (B, dims)."""
+
+    def __init__(self, dims=2, hidden=128, layers=3):
+        super().__init__()
+        self.hidden = hidden
+        self.time = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
+        self.first = nn.Linear(dims, hidden)
+        self.layers = nn.ModuleList([nn.Linear(hidden, hidden) for _ in range(layers)])
+        self.last = nn.Linear(hidden, dims)
+        for p in self.last.parameters():
+            nn.init.zeros_(p)
+
+    def forward(self, x, time):
+        clock = self.time(clocks(time, self.hidden))
+        h = self.first(x)
+        for layer in self.layers:
+            h = h + layer(nn.functional.silu(h + clock))
+        return self.last(nn.functional.silu(h))
+
+
+def tensor(x):
+    return tg.tensor(np.asarray(x, np.float32))
+
+
+def ask(net, x, t):
+    """The network's guess of the noise, as an array; t (B,)."""
+    with tg.no_grad():
+        return net(tensor(x), tensor(t * (1000 / T))).numpy().astype(np.float64)
+
+
+# %% [markdown]
+# ### Averaged weights
+#
+# While a network trains, its weights jitter: each batch pulls them somewhere. An *exponential
+# moving average* (EMA) of the weights is calmer. It is kept beside the training and does not
+# disturb it, and diffusion models are usually sampled from it. With $d_n$ the decay of the $n$-th
+# update and $\theta_n$ the weights after it,
+#
+# $$
+# \bar\theta_n = d_n \bar\theta_{n-1} + (1 - d_n) \theta_n
+# = \Big(\prod_{i=1}^n d_i\Big) \bar\theta_0
+# + \sum_{j=1}^n (1 - d_j) \Big(\prod_{i=j+1}^n d_i\Big) \theta_j
+# \tag{17.7}
+# $$
+#
+# The first term is the trap. With a constant $d = 0.999$ the *random initial weights* still have a
+# share of $0.999^{1000} = 0.37$ after a thousand updates (openai/improved-diffusion issue #59: the
+# EMA model gives only noise early on). The remedy is a warm-up: with $d_n = \min(d, n / (n + 9))$
+# the average is short at first, and the share of the initial weights is
+#
+# $$
+# \prod_{i=1}^n \frac{i}{i + 9} = \frac{n! \ 9!}{(n + 9)!}
+# \tag{17.8}
+# $$
+#
+# That is below one in ten thousand after 20 updates. (This is the library's rule; it counts updates
+# from 0.)
+
+# %%
+values = rng.standard_normal(40)  # theta_0, theta_1, ..
+decay = np.array([min(0.9, k / (k + 9)) for k in range(1, 40)])
+average = values[0]
+for d, value in zip(decay, values[1:]):
+    average = d * average + (1 - d) * value
+shares = np.array([(1 - decay[j]) * decay[j + 1 :].prod() for j in range(39)])
+check.equal("17.7", average, decay.prod() * values[0] + (shares * values[1:]).sum())
+theta = tg.tensor(values[:1].copy())
+library = tg.optim.EMA([theta], decay=0.9)
+for value in values[1:]:
+    theta._array[:] = value  # what an optimizer's step does
+    library.update()
+check.equal("17.7", average, library.shadow["0"].item())
+
+left_over = np.prod([k / (k + 9) for k in range(1, 21)])
+check.equal("17.8", left_over,
+            math.factorial(20) * math.factorial(9) / math.factorial(29), tol=1e-12)  # fmt: skip
+print(f"share of the initial weights: after 20 updates {left_over:.1e} with the warm-up, "
+      f"{0.999**20:.2f} without")  # fmt: skip
+
+# %% [markdown]
+# ### Training
+#
+# The loop is (17.2), nothing else. It keeps three sets of weights: the raw ones, an average with
+# the warm-up and one without. We watch two numbers. One is the loss on 4000 fixed draws, minus its
+# floor. The other is the avoidable part of (17.3) directly: how far the network's answers are from
+# the perfect ones.
+
+
+# %%
+def draw_blobs(n):
+    return modes[rng.integers(3, size=(n, 2))] + width * rng.standard_normal((n, 2))
+
+
+def train(net, draw, steps, rate, batch=256, look=lambda step, kept: None):
+    """Minimise L_simple; the averaged weights, with a warm-up, as a state dict."""
+    optimizer = tg.optim.Adam(net.parameters(), lr=rate)
+    now = {name: p._array for name, p in net.named_parameters()}  # always the current numbers
+    kept = {rule: {k: v.copy() for k, v in now.items()} for rule in ("warm-up", "no warm-up")}
+    for n in range(steps + 1):
+        look(n, {"raw": now, **kept})
+        optimizer.param_groups[0]["lr"] = rate * 0.5 * (1 + np.cos(np.pi * n / (steps + 1)))
+        x0 = draw(batch)
+        t = rng.integers(1, T + 1, batch)
+        eps = rng.standard_normal(x0.shape)
+        xt = a[t][:, None] * x0 + s[t][:, None] * eps
+        guess = net(tensor(xt), tensor(t * (1000 / T)))
+        loss = (tensor(eps) - guess).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        for rule, shadow in kept.items():
+            d = min(0.998, (n + 1) / (n + 10)) if rule == "warm-up" else 0.998
+            for name, value in now.items():
+                shadow[name] += (1 - d) * (value - shadow[name])
+    return kept["warm-up"]
+
+
+def with_weights(net, arrays):
+    """Put numbers into a network."""
+    net.load_state_dict({name: tg.tensor(value.copy()) for name, value in arrays.items()})
+    return net
+
+
+test_t = np.arange(4000) % T + 1  # each t forty times
+test_x0, test_eps = draw_blobs(4000), rng.standard_normal((4000, 2))
+test_xt = a[test_t][:, None] * test_x0 + s[test_t][:, None] * test_eps
+test_best = perfect_eps(test_xt, test_t[:, None])
+history, probe = [], Denoiser()
+
+
+def watch(step, kept):
+    if step % 250 and step != 100:
+        return
+    row = [step]
+    for rule in ("raw", "warm-up", "no warm-up"):
+        guess = ask(with_weights(probe, kept[rule]), test_xt, test_t)
+        row.append(((guess - test_best) ** 2).mean())
+        if rule == "warm-up":
+            row.append(((guess - test_eps) ** 2).mean() - J[test_t].mean())
+    history.append(row)
+    if step % 500 == 0 or step == 100:
+        print(f"step {step:4}: avoidable loss, raw {row[1]:.4f}, averaged {row[2]:.4f}, "
+              f"averaged without warm-up {row[4]:.4f}")  # fmt: skip
+
+
+tg.manual_seed(0)
+net = Denoiser()
+net = with_weights(net, train(net, draw_blobs, 3000, 5e-3, look=watch))
+
+# %% [markdown]
+# The avoidable loss falls from about 0.75 to below 0.01. In the middle of training the averaged
+# weights are nearer to perfection than the raw ones; at the end, with the step size near 0, it
+# makes no difference. And at step 100 the average without a warm-up still answers nearly what the
+# network answered before training. Now the check of (17.3) on a trained network: on the test
+# draws, loss minus floor is the avoidable part, up to noise of sampling.
+
+# %%
+guess = ask(net, test_xt, test_t)
+loss = ((guess - test_eps) ** 2).mean(1)
+avoidable = ((guess - test_best) ** 2).mean(1)
+check.mean("17.3", loss - J[test_t] - avoidable, 0.0)
+check.at_most("17.3", 0.0, avoidable.mean())
+history = np.array(history)
+assert history[-1, 2] < 0.02 < 0.4 < history[1, 4]
+
+fig, ax = plt.subplots(figsize=(6.5, 2.8), dpi=80, layout="constrained")
+for column, label in ((1, "raw"), (2, "averaged"), (4, "averaged, no warm-up")):
+    ax.semilogy(history[:, 0], history[:, column], "o-", markersize=3, label=label)
+ax.set(xlabel="training step", ylabel="avoidable loss",
+       title="how far from the perfect network")  # fmt: skip
+ax.legend(fontsize=8)
+plt.show()
+
+# %% [markdown]
+# ## 4. Sampling: DDPM
+#
+# From the guess of the noise we get a guess of the data point, and put it into the posterior mean
+# $\tilde\mu_t$ of Lesson 16. Ho et al. (2020) print the same mean in another form. People ask
+# which one is right; they are one:
+#
+# $$
+# \tilde\mu_t(x_t, \hat x_0) =
+# \frac{1}{\sqrt{\alpha_t}} \Big( x_t
+# - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}} \hat\varepsilon \Big),
+# \qquad \hat x_0 = \frac{x_t - s_t \hat\varepsilon}{a_t}
+# \tag{17.9}
+# $$
+#
+# The first goes by way of $\hat x_0$ and lets one clip it to the range of the data. The second is
+# shorter.
+
+
+# %%
+def posterior_mean(x0, xt, t):
+    of_xt = np.sqrt(alpha[t]) * (1 - bar[t - 1]) / (1 - bar[t])
+    return of_xt * xt + a[t - 1] * beta[t] / (1 - bar[t]) * x0
+
+
+def short_mean(eps, xt, t):
+    return (xt - beta[t] / s[t] * eps) / np.sqrt(alpha[t])
+
+
+for t in (1, 2, 40, 100):
+    xt, eps_hat = rng.standard_normal((2, 50))
+    x0_hat = (xt - s[t] * eps_hat) / a[t]
+    check.equal("17.9", posterior_mean(x0_hat, xt, t), short_mean(eps_hat, xt, t))
+
+
+# %% [markdown]
+# The sampler: start with noise, take $T$ steps, add noise of variance $\tilde\beta_t$ after each
+# **but the last**. We draw from our network by our sampler and by the library's, with the same
+# draws of noise. The two must agree up to rounding (float32, a hundred steps).
+
+
+# %%
+def step_back(xt, eps_hat, t, noise):
+    """One DDPM step; at t = 1 the mean is the answer."""
+    beta_tilde = (1 - bar[t - 1]) / (1 - bar[t]) * beta[t]
+    return short_mean(eps_hat, xt, t) + np.sqrt(beta_tilde) * noise  # beta-tilde_1 = 0
+
+
+def ddpm(net, x, generator):
+    for t in range(T, 0, -1):
+        noise = tg.randn(*x.shape, generator=generator).numpy() if t > 1 else 0.0
+        x = step_back(x, ask(net, x, np.full(len(x), t)), t, noise)
+    return x
+
+
+start = tg.randn(2000, 2, generator=tg.Generator().manual_seed(5))
+samples = ddpm(net, start.numpy().astype(np.float64), tg.Generator().manual_seed(6))
+model = diffusion.Diffusion(process, net)  # the library's, around our network
+theirs = diffusion.sample(model, (2000, 2), start=start, generator=tg.Generator().manual_seed(6))
+check.equal("17.9", samples, theirs, tol=2e-3)
+
+
+def report(points):
+    """Share of points within 3 widths of a centre, and the spread of those about it."""
+    apart = points[:, None] - centers
+    nearest = apart[np.arange(len(points)), (apart**2).sum(2).argmin(1)]
+    close = np.sqrt((nearest**2).sum(1)) < 3 * width
+    return f"{close.mean():.1%} within 3 widths of a blob, width {nearest[close].std():.3f}"
+
+
+truth = draw_blobs(2000)
+fig, axes = plt.subplots(1, 2, figsize=(6, 3.1), dpi=75, layout="constrained")
+for ax, points, title in zip(axes, (truth, samples), ("data", "DDPM, our network")):
+    ax.scatter(*points.T, s=2)
+    ax.set(title=title, xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), aspect="equal")
+    print(f"{title:18} {report(points)}")
+plt.show()
+
+# %% [markdown]
+# ## A bug from the wild: noise on the last step
+#
+# The DDPM of labmlai/annotated_deep_learning_paper_implementations draws
+# `mean + sqrt(var) * eps` in **every** step of `p_sample`, the last one too. (Elsewhere people
+# ask why others do not: TeaPearce/Conditional_Diffusion_MNIST issue #10.) The last step gives
+# $x_0$ itself. Its mean is the guess of the data point, and noise on top is just noise on the
+# picture. With $\sigma_1^2 = \beta_1 = 10^{-4}$ of the 1000-step schedule it has a standard
+# deviation of 0.01, a little more than one grey level of 256 in $[-1, 1]$: a film of grain that no
+# one notices, until the steps are fewer and $\beta_1$ larger. In our own words, on nine blobs that
+# are narrower than the grain:
+
+
+# %%
+def sample_perfect(width, noisy_end, n=4000):
+    """DDPM with the perfect network for blobs of this width, variance beta_t as in that code."""
+    x = rng.standard_normal((n, 2))
+    for t in range(T, 0, -1):
+        mean = short_mean(perfect_eps(x, t, width=width), x, t)
+        noise = rng.standard_normal(x.shape) if t > 1 or noisy_end else 0.0
+        x = mean + np.sqrt(beta[t]) * noise
+    return x
+
+
+def spread(points):
+    nearest = ((points[:, None] - centers) ** 2).sum(2).min(1)
+    return np.sqrt(nearest.mean() / 2)
+
+
+for noisy in (False, True):
+    found = spread(sample_perfect(0.02, noisy))
+    print(f"noise on the last step: {noisy!s:5}  width of the blobs {found:.4f}, should be 0.02")
+print(f"sqrt(0.02^2 + beta_1) = {np.sqrt(0.02**2 + beta[1]):.4f}")
+
+
+# %% [markdown]
+# The check to keep needs no data: **the last step must not roll dice**. Call it twice with
+# different noise and compare.
+
+
+# %%
+def assert_last_step_is_quiet(step):
+    """step(xt, eps_hat, t, noise): at t = 1 the noise must not matter."""
+    xt, eps_hat, first, second = np.random.default_rng(1).standard_normal((4, 8))
+    if not np.allclose(step(xt, eps_hat, 1, first), step(xt, eps_hat, 1, second)):
+        raise AssertionError("the last step adds noise to x_0")
+
+
+assert_last_step_is_quiet(step_back)
+try:
+    assert_last_step_is_quiet(
+        lambda xt, eps_hat, t, noise: short_mean(eps_hat, xt, t) + np.sqrt(beta[t]) * noise
+    )
+    raise SystemExit("the bug passed")
+except AssertionError as error:
+    print("caught:", error)
+
+# %% [markdown]
+# ## 5. DDIM: other chains with the same frames
+#
+# A hundred calls of the network for one sample is a lot. Here is the thought that made sampling
+# fast (Song et al. 2021). The loss (17.2) looks at **single frames** $q(x_t \mid x_0)$ only. It
+# never looks at how neighbouring frames hang together. So every process with the same frames has
+# the same loss and the same trained network, and we may choose another process to run backwards.
+#
+# Keep a part of the old noise and add fresh noise, of a variance $\sigma^2$ that we choose:
+#
+# $$
+# q_\sigma(x_{t-1} \mid x_t, x_0) = \mathcal{N}\Big( a_{t-1} x_0
+# + \sqrt{s_{t-1}^2 - \sigma^2} \cdot \frac{x_t - a_t x_0}{s_t}, \ \sigma^2 \Big),
+# \qquad 0 \le \sigma \le s_{t-1}
+# \tag{17.10}
+# $$
+#
+# The fraction is the noise in $x_t$, of variance 1. What arrives has noise of variance
+# $(s_{t-1}^2 - \sigma^2) + \sigma^2$, whatever $\sigma$ is. So if $x_t$ has the right law,
+# so has $x_{t-1}$, and by induction from $T$ down all frames are unchanged:
+#
+# $$
+# q_\sigma(x_t \mid x_0) = \mathcal{N}(a_t x_0, s_t^2) \quad \text{for all} \ t
+# \ \text{and every choice of} \ \sigma_1, \dots, \sigma_T
+# \tag{17.11}
+# $$
+#
+# First (17.10) against the library's step; then (17.11) twice, for $\sigma$ drawn at
+# random: the recursion of mean and variance, and 20,000 chains that are really run.
+
+
+# %%
+def ddim_step(x0, eps, t, u, sigma, noise):
+    """From x_t to x_u, u < t, with the noise eps in x_t and fresh noise of variance sigma^2."""
+    return a[u] * x0 + np.sqrt(s[u] ** 2 - sigma**2) * eps + sigma * noise
+
+
+x = tg.tensor(rng.standard_normal((5, 2)))
+frames = diffusion.chain(perfect, x.shape, "ddim", eta=0.6, start=x,
+                         generator=tg.Generator().manual_seed(7))  # fmt: skip
+next(frames)
+_, theirs = next(frames)  # x_{T-1}
+eps_hat = perfect_eps(x.numpy(), T)
+sigma_T = 0.6 * np.sqrt((1 - bar[T - 1]) / (1 - bar[T]) * beta[T])
+noise = tg.randn(5, 2, generator=tg.Generator().manual_seed(7), dtype=tg.float64).numpy()
+ours = ddim_step((x.numpy() - s[T] * eps_hat) / a[T], eps_hat, T, T - 1, sigma_T, noise)
+check.equal("17.10", ours, theirs, tol=1e-8)
+
+x0 = 1.3
+sigmas = s * rng.uniform(0, 1, T + 1)  # sigmas[u] is used on the way to frame u
+mean, variance, laws = a[T] * x0, s[T] ** 2, []
+chains = mean + s[T] * rng.standard_normal(20_000)
+for t in range(T, 1, -1):
+    u = t - 1
+    slope = np.sqrt(s[u] ** 2 - sigmas[u] ** 2) / s[t]
+    mean = a[u] * x0 + slope * (mean - a[t] * x0)
+    variance = slope**2 * variance + sigmas[u] ** 2
+    laws.append([mean, variance])
+    chains = ddim_step(x0, (chains - a[t] * x0) / s[t], t, u, sigmas[u],
+                       rng.standard_normal(chains.shape))  # fmt: skip
+    if u == 30:
+        at_30 = chains
+check.equal("17.11", laws, [[a[u] * x0, s[u] ** 2] for u in range(T - 1, 0, -1)])
+deviation = at_30 - a[30] * x0
+check.mean("17.11", np.stack([deviation, deviation**2], 1), [0.0, s[30] ** 2])
+
+# %% [markdown]
+# Two members of the family matter. Write $\sigma^2 = \eta^2 \tilde\beta_t$. At $\eta = 1$ the mean
+# is DDPM's:
+#
+# $$
+# a_{t-1} x_0 + \sqrt{s_{t-1}^2 - \tilde\beta_t} \cdot \frac{x_t - a_t x_0}{s_t}
+# = \tilde\mu_t(x_t, x_0)
+# \tag{17.12}
+# $$
+#
+# At $\eta = 0$ there are no dice: the step takes the guesses of data and noise and mixes them again
+# for the lower level. Nothing ties $u$ to $t - 1$, because (17.11) only needs the two frames:
+#
+# $$
+# x_u = a_u \hat x_0 + s_u \hat\varepsilon, \qquad u \lt t \ \text{any earlier frame}
+# \tag{17.13}
+# $$
+#
+# This is **DDIM**. It is also what one gets by solving $x_t = a_t x_0 + s_t \varepsilon$ for a new
+# $t$ while holding on to $x_0$ *and* $\varepsilon$. (The slide's sampler of Lesson 16 kept $\hat
+# x_0$ and threw $\hat\varepsilon$ away.) We check (17.12) for all $t$, and run (17.13) with 20
+# steps on our trained network beside the library's.
+
+# %%
+t = np.arange(2, T + 1)
+x0_, xt_ = rng.standard_normal((2, T - 1))
+tilde = (1 - bar[t - 1]) / (1 - bar[t]) * beta[t]
+kept = np.sqrt(s[t - 1] ** 2 - tilde)
+left = a[t - 1] * x0_ + kept * (xt_ - a[t] * x0_) / s[t]
+check.equal("17.12", left, posterior_mean(x0_, xt_, t))
+
+
+def ddim(net, x, steps):
+    """Noise to data in `steps` steps of (17.13)."""
+    times = np.rint(np.linspace(T, 0, steps + 1)).astype(int)
+    for t, u in zip(times[:-1], times[1:]):
+        eps_hat = ask(net, x, np.full(len(x), t))
+        x = a[u] * (x - s[t] * eps_hat) / a[t] + s[u] * eps_hat
+    return x
+
+
+ours = ddim(net, start.numpy().astype(np.float64), 20)
+check.equal("17.13", ours, diffusion.sample(model, (2000, 2), "ddim", 20, start=start), tol=2e-3)
+print(f"20 steps of DDIM: {report(ours)}")
+
+# %% [markdown]
+# ## Fix the slide, second look: why its sampler is not even in the family
+#
+# Lesson 16 refuted the lecture notes' line
+#
+# > `4: i1 = To(Xs,t) + s—_1€` (read: $x_{t-1} = T_\theta(x_t, t) + \alpha_{t-1} \varepsilon$)
+#
+# by the variance that it loses. Now we can place it. In (17.10) it is the extreme choice $\sigma =
+# s_{t-1}$: *all* noise is fresh, nothing of $x_t$ is kept. With the true $x_0$ that has the right
+# frames, by (17.11), as every $\sigma$ has. What breaks is that $x_0$ is not known. A sampler puts
+# $\hat x_0 = \mathbb{E}[x_0 \mid x_t]$ in its place, and the damage depends on $\sigma$. The exact
+# output variance for data $\mathcal{N}(0, 1)$ and a perfect network, by recursion, for the three
+# choices:
+
+
+# %%
+def output_variance(times, choice):
+    """Variance of x_0 for data N(0, 1): then E[x_0 | x_t] = a_t x_t and eps* = s_t x_t."""
+    V = 1.0
+    for t, u in zip(times[:-1], times[1:]):
+        tilde = (1 - bar[u]) / (1 - bar[t]) * (1 - bar[t] / bar[u])
+        sigma2 = {"DDIM": 0.0, "DDPM": tilde, "slide": s[u] ** 2}[choice]
+        V = (a[u] * a[t] + np.sqrt(s[u] ** 2 - sigma2) * s[t]) ** 2 * V + sigma2
+    return V
+
+
+for steps in (10, 50, 100):
+    times = np.rint(np.linspace(T, 0, steps + 1)).astype(int)
+    row = {choice: output_variance(times, choice) for choice in ("DDIM", "DDPM", "slide")}
+    print(
+        f"{steps:3} steps: " + ", ".join(f"{k} {v:.3f}" for k, v in row.items()) + "; should be 1"
+    )
+assert row["slide"] < 0.6 < 0.9 < row["DDPM"] and abs(row["DDIM"] - 1) < 0.05
+
+# %% [markdown]
+# The less fresh noise, the less depends on the guess, and the fewer steps are enough.
+#
+# ## 6. DDIM follows a flow
+#
+# What happens with ever smaller steps of DDIM? Divide (17.13) by $a_u$. With $y = x / a$ and the
+# noise-to-signal ratio $\rho = s / a$ (this is the VE chain of Lesson 16, $\rho_t$ its $\sigma_t$):
+#
+# $$
+# \frac{x_u}{a_u} = \frac{x_t}{a_t} + (\rho_u - \rho_t) \hat\varepsilon(x_t, t)
+# \tag{17.14}
+# $$
+#
+# That is one Euler step of the differential equation $dy / d\rho = \varepsilon^\ast(y, \rho)$:
+# points *flow*, each with a velocity that depends on where it is. DDIM with few steps is that
+# flow, coarsely integrated. Why does a flow without any dice transport the right law? A cloud of
+# points with density $p_\rho(y)$ and velocity $\varepsilon^\ast$ changes by the continuity
+# equation (what flows in minus what flows out):
+#
+# $$
+# \frac{\partial p_\rho(y)}{\partial \rho} =
+# - \frac{\partial}{\partial y} \big( p_\rho(y) \ \varepsilon^\ast(y, \rho) \big)
+# \tag{17.15}
+# $$
+#
+# and the density of *data plus noise of level $\rho$* obeys exactly this. The flow is called the
+# **probability flow** (Song et al. 2021). For the check, $p_\rho$ is our three modes plus noise of
+# level $\rho$, both derivatives are taken by autograd, and $\varepsilon^\ast$ is (17.4).
+
+# %%
+t, u = 70, 45
+xt = rng.standard_normal(6)
+eps_hat = perfect_eps(xt, t)
+direct = a[u] * (xt - s[t] * eps_hat) / a[t] + s[u] * eps_hat
+check.equal("17.14", direct / a[u], xt / a[t] + (s[u] / a[u] - s[t] / a[t]) * eps_hat)
+
+
+def noised(y, rho):
+    """Density of the modes plus noise of level rho, and eps* there, as Tensors."""
+    c = rho**2 + width**2
+    bumps = [(-0.5 * (y - m) ** 2 / c).exp() / (2 * math.pi * c) ** 0.5 / 3 for m in modes]
+    p = bumps[0] + bumps[1] + bumps[2]
+    pull = sum(bump * (y - m) for bump, m in zip(bumps, modes))
+    return p, rho / c * pull / p
+
+
+y = tg.tensor(np.linspace(-2.5, 2.5, 13), requires_grad=True)
+rho = tg.tensor(np.full(13, 0.5), requires_grad=True)
+p, velocity = noised(y, rho)
+(in_rho,) = tg.autograd.grad(p.sum(), [rho], retain_graph=True)
+(in_y,) = tg.autograd.grad((p * velocity).sum(), [y])
+check.equal("17.15", in_rho, -in_y)
+
+# %% [markdown]
+# In one dimension the flow can be said in words. Points cannot overtake one another, so the point
+# with a tenth of the cloud to its left keeps a tenth to its left all the way. With $F_t$ the
+# distribution function of $x_t$,
+#
+# $$
+# F_0(x_0) = F_T(x_T)
+# \tag{17.16}
+# $$
+#
+# The flow is the map from quantiles of the noise to quantiles of the data. We integrate it by 4000
+# small Euler steps of (17.14), from 9 quantiles of the end of the chain, and compare. (Euler's
+# error shrinks with the step; the tolerance allows for it.)
+
+
+# %%
+def cdf(x, mean_scale, variance):
+    half = [0.5 * (1 + math.erf((x - mean_scale * m) / math.sqrt(2 * variance))) for m in modes]
+    return sum(half) / 3
+
+
+rho_end = 40.0
+ladder = np.concatenate([np.geomspace(rho_end, 1e-3, 4000), [0.0]])
+y = np.linspace(-1.5, 1.5, 9) * rho_end
+levels = [cdf(v, 1.0, rho_end**2 + width**2) for v in y]
+for now, then in zip(ladder[:-1], ladder[1:]):
+    with tg.no_grad():
+        y = y + (then - now) * noised(tg.tensor(y), now)[1].numpy()
+check.equal("17.16", [cdf(v, 1.0, width**2) for v in y], levels, tol=3e-3)
+
+# %% [markdown]
+# ## 7. How few steps?
+#
+# Now both samplers with fewer and fewer steps. To see the sampler alone we first use the perfect
+# network and measure, in one dimension, the Wasserstein distance $W_1$ between 20,000 samples and
+# the data (sort both, average the gaps). Then the same with the network that we trained. The
+# dotted line is the distance between two sets of true data.
+
+
+# %%
+def w1(x):
+    """W_1 between samples and the data's law, by quantiles; mean over coordinates."""
+    at = np.cumsum(prior) * (fine[1] - fine[0])
+    ranks = (np.arange(len(x)) + 0.5) / len(x)
+    quantiles = np.interp(ranks, at, fine)[:, None]
+    return np.abs(np.sort(x, 0) - quantiles).mean()
+
+
+def sample_by(guess, steps, eta, n):
+    """guess(x, t) -> eps; n points by `steps` steps of (17.10), sigma^2 = eta^2 beta-tilde."""
+    times = np.rint(np.linspace(T, 0, steps + 1)).astype(int)
+    x = rng.standard_normal((n, 2))
+    for t, u in zip(times[:-1], times[1:]):
+        eps_hat = guess(x, t)
+        tilde = (1 - bar[u]) / (1 - bar[t]) * (1 - bar[t] / bar[u])
+        sigma = eta * np.sqrt(tilde)
+        x0_hat = (x - s[t] * eps_hat) / a[t]
+        x = ddim_step(x0_hat, eps_hat, t, u, sigma, rng.standard_normal(x.shape))
+    return x
+
+
+counts = [2, 3, 5, 10, 20, 50, 100]
+networks = {
+    "perfect network": (perfect_eps, 10_000),
+    "trained network": (lambda x, t: ask(net, x, np.full(len(x), t)), 4_000),
+}
+fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), dpi=80, sharey=True, layout="constrained")
+for ax, (name, (guess, size)) in zip(axes, networks.items()):
+    for eta, label in ((1.0, "DDPM"), (0.0, "DDIM")):
+        distances = [w1(sample_by(guess, steps, eta, size)) for steps in counts]
+        ax.loglog(counts, distances, "o-", markersize=3, label=label)
+        print(f"{name}, {label}:", *(f"{k}: {d:.3f}" for k, d in zip(counts, distances)))
+    ax.axhline(w1(draw_blobs(size)), color="k", linestyle=":", linewidth=1)
+    ax.set(xlabel="steps", title=name)
+axes[0].set_ylabel("$W_1$ to the data")
+axes[0].legend()
+plt.show()
+
+# %% [markdown]
+# With 5 to 50 steps DDIM is nearer to the data than DDPM; with two, both are lost. With many steps
+# both reach the error that the network and the number of samples allow. (With an imperfect
+# network, dice can also help: fresh noise covers errors made earlier, Karras et al. 2022.)
+#
+# ## 8. Guidance
+#
+# With labels $y$ a network can be trained to predict the noise with the label, $\varepsilon(x_t
+# \mid y)$, and, by hiding the label now and then, without it, $\varepsilon(x_t)$. *Classifier-free
+# guidance* (Ho and Salimans 2022) exaggerates the difference by a factor $g$:
+#
+# $$
+# \hat\varepsilon_g(x_t) = \varepsilon(x_t)
+# + g \big( \varepsilon(x_t \mid y) - \varepsilon(x_t) \big)
+# = -s_t \nabla_{x_t} \big[ \log q(x_t) + g \log q(y \mid x_t) \big]
+# \tag{17.17}
+# $$
+#
+# $g = 0$ ignores the label, $g = 1$ is the plain conditional model, $g \gt 1$ asks for points that
+# are *more typical of the label than the label's own*. The right side follows from the score
+# formula of Lesson 16 and Bayes' rule. On a mixture everything is in closed form: the label is the
+# mode. We take broad modes that overlap and check the identity by autograd.
+
+# %%
+broad, t = 0.6, 25
+x = rng.standard_normal(7)
+plain = perfect_eps(x, t, width=broad)
+labelled = perfect_eps(x, t, modes=modes[2:], width=broad)  # y = the mode on the right
+c = a[t] ** 2 * broad**2 + s[t] ** 2
+z = tg.tensor(x, requires_grad=True)
+logs = tg.stack([-0.5 * (z - a[t] * m) ** 2 / c for m in modes])
+log_q, log_label = logs.logsumexp(0), logs[2] - logs.logsumexp(0)
+(score,) = tg.autograd.grad((log_q + 3.0 * log_label).sum(), [z])
+check.equal("17.17", plain + 3.0 * (labelled - plain), -s[t] * score)
+
+# %% [markdown]
+# What does one get? At *each level of noise* the guided score is that of $q(x_t) \ q(y \mid
+# x_t)^g$. It is tempting to conclude that samples follow that law at $t = 0$. They do not, because
+# these laws at different $t$ are not noised versions of one another. We sample by DDIM from 4000
+# quantiles of the noise and compare with the tilted law by quadrature.
+
+# %%
+first = np.linspace(-3.5, 3.5, 4001)
+mass = normal(first, 0, 1) / normal(first, 0, 1).sum()
+q0 = sum(normal(fine, m, broad**2) for m in modes)
+label_prob = normal(fine, modes[2], broad**2) / q0
+for g in (0.0, 1.0, 3.0):
+    x = first.copy()
+    for t in range(T, 0, -1):
+        plain = perfect_eps(x, t, width=broad)
+        labelled = perfect_eps(x, t, modes=modes[2:], width=broad)
+        eps_hat = plain + g * (labelled - plain)
+        x = a[t - 1] * (x - s[t] * eps_hat) / a[t] + s[t - 1] * eps_hat
+    m = (mass * x).sum()
+    sd = np.sqrt((mass * (x - m) ** 2).sum())
+    tilted = q0 * label_prob**g
+    tilted /= tilted.sum()
+    mean_t = (tilted * fine).sum()
+    sd_t = np.sqrt((tilted * (fine - mean_t) ** 2).sum())
+    print(f"g = {g:.0f}: samples {m:5.2f} ± {sd:.2f};  the tilted law {mean_t:5.2f} ± {sd_t:.2f}")
+
+# %% [markdown]
+# For $g = 0$ and $1$ the samples have the right law, up to the error of 100 steps. For $g = 3$
+# they move away from the other modes and gather: more typical, less varied. And they are not the
+# tilted law. Guidance is a way to steer, not a way to sample from a stated density.
+#
+# ## 9. Bits per dimension
+#
+# An image is a row of integers, and a density can be arbitrarily high at integers. So the last
+# term of the bound, the decoder $p(x_0 \mid x_1)$, gives each of $K$ grey levels between $-1$ and
+# $1$ the **mass** that a Gaussian has in the level's cell; the outermost cells reach to infinity.
+# With $\Phi$ the normal distribution function and $x_k^\pm$ the borders of cell $k$,
+#
+# $$
+# P(k) = \Phi\Big(\frac{x_k^+ - \mu}{\sigma}\Big) - \Phi\Big(\frac{x_k^- - \mu}{\sigma}\Big),
+# \qquad \sum_{k=1}^K P(k) = 1
+# \tag{17.18}
+# $$
+#
+# Now the bound is in nats for a whole image of $D$ numbers; in *bits per dimension* it is
+#
+# $$
+# \text{bits/dim} = \frac{-\mathrm{ELBO}}{D \log 2}
+# \tag{17.19}
+# $$
+#
+# A model that knows nothing needs $\log_2 K$ bits for each number.
+
+# %%
+K = 16
+values = np.linspace(-1, 1, K)
+half = 1 / (K - 1)
+above = [math.inf if k == K - 1 else values[k] + half for k in range(K)]
+below = [-math.inf if k == 0 else values[k] - half for k in range(K)]
+phi = lambda z: 0.5 * (1 + math.erf(z / math.sqrt(2)))  # noqa: E731
+for mu, sigma in ((0.3, 0.1), (-1.4, 0.5)):
+    ours = [phi((up - mu) / sigma) - phi((lo - mu) / sigma) for up, lo in zip(above, below)]
+    check.equal("17.18", sum(ours), 1.0)
+    theirs = diffusion.discretised_log_prob(
+        tg.tensor(values[:, None]), tg.tensor([[mu]], dtype=tg.float64),
+        tg.tensor([[2 * math.log(sigma)]], dtype=tg.float64), K,
+    ).exp()  # fmt: skip
+    check.equal("17.18", ours, theirs, tol=1e-8)
+knows_nothing = -np.log(np.full((8, 8), 1 / K)).sum()  # nats of an 8x8 image, each level 1/16
+check.equal("17.19", knows_nothing / (64 * math.log(2)), math.log2(K))
+check.equal("17.19", knows_nothing / (64 * math.log(2)), diffusion.bits_per_dim(knows_nothing, 64))
+
+# %% [markdown]
+# No model can need fewer bits than the entropy of the data. Shannon's theorem, applied to the
+# bound:
+#
+# $$
+# H(p_d) \le \mathbb{E}_{x_0 \sim p_d}[-\log p_\theta(x_0)]
+# \le \mathbb{E}_{x_0 \sim p_d}[-\mathrm{ELBO}]
+# \tag{17.20}
+# $$
+#
+# A toy of which we know the entropy: pictures of **two pixels** with 8 grey levels, 64 of them,
+# each with its own probability. The perfect network is again in closed form (blobs of width 0).
+# The gap that is left is the price of taking $T$ Gaussian steps; with more steps it closes.
+
+# %%
+levels = 8
+line = np.linspace(-1, 1, levels)
+atoms = np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2)
+p_atoms = rng.dirichlet(np.full(64, 0.3))
+entropy = -(p_atoms * np.log(np.maximum(p_atoms, 1e-300))).sum()
+pictures = tg.tensor(atoms[rng.choice(64, 1000, p=p_atoms)])
+print(f"entropy: {entropy / (2 * math.log(2)):.3f} bits/dim; knowing nothing: 3")
+for steps in (20, 60, 200):
+    chain = diffusion.cosine(steps)
+    exact = diffusion.ExactDenoiser(chain, tg.tensor(atoms), 0.0, tg.tensor(p_atoms))
+    bound = diffusion.vlb(diffusion.Diffusion(chain, exact, "x0", bounded=True), pictures,
+                          levels=levels, generator=tg.Generator().manual_seed(8))  # fmt: skip
+    check.at_most("17.20", entropy, bound.total.mean())
+    bits = diffusion.bits_per_dim(bound.total.mean().item(), 2)
+    print(f"      T = {steps:3}: bound {bits:.3f} bits/dim")
+
+# %% [markdown]
+# ## 10. Pictures
+#
+# The same code, with other data. First the swiss roll, a law without a formula; then handwritten
+# digits of 8 x 8 pixels: points in 64 dimensions. The network class and the training function are
+# those above; only `dims` and the width change. (An MLP is the wrong network for pictures,
+# as it does not know which pixels are neighbours. The full-size run takes a U-Net.)
+
+# %%
+roll = data.toy("swiss_roll", 50_000, tg.Generator().manual_seed(1)).numpy()
+roll = (roll - roll.mean(0)) / roll.std()
+digits = data.load("digits", "train").to_symmetric().numpy().reshape(-1, 64)  # in [-1, 1]
+
+tg.manual_seed(1)
+roll_net = Denoiser()
+draw_roll = lambda n: roll[rng.integers(len(roll), size=n)]  # noqa: E731
+roll_net = with_weights(roll_net, train(roll_net, draw_roll, 2000, 5e-3))
+digit_net = Denoiser(64, 192, 2)
+draw_digits = lambda n: digits[rng.integers(len(digits), size=n)]  # noqa: E731
+digit_net = with_weights(digit_net, train(digit_net, draw_digits, 1500, 2e-3, batch=128))
+
+fig, axes = plt.subplots(1, 5, figsize=(9, 2.2), dpi=75, layout="constrained")
+x, stops = rng.standard_normal((1500, 2)), {100: 0, 60: 1, 35: 2, 15: 3, 0: 4}
+for t in range(T, -1, -1):
+    if t in stops:
+        axes[stops[t]].scatter(*x.T, s=1)
+        axes[stops[t]].set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], aspect="equal",
+                           title=f"t = {t}")  # fmt: skip
+    if t > 0:
+        x = step_back(x, ask(roll_net, x, np.full(1500, t)), t, rng.standard_normal(x.shape))
+fig.suptitle("the film of Lesson 16, run backwards by a trained network")
+plt.show()
+
+# %%
+noise = rng.standard_normal((24, 64))
+rows = {
+    "DDIM, 100 steps": ddim(digit_net, noise, 100),
+    "DDIM, 10 steps, same noise": ddim(digit_net, noise, 10),
+    "data": draw_digits(24),
+}
+fig, axes = plt.subplots(3, 1, figsize=(8, 2.2), dpi=75, layout="constrained")
+for ax, (name, images) in zip(axes, rows.items()):
+    strip = images.reshape(24, 8, 8).transpose(1, 0, 2).reshape(8, 192)
+    ax.imshow(strip, cmap="gray_r", vmin=-1, vmax=1)
+    ax.set_title(name, fontsize=8)
+    ax.axis("off")
+plt.show()
+
+# %% [markdown]
+# The two rows of samples begin with the same noise and show mostly the same digits: without dice,
+# the noise *is* the picture's code, as the $z$ of a VAE or a GAN.
+#
+# The library has all of this in a few lines: `diffusion.Diffusion(process, net, predicts, ...)`
+# with `model.loss(x)`, `diffusion.sample(model, shape, "ddim", steps=20)` and `tg.optim.EMA`. It
+# predicts $x_0$, $\varepsilon$, $v$ or the score, learns variances, takes labels, guides and
+# inpaints. Its loss on our network must be ours:
+
+# %%
+theirs = model.errors(tensor(test_x0), tg.tensor(test_t), tensor(test_eps))
+check.equal("17.2", ((ask(net, test_xt, test_t) - test_eps) ** 2).mean(1), theirs, tol=1e-3)
+
+# %% [markdown]
+# ## Exercises
+#
+# ### Exercise 17.1
+#
+# Write `ancestral_step(xt, eps_hat, t, betas, noise)`: one DDPM step from $x_t$ to $x_{t-1}$ with
+# the variance $\tilde\beta_t$. `betas[0]` is $\beta_1$. Think of $t = 1$.
+
+
+# %%
+def ancestral_step(xt, eps_hat, t, betas, noise): ...
+
+
+check.exercise("17.1", ancestral_step)
+
+# %% [markdown]
+# ### Exercise 17.2
+#
+# Write `ddim_jump(xt, eps_hat, bar_t, bar_u)`: DDIM with $\eta = 0$ from a frame with
+# $\bar\alpha_t$ to one with $\bar\alpha_u$. Run it *forwards* too ($\bar\alpha_u \lt
+# \bar\alpha_t$): that encodes a picture as noise.
+
+
+# %%
+def ddim_jump(xt, eps_hat, bar_t, bar_u): ...
+
+
+check.exercise("17.2", ddim_jump)
+
+# %% [markdown]
+# ### Exercise 17.3
+#
+# Write `ema(values, decay)`: `values` is $(\theta_0, \theta_1, \dots, \theta_n)$, the average
+# begins at $\theta_0$, and update $i$ uses $d_i = \min(d, i / (i + 9))$. Return the average at the
+# end.
+
+
+# %%
+def ema(values, decay): ...
+
+
+check.exercise("17.3", ema)
+
+# %% [markdown]
+# ### Exercise 17.4
+#
+# The training set is finite: points $p_1, \dots, p_n$, each with probability $1 / n$. Write
+# `memory_eps(xt, points, alpha_bar_t)`, the *perfect* noise prediction for that law; `xt` is (B,
+# d), `points` is (n, d). What would a sampler with this network make? (This is why a diffusion
+# model that is too large for its data copies it.)
+
+
+# %%
+def memory_eps(xt, points, alpha_bar_t): ...
+
+
+check.exercise("17.4", memory_eps)
+
+# %% [markdown]
+# ### Exercise 17.5
+#
+# A model of images scaled to $[-1, 1]$ has a *density*, and its negative logarithm is `nats` for a
+# whole image of `dims` numbers that take `levels` grey levels. Write `bits(nats, dims, levels)`:
+# bits per dimension of the integers, the mass of a cell being its width times the density. (People
+# call the term that comes in "a hack", score_sde_pytorch issue #51; it is the width of a cell.)
+
+
+# %%
+def bits(nats, dims, levels): ...
+
+
+check.exercise("17.5", bits)
+
+# %% [markdown]
+# ## What you can say now
+#
+# - The training loss of DDPM is the bound with its weights dropped: guess the noise, square the
+#   error.
+# - It cannot reach 0. Its floor is the noise that cannot be told from data, and on a mixture I can
+#   compute it and watch a network approach it.
+# - An average of the weights needs a warm-up, or it remembers the random start.
+# - DDPM's two formulas for the mean are one, and the last step adds no noise.
+# - The loss sees single frames only, so a whole family of chains shares one network. $\eta = 1$ is
+#   DDPM, $\eta = 0$ is DDIM, and DDIM may jump.
+# - DDIM is Euler's method for a flow that carries noise to data; in one dimension it maps quantiles
+#   to quantiles.
+# - Guidance exaggerates what a label says. It makes samples more typical and less varied, and it
+#   does not sample from the tilted law.
+# - Bits per dimension count a mass, not a density, and no model goes below the entropy.
+#
+# ## The full-size run
+#
+# ```
+# python examples/diffusion_2d.py --T 100 --parameterisation eps --schedule linear_scaled
+# python examples/ddpm.py                                   # digits, a U-Net
+# python examples/sample.py runs/ddpm/last.npz --sampler ddim --steps 20 --guidance 2
+# ```
+#
+# The first (swiss roll, 5000 steps, seed 0) gave samples of variance 0.952, of the data 0.979, in
+# 39 seconds. The second trains a U-Net of 453,937 parameters on the 8 x 8 digits with labels,
+# predicting $v$: 3960 steps in 563 seconds on one thread of a busy machine, seed 0. Its bound on
+# 100 test images is 125.33 nats, or 2.825 bits/dim, where knowing nothing costs $\log_2 17 =
+# 4.09$. The third draws 100 digits, a class a row, in 2.4 seconds; all 200 steps of DDPM take 13.
+# One run each; the scripts write the pictures, among them the raw weights beside the averaged
+# ones.
+#
+# ## Further reading
+#
+# - J. Ho, A. Jain, P. Abbeel, *Denoising diffusion probabilistic models*, 2020.
+# - J. Song, C. Meng, S. Ermon, *Denoising diffusion implicit models*, 2021: section 5 here.
+# - Y. Song et al., *Score-based generative modeling through stochastic differential equations*,
+#   2021: the probability flow.
+# - A. Nichol, P. Dhariwal, *Improved denoising diffusion probabilistic models*, 2021: bits per
+#   dimension, learned variances.
+# - J. Ho, T. Salimans, *Classifier-free diffusion guidance*, 2022.
+# - R. Rombach, A. Blattmann, D. Lorenz, P. Esser, B. Ommer, *High-resolution image synthesis with
+#   latent diffusion models*, 2022: the same, in the latent space of an autoencoder.
+# - T. Karras, M. Aittala, T. Aila, S. Laine, *Elucidating the design space of diffusion-based
+#   generative models*, 2022: better integrators for the flow of section 6.
