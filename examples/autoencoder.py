@@ -1,7 +1,7 @@
 """Train an autoencoder on small images: plain, linear, denoising or sparse.
 
     python examples/autoencoder.py                              # a code of 16 numbers, digits
-    python examples/autoencoder.py --kind linear                # = PCA: see its eigenvalues
+    python examples/autoencoder.py --kind linear --lr 0.02 --epochs 300   # = PCA: its eigenvalues
     python examples/autoencoder.py --kind denoising --sigma 0.5
     python examples/autoencoder.py --kind ksparse --latent 64 --k 8
     python examples/autoencoder.py --kind sparse --latent 64 --weight 0.05
@@ -49,35 +49,47 @@ parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--out", default="runs/autoencoder", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
 args = parser.parse_args()
+if args.kind == "ksparse" and args.k > args.latent:
+    parser.error(f"--k {args.k} is more than the code has, --latent {args.latent}")
+if args.kind == "linear" and args.loss != "mse":
+    parser.error(f"--kind linear is PCA with --loss mse alone, not {args.loss}")
 
 # --- data -------------------------------------------------------------------------------------
 tg.manual_seed(args.seed)
 train_set, test_set = (data.load(args.data, split, root=args.root) for split in ("train", "test"))
 train, test = train_set.to_unit(), test_set.to_unit().to(args.device)
 shape, classes = train.shape[1:], len(train_set.classes)
+if not 0 <= args.labels <= len(train):
+    parser.error(f"--labels {args.labels}: there are {len(train)} training images")
 loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
 
 
 # --- model ------------------------------------------------------------------------------------
 def nets():
     if args.net == "conv":
-        return networks.conv(shape, args.latent, moments=1)
-    return networks.mlp(shape, args.latent, [500, 300] if args.net == "notes" else 256, moments=1)
+        encoder, decoder = networks.conv(shape, args.latent, moments=1)
+    else:
+        hidden = [500, 300] if args.net == "notes" else 256
+        encoder, decoder = networks.mlp(shape, args.latent, hidden, moments=1)
+    if args.loss == "ssim":
+        decoder.append(nn.Sigmoid())  # SSIM takes -x for x: pictures must not go below 0
+    return encoder, decoder
 
 
-if args.kind == "linear":
-    model = ae.linear(shape, args.latent)
-elif args.kind == "denoising":
-    model = ae.DenoisingAutoencoder(*nets(), ae.GaussianNoise(args.sigma))
-elif args.kind == "ksparse":
-    if args.k > args.latent:
-        parser.error(f"--k {args.k} is more than the code has, --latent {args.latent}")
-    model = ae.KSparseAutoencoder(*nets(), args.k)
-elif args.kind == "sparse":
-    model = ae.SparseAutoencoder(*nets(), args.weight)
-else:
-    model = ae.Autoencoder(*nets())
-model = model.to(args.device)
+def fresh():
+    """A model of the kind that was asked for."""
+    if args.kind == "linear":
+        return ae.linear(shape, args.latent)
+    if args.kind == "denoising":
+        return ae.DenoisingAutoencoder(*nets(), ae.GaussianNoise(args.sigma))
+    if args.kind == "ksparse":
+        return ae.KSparseAutoencoder(*nets(), args.k)
+    if args.kind == "sparse":
+        return ae.SparseAutoencoder(*nets(), args.weight)
+    return ae.Autoencoder(*nets())
+
+
+model = fresh().to(args.device)
 
 
 def fit_classifier(classifier, images, labels, steps, lr):
@@ -129,11 +141,13 @@ if args.kind == "linear":
     print(f"training error {got:.4f}; PCA's is {ae.pca(train).discarded(args.latent):.4f}, "
           "the sum of the discarded eigenvalues")  # fmt: skip
 
-out, noisy = Path(args.out), test[:20]
+out, seen, rows = Path(args.out), test[:20], ("original", "reconstruction")
 if args.kind == "denoising":
-    noisy = model.corrupt(noisy, tg.Generator(args.device).manual_seed(2))
+    seen, rows = model.corrupt(seen, tg.Generator(args.device).manual_seed(2)), ("noisy", "cleaned")
 with tg.no_grad():
-    plot.reconstruction_pairs(noisy, model(noisy), clip=True, path=out / "reconstructions.png")
+    plot.reconstruction_pairs(
+        seen, model(seen), labels=rows, clip=True, path=out / "reconstructions.png"
+    )
     spread = codes.std(0) * tg.randn(100, args.latent, device=args.device) + codes.mean(0)
     plot.image_grid(model.decode(spread), nrow=10, clip=True, path=out / "samples.png",
                     title="random codes: there is no prior to draw them from")  # fmt: skip
@@ -142,7 +156,7 @@ plot.curves(out / "log.jsonl", keys=["loss", "test_loss"], path=out / "curves.pn
 # --- with few labels ------------------------------------------------------------------------------
 if args.labels:
     few = np.random.default_rng(args.seed).permutation(len(train))[: args.labels]
-    for name, encoder in (("pre-trained", model.encoder), ("from scratch", nets()[0])):
+    for name, encoder in (("pre-trained", model.encoder), ("from scratch", fresh().encoder)):
         classifier = ae.Classifier(encoder, args.latent, classes).to(args.device)
         fit_classifier(classifier, train[few], train_set.labels[few], 300, 5e-4)
         right = classifier.accuracy(test, test_set.labels.to(args.device))

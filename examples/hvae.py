@@ -42,6 +42,8 @@ parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--out", default="runs/hvae", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
 args = parser.parse_args()
+if args.fixed and not args.shared:
+    parser.error("--fixed goes with --shared: the levels need the picture's own size")
 
 # --- data -------------------------------------------------------------------------------------
 tg.manual_seed(args.seed)

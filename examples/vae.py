@@ -60,6 +60,8 @@ parser.add_argument("--demo", action="store_true", help="the run of `make demo`,
 if parser.parse_known_args()[0].demo:
     parser.set_defaults(epochs=300, out="runs/demo")
 args = parser.parse_args()
+if args.objective == "iwae" and args.beta != 1.0:
+    parser.error("--beta weighs the KL of the ELBO; the bound of --objective iwae has no such term")
 
 # --- data -------------------------------------------------------------------------------------
 tg.manual_seed(args.seed)
@@ -171,7 +173,7 @@ with tg.no_grad():  # five walks between test images, along the arc between thei
     walk = walk.transpose(0, 1).reshape(50, args.latent)
     walk_c = None if test_c is None else test_c[:5].repeat_interleave(10)
     plot.image_grid(model.decode(walk, walk_c), nrow=10, clip=True, path=out / "walks.png")
-ink = test.flatten(1).sum(1)  # an attribute that no label names: how bold the strokes are
+ink = test.flatten(1).sum(1)  # an attribute that no label names; digits hardly differ in it
 bold = latent.attribute(codes, (ink > ink.mean()).tolist())
 with tg.no_grad():  # five images, from thinner than they are to bolder
     moved = tg.stack([codes[:5] + float(t) * bold for t in (-2, -1, 0, 1, 2)], 1)

@@ -126,9 +126,33 @@ def test_annealed_importance_sampling_finds_log_p() -> None:
 def test_annealing_in_one_step_is_importance_sampling_from_the_prior() -> None:
     x, model = normal(2, 4, seed=3), linear_gaussian()
     found = annealing.ais(model, x, 50, 1, generator=tg.Generator().manual_seed(2))
-    z = tg.randn(100, 2, generator=tg.Generator().manual_seed(2), dtype=tg.float64)
+    seeded, rows = tg.Generator().manual_seed(2), 2 * (annealing.PILOTS + 50)
+    z = tg.randn(rows, 2, generator=seeded, dtype=tg.float64)[2 * annealing.PILOTS :]
     direct = model.log_likelihood(x.repeat(50, 1), z).reshape(50, 2)
     assert np.allclose(found.log_p.numpy(), bounds.iwae(direct).detach().numpy(), atol=1e-10)
+
+
+def test_no_chain_chooses_its_own_step_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain whose own past set its step would not keep f_t, and E[w] would not be p(x)."""
+    x, pilots, step = normal(3, 4, seed=3), 3 * annealing.PILOTS, annealing._hmc
+
+    def sizes(flip: slice) -> list[np.ndarray]:
+        seen = []
+
+        def spied(model, x, z, t, leapfrog, size, generator):
+            seen.append(size.numpy())
+            z, accepted = step(model, x, z, t, leapfrog, size, generator)
+            flags = accepted.numpy().copy()
+            flags[flip] = False
+            return z, tg.tensor(flags)
+
+        monkeypatch.setattr(annealing, "_hmc", spied)
+        annealing.ais(linear_gaussian(), x, 5, 4, generator=tg.Generator().manual_seed(2))
+        return seen
+
+    untouched = sizes(slice(0, 0))
+    assert np.array_equal(untouched, sizes(slice(pilots, None)))
+    assert not np.array_equal(untouched, sizes(slice(pilots)))
 
 
 def test_the_hamiltonian_step_keeps_the_posterior_and_conserves_energy() -> None:
@@ -380,6 +404,25 @@ def test_hierarchical_samples_have_the_chain_s_spread() -> None:
     assert model.sample(20_000, noise=True).var().item() == pytest.approx(variance, rel=0.05)
 
 
+def test_hierarchical_iwae_repeats_with_its_generator() -> None:
+    model, x = chain(2, wrong=0.4)[0], normal(8, 1)
+    one, two = (model.iwae(x, 3, generator=tg.Generator().manual_seed(1)) for _ in range(2))
+    assert one.item() == two.item()
+
+
+def test_pictures_of_same_size_levels_leave_the_last_noise_out() -> None:
+    model = hierarchical.shared((1, 2, 2), 2, vae.Gaussian(0.1), hidden=8)
+    z = tg.randn(3, 4, generator=tg.Generator().manual_seed(1))  # z_2: there is no other draw
+    wanted = model.decoders[1](z).chunk(2, dim=1)[0].reshape(3, 1, 2, 2).detach().numpy()
+    clean, noisy = (
+        model.sample(3, tg.Generator().manual_seed(1), noise) for noise in (False, True)
+    )
+    assert np.allclose(clean.numpy(), wanted)
+    assert not np.allclose(noisy.numpy(), wanted, atol=0.1)
+    for betas in (None, [0.5]):  # one level: the decoder has no parameter at all
+        assert hierarchical.shared((1, 2, 2), 1, vae.Gaussian(), 8, betas).sample(3).shape[0] == 3
+
+
 def test_hierarchical_to_second_order() -> None:
     model, _ = chain(2, wrong=0.2)
     f = lambda x: model(x, 0.7, tg.Generator().manual_seed(1)).elbo  # noqa: E731
@@ -423,6 +466,19 @@ def test_bad_input_is_named() -> None:
         vae.Bernoulli().log_prob(x * 0 - 1, x)
     with pytest.raises(ValueError, match=r"pixels in \[0, 1\], got nan"):
         vae.Bernoulli().log_prob(x * math.nan, x)
+    with pytest.raises(ValueError, match=r"binarise: expected pixels in \[0, 1\], got 0..255"):
+        vae.binarise(tg.tensor([0.0, 255.0]))
+    with pytest.raises(ValueError, match=r"binarise: .* got nan"):
+        vae.binarise(x * math.nan)
+    twice = tg.zeros(2, 2, 4, 4)  # broadcast, it would count every pixel twice
+    for likelihood, out in (
+        (vae.Bernoulli(), twice),
+        (vae.Gaussian(), twice),
+        (vae.GaussianPerPixel(), tg.zeros(2, 4, 4, 4)),
+    ):
+        name = type(likelihood).__name__
+        with pytest.raises(ValueError, match=rf"{name}: .*x \(2, 1, 4, 4\).*\(2, 2, 4, 4\)"):
+            likelihood.log_prob(x, out)
     with pytest.raises(ValueError, match="form 'bound' or 'weights', got 'best'"):
         bounds.iwae(tg.ones(2, 2), "best")
     with pytest.raises(ValueError, match="k >= 1, got 0"):

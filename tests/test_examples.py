@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import tinygen as tg
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 pytest.importorskip("matplotlib")
@@ -58,17 +61,80 @@ def test_vae(tmp_path: Path, options: list[str]) -> None:
     assert ("manifold.png" in pictures) == (not {"--latent", "--conditional"} & set(options))
 
 
-def test_vae_resumes_to_the_same_numbers(tmp_path: Path) -> None:
+def inside(folder: Path, patch: str, script: str, *options: str) -> str:
+    """Run an example after `patch`, a few lines of Python, in its own process."""
+    lines = f"import runpy, sys\n{patch}\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+    script, out = str(EXAMPLES / script), str(folder / "run")
+    command = [sys.executable, "-c", f"import sys; sys.argv = sys.argv[1:]\n{lines}", script]
+    done = subprocess.run(
+        [*command, "--out", out, *options], capture_output=True, text=True, cwd=folder
+    )
+    return done.stdout + done.stderr
+
+
+INTERRUPT = """
+import signal
+from tinygen.run import Run
+log = Run.log
+def stopping(self, **values):
+    if self.step == 3:
+        signal.raise_signal(signal.SIGINT)
+    log(self, **values)
+Run.log = stopping
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [
+        ("vae.py", ["--hidden", "16", "--importance", "3", "--objective", "iwae"]),
+        ("autoencoder.py", ["--kind", "denoising"]),
+        ("hvae.py", ["--hidden", "16", "--importance", "3"]),
+    ],
+)
+def test_an_interrupted_run_goes_on_to_the_same_numbers(
+    tmp_path: Path, script: str, options: list[str]
+) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for folder in (whole, parts):
         folder.mkdir()
-    same = ["--batch", "512", "--importance", "3", "--hidden", "16", "--lr", "1e-3"]
-    checked(whole, "vae.py", *same, "--epochs", "2")
-    checked(parts, "vae.py", *same, "--epochs", "2")
-    again = checked(parts, "vae.py", *same, "--epochs", "2", "--resume")  # nothing left to do
-    assert "test ELBO" in again and steps(parts) == steps(whole) == [1, 2, 3, 4]
-    checked(parts, "vae.py", *same, "--epochs", "3", "--resume")
-    assert steps(parts) == [1, 2, 3, 4, 5, 6]
+    options = [*options, "--batch", "512", "--epochs", "3"]
+    checked(whole, script, *options)
+    assert "stopped after step 3 of 6" in inside(parts, INTERRUPT, script, *options)
+    checked(parts, script, *options, "--resume")
+    assert steps(parts) == steps(whole) == [1, 2, 3, 4, 5, 6]
+    a, b = (tg.load(folder / "run" / "last.npz")["objects"]["model"] for folder in (whole, parts))
+    for name, value in a.items():
+        assert np.array_equal(value.numpy(), b[name].numpy()), name
+
+
+SMALL = """
+import numpy as np
+from tinygen import data
+def load(name, split="train", **options):
+    rng = np.random.default_rng(len(split))
+    images = rng.integers(0, 256, (40, 1, 28, 28)).astype(np.uint8)
+    return data.ImageDataset.of(name, images, np.arange(40) % 10, data.SOURCES[name].classes)
+data.load = load
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [
+        ("vae.py", ["--importance", "2"]),
+        ("vae.py", ["--importance", "2", "--net", "conv", "--conditional"]),
+        ("autoencoder.py", ["--net", "conv", "--loss", "ssim"]),
+        ("autoencoder.py", ["--kind", "denoising", "--net", "notes", "--latent", "30"]),
+        ("hvae.py", ["--importance", "2"]),
+        ("hvae.py", ["--importance", "2", "--shared", "2", "--fixed"]),
+    ],
+)
+def test_fashion_s_size(tmp_path: Path, script: str, options: list[str]) -> None:
+    said = inside(
+        tmp_path, SMALL, script, "--data", "fashion", "--epochs", "1", "--batch", "20", *options
+    )
+    assert (tmp_path / "run" / "samples.png").exists(), said[-2000:]
 
 
 def test_resuming_with_another_architecture_says_so(tmp_path: Path) -> None:
@@ -102,6 +168,11 @@ def test_autoencoder(tmp_path: Path, options: list[str]) -> None:
         assert "8.0 of 16 units speak" in said
 
 
+def test_ssim_as_a_loss_gives_the_pictures_and_not_their_negatives(tmp_path: Path) -> None:
+    said = checked(tmp_path, "autoencoder.py", "--loss", "ssim", "--epochs", "10")
+    assert float(said.split("PSNR ")[1].split(" dB")[0]) > 8.0
+
+
 @pytest.mark.parametrize(
     "options", [[], ["--shared", "3"], ["--shared", "3", "--fixed"]], ids=" ".join
 )
@@ -115,6 +186,11 @@ def test_hvae(tmp_path: Path, options: list[str]) -> None:
     [
         ("vae.py", ["--latent", "0"], "latent >= 1, got 0"),
         ("autoencoder.py", ["--kind", "ksparse", "--k", "17"], "--k 17 is more than the code has"),
+        ("autoencoder.py", ["--labels", "1416"], "--labels 1416: there are 1415 training images"),
+        ("autoencoder.py", ["--labels", "-1"], "--labels -1: there are 1415"),
+        ("autoencoder.py", ["--kind", "linear", "--loss", "ssim"], "--kind linear is PCA"),
+        ("vae.py", ["--objective", "iwae", "--beta", "2"], "--beta weighs the KL of the ELBO"),
+        ("hvae.py", ["--fixed"], "--fixed goes with --shared"),
         ("hvae.py", ["--sizes", "4", "0"], "latent >= 1, got 0"),
         ("vae.py", ["--data", "cats"], "no data set is called 'cats'"),
     ],

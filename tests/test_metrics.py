@@ -114,6 +114,12 @@ def test_ssim_prefers_contrast_where_mse_prefers_blur() -> None:
     assert metrics.ssim(brighter, x).item() > metrics.ssim(flat, x).item() + 0.5
 
 
+def test_ssim_takes_a_negative_for_the_picture() -> None:
+    """What its docstring warns of, and why a decoder trained with it ends in a sigmoid."""
+    x = uniform(2, 1, 12, 12)
+    assert (metrics.ssim(-x, x) > 0.95).all()
+
+
 def test_gradients_and_dtypes() -> None:
     x, y = uniform(2, 1, 5, 5), uniform(2, 1, 5, 5, seed=1)
     check_grads(metrics.ssim, y, x)

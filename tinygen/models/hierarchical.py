@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
 from .. import nn
 from ..backend import Generator
-from ..ops import cat, full_like, randn, stack, zeros
+from ..ops import cat, full_like, randn, stack
 from ..tape import no_grad
 from ..tensor import Tensor
 from .bounds import importance, iwae
@@ -119,9 +120,11 @@ class HierarchicalVAE(nn.Module):
         many = x.repeat(k, *[1] * (x.ndim - 1))
         return self(many, generator=generator, reduce=False).elbo.reshape(k, -1)
 
-    def iwae(self, x: Tensor, k: int = 5, form: str = "bound") -> Tensor:
-        """The importance-weighted bound of a batch, its mean in nats."""
-        return iwae(self.log_weights(x, k), form).mean()
+    def iwae(
+        self, x: Tensor, k: int = 5, form: str = "bound", generator: Generator | None = None
+    ) -> Tensor:
+        """The importance-weighted bound of a batch, its mean in nats; `bounds.iwae` says more."""
+        return iwae(self.log_weights(x, k, generator), form).mean()
 
     @no_grad()
     def log_prob(self, x: Tensor, samples: int = 100, generator: Generator | None = None) -> Tensor:
@@ -136,12 +139,16 @@ class HierarchicalVAE(nn.Module):
 
     @no_grad()
     def sample(self, n: int, generator: Generator | None = None, noise: bool = False) -> Tensor:
-        """n pictures: z_K from N(0, I), then down the chain."""
-        like = next(iter(self.decoders.parameters()))
+        """n pictures: z_K from N(0, I), then down the chain; the mean of p(x|z_1), or with
+        noise=True a draw from it. Where the picture is z_1 itself (`OnItself`) the mean is that of
+        p(z_1|z_2): the noise of the last step is left out, as diffusion's samplers do.
+        """
+        like = next(chain(self.parameters(), self.buffers()))  # a level may have nothing to learn
         z = randn(n, self.sizes[-1], generator=generator, dtype=like.dtype, device=like.device)
         for k in range(len(self.sizes) - 1, 0, -1):
             moments = self._moments(self.decoders[k], z, self.sizes[k - 1])
-            z = reparameterise(*moments, generator)
+            clean = k == 1 and not noise and isinstance(self.decoders[0], OnItself)
+            z = moments[0] if clean else reparameterise(*moments, generator)
         out = self.decoders[0](z)
         return self.likelihood.sample(out, generator) if noise else self.likelihood.mean(out)
 
@@ -210,7 +217,6 @@ class OnItself(nn.Module):
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
         self.shape = tuple(shape)
-        self.register_buffer("anchor", zeros(1))
 
     def forward(self, z: Tensor) -> Tensor:
         return z.reshape(-1, *self.shape)

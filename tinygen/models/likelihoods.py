@@ -68,6 +68,24 @@ def reparameterise(mu: Tensor, log_var: Tensor, generator: Generator | None = No
 # --- what a pixel is drawn from -------------------------------------------------------------
 
 
+def _same_shape(name: str, x: Tensor, mean: Tensor) -> None:
+    """Broadcasting would count pixels twice, and call the sum a likelihood."""
+    if x.shape != mean.shape:
+        raise ValueError(
+            f"{name}: expected one mean for each pixel of x {x.shape}, the decoder gives "
+            f"{mean.shape}; build it for this shape, with outputs={name}.outputs"
+        )
+
+
+def _in_unit_interval(name: str, x: Tensor) -> None:
+    low, high = (float(x._array.min()), float(x._array.max())) if x.numel() else (0.0, 1.0)
+    if not (low >= 0.0 and high <= 1.0):
+        raise ValueError(
+            f"{name}: expected pixels in [0, 1], got {low:.3g}..{high:.3g}; scale them with "
+            "data.to_unit, or use a Gaussian decoder"
+        )
+
+
 class Likelihood(nn.Module):
     """p(x|z). `out` is the decoder's output, of `outputs` values a pixel."""
 
@@ -93,12 +111,8 @@ class Bernoulli(Likelihood):
     """
 
     def log_prob(self, x: Tensor, logits: Tensor) -> Tensor:
-        low, high = (float(x._array.min()), float(x._array.max())) if x.numel() else (0.0, 1.0)
-        if not (low >= 0.0 and high <= 1.0):
-            raise ValueError(
-                f"Bernoulli: expected pixels in [0, 1], got {low:.3g}..{high:.3g}; scale them with "
-                "data.to_unit, or use a Gaussian decoder"
-            )
+        _same_shape("Bernoulli", x, logits)
+        _in_unit_interval("Bernoulli", x)
         return bernoulli_log_prob(x, logits)
 
     def mean(self, logits: Tensor) -> Tensor:
@@ -127,6 +141,7 @@ class Gaussian(Likelihood):
             self.register_buffer("log_var", start)
 
     def log_prob(self, x: Tensor, mean: Tensor) -> Tensor:
+        _same_shape("Gaussian", x, mean)
         return gaussian_log_prob(x, mean, self.log_var)
 
     def mean(self, mean: Tensor) -> Tensor:
@@ -163,7 +178,9 @@ class GaussianPerPixel(Likelihood):
         return mean, self.floor + F.softplus(raw - self.floor)
 
     def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
-        return gaussian_log_prob(x, *self.moments(out))
+        mean, log_var = self.moments(out)
+        _same_shape("GaussianPerPixel", x, mean)
+        return gaussian_log_prob(x, mean, log_var)
 
     def mean(self, out: Tensor) -> Tensor:
         return self.moments(out)[0]
@@ -180,7 +197,9 @@ def binarise(x: Tensor, generator: Generator | None = None) -> Tensor:
 
     Drawn anew each time, this is "dynamic binarisation": the pixels are then truly Bernoulli, the
     ELBO truly bounds a log-probability, and the decoder's p_i still learns the grey value.
+    Raises ValueError for a value outside [0, 1], which is no probability.
     """
+    _in_unit_interval("binarise", x)
     noise = rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
     return (noise < x).to(x.dtype)
 

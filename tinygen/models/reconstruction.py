@@ -53,8 +53,10 @@ def ssim(
         (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2))
 
     with Gaussian-weighted means m, variances s^2 and covariance s_xy in each window x window
-    patch, c1 = (0.01 range)^2, c2 = (0.03 range)^2. Symmetric, at most 1, and 1 only for x = y. The
-    window is the largest odd size that fits where the image is smaller than it.
+    patch, c1 = (0.01 range)^2, c2 = (0.03 range)^2. Symmetric, at most 1, and for pixels >= 0 it is
+    1 only where x = y: of the two factors, means and contrasts, both change their sign for y = -x,
+    so a loss of it needs a decoder that cannot go below 0 (a sigmoid). The window is the largest
+    odd size that fits where the image is smaller than it.
     """
     _same_shape("ssim", x, y)
     if x.ndim != 4:
@@ -79,7 +81,7 @@ def ssim(
 
 
 def dissimilarity(y: Tensor, x: Tensor) -> Tensor:
-    """1 - SSIM(y, x), for images in [0, 1]; in [0, 2]."""
+    """1 - SSIM(y, x), for images in [0, 1]; in [0, 2]. Blind to y = -x: end in a sigmoid."""
     return 1.0 - ssim(y, x)
 
 
