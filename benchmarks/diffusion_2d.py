@@ -1,18 +1,21 @@
 """How good are samples in the plane, by number of steps, schedule and parameterisation?
 
-    python benchmarks/diffusion_2d.py [--seeds 3] [--steps 2000] [--out benchmarks/results/NAME]
+    python benchmarks/diffusion_2d.py [--data grid swiss_roll moons] [--seeds 3] [--steps 5000]
+    python benchmarks/diffusion_2d.py --report       # the table again, from the JSON
 
-The 25-Gaussian grid, scaled to variance 1. For each setting and seed a small network is trained
-and 2,500 points are drawn. Counted as in PacGAN (Lin et al. 2018): a point is of high quality
-within 3 standard deviations of its nearest mode, and a mode is found if it has such a point. MMD^2
-is the unbiased estimate against 2,500 fresh points, for the mean of Gaussian kernels of widths
-0.1, 0.3 and 1 (the modes lie 0.7 apart)."""
+Each law is scaled to variance 1. For each setting and seed a small network is trained and 2,500
+points are drawn with its averaged weights. Modes (the grid alone) as in PacGAN (Lin et al. 2018): a
+point is of high quality within 3 standard deviations of its nearest mode, and a mode is found if it
+has such a point. MMD^2 is the unbiased estimate against 2,500 fresh points, for the mean of
+Gaussian kernels of widths 0.1, 0.3 and 1 (the grid's modes lie 0.7 apart).
+
+Results go to benchmarks/results/diffusion-2d.json and .md, a picture of each law beside them.
+"""
 
 import argparse
 import json
 import platform
 import statistics
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -20,41 +23,52 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import tinygen as tg
+from tinygen import data, metrics, plot
+from tinygen.models import diffusion
+from tinygen.optim.lr_scheduler import CosineAnnealingLR
 
-import tinygen as tg  # noqa: E402
-from tinygen import data  # noqa: E402
-from tinygen.models import diffusion  # noqa: E402
-from tinygen.optim.lr_scheduler import CosineAnnealingLR  # noqa: E402
-
-BASE = {"T": 100, "schedule": "cosine", "predicts": "v", "sampler": "ancestral"}
-VARIED: dict[str, list[Any]] = {
-    "T": [10, 30],
-    "schedule": ["linear", "linear_scaled", "geometric", "equal"],
-    "predicts": ["x0", "eps", "score"],
-}
-SAMPLED = [("ancestral", 100), ("ddim", 20), ("heun", 10), ("renoise", 100)]
-SCALE = float(np.sqrt(8.0 + 0.05**2))  # standard deviation of a coordinate of the grid
-N = 2500
-
-
-def settings() -> list[dict[str, Any]]:
-    others = [BASE | {key: value} for key, values in VARIED.items() for value in values]
-    return [BASE, *others]
+RESULTS = Path(__file__).parent / "results"
+LAWS = {"grid": "grid", "swiss_roll": "swiss_roll", "moons": "two_moons"}
+BASE = {"T": 100, "schedule": "cosine", "predicts": "v"}
+OTHERS = [{"T": 10}, {"schedule": "linear_scaled"}, {"predicts": "eps"}]
+OTHERS_ON_THE_GRID = [
+    {"T": 30}, {"schedule": "linear"}, {"schedule": "geometric"}, {"schedule": "equal"},
+    {"predicts": "x0"}, {"predicts": "score"},
+]  # fmt: skip
+SAMPLED = [("ancestral", 100), ("ddim", 20), ("heun", 10), ("renoise", 100)]  # of BASE
+N, BATCH = 2500, 256
 
 
-def draw(n: int) -> tg.Tensor:
-    return data.gaussian_grid(n) / SCALE
+class Law:
+    """Points of a law at mean 0 and variance 1."""
+
+    def __init__(self, name: str) -> None:
+        self.name = LAWS[name]
+        many = data.toy(self.name, 100_000, tg.Generator().manual_seed(1))
+        self.mean, self.std = many.mean(0), many.std().item()
+
+    def draw(self, n: int) -> tg.Tensor:
+        return (data.toy(self.name, n) - self.mean) / self.std
+
+    def measure(self, x: tg.Tensor) -> dict[str, float]:
+        fresh = self.draw(N)
+        widths = (0.1, 0.3, 1.0)
+        mmd2 = statistics.mean(metrics.mmd_squared(fresh, x, "gaussian", h) for h in widths)
+        if self.name != "grid":
+            return {"mmd2": 1e3 * mmd2}
+        found = metrics.mode_report(x * self.std + self.mean, data.grid_centers(), 0.05)
+        return {"modes": found.modes, "good": 100 * found.high_quality, "mmd2": 1e3 * mmd2}
 
 
-def train(setting: dict[str, Any], steps: int, seed: int) -> diffusion.Diffusion:
+def train(law: Law, setting: dict[str, Any], steps: int, seed: int) -> diffusion.Diffusion:
     tg.manual_seed(seed)
     process = diffusion.schedule(setting["schedule"], setting["T"])
     model = diffusion.Diffusion(process, diffusion.TimeMLP(2, 128), setting["predicts"])
     opt = tg.optim.Adam(model.parameters(), lr=2e-3)
     schedule, ema = CosineAnnealingLR(opt, T_max=steps), tg.optim.EMA(model, 0.995)
     for _ in range(steps):
-        loss = model.loss(draw(256))
+        loss = model.loss(law.draw(BATCH))
         opt.zero_grad()
         loss.backward()
         opt.step()
@@ -64,88 +78,94 @@ def train(setting: dict[str, Any], steps: int, seed: int) -> diffusion.Diffusion
     return model
 
 
-def mmd2(x: np.ndarray, y: np.ndarray) -> float:
-    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        square = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
-        return sum(np.exp(-square / (2 * h * h)) for h in (0.1, 0.3, 1.0)) / 3
-
-    n = len(x)
-    own = sum((k.sum() - np.trace(k)) / (n * (n - 1)) for k in (kernel(x, x), kernel(y, y)))
-    return float(own - 2 * kernel(x, y).mean())
-
-
-def measure(x: tg.Tensor) -> dict[str, float]:
-    points = x.numpy().astype(np.float64)
-    away = np.linalg.norm((points * SCALE)[:, None] - data.grid_centers().numpy(), axis=2)
-    good = away.min(1) < 3 * 0.05
-    modes = len(set(away.argmin(1)[good]))
-    fresh = draw(N).numpy().astype(np.float64)
-    return {"modes": modes, "good": 100 * float(good.mean()), "mmd2": 1e3 * mmd2(points, fresh)}
-
-
-def rows(steps: int, seeds: int) -> list[dict[str, Any]]:
-    found = []
-    for setting in settings():
-        results: dict[tuple[str, int], list[dict[str, float]]] = {}
+def rows_of(law: Law, setting: dict[str, Any], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """A row a sampler, each with the measures of every seed."""
+    runs: dict[tuple[str, int], list[dict[str, float]]] = {}
+    seconds = []
+    for seed in range(args.seeds):
         began = time.process_time()
-        for seed in range(seeds):
-            model = train(setting, steps, seed)
-            own = [(setting["sampler"], setting["T"])]
-            for sampler, n in SAMPLED if setting is BASE else own:
-                x = diffusion.sample(model, (N, 2), sampler, n)
-                results.setdefault((sampler, n), []).append(measure(x))
-        seconds = (time.process_time() - began) / seeds
-        for (sampler, n), runs in results.items():
-            row = setting | {"sampler": sampler, "taken": n, "cpu_seconds": seconds, "runs": runs}
-            found.append(row)
-            print(line(row), flush=True)
-    return found
+        model = train(law, setting, args.steps, seed)
+        seconds.append(time.process_time() - began)
+        for sampler, taken in SAMPLED if setting == BASE else [("ancestral", setting["T"])]:
+            x = diffusion.sample(model, (N, 2), sampler, taken)
+            runs.setdefault((sampler, taken), []).append(law.measure(x))
+            if setting == BASE and seed == 0 and sampler == "ancestral":
+                picture(law, x)
+    spent = round(statistics.mean(seconds), 1)
+    return [
+        setting | {"sampler": sampler, "taken": taken, "cpu_seconds": spent, "runs": found}
+        for (sampler, taken), found in runs.items()
+    ]
+
+
+def picture(law: Law, x: tg.Tensor) -> None:
+    path = RESULTS / f"diffusion-2d-{law.name.removeprefix('two_')}.png"
+    plot.samples_2d(x, law.draw(N), (-2.6, 2.6, -2.6, 2.6), path=path)
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def spread(row: dict[str, Any], key: str, digits: int) -> str:
+    values = [run[key] for run in row["runs"] if key in run]
+    if not values:
+        return ""
+    error = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.{digits}f} ± {error:.{digits}f}"
 
 
 def line(row: dict[str, Any]) -> str:
-    def spread(key: str, digits: int) -> str:
-        values = [run[key] for run in row["runs"]]
-        error = statistics.stdev(values) if len(values) > 1 else 0.0
-        return f"{statistics.mean(values):.{digits}f} ± {error:.{digits}f}"
-
+    how = f"{row['sampler']} {row['taken']}" if row["sampler"] else ""
     cells = [
-        row["schedule"], row["T"], row["predicts"], f"{row['sampler']} {row['taken']}",
-        spread("modes", 1), spread("good", 1), spread("mmd2", 2), f"{row['cpu_seconds']:.0f}",
+        row["schedule"], row["T"], row["predicts"], how,
+        spread(row, "modes", 1), spread(row, "good", 1), spread(row, "mmd2", 2),
+        row["cpu_seconds"],
     ]  # fmt: skip
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
+def report(results: dict[str, Any]) -> str:
+    lines = ["# Diffusion in the plane"]
+    for name, entry in results.items():
+        lines += [
+            f"\n## {name}\n",
+            "| schedule | T | predicts | sampler | modes of 25 | high quality % | 1000 MMD² "
+            "| CPU s |\n|---|--:|---|---|--:|--:|--:|--:|",
+            *map(line, entry["rows"]),
+            f"\nMean ± standard deviation over {entry['seeds']} seeds (0 ..). {entry['steps']} "
+            f"training steps of {BATCH} fresh points, TimeMLP of 128 units, Adam 2e-3 falling to 0 "
+            f"(cosine), EMA 0.995; {N} samples against {N} fresh points; CPU seconds of training a "
+            f"seed, one BLAS thread. {entry['versions']}.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", nargs="+", choices=LAWS, default=list(LAWS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=2000, help="of training, 256 points each")
-    parser.add_argument("--out", type=Path, help="write OUT.json and OUT.md")
+    parser.add_argument("--steps", type=int, default=5000, help="of training")
+    parser.add_argument("--report", action="store_true", help="write the table of the JSON anew")
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # the chains that end too early are here on purpose
-    head = (
-        "| schedule | T | predicts | sampler | modes of 25 | high quality % | 1000 MMD² | CPU s |"
-    )
-    print(head)
-    found = rows(args.steps, args.seeds)
-    true = [measure(draw(N)) for _ in range(args.seeds)]
-    data_row = {"schedule": "the data itself", "T": "", "predicts": "", "sampler": "", "taken": ""}
-    found.append(data_row | {"cpu_seconds": 0, "runs": true})
-    versions = {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "tinygen": tg.__version__,
-    }
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        result = {"versions": versions, "steps": args.steps, "seeds": args.seeds, "rows": found}
-        args.out.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
-        table = "\n".join([head, "|---|--:|---|---|--:|--:|--:|--:|", *map(line, found)])
-        note = (
-            f"Mean ± standard deviation over {args.seeds} seeds; {args.steps} training steps of "
-            f"256 points, 128 units, EMA 0.995, {N} samples; CPU seconds a seed, one thread. "
-            + ", ".join(f"{k} {v}" for k, v in versions.items())
-        )
-        args.out.with_suffix(".md").write_text(f"{table}\n\n{note}.\n")
+    path = RESULTS / "diffusion-2d.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    versions = f"tinygen {tg.__version__}, NumPy {np.__version__}, Python "
+    for name in [] if args.report else args.data:
+        law, rows = Law(name), []
+        results[name] = {"steps": args.steps, "seeds": args.seeds, "rows": rows,
+                         "versions": versions + platform.python_version()}  # fmt: skip
+        true = [law.measure(law.draw(N)) for _ in range(args.seeds)]
+        blank = {"T": "", "predicts": "", "sampler": "", "cpu_seconds": ""}
+        rows.append({"schedule": "the data itself", **blank, "runs": true})
+        changes = [{}, *OTHERS, *(OTHERS_ON_THE_GRID if name == "grid" else [])]
+        for change in changes:
+            rows += rows_of(law, BASE | change, args)
+            print(name, line(rows[-1]), flush=True)
+            path.write_text(json.dumps(results, indent=1) + "\n")
+    text = report(results)
+    path.with_suffix(".md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":

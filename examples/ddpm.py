@@ -23,8 +23,7 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
-from tinygen.models import diffusion
-from tinygen.models.unet import UNet
+from tinygen.models import ddpm, diffusion
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
 from tinygen.run import Run
 
@@ -35,7 +34,7 @@ parser.add_argument("--data", default="digits", help="digits (bundled), fashion,
 parser.add_argument("--root", help="the folder that holds the files of --data")
 parser.add_argument("--download", action="store_true", help="fetch the files of --data if missing")
 parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--epochs", type=int, default=180, help="passes over the training images")
+parser.add_argument("--epochs", type=int, default=300, help="passes over the training images")
 parser.add_argument("--batch", type=int, default=64, help="images a step")
 parser.add_argument("--lr", type=float, default=2e-3, help="Adam's step size; falls to 0 (cosine)")
 parser.add_argument("--width", type=int, default=16, help="channels at full size")
@@ -67,16 +66,9 @@ loader = data.DataLoader(
 )
 
 # --- model ------------------------------------------------------------------------------------
-process = diffusion.schedule(args.schedule, args.T)
-hybrid = args.loss == "hybrid"
-net = UNet(
-    shape[0], args.width, depth=args.depth, classes=classes, out=shape[0] * (2 if hybrid else 1)
-)
-model = diffusion.Diffusion(
-    process, net, args.parameterisation, variance="learned" if hybrid else "small",
-    classes=classes, bounded=True,
-).to(args.device)  # fmt: skip
-print(f"{process}; {sum(p.numel() for p in net.parameters()):,} parameters")
+config = vars(args) | {"shape": shape, "classes": classes}  # what sample.py makes it from again
+model = ddpm.image_model(config).to(args.device)  # a U-Net and what it is asked for
+print(f"{model.process}; {sum(p.numel() for p in model.parameters()):,} parameters")
 
 # --- optimizer --------------------------------------------------------------------------------
 steps = args.epochs * len(loader)
@@ -86,7 +78,7 @@ ema = tg.optim.EMA(model, args.ema)  # warms up: its first averages are short
 
 
 def loss_of(x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
-    if hybrid:
+    if args.loss == "hybrid":
         return diffusion.hybrid_loss(model, x, y, levels)
     return model.loss(x, y, args.loss)
 
@@ -99,7 +91,7 @@ def draw(n: int, **options: object) -> tg.Tensor:
 
 
 # --- loop -------------------------------------------------------------------------------------
-run = Run(args.out, config=args, resume=args.resume)
+run = Run(args.out, config=config, resume=args.resume)
 run.track(model=model, opt=opt, schedule=schedule, ema=ema, loader=loader)
 began = time.perf_counter()
 for _, (x, y) in zip(run.steps(steps), loader.forever()):

@@ -87,7 +87,7 @@ spread, true = (x.var(0).mean().item() for x in (samples, real))
 print(f"variance of the samples {spread:.3f}, of the data {true:.3f}")
 
 title = f"{args.data}, {args.sampler}, T = {args.T}"
-plot.samples_2d(samples, real, extent=extent, labels=(title, "data"), path=out / "samples.png")
+plot.samples_2d(samples, real, extent=extent, title=title, path=out / "samples.png")
 every = max(1, len(path) // 50)
 frames = path[::-1][::every][::-1]  # ends with x_0
 plot.gif(

@@ -10,14 +10,13 @@ used unless --raw. Without --label each row is a class.
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
-from tinygen.models import diffusion
-from tinygen.models.unet import UNet
+from tinygen.models import ddpm, diffusion
+from tinygen.run import load_run
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -40,27 +39,16 @@ parser.add_argument("--out", type=Path, help="the picture; beside the checkpoint
 args = parser.parse_args()
 
 # --- model ------------------------------------------------------------------------------------
-if not args.checkpoint.is_file():
-    raise SystemExit(f"{args.checkpoint}: no such file; train a model with examples/ddpm.py first")
-config = json.loads((args.checkpoint.parent / "config.json").read_text())["config"]
-state = tg.load(args.checkpoint)["objects"]
-weights = state["model"]
-channels, size = (
-    (3, 32) if config["data"] == "cifar10" else (1, 8 if config["data"] == "digits" else 28)
-)
-classes = len(weights["net.label.weight"]) - 1
-hybrid = config["loss"] == "hybrid"
-net = UNet(channels, config["width"], depth=config["depth"], classes=classes,
-           out=channels * (2 if hybrid else 1))  # fmt: skip
-model = diffusion.Diffusion(
-    diffusion.schedule(config["schedule"], config["T"]), net, config["parameterisation"],
-    variance="learned" if hybrid else "small", classes=classes, bounded=True,
-).to(args.device)  # fmt: skip
-model.load_state_dict(weights)
+try:
+    config, state = load_run(args.checkpoint)
+except FileNotFoundError as error:
+    raise SystemExit(f"{error}; train a model with examples/ddpm.py first") from None
+model = ddpm.image_model(config)
+model.load_state_dict(state["model"])
 if not args.raw:
-    ema = tg.optim.EMA(model)
-    ema.load_state_dict(state["ema"])
-    ema.copy_to()
+    model.load_state_dict(state["ema"]["shadow"], strict=False)  # parameters alone, no buffers
+model.to(args.device)
+shape, classes = config["shape"], config["classes"]
 
 # --- samples ------------------------------------------------------------------------------------
 generator = tg.Generator(args.device).manual_seed(args.seed)
@@ -69,12 +57,12 @@ options = {"eta": args.eta, "guidance": args.guidance, "threshold": args.thresho
 if args.inpaint:
     test = data.load(config["data"], "test", root=args.root)
     known, labels = test.to_symmetric()[: args.n].to(args.device), test.labels[: args.n]
-    mask = tg.zeros(1, channels, size, size, device=args.device)
-    mask[..., : size // 2] = 1.0
+    mask = tg.zeros(1, *shape, device=args.device)
+    mask[..., : shape[2] // 2] = 1.0
     options |= {"known": (mask, known), "resample": args.resample}
 began = time.perf_counter()
 images = diffusion.sample(
-    model, (args.n, channels, size, size), args.sampler, args.steps,
+    model, (args.n, *shape), args.sampler, args.steps,
     y=labels, generator=generator, **options,
 )  # fmt: skip
 seconds = time.perf_counter() - began

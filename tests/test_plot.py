@@ -384,6 +384,13 @@ def test_functions_that_are_no_density(function, options, message):
         plot.density_2d(function, resolution=50, **options)
 
 
+def test_samples_2d_keeps_title_and_legend_apart():
+    figure = plot.samples_2d(RNG.normal(size=(5, 2)), RNG.normal(size=(5, 2)), title="a title")
+    figure.draw_without_rendering()
+    title, legend = figure.axes[0].title, figure.axes[0].get_legend()
+    assert title.get_window_extent().y0 >= legend.get_window_extent().y1
+
+
 def test_samples_2d_lays_the_model_over_the_data():
     x, real = RNG.normal(size=(9, 2)), RNG.normal(size=(5, 2))
     axes = plot.samples_2d(x, real, extent=(-2, 2, -3, 3)).axes[0]

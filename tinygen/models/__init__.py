@@ -5,12 +5,15 @@ mean over the batch, in nats.
 
 The autoencoder family, in reading order: likelihoods, networks, reconstruction, autoencoder,
 bounds, vae, hierarchical, annealing, latent. GANs: gan_penalties, gan, gan_nets, gan_devices.
+Diffusion: diffusion (the process, the question and the way back), unet, ddpm.
 """
 
 from . import (
     annealing,
     autoencoder,
     bounds,
+    ddpm,
+    diffusion,
     gan,
     gan_devices,
     gan_nets,
@@ -20,6 +23,7 @@ from . import (
     likelihoods,
     networks,
     reconstruction,
+    unet,
     vae,
 )
 
@@ -27,6 +31,8 @@ __all__ = [
     "annealing",
     "autoencoder",
     "bounds",
+    "ddpm",
+    "diffusion",
     "gan",
     "gan_devices",
     "gan_nets",
@@ -36,5 +42,6 @@ __all__ = [
     "likelihoods",
     "networks",
     "reconstruction",
+    "unet",
     "vae",
 ]

@@ -281,4 +281,5 @@ def samples_2d(
         _plane_axes(axes, extent, title)
         if real is not None:
             _dot_legend(axes, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+            axes.set_title(title or "", pad=28)  # above the legend
     return finish(figure, path, "samples_2d")
