@@ -132,9 +132,14 @@ def fit(name, make, objective, seed, steps, samples, binary, scale=lambda x: x, 
     """Train one variant with one seed and evaluate it; log_scale: the log density of `scale`."""
     tg.manual_seed(seed)
     train_set, test_set = digits()
-    x, test = scale(train_set.to_unit()), scale(test_set.to_unit())
-    test = vae.binarise(test, tg.Generator().manual_seed(1)) if binary else test
-    model = make()
+    x, test = ((d.to_unit() if binary else d.images) for d in (train_set, test_set))
+
+    def pixels(x, generator=None):
+        if binary:
+            return vae.binarise(x, generator)
+        return scale(vae.dequantise(x, train_set.maximum, generator))
+
+    test, model = pixels(test, tg.Generator().manual_seed(1)), make()
     if binary:
         net = model.decoders[0] if hasattr(model, "decoders") else model.decoder
         vae.set_output_bias(net, x)
@@ -142,14 +147,15 @@ def fit(name, make, objective, seed, steps, samples, binary, scale=lambda x: x, 
     done = iter(np.linspace(0.0, 1.0, steps))
 
     def loss(i):
-        batch = vae.binarise(x[i]) if binary else x[i]
-        return objective(model, batch, train_set.labels[i], float(next(done)))
+        return objective(model, pixels(x[i]), train_set.labels[i], float(next(done)))
 
     seconds = train(model, loss, len(x), steps, seed)
     c = test_set.labels if isinstance(model, vae.ConditionalVAE) else None
     result = evaluate(model, test, c, samples)
     for key in ("elbo", "log_likelihood", "log_p"):
         result[key] += log_scale
+    levels = None if binary else train_set.maximum + 1
+    result["bits"] = metrics.bits_per_dim(result["log_p"], test[0].numel(), levels)
     print(f"{name:40s} seed {seed}  {seconds:5.1f} s  ELBO {result['elbo']:8.2f}  "
           f"log p {result['log_p']:8.2f}", flush=True)  # fmt: skip
     return model, {"seed": seed, "seconds": seconds, **result}
@@ -348,14 +354,16 @@ def report(r):
         "set, mean ± standard deviation over seeds; log p(x) by importance sampling with k draws "
         "an image, its standard error first over the draws, then over the test images. The "
         "former is told by the spread of the weights it has: where few draws carry all the weight "
-        "(ess, the median effective number of draws) it is too small. Seconds: CPU, one run.\n"
+        "(ess, the median effective number of draws) it is too small. bits/dim: -log P(x) in bits "
+        "a pixel, of 2 values where binarised, of 17 where grey (log p less 64 log 17). Seconds: CPU, one run.\n"
     )
     for kind, title in (
         ("binary", "binarised pixels, log-probabilities (training: anew a step; test: once)"),
-        ("grey", "grey pixels in [0, 1], densities: not comparable with the table above"),
+        ("grey", "grey pixels dequantised to [0, 1), densities: another scale than above"),
     ):
         rows = [
-            [name, over(t["runs"], "elbo"), over(t["runs"], "log_p"), t["runs"][0]["k"],
+            [name, over(t["runs"], "elbo"), over(t["runs"], "log_p"), over(t["runs"], "bits", 3),
+             t["runs"][0]["k"],
              f"{np.mean([x['error_draws'] for x in t['runs']]):.2f}; "
              f"{np.mean([x['error_images'] for x in t['runs']]):.2f}",
              f"{np.mean([x['median_ess'] for x in t['runs']]):.0f}",
@@ -364,17 +372,8 @@ def report(r):
         ]  # fmt: skip
         if rows:
             parts.append(f"## Variants: {title}\n")
-            head = [
-                "model",
-                "test ELBO",
-                "log p(x)",
-                "k",
-                "std. error",
-                "ess",
-                "KL",
-                "active units",
-                "s",
-            ]
+            head = ["model", "test ELBO", "log p(x)", "bits/dim", "k", "std. error", "ess", "KL"]
+            head += ["active units", "s"]
             parts.append(table(head, rows))
     if "curve" in r:
         rows = [

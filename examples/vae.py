@@ -14,7 +14,9 @@ What it optimises, for each image x, is the evidence lower bound (ELBO), in nats
                   how well z explains x      what z costs to say
 
 Pixels are drawn as 0 or 1 with their grey value as probability, anew in every epoch, so that the
-Bernoulli likelihood is one (binarise in tinygen/models/likelihoods.py). All is in the folder --out:
+Bernoulli likelihood is one (binarise in tinygen/models/likelihoods.py). For a Gaussian they get
+noise of one grey level (dequantise), so that its density bounds the probability of the grey values,
+given in bits a pixel: 17 levels in digits, 256 in fashion. All is in the folder --out:
 log.jsonl, checkpoints, pictures: reconstructions, samples, and for --latent 2 the latent space.
 """
 
@@ -72,11 +74,18 @@ train_set, test_set = (
 train, test = train_set.to_unit(), test_set.to_unit().to(args.device)  # grey values in [0, 1]
 classes = len(train_set.classes)
 shape = train.shape[1:]
-pairs = data.TensorDataset(train, train_set.labels)
+binary, levels = args.likelihood == "bernoulli", train_set.maximum + 1
+
+
+def pixels(x, generator=None):
+    """What the likelihood is of: pixels drawn as 0 or 1, or dequantised grey ones."""
+    return vae.binarise(x, generator) if binary else vae.dequantise(x, levels - 1, generator)
+
+
+pairs = data.TensorDataset(train if binary else train_set.images, train_set.labels)
 loader = data.DataLoader(pairs, args.batch, shuffle=True, drop_last=True)
 
 # --- model ------------------------------------------------------------------------------------
-binary = args.likelihood == "bernoulli"
 likelihood = {
     "bernoulli": vae.Bernoulli,
     "gaussian": lambda: vae.Gaussian(0.05, learn=True),
@@ -107,8 +116,8 @@ def given(c):
     return c.to(args.device) if args.conditional else None
 
 
-# One binarisation of the test set, and one set of draws of z, for every evaluation of this run.
-test_x = vae.binarise(test, tg.Generator().manual_seed(1)) if binary else test
+# One noise on the test set's pixels, and one set of draws of z, for every evaluation of this run.
+test_x = pixels(test if binary else test_set.images, tg.Generator().manual_seed(1)).to(args.device)
 test_c = given(test_set.labels)
 shown_c = given(tg.arange(100) // 10 % classes)  # a row of samples for each of ten labels
 
@@ -123,8 +132,7 @@ run = Run(args.out, config=args, resume=args.resume)
 run.track(model=model, opt=opt, schedule=schedule, loader=loader)
 began = time.perf_counter()
 for _, (x, c) in zip(run.steps(steps), loader.forever()):
-    x, c = x.to(args.device), given(c)
-    x = vae.binarise(x) if binary else x
+    x, c = pixels(x.to(args.device)), given(c)
     if args.objective == "iwae":
         bound = model.iwae(x, args.k, c=c)
         run.log(iwae=bound)
@@ -157,6 +165,8 @@ print(f"test ELBO    {final.elbo.item():8.2f} nats  =  log p(x|z) {final.log_lik
       f"  -  KL {final.kl.item():.2f}")  # fmt: skip
 print(f"log p(x) >=  {log_p.mean:8.2f} nats, from {args.importance} importance samples (+- "
       f"{log_p.over_draws:.2f} for the draws, {log_p.over_images:.2f} for the images)")  # fmt: skip
+bits = metrics.bits_per_dim(log_p.mean, test[0].numel(), None if binary else levels)
+print(f"which is at most {bits:.3f} bits/dim, {2 if binary else levels} values a pixel")
 print(f"active units {metrics.active_units(codes):5d} of {args.latent}")
 
 out = Path(args.out)

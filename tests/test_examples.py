@@ -50,6 +50,8 @@ VAE = [*SHORT, "--importance", "3", "--hidden", "16"]
 def test_vae(tmp_path: Path, options: list[str]) -> None:
     said = checked(tmp_path, "vae.py", *VAE, *options)
     assert "test ELBO" in said and "log p(x) >=" in said and "active units" in said
+    grey = {"gaussian", "pixel", "fixed"} & set(options)
+    assert f"bits/dim, {17 if grey else 2} values a pixel" in said
     pictures = {path.name for path in (tmp_path / "run").glob("*.png")}
     assert {
         "samples.png",

@@ -83,7 +83,10 @@ def importance(
     c: Tensor | None = None,
     at_once: int = 8192,
 ) -> Importance:
-    """log p(x) of each example from k draws of q(z|x); at most `at_once` rows a network call."""
+    """log p(x) of each example from k draws of q(z|x).
+
+    As many draws of the whole batch go through the networks at once as make `at_once` rows.
+    """
     positive("importance", k=k)
     step = max(1, at_once // max(1, x.shape[0]))
     sizes = [min(step, k - start) for start in range(0, k, step)]
