@@ -355,7 +355,8 @@ def report(r):
         "an image, its standard error first over the draws, then over the test images. The "
         "former is told by the spread of the weights it has: where few draws carry all the weight "
         "(ess, the median effective number of draws) it is too small. bits/dim: -log P(x) in bits "
-        "a pixel, of 2 values where binarised, of 17 where grey (log p less 64 log 17). Seconds: CPU, one run.\n"
+        "a pixel, of 2 values where binarised, of 17 where grey (log p less 64 log 17). "
+        "Seconds: CPU, one run.\n"
     )
     for kind, title in (
         ("binary", "binarised pixels, log-probabilities (training: anew a step; test: once)"),
