@@ -76,6 +76,8 @@ def solutions(path: Path) -> ModuleType:
 
 @pytest.mark.parametrize("path", sorted(solutions_files()), ids=by_name)
 def test_right_answers_pass_and_wrong_ones_get_a_hint(path: Path) -> None:
+    if path.stem == "lesson03" and not tg.cuda.emulator_available():
+        pytest.skip("lesson 3 asks for a kernel, and the emulator needs a C++ compiler")
     answers = solutions(path)
     numbers = exercises.registered(path.stem[-2:])
     assert sorted(answers.RIGHT) == sorted(answers.WRONG) == numbers
