@@ -400,9 +400,9 @@ def mul(a, b):
 
 
 # %% [markdown]
-# Equations (2.8) and (2.10) stand there in code. The rest of our vocabulary is as short.
-# Read each vjp as "the cotangent of the output, times the derivative": the output `y` is handed
-# in, so that `exp`, `tanh` and powers can use it again.
+# Equations (2.8) and (2.10) stand there in code. The rest of our vocabulary is as short. Read each
+# vjp as "the cotangent of the output, times the derivative": the output `y` is handed in, so that
+# `exp` and `tanh` can use it again.
 
 
 # %%
@@ -482,8 +482,8 @@ def grad(output, inputs, g=None, create_graph=False):
 # That is all of it. Cotangents live in a dictionary, so nothing has to be reset between two calls.
 # With `create_graph=True` the vjps' own operations are recorded as well.
 #
-# A first test: a program with broadcasting, a matrix product and a value used several times, against
-# central differences.
+# A first test: a program with broadcasting, a matrix product and a value used several times,
+# against central differences.
 
 
 # %%
@@ -514,9 +514,9 @@ check.equal("2.12", flat(*found), flat(*measured), tol=1e-8)
 # \prod_{\text{steps } y \to u} \frac{\partial y}{\partial u} \tag{2.13}
 # $$
 #
-# True, and a fine definition. But there may be very many paths. Take
-# $x_{k+1} = x_k \cdot x_k$: two ways down at every step, so $2^n$ paths through a graph of $n$
-# operations. The cell enumerates them all and compares.
+# True, and a fine definition. But there may be very many paths. Take $x_{k+1} = x_k \cdot x_k$:
+# two ways down at every step, so $2^n$ paths through a graph of $n$ operations. The cell
+# enumerates them all and compares.
 
 # %%
 visits = 0
@@ -545,8 +545,8 @@ print(f"{visits} visits by paths, {len(backward_order(power_of_two))} in topolog
 # micrograd is Andrej Karpathy's scalar autograd that many people learn from. Its pull request 64
 # (2024) proposed to drop the topological sort: let every node pass its gradient to its parents,
 # then do the same for each parent. Issues 21, 68, 91 and 96 ask the same question. It sounds
-# right, it passes on every program shaped like a tree, and it is wrong. Here it is in our
-# own words: gradients are accumulated in the nodes, and a node passes on *what it has so far*.
+# right, it passes on every program shaped like a tree, and it is wrong. Here it is in our own
+# words: gradients are accumulated in the nodes, and a node passes on *what it has so far*.
 
 
 # %%
@@ -672,10 +672,10 @@ g = rng.normal(size=5)
 check.equal("2.16", grad(softmax(leaf), [leaf], g=Tensor(g))[0].data, p * (g - g @ p))
 
 # %% [markdown]
-# Put $g = (1, \dots, 1)$ into (2.16). The mean of ones is one, and the result is **zero**, whatever
-# $x$ is. Of course: the probabilities sum to one, and the sum does not move. But this means that
-# the handiest way to test a gradient, `softmax(x).sum().backward()`, tests nothing. Here are
-# four wrong vjps and the right one, judged by a cotangent of ones and by a random one.
+# Put $g = (1, \dots, 1)$ into (2.16). The mean of ones is one, and the result is **zero**,
+# whatever $x$ is. Of course: the probabilities sum to one, and the sum does not move. But this
+# means that the handiest way to test a gradient, `softmax(x).sum().backward()`, tests nothing.
+# Here are four wrong vjps and the right one, judged by a cotangent of ones and by a random one.
 
 # %%
 candidates = {
@@ -756,17 +756,17 @@ hessian = np.array([numeric(lambda x, i=i: slope_along(x, i), x6.data) for i in 
 check.equal("2.18", hessian @ v6, hvp(crooked, x6, Tensor(v6)), tol=1e-7)
 
 # %% [markdown]
-# Back to log-sum-exp for a Hessian that one can see through. Its gradient is $p$, so its Hessian is
-# the Jacobian (2.15). Sandwich it between two copies of $v$: $\sum_i p_i v_i^2 -
-# (\sum_i p_i v_i)^2$. That is a variance!
+# Back to log-sum-exp for a Hessian that one can see through. Its gradient is $p$, so its Hessian
+# is the Jacobian (2.15). Sandwich it between two copies of $v$:
+# $\sum_i p_i v_i^2 - (\sum_i p_i v_i)^2$. That is a variance!
 #
 # $$
 # \langle v, H v \rangle = \mathrm{Var}_{i \sim p}(v_i) \quad \text{for } L = \mathrm{lse}
 # \tag{2.19}
 # $$
 #
-# A variance is never negative, so log-sum-exp curves upwards in every direction: it is convex.
-# The cell compares two backward passes with a million draws of $i$.
+# A variance is never negative, so log-sum-exp curves upwards in every direction: it is convex. The
+# cell compares two backward passes with a million draws of $i$.
 
 # %%
 v5 = rng.normal(size=5)
@@ -1055,8 +1055,9 @@ for step in range(401):
 
 # %% [markdown]
 # Every parameter gradient was within $[-1, 1]$ at every step, and the slope that was to stay at
-# most 1 grows and grows. The original WGAN clips the *weights*, and WGAN-GP penalises the length of
-# $\partial f / \partial x$, with the second-order machinery of section 6. Lessons 13 and 14 do so.
+# most 1 grows and grows. The original WGAN clips the *weights*, and WGAN-GP penalises the length
+# of $\partial f / \partial x$, with the second-order machinery of section 6. Lessons 13 and 14 do
+# so.
 #
 # ## Fix the slide: half a loss, half a learning rate
 #
@@ -1156,8 +1157,8 @@ check.exercise("2.4", inverse_vjp)
 #
 # With tinygen: `curvature(f, x, v)` returns $\langle v, H v \rangle$, where $H$ is the Hessian of
 # the scalar function `f` at `x` (both `x` and `v` are tinygen tensors of one shape, and `x`
-# requires a gradient). You need `tg.autograd.grad` twice. Do not build
-# $H$: `f` may be called once only.
+# requires a gradient). You need `tg.autograd.grad` twice. Do not build $H$: `f` may be called once
+# only.
 
 
 # %%
@@ -1182,11 +1183,12 @@ check.exercise("2.5", curvature)
 # ## The full-size run
 #
 # There is no long training to this lesson: the full-size version of it is the library. In reading
-# order, `tinygen/tape.py`, `tensor.py`, `autograd.py` and `ops/op.py` are this lesson with
-# memory and speed taken care of. `python -m pytest -q tests/test_registry.py` checks the first and
-# the second derivative of every operation there is, with random cotangents, and
-# `python benchmarks/overhead.py` measures what an operation costs beside PyTorch: on the machine of
-# record 1.3 to 1.6 times as much in the mean (results in `benchmarks/results/cpu-overhead.json`).
+# order, `tinygen/tape.py`, `tensor.py`, `autograd.py` and `ops/op.py` are this lesson with memory
+# and speed taken care of. `python -m pytest -q tests/test_registry.py` checks the first and the
+# second derivative of every operation there is, with random cotangents, and
+# `python benchmarks/overhead.py` measures what an operation costs beside PyTorch: on the machine
+# of record 1.3 to 1.6 times as much in the mean (results in
+# `benchmarks/results/cpu-overhead.json`).
 #
 # ## Further reading
 #
