@@ -590,17 +590,16 @@ check.equal("16.14", turned[:1000], log_q[:1000])
 # a KL divergence:
 #
 # $$
-# -\mathrm{ELBO} =
-# \underbrace{\mathrm{KL}\big(q(x_T \mid x_0) \Vert p(x_T)\big)}_{L_T}
-# + \sum_{t=2}^T \underbrace{\mathbb{E}_q \mathrm{KL}\big(q(x_{t-1} \mid x_t, x_0) \Vert
-# p_\theta(x_{t-1} \mid x_t)\big)}_{L_{t-1}}
-# + \underbrace{\mathbb{E}_q\big[{-\log p_\theta(x_0 \mid x_1)}\big]}_{L_0}
+# -\mathrm{ELBO} = L_T + \sum_{t=2}^T L_{t-1} + L_0
 # \tag{16.15}
 # $$
 #
-# - $L_T$: has the chain ended in the prior? No parameters in it.
-# - $L_{t-1}$: is the model's step back the step that one would take knowing $x_0$?
-# - $L_0$: the last step must hit the data, as the decoder of a VAE.
+# - $L_T = \mathrm{KL}\big(q(x_T \mid x_0) \Vert p(x_T)\big)$: has the chain ended in the prior? No
+#   parameters in it.
+# - $L_{t-1} = \mathbb{E}_q \mathrm{KL}\big(q(x_{t-1} \mid x_t, x_0) \Vert p_\theta(x_{t-1} \mid
+#   x_t)\big)$: is the model's step back the step that one would take knowing $x_0$?
+# - $L_0 = \mathbb{E}_q[-\log p_\theta(x_0 \mid x_1)]$: the last step must hit the data, as the
+#   decoder of a VAE.
 #
 # All laws here are Gaussian, so each KL has a closed form. In one dimension (sum over dimensions
 # otherwise), with the means $m_1, m_2$ and variances $v_1, v_2$:

@@ -4,9 +4,10 @@
 # > **Question.** Lesson 16 says what a network must learn to run noise backwards into data. How
 # > does one train it, how do we know that it has learned, and how few steps back are enough?
 #
-# Below, two samplers start from the same noise and use the same *perfect* network (for a law of
-# nine blobs a perfect network can be written down). DDPM rolls dice in each step. DDIM rolls none,
-# and its paths are smooth. Both end in the right law. At the end of this lesson you can
+# Below, two samplers start from the same noise (the crosses mark six of the 300 starts) and use the
+# same *perfect* network; for a law of nine blobs a perfect network can be written down. DDPM rolls
+# dice in each step. DDIM rolls none, and its paths are smooth. Both end in the right law (grey). At
+# the end of this lesson you can
 #
 # - derive the training loss from the bound, and say how low it can get and why not lower;
 # - train a small network in the plane, by hand, and measure its distance from perfection;
@@ -43,8 +44,10 @@ for ax, sampler in zip(axes, ("ancestral", "ddim")):
         perfect, start.shape, sampler, start=start, generator=tg.Generator().manual_seed(4)
     )
     path = np.stack([x.numpy() for _, x in chain])  # (T + 1, 300, 2)
-    ax.plot(path[:, :25, 0], path[:, :25, 1], color="0.6", linewidth=0.5)
-    ax.scatter(*path[-1].T, s=4, color="C0", zorder=2)
+    ax.scatter(*path[-1].T, s=4, color="0.7")
+    for k in range(6):
+        ax.plot(path[:, k, 0], path[:, k, 1], color=f"C{k}", linewidth=1)
+        ax.plot(*path[0, k], "x", color=f"C{k}")
     ax.set(title={"ancestral": "DDPM: dice in each step", "ddim": "DDIM: no dice"}[sampler],
            xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), aspect="equal")  # fmt: skip
 plt.show()
@@ -264,7 +267,7 @@ assert late > 0.6 > 0.1 > (w * J[2:])[ts > 50].sum() / (w * J[2:]).sum()
 # It must know $t$: the same point means different things at different noise levels. A single
 # number is a poor input for a network, so $t$ enters as a row of sines and cosines of many speeds,
 # like the hands of many clocks. With $\tau = 1000 t / T$ and $\omega_i$ falling from 1 to about
-# $10^{-4}$, the features are $\sin \omega_i \tau$ and $\cos \omega_i \tau$. What makes them good
+# $10^{-4}$, the features are $\sin \omega_i \tau$ and $\cos \omega_i \tau$. One reason to like them
 # is that a shift in time is a rotation of each pair, by an angle that does not depend on $\tau$:
 #
 # $$
@@ -355,7 +358,7 @@ def ask(net, x, t):
 # \tag{17.8}
 # $$
 #
-# That is below one in ten thousand after 20 updates. (This is the library's rule; it counts updates
+# That is below one in a million after 20 updates. (This is the library's rule; it counts updates
 # from 0.)
 
 # %%
@@ -369,7 +372,7 @@ check.equal("17.7", average, decay.prod() * values[0] + (shares * values[1:]).su
 theta = tg.tensor(values[:1].copy())
 library = tg.optim.EMA([theta], decay=0.9)
 for value in values[1:]:
-    theta._array[:] = value  # what an optimizer's step does
+    theta.fill_(value)  # in place, as an optimizer's step
     library.update()
 check.equal("17.7", average, library.shadow["0"].item())
 
@@ -383,9 +386,10 @@ print(f"share of the initial weights: after 20 updates {left_over:.1e} with the 
 # ### Training
 #
 # The loop is (17.2), nothing else. It keeps three sets of weights: the raw ones, an average with
-# the warm-up and one without. We watch two numbers. One is the loss on 4000 fixed draws, minus its
-# floor. The other is the avoidable part of (17.3) directly: how far the network's answers are from
-# the perfect ones.
+# the warm-up and one without. We watch two numbers. One is the loss on
+# 4000 fixed draws minus the perfect network's loss on the same draws. The other is the avoidable
+# part of (17.3) directly: how far the network's answers are from the perfect ones. By (17.3) both
+# are the same in the mean.
 
 
 # %%
@@ -396,7 +400,7 @@ def draw_blobs(n):
 def train(net, draw, steps, rate, batch=256, look=lambda step, kept: None):
     """Minimise L_simple; the averaged weights, with a warm-up, as a state dict."""
     optimizer = tg.optim.Adam(net.parameters(), lr=rate)
-    now = {name: p._array for name, p in net.named_parameters()}  # always the current numbers
+    now = {k: p.detach().numpy() for k, p in net.named_parameters()}  # shares their memory
     kept = {rule: {k: v.copy() for k, v in now.items()} for rule in ("warm-up", "no warm-up")}
     for n in range(steps + 1):
         look(n, {"raw": now, **kept})
@@ -438,11 +442,11 @@ def watch(step, kept):
         guess = ask(with_weights(probe, kept[rule]), test_xt, test_t)
         row.append(((guess - test_best) ** 2).mean())
         if rule == "warm-up":
-            row.append(((guess - test_eps) ** 2).mean() - J[test_t].mean())
+            row.append(((guess - test_eps) ** 2 - (test_best - test_eps) ** 2).mean())
     history.append(row)
     if step % 500 == 0 or step == 100:
-        print(f"step {step:4}: avoidable loss, raw {row[1]:.4f}, averaged {row[2]:.4f}, "
-              f"averaged without warm-up {row[4]:.4f}")  # fmt: skip
+        print(f"step {step:4}: loss - floor {row[3]:.4f}; avoidable loss, raw {row[1]:.4f}, "
+              f"averaged {row[2]:.4f}, without warm-up {row[4]:.4f}")  # fmt: skip
 
 
 tg.manual_seed(0)
@@ -461,7 +465,7 @@ guess = ask(net, test_xt, test_t)
 loss = ((guess - test_eps) ** 2).mean(1)
 avoidable = ((guess - test_best) ** 2).mean(1)
 check.mean("17.3", loss - J[test_t] - avoidable, 0.0)
-check.at_most("17.3", 0.0, avoidable.mean())
+check.at_most("17.5", floor, loss.mean())
 history = np.array(history)
 assert history[-1, 2] < 0.02 < 0.4 < history[1, 4]
 
@@ -587,6 +591,10 @@ print(f"sqrt(0.02^2 + beta_1) = {np.sqrt(0.02**2 + beta[1]):.4f}")
 
 
 # %% [markdown]
+# (Without that noise the blobs come out a little too narrow. The last guess is an average, which
+# loses variance, and the variances $\beta_t$ of the steps before are too large for data so narrow,
+# which adds some; see Lesson 16. More steps mend both. Noise on the picture mends neither.)
+#
 # The check to keep needs no data: **the last step must not roll dice**. Call it twice with
 # different noise and compare.
 
@@ -840,9 +848,9 @@ check.equal("17.16", [cdf(v, 1.0, width**2) for v in y], levels, tol=3e-3)
 # ## 7. How few steps?
 #
 # Now both samplers with fewer and fewer steps. To see the sampler alone we first use the perfect
-# network and measure, in one dimension, the Wasserstein distance $W_1$ between 20,000 samples and
-# the data (sort both, average the gaps). Then the same with the network that we trained. The
-# dotted line is the distance between two sets of true data.
+# network and measure, one coordinate at a time, the Wasserstein distance $W_1$ between 10,000
+# samples and the data (sort both, average the gaps). Then the same with the network that we
+# trained. The dotted line is the distance of as many points of true data.
 
 
 # %%
@@ -922,8 +930,9 @@ check.equal("17.17", plain + 3.0 * (labelled - plain), -s[t] * score)
 # %% [markdown]
 # What does one get? At *each level of noise* the guided score is that of $q(x_t) \ q(y \mid
 # x_t)^g$. It is tempting to conclude that samples follow that law at $t = 0$. They do not, because
-# these laws at different $t$ are not noised versions of one another. We sample by DDIM from 4000
-# quantiles of the noise and compare with the tilted law by quadrature.
+# these laws at different $t$ are not noised versions of one another. We sample by DDIM from a fine
+# grid of starting points, weighted by the density of the noise, and compare with the tilted law
+# by quadrature.
 
 # %%
 first = np.linspace(-3.5, 3.5, 4001)
@@ -1044,7 +1053,7 @@ draw_digits = lambda n: digits[rng.integers(len(digits), size=n)]  # noqa: E731
 digit_net = with_weights(digit_net, train(digit_net, draw_digits, 1500, 2e-3, batch=128))
 
 fig, axes = plt.subplots(1, 5, figsize=(9, 2.2), dpi=75, layout="constrained")
-x, stops = rng.standard_normal((1500, 2)), {100: 0, 60: 1, 35: 2, 15: 3, 0: 4}
+x, stops = rng.standard_normal((1500, 2)), {100: 0, 40: 1, 20: 2, 8: 3, 0: 4}
 for t in range(T, -1, -1):
     if t in stops:
         axes[stops[t]].scatter(*x.T, s=1)
@@ -1056,15 +1065,15 @@ fig.suptitle("the film of Lesson 16, run backwards by a trained network")
 plt.show()
 
 # %%
-noise = rng.standard_normal((24, 64))
+noise = rng.standard_normal((16, 64))
 rows = {
     "DDIM, 100 steps": ddim(digit_net, noise, 100),
     "DDIM, 10 steps, same noise": ddim(digit_net, noise, 10),
-    "data": draw_digits(24),
+    "data": draw_digits(16),
 }
-fig, axes = plt.subplots(3, 1, figsize=(8, 2.2), dpi=75, layout="constrained")
+fig, axes = plt.subplots(3, 1, figsize=(8, 2.6), dpi=75, layout="constrained")
 for ax, (name, images) in zip(axes, rows.items()):
-    strip = images.reshape(24, 8, 8).transpose(1, 0, 2).reshape(8, 192)
+    strip = images.reshape(16, 8, 8).transpose(1, 0, 2).reshape(8, 128)
     ax.imshow(strip, cmap="gray_r", vmin=-1, vmax=1)
     ax.set_title(name, fontsize=8)
     ax.axis("off")
