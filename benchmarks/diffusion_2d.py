@@ -33,8 +33,8 @@ LAWS = {"grid": "grid", "swiss_roll": "swiss_roll", "moons": "two_moons"}
 BASE = {"T": 100, "schedule": "cosine", "predicts": "v"}
 OTHERS = [{"T": 10}, {"schedule": "linear_scaled"}, {"predicts": "eps"}]
 OTHERS_ON_THE_GRID = [
-    {"T": 30}, {"schedule": "linear"}, {"schedule": "geometric"}, {"schedule": "equal"},
-    {"predicts": "x0"}, {"predicts": "score"},
+    {"T": 30}, {"predicts": "x0"}, {"schedule": "geometric", "predicts": "eps"},
+    {"schedule": "geometric"}, {"schedule": "equal", "predicts": "eps"},
 ]  # fmt: skip
 SAMPLED = [("ancestral", 100), ("ddim", 20), ("heun", 10), ("renoise", 100)]  # of BASE
 N, BATCH = 2500, 256

@@ -23,7 +23,17 @@ import tinygen as tg
 import tinygen.nn.functional as F
 from tinygen import Tensor, backend, cuda, data, metrics
 from tinygen.backend import move
-from tinygen.models import annealing, bounds, hierarchical, latent, networks, reconstruction, vae
+from tinygen.models import (
+    annealing,
+    bounds,
+    diffusion,
+    hierarchical,
+    latent,
+    networks,
+    reconstruction,
+    unet,
+    vae,
+)
 from tinygen.models import autoencoder as ae
 from tinygen.ops.convert import _to_device
 from tinygen.ops.indexing import _put
@@ -712,6 +722,23 @@ MODELS: dict[str, Any] = {  # name: the model, and what is asked of it on x
         lambda: reconstruction.Perceptual(networks.classifier((1, 8, 8), 3, 4)).double(),
         lambda m, x: [m(x * 0.9, x), reconstruction.ssim(x * 0.9, x), metrics.psnr(x * 0.9, x)],
     ),
+    "diffusion": (
+        lambda: unet_diffusion().double(),
+        lambda m, x: [
+            m.loss(x, here(x, [0, 2, 1, 1]), "vlb", noise()),
+            diffusion.hybrid_loss(m, x, here(x, [0, 2, 1, 1]), 17, generator=noise()),
+            *diffusion.vlb(m, x, 1, 17, noise()),
+            *(
+                diffusion.sample(m, x.shape, sampler, 2, y=1, generator=noise(), **options)
+                for sampler, options in (
+                    ("ancestral", {"guidance": 2.0}),
+                    ("ddim", {"eta": 0.5, "known": (x > 0.5, x), "resample": 2}),
+                    ("heun", {"threshold": 0.9}),
+                    ("renoise", {}),
+                )
+            ),
+        ],
+    ),
     "latent": (
         lambda: nn.Flatten(),
         lambda m, x: [
@@ -724,6 +751,12 @@ MODELS: dict[str, Any] = {  # name: the model, and what is asked of it on x
 
 def noise() -> Any:
     return tg.Generator().manual_seed(8)
+
+
+def unet_diffusion() -> diffusion.Diffusion:
+    net = unet.UNet(1, 16, (1, 2), attention=(1,), classes=3, out=2)
+    nn.init.normal_(net.last.weight, 0.0, 0.1)
+    return diffusion.Diffusion(diffusion.cosine(4), net, "v", "learned", classes=3, bounded=True)
 
 
 def parts() -> Any:

@@ -329,6 +329,24 @@ def test_unknown_names_are_refused() -> None:
         D.Diffusion(process, Says(tg.zeros(3, 3))).loss(tg.zeros(3, 2))
 
 
+def test_a_network_for_a_learned_variance_needs_twice_the_channels() -> None:
+    for made in (1, 3):
+        model = D.Diffusion(D.cosine(10), D.TimeMLP(1, 8, out=made), variance="learned")
+        with pytest.raises(RuntimeError, match=rf"made \(3, {made}\).*twice the channels"):
+            model.predict(tg.zeros(3, 1), 2)
+
+
+def test_labels_that_no_one_would_see_are_refused() -> None:
+    """A conditional model on a network without labels would train, and guidance do nothing."""
+    model = D.Diffusion(D.cosine(10), D.TimeMLP(2, 8), classes=3)
+    with pytest.raises(ValueError, match="the network was made with classes = 0"):
+        model.loss(tg.zeros(4, 2), 1)
+    model = D.Diffusion(D.cosine(10), D.TimeMLP(2, 8, classes=3), classes=3)
+    for y in (0.7, tg.tensor([0.0, 1.0, 2.0, 1.0]), [0, 1], [[0], [1], [2], [1]]):
+        with pytest.raises(ValueError, match=r"one integer or \(4,\) integers, got"):
+            model.loss(tg.zeros(4, 2), y)
+
+
 def test_data_out_of_range_is_said_once() -> None:
     model = D.Diffusion(D.cosine(10), D.TimeMLP(2, 8), bounded=True)
     with warnings.catch_warnings():
@@ -341,6 +359,9 @@ def test_data_out_of_range_is_said_once() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.loss(tg.tensor([[0.0, 16.0]]))
+    other = D.Diffusion(D.cosine(10), D.TimeMLP(2, 8), bounded=True)
+    with pytest.warns(UserWarning, match=r"the data lies in 0\.\.16"):
+        D.vlb(other, tg.tensor([[0.0, 16.0]]))
 
 
 def test_a_checkpoint_of_another_schedule_is_refused() -> None:

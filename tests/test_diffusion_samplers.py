@@ -193,6 +193,16 @@ def test_guidance_goes_from_no_label_through_the_label_and_beyond() -> None:
     assert np.allclose(model.predict(x, 4).eps.numpy(), 0.5)
 
 
+def test_guidance_leaves_a_learned_variance_alone() -> None:
+    net = D.TimeMLP(2, 8, classes=3, out=4)
+    tg.nn.init.normal_(net.last.weight)
+    model = D.Diffusion(D.cosine(10), net, variance="learned", classes=3)
+    x, y = tg.randn(3, 2), tg.tensor([0, 1, 2])
+    plain, guided = model.predict(x, 4, y), model.predict(x, 4, y, 5.0)
+    assert np.allclose(guided.fraction.detach().numpy(), plain.fraction.detach().numpy(), atol=1e-5)
+    assert not np.allclose(guided.eps.detach().numpy(), plain.eps.detach().numpy(), atol=0.01)
+
+
 def test_guidance_0_is_the_unconditional_sampler() -> None:
     net = D.TimeMLP(2, 8, classes=3)
     tg.nn.init.normal_(net.last.weight)
@@ -244,6 +254,8 @@ def test_bad_input_is_named() -> None:
         D.sample(plain, (1, 2), guidance=3.0)
     with pytest.raises(ValueError, match="the model is not conditional"):
         D.sample(plain, (1, 2), y=1)
+    with pytest.raises(ValueError, match=r"expected a start of shape \(4, 2\), got \(3, 2\)"):
+        D.sample(plain, (4, 2), start=tg.zeros(3, 2))
     with pytest.raises(ValueError, match="0 <= eta <= 1"):
         D.sample(plain, (1, 2), eta=2.0)
     with pytest.raises(ValueError, match="'learned' needs a model made with variance='learned'"):

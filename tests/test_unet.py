@@ -77,3 +77,7 @@ def test_bad_input_is_named() -> None:
         unet.UNet(1, 8)(tg.zeros(1, 1, 10, 8), tg.zeros(1))
     with pytest.raises(ValueError, match=r"attention in 0..2, got .*\(3,\)"):
         unet.UNet(1, 8, attention=(3,))
+    with pytest.raises(ValueError, match="expected channels, depth, multipliers >= 1"):
+        unet.UNet(1, 8, (), attention=())
+    with pytest.raises(ValueError, match="the network was made with classes = 0"):
+        unet.UNet(1, 8)(tg.zeros(1, 1, 8, 8), tg.zeros(1), tg.tensor([0]))

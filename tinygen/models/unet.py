@@ -13,7 +13,7 @@ from .. import nn
 from ..nn import functional as F
 from ..ops import cat
 from ..tensor import Tensor
-from .diffusion.networks import sinusoids
+from .diffusion.networks import sinusoids, with_label
 
 
 class Block(nn.Module):
@@ -79,7 +79,8 @@ class UNet(nn.Module):
         super().__init__()
         sizes = [width * m for m in multipliers]
         if (
-            min(channels, depth, *sizes) < 1
+            not sizes
+            or min(channels, depth, *sizes) < 1
             or width % 2
             or not set(attention) <= set(range(len(sizes)))
         ):
@@ -118,10 +119,7 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None = None) -> Tensor:
         self._check(x)
-        context = self.time(sinusoids(time, self.width))
-        if self.label is not None and label is not None:
-            context = context + self.label(label)
-        context = F.silu(context)
+        context = F.silu(with_label(self.time(sinusoids(time, self.width)), self.label, label))
         h, skips = self.first(x), []
         for i, (block, look) in enumerate(zip(self.down, self.down_attention, strict=True)):
             h = look(block(h, context))

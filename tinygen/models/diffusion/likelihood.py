@@ -148,6 +148,7 @@ def vlb(
     generator: Generator | None = None,
 ) -> VLB:
     """All terms for each example of x0, with one draw of x_t for each t."""
+    model.check_range(x0)
     terms = []
     for t in range(1, model.process.T + 1):
         eps = randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)

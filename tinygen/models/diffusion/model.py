@@ -63,7 +63,8 @@ class Diffusion(nn.Module):
         """x_0 and eps as the network sees them in x = x_t.
 
         guidance = g answers none + g (label - none) (Ho and Salimans 2022, their w is g - 1):
-        1 is the plain conditional model, 0 the unconditional one, more exaggerates the label.
+        1 is the plain conditional model, 0 the unconditional one, more exaggerates the label. A
+        learned variance is that of the conditional model, whatever g.
         """
         out, fraction = self.output(x, t, y, guidance)
         a, s = self.process.level(t, x)
@@ -78,16 +79,24 @@ class Diffusion(nn.Module):
         self._check_labels(y, guidance)
         if guidance == 1.0:
             out = self.net(x, time, self.labels(y, x)) if self.classes else self.net(x, time)
-        else:
-            labels = cat([self.labels(y, x), self.labels(None, x)])
-            labelled, plain = self.net(cat([x, x]), cat([time, time]), labels).chunk(2)
-            out = plain + guidance * (labelled - plain)
-        place: Tensor | None = None
-        if self.variance == "learned":
-            out, place = out.chunk(2, dim=1)
-        if out.shape != x.shape:
-            raise RuntimeError(f"Diffusion: the network made {out.shape} of x with shape {x.shape}")
-        return out, None if place is None else 0.5 * (place + 1.0)
+            return self._parts(out, x)
+        labels = cat([self.labels(y, x), self.labels(None, x)])
+        both = self.net(cat([x, x]), cat([time, time]), labels).chunk(2)
+        (labelled, place), (plain, _) = (self._parts(half, x) for half in both)
+        return plain + guidance * (labelled - plain), place
+
+    def _parts(self, out: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The network's word and, of a learned variance, its place: 0 "small", 1 "large"."""
+        learned = self.variance == "learned"
+        if out.shape != (len(x), x.shape[1] * (2 if learned else 1), *x.shape[2:]):
+            raise RuntimeError(
+                f"Diffusion: the network made {out.shape} of x with shape {x.shape}"
+                + ("; a learned variance needs twice the channels" if learned else "")
+            )
+        if not learned:
+            return out, None
+        word, place = out.chunk(2, dim=1)
+        return word, 0.5 * (place + 1.0)
 
     def _check_labels(self, y: Any, guidance: float) -> None:
         if guidance != 1.0 and (not self.classes or y is None):
@@ -99,7 +108,13 @@ class Diffusion(nn.Module):
     def labels(self, y: Any, x: Tensor) -> Tensor:
         """(B,) int64 beside x, `classes` where y is None; ValueError if not in 0..classes."""
         given = self.classes if y is None else move(y._array, "cpu") if isinstance(y, Tensor) else y
-        array: Array = np.broadcast_to(np.asarray(given, int64), x.shape[:1])
+        array: Array = np.asarray(given)
+        if array.dtype.kind not in "iu" or array.shape not in ((), (1,), x.shape[:1]):
+            raise ValueError(
+                f"labels must be one integer or ({len(x)},) integers, got {array.dtype} of shape "
+                f"{array.shape}"
+            )
+        array = np.broadcast_to(array.astype(int64), x.shape[:1])
         if array.size and (array.min() < 0 or array.max() > self.classes):
             raise ValueError(
                 f"labels must be in 0..{self.classes - 1} (or {self.classes} for none), "

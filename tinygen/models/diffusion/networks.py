@@ -20,6 +20,16 @@ def sinusoids(time: Tensor, width: int, slowest: float = 1e4) -> Tensor:
     return cat([angle.sin(), angle.cos()], 1)
 
 
+def with_label(context: Tensor, embedding: nn.Embedding | None, label: Tensor | None) -> Tensor:
+    """context + the label's embedding; ValueError for a label that the network would not see."""
+    if label is None:
+        return context
+    if embedding is None:
+        raise ValueError("got labels, but the network was made with classes = 0")
+    out: Tensor = context + embedding(label)
+    return out
+
+
 class TimeMLP(nn.Module):
     """(x (B, dims), time (B,)[, label (B,)]) -> (B, out): residual layers that all see the time.
 
@@ -46,9 +56,7 @@ class TimeMLP(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None = None) -> Tensor:
-        context = self.time(sinusoids(time, self.hidden))
-        if self.label is not None and label is not None:
-            context = context + self.label(label)
+        context = with_label(self.time(sinusoids(time, self.hidden)), self.label, label)
         h = self.first(x)
         for layer in self.layers:
             h = h + layer(nn.functional.silu(h + context))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...backend import Generator
+from ...backend import Generator, move
 from ...ops import randn, where
 from ...tape import no_grad
 from ...tensor import Tensor
@@ -111,7 +111,7 @@ def clip_x0(
     if quantile is None:
         x0 = p.x0.clamp(-1.0, 1.0)
     else:
-        size = np.abs(p.x0._array).reshape(len(x), -1)
+        size = np.abs(move(p.x0._array, "cpu")).reshape(len(x), -1)
         c = column(np.maximum(np.quantile(size, quantile, axis=1), 1.0), x)
         x0 = (p.x0 / c).clamp(-1.0, 1.0)
     a, s = model.process.level(t, x)
@@ -169,19 +169,20 @@ def chain(
             "expected resample >= 1, 0 <= eta <= 1 and 0 < threshold <= 1, "
             f"got {resample}, {eta} and {threshold}"
         )
+    if start is not None and start.shape != tuple(shape):
+        raise ValueError(f"expected a start of shape {tuple(shape)}, got {start.shape}")
     like = next(iter(model.parameters()), None) if start is None else start
     where_to = {} if like is None else {"dtype": like.dtype, "device": like.device}
     times = timesteps(model.process.T, steps)
     x = model.process.prior(shape, generator, **where_to) if start is None else start
     clip = model.bounded if clip is None else clip
-    quantile = threshold
 
     def noise() -> Tensor:
         return randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
     def predict(x: Tensor, t: int) -> Prediction:
         p = model.predict(x, t, y, guidance)
-        return clip_x0(p, x, t, model, quantile) if clip or quantile is not None else p
+        return clip_x0(p, x, t, model, threshold) if clip or threshold is not None else p
 
     def go(x: Tensor, t: int, u: int) -> Tensor:
         step = Step(model, predict, noise, t, u, variance, eta)
