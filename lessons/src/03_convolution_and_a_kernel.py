@@ -231,7 +231,7 @@ check.equal("3.6", left, right)
 # that output $i$ had looked at, with the same weights.
 #
 # $$
-# (A^\top g)_j = \sum_{i, a: \thinspace s i + d a - p = j} w_a \thinspace g_i \tag{3.7}
+# x = A^\top g, \qquad x_j = \sum_{i, a: \thinspace s i + d a - p = j} w_a \thinspace g_i \tag{3.7}
 # $$
 #
 # A convolution **gathers**; written like this, its transpose **scatters**.
@@ -489,7 +489,8 @@ check.equal(
 # The weight gradient looks like a convolution itself. Write out what multiplies $w_a$ in (3.12):
 #
 # $$
-# \mathrm{grad}_w(x, g)_a = \sum_i g_i \thinspace x_{d a + s i - p} \tag{3.14}
+# \frac{\partial}{\partial w_a} \langle g, \mathrm{conv}(x, w) \rangle
+# = \sum_i g_i \thinspace x_{d a + s i - p} \tag{3.14}
 # $$
 #
 # Compare with (3.1): $g$ plays the kernel, $a$ counts the outputs, and so **stride and dilation
@@ -958,9 +959,10 @@ rungs = [
 left = [work / max(work / peaks[unit], work / I / beta) for _, unit, I in rungs]
 check.equal("3.21", left, [min(peaks[unit], I * beta) for _, unit, I in rungs])
 print(f"{work / 1e9:.2f} GFLOP, {once / 1e6:.1f} MB if everything moved once")
-print("kernel                 FLOP/byte   bound in TFLOP/s   at least us")
+print("kernel                 GB fetched   FLOP/byte   TFLOP/s at most   us at least")
 for (name, _, I), rate in zip(rungs, left, strict=True):
-    print(f"{name:22} {I:9.2f} {rate / 1e12:18.1f} {1e6 * work / rate:13.1f}")
+    numbers = f"{work / I / 1e9:10.2f} {I:11.2f} {rate / 1e12:17.1f} {1e6 * work / rate:13.1f}"
+    print(f"{name:22} {numbers}")
 
 grid = np.geomspace(0.1, 400, 200)
 figure, ax = plt.subplots(figsize=(7.5, 3.4))
