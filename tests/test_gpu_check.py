@@ -1,5 +1,5 @@
-"""`make gpu-check` without a GPU: phases that end, hang, die or are skipped, and (on the stand-in of
-fake_cupy.py) what the real phases ask of the library."""
+"""`make gpu-check` without a GPU: phases that end, hang, die or are skipped, and what the real phases
+ask of the library, on the stand-in of fake_cupy.py."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def phases(gpu_check, monkeypatch):
         monkeypatch.setattr(gpu_check, "LIMIT", limit)
         monkeypatch.setattr(gpu_check, "RESERVE", 0.5)
         monkeypatch.setattr(gpu_check, "LEAST", 0.2)
-        monkeypatch.setattr(gpu_check, "PHASES", {n: (None, most) for n in ("machine", *names)})
+        monkeypatch.setattr(gpu_check, "PHASES", dict.fromkeys(("machine", *names), (None, most)))
         code = "import json, time\n"
         monkeypatch.setattr(
             gpu_check,
