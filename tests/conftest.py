@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import tinygen as tg
+from tinygen import backend
 from tinygen.testing import use_ci_profile
 
 use_ci_profile(max_examples=20)
@@ -17,5 +18,6 @@ def _fresh_state() -> Iterator[None]:
     """Every test starts from one seed, in float32, with recording on; whatever ran before it."""
     tg.manual_seed(0)
     yield
+    backend._open.clear()  # complaints that a test of device="cuda" has left
     tg.set_default_dtype(tg.float32)
     assert tg.is_grad_enabled(), "a test left gradient recording switched off"

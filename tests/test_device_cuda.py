@@ -895,12 +895,108 @@ def test_indices_out_of_bounds_do_not_wrap_around() -> None:
     outside += [(tg.ones(2, 3, device="cuda") > 0, [4]), 2]
     for index in outside:
         with pytest.raises(IndexError, match=r"out of bounds .* with size \d"):
-            x[index]
+            x[index].sum().item()
         with pytest.raises(IndexError, match=r"out of bounds .* with size \d"):
             x[index] = 1.0
     assert x[..., [-1, 3]].shape == (2, 3, 2) and x[:, [-3, 2], 0].shape == (2, 2)
-    with pytest.raises(IndexError, match="embedding: index out of range"):
-        F.embedding(tg.tensor([3]).cuda(), x[0])
+
+
+LATE: dict[str, Any] = {  # what is wrong with it, and the error's words
+    "embedding": (lambda: F.embedding(here_([3]), tg.ones(3, 2, device="cuda")),
+                  IndexError, r"indices are in \[3, 3\], the table has 3 rows"),
+    "gather": (lambda: tg.ones(2, 3, device="cuda").gather(1, here_([[-1], [0]])),
+               IndexError, r"gather: index out of bounds: it holds -1..0, dim 1 has size 3"),
+    "index": (lambda: tg.ones(2, 3, device="cuda")[here_([0, 5])],
+              IndexError, r"index: index 5 is out of bounds for dim 0 with size 2; .*\(2, 3\)"),
+    "cross_entropy": (lambda: F.cross_entropy(tg.ones(2, 3, device="cuda"), here_([0, 3])),
+                      IndexError, "cross_entropy: Target 3 is out of bounds for 3 classes"),
+    "bce": (lambda: F.binary_cross_entropy(here_([0.5]), here_([1.5])),
+            RuntimeError, r"elements of target should be between 0 and 1, got \[1.5, 1.5\]"),
+    "gaussian_nll": (lambda: F.gaussian_nll_loss(here_([0.5]), here_([1.5]), here_([-1.0])),
+                     ValueError, "var has negative entries"),
+    "bernoulli": (lambda: vae.Bernoulli().log_prob(here_([[2.0]]), here_([[0.0]])),
+                  ValueError, r"Bernoulli: expected pixels in \[0, 1\], got 2..2"),
+}  # fmt: skip
+
+
+def here_(numbers: Any) -> Tensor:
+    return tg.tensor(numbers, device="cuda")
+
+
+@pytest.mark.parametrize("read", ["item", "cpu", "numpy", "synchronize"])
+@pytest.mark.parametrize("name", LATE)
+def test_wrong_numbers_on_a_gpu_are_an_error_when_a_number_is_read(name: str, read: str) -> None:
+    wrong, kind, words = LATE[name]
+    other = tg.ones(1, device="cuda")
+    reads: dict[str, Any] = {
+        "item": other.item, "cpu": other.cpu, "numpy": lambda: other.cpu().numpy(),
+        "synchronize": cuda.synchronize,
+    }  # fmt: skip
+    wrong()  # nobody waits for the answer
+    with pytest.raises(kind, match=words) as caught:
+        reads[read]()
+    assert "noticed late" in caught.value.__notes__[0]
+    reads[read]()  # said once
+
+
+def test_wrong_numbers_are_noticed_in_time_though_nobody_reads() -> None:
+    wrong, kind, words = LATE["cross_entropy"]
+    with pytest.raises(kind, match=words):
+        for _ in range(backend.MOST_OPEN + 1):
+            wrong()
+
+
+@stand_in
+@pytest.mark.parametrize("net", ["classifier", "vae", "unet", "diffusion"])
+def test_a_training_step_waits_for_nothing(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No number is read: the program runs ahead of the GPU until loss.item()."""
+    tg.manual_seed(0)
+    make, loss_of = STEPS[net]
+    model = make().to("cuda")
+    opt = optim.Adam(model.parameters())
+    x = tg.tensor(sample((4, 1, 8, 8), 1, 0.05, 0.95), dtype=tg.float32).cuda()
+    y = here_([0, 2, 1, 1])
+    reads = []
+
+    def watched(name: str) -> Any:
+        read = getattr(fake_cupy.ndarray, name)
+        return lambda self, *args: (reads.append(name), read(self, *args))[1]
+
+    for name in ("get", "item", "tolist", "__bool__", "__int__", "__float__"):
+        monkeypatch.setattr(fake_cupy.ndarray, name, watched(name))
+    loss = loss_of(model, x, y)
+    opt.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    opt.step()
+    assert reads == []
+    loss.item()
+    assert "item" in reads
+
+
+STEPS: dict[str, Any] = {
+    "classifier": (
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.GELU(), nn.MaxPool2d(2),
+            nn.Dropout(0.2), nn.Flatten(), nn.LayerNorm(128), nn.Linear(128, 3),
+        ),
+        lambda m, x, y: F.cross_entropy(m(x), y, label_smoothing=0.1),
+    ),
+    "vae": (
+        lambda: vae.VAE(*vae.conv((1, 8, 8), 2), vae.Bernoulli(), 2),
+        lambda m, x, y: -m(vae.binarise(x)).elbo,
+    ),
+    "diffusion": (
+        lambda: diffusion.Diffusion(
+            diffusion.cosine(20), unet.UNet(1, 8, (1, 2), attention=(1,), classes=3), classes=3
+        ),
+        lambda m, x, y: m.loss(x * 2 - 1, y),
+    ),
+    "unet": (
+        lambda: unet.UNet(1, 8, (1, 2), attention=(1,), classes=3),
+        lambda m, x, y: F.mse_loss(m(x, y.float(), y), x),
+    ),
+}  # fmt: skip
 
 
 # --- the stand-in itself --------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`make gpu-check` without a GPU: phases that end, hang, die or are skipped, and what the real phases
+"""`make gpu-check` without a GPU: phases that end, hang, die or are skipped, and what the real ones
 ask of the library, on the stand-in of fake_cupy.py."""
 
 from __future__ import annotations

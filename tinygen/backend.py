@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -193,6 +194,37 @@ def create(function: str, where: device | str | None, *args: Any, **kwargs: Any)
         return getattr(module, function)(*args, **kwargs)
     except MemoryError as error:
         raise out_of_memory(error) from error
+
+
+_open: list[tuple[Array, Callable[[], Exception]]] = []
+MOST_OPEN = 64
+
+
+def refuse(bad: Any, complaint: Callable[[], Exception]) -> None:
+    """Raise complaint() if `bad`, one truth value; on a GPU, when it is known.
+
+    To look at a number is to wait for the GPU, which then waits for us: so "is an index out of
+    bounds?" is only asked there, and answered when the program reads a number anyway, by item(),
+    cpu(), numpy() or synchronize(). Until then CuPy has wrapped the index around. (PyTorch's
+    assertions on a GPU are late in the same way.) `complaint` should hold on to no large array.
+    """
+    if not isinstance(bad, (bool, np.bool_, np.ndarray)):
+        _open.append((bad, complaint))
+        if len(_open) > MOST_OPEN:
+            settle()
+    elif bad:
+        raise complaint()
+
+
+def settle() -> None:
+    """Raise the first complaint that is open, after what the GPU was given is done."""
+    while _open:
+        bad, complaint = _open.pop(0)
+        if bad:
+            _open.clear()
+            error = complaint()
+            error.add_note("On a GPU this is noticed late: an earlier line is the cause.")
+            raise error
 
 
 class Generator:

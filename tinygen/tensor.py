@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .backend import Array, DType, device_of, get_default_dtype, is_numpy, module_for, move
+from .backend import (
+    Array,
+    DType,
+    device_of,
+    get_default_dtype,
+    is_numpy,
+    module_for,
+    move,
+    settle,
+)
 from .backend import device as Device
 from .tape import Node
 
@@ -179,10 +188,14 @@ class Tensor:
                 f"item: a Tensor of shape {self.shape} with {self.numel()} elements cannot be "
                 "converted to a scalar"
             )
-        return self._array.item()
+        number = self._array.item()
+        settle()
+        return number
 
     def tolist(self) -> Any:
-        return self._array.tolist()
+        numbers = self._array.tolist()
+        settle()
+        return numbers
 
     def __float__(self) -> float:
         return float(self.item())

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..backend import cupy, out_of_memory, problem
+from ..backend import cupy, out_of_memory, problem, settle
 from .source import Signature, Source, Struct
 
 
@@ -18,8 +18,9 @@ def is_gpu_array(array: Any) -> bool:
 
 
 def synchronize() -> None:
-    """Wait until the GPU has done all it was given."""
+    """Wait until the GPU has done all it was given; complaints that are open are raised."""
     cupy().cuda.get_current_stream().synchronize()
+    settle()
 
 
 def memory_allocated() -> int:

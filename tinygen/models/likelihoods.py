@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from .. import nn
-from ..backend import Generator, float32, uint8
+from ..backend import Generator, float32, refuse, uint8
 from ..nn import functional as F
 from ..ops import bernoulli, rand, randn
 from ..tensor import Tensor
@@ -78,12 +78,12 @@ def _same_shape(name: str, x: Tensor, mean: Tensor) -> None:
 
 
 def _in_unit_interval(name: str, x: Tensor) -> None:
-    low, high = (float(x._array.min()), float(x._array.max())) if x.numel() else (0.0, 1.0)
-    if not (low >= 0.0 and high <= 1.0):
-        raise ValueError(
-            f"{name}: expected pixels in [0, 1], got {low:.3g}..{high:.3g}; scale them with "
-            "data.to_unit, or use a Gaussian decoder"
-        )
+    if x.numel():
+        low, high = x._array.min(), x._array.max()
+        refuse(~((low >= 0) & (high <= 1)), lambda: ValueError(
+            f"{name}: expected pixels in [0, 1], got {float(low):.3g}..{float(high):.3g}; scale "
+            "them with data.to_unit, or use a Gaussian decoder"
+        ))  # fmt: skip
 
 
 class Likelihood(nn.Module):
@@ -214,7 +214,8 @@ def dequantise(pixels: Tensor, maximum: int = 255, generator: Generator | None =
     """
     if pixels.dtype != uint8:
         raise TypeError(f"dequantise: expected uint8 pixels, got {pixels.dtype}")
-    if pixels.numel() and int(pixels._array.max()) > maximum:
-        raise ValueError(f"dequantise: a pixel is above the maximum, {maximum}")
+    if pixels.numel():
+        too_bright = ValueError(f"dequantise: a pixel is above the maximum, {maximum}")
+        refuse(pixels._array.max() > maximum, lambda: too_bright)
     noise = rand(pixels.shape, generator=generator, device=pixels.device)
     return ((pixels.to(float32) + noise) / (maximum + 1.0)).clamp(max=1.0 - 2.0**-24)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import nn
-from ..backend import Generator
+from ..backend import Generator, refuse
 from ..ops import one_hot, randn
 from ..tape import no_grad
 from ..tensor import Tensor
@@ -262,9 +262,9 @@ class ConditionalVAE(VAE):
             raise ValueError(
                 f"ConditionalVAE: expected {batch} integer labels, got {c.dtype} of shape {c.shape}"
             )
-        low, high = (int(c._array.min()), int(c._array.max())) if batch else (0, 0)
-        if low < 0 or high >= self.classes:
-            raise ValueError(
-                f"ConditionalVAE: expected labels in 0..{self.classes - 1}, got {low}..{high}"
-            )
+        if batch:
+            low, high, last = c._array.min(), c._array.max(), self.classes - 1
+            refuse((low < 0) | (high > last), lambda: ValueError(
+                f"ConditionalVAE: expected labels in 0..{last}, got {int(low)}..{int(high)}"
+            ))  # fmt: skip
         return c

@@ -52,8 +52,11 @@ def clip_grad_norm_(
             f"The total norm of order {float(norm_type)} for gradients from `parameters` is "
             f"non-finite ({float(total)}), so it cannot be clipped"
         )
-    factor = min(float(max_norm) / (float(total) + 1e-6), 1.0)
-    for grad in grads if factor != 1.0 else ():
+    if grads[0].is_cuda:  # to ask whether the factor is 1 would be to wait for the GPU
+        factor = np.minimum(float(max_norm) / (total + 1e-6), 1.0)
+    else:
+        factor = min(float(max_norm) / (float(total) + 1e-6), 1.0)
+    for grad in grads if grads[0].is_cuda or factor != 1.0 else ():
         _scale(grad, factor)
     return wrap(xp.asarray(total))
 

@@ -48,6 +48,7 @@ def to(
     if dtype is not None and np.dtype(dtype) != x.dtype:
         out = cast(out, dtype=np.dtype(dtype))
     if device is not None and device_of(x._array) != backend.device(device):
+        backend.settle()
         out = _to_device(out, where=str(backend.device(device)), back=str(x.device))
     return out.clone() if copy and out is x else out
 

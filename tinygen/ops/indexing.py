@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..backend import Array, is_numpy, module_of, move
+from ..backend import Array, is_numpy, module_of, move, refuse, settle
 from ..tape import mode
 from ..tensor import Tensor, same_device, wrap
 from .convert import to
@@ -53,9 +54,10 @@ def _repeats(index: Index) -> bool:
 def plain_index(x: Tensor, index: Index) -> Index:
     """The index with Tensors and lists in it made arrays on x's device."""
     parts = index if isinstance(index, tuple) else (index,)
-    plain = tuple(_part(x, part) for part in parts)
+    plain = tuple(_part(part) for part in parts)
     if x.is_cuda:
         _refuse_outside(x, plain)
+    plain = tuple(move(p, x.device) if hasattr(p, "dtype") else p for p in plain)
     return plain if isinstance(index, tuple) else plain[0]
 
 
@@ -65,11 +67,17 @@ def _refuse_outside(x: Tensor, parts: tuple[Index, ...]) -> None:
     axis = 0
     for p, n in zip(parts, takes, strict=True):
         if hasattr(p, "dtype") and not _is_mask(p) and p.size:
-            low, high, size = int(p.min()), int(p.max()), x.shape[axis]
-            if low < -size or high >= size:
-                wrong = low if low < -size else high
-                raise IndexError(f"index {wrong} is out of bounds for dim {axis} with size {size}")
+            low, high, size = p.min(), p.max(), x.shape[axis]
+            refuse((low < -size) | (high >= size), _outside(low, high, axis, x.shape))
         axis += x.ndim - sum(takes) if p is Ellipsis else n
+
+
+def _outside(low: Any, high: Any, axis: int, shape: tuple[int, ...]) -> Callable[[], Exception]:
+    size = shape[axis]
+    return lambda: IndexError(
+        f"index: index {int(low) if low < -size else int(high)} is out of bounds for dim {axis} "
+        f"with size {size}; the tensor has shape {shape}"
+    )
 
 
 def _is_mask(part: Any) -> bool:
@@ -99,7 +107,7 @@ def _steps(index: Index) -> tuple[Index, ...]:
     return tuple(ints), tuple(part for part in parts if not _is_int(part))
 
 
-def _part(x: Tensor, part: Any) -> Any:
+def _part(part: Any) -> Any:
     if isinstance(part, Tensor):
         part = part._array
     elif isinstance(part, (list, range)):
@@ -114,7 +122,7 @@ def _part(x: Tensor, part: Any) -> Any:
         part = part.astype(np.int64)
     if part.ndim == 0 and part.dtype != np.bool_:
         return int(part)
-    return move(part, x.device)
+    return part
 
 
 def getitem(x: Tensor, index: Index) -> Tensor:
@@ -124,6 +132,8 @@ def getitem(x: Tensor, index: Index) -> Tensor:
         for step in _steps(plain_index(x, index)):
             out = _getitem(out, index=step)
     except IndexError as error:
+        if str(error).startswith("index: index "):
+            raise
         text = str(error).removeprefix("getitem: ")
         raise IndexError(f"index: {text}; the tensor has shape {x.shape}") from None
     return out
@@ -154,7 +164,10 @@ _zero_at.vjp(lambda g, index: _zero_at(g, index=index))
 
 def setitem(x: Tensor, index: Index, value: Any) -> None:
     """x[index] = value, in place; recorded when x or the value requires a gradient."""
-    *select, index = _steps(plain_index(x, index))
+    plain = plain_index(x, index)
+    if x.is_cuda:
+        settle()  # a write out of bounds cannot be taken back
+    *select, index = _steps(plain)
     if isinstance(value, Tensor):
         value = to(value, x)
     wants = x._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
@@ -232,9 +245,11 @@ def in_place(function: Any) -> Any:
 
 def _mesh(x: Tensor, dim: int, index: Tensor) -> Index:
     """The index tuple that picks x[i, index[i, j], ...] with `index` standing at `dim`."""
-    grids = np.ogrid[tuple(slice(n) for n in index.shape)]
-    mesh = [move(np.asarray(grid), x.device) for grid in grids]
-    mesh[dim] = index._array
+    arange, ndim = module_of(x._array).arange, index.ndim
+    mesh = [
+        index._array if d == dim else arange(n).reshape((1,) * d + (n,) + (1,) * (ndim - d - 1))
+        for d, n in enumerate(index.shape)
+    ]
     return tuple(mesh)
 
 
@@ -242,7 +257,17 @@ def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j][k] = x[i][index[i][j][k]][k] for dim = 1; out has index's shape."""
     dim = position("gather", dim, x.ndim)
     _check_index("gather", x, dim, index)
+    return gather_within(x, dim, index)
+
+
+def gather_within(x: Tensor, dim: int, index: Tensor) -> Tensor:
+    """gather by an index that is known to be in bounds"""
     return _getitem(x, index=_mesh(x, dim, index))
+
+
+def rows_within(x: Tensor, index: Tensor) -> Tensor:
+    """x[index] by an index that is known to be in bounds"""
+    return _getitem(x, index=index._array)
 
 
 def scatter_add(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -264,12 +289,12 @@ def _check_index(name: str, x: Tensor, dim: int, index: Tensor) -> None:
             f"{name}: the index of shape {index.shape} does not fit the tensor of shape {x.shape}: "
             f"as many dimensions, and no larger except in dim {dim}"
         )
-    a = index._array
-    if a.size and (a.min() < 0 or a.max() >= x.shape[dim]):
-        raise IndexError(
-            f"{name}: index out of bounds: it holds {int(a.min())}..{int(a.max())}, dim {dim} has "
-            f"size {x.shape[dim]}"
-        )
+    if index.numel():
+        low, high, size = index._array.min(), index._array.max(), x.shape[dim]
+        refuse((low < 0) | (high >= size), lambda: IndexError(
+            f"{name}: index out of bounds: it holds {int(low)}..{int(high)}, dim {dim} has size "
+            f"{size}"
+        ))  # fmt: skip
 
 
 def take_along_dim(x: Tensor, indices: Tensor, dim: int) -> Tensor:
@@ -315,12 +340,11 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """int64 (..., num_classes): 1 at the class, else 0."""
     if input.dtype.kind not in "iu":
         raise RuntimeError(f"one_hot: expected integer class labels, got {input.dtype}")
-    top = int(input._array.max()) if input.numel() else -1
-    classes = top + 1 if num_classes == -1 else num_classes
-    if input.numel() and (int(input._array.min()) < 0 or top >= classes):
-        raise RuntimeError(
-            f"one_hot: class values must be in 0..{classes - 1}, got values from "
-            f"{int(input._array.min())} to {top}"
-        )
+    low, high = (input._array.min(), input._array.max()) if input.numel() else (0, -1)
+    classes = int(high) + 1 if num_classes == -1 else num_classes
+    refuse((low < 0) | (high >= classes), lambda: RuntimeError(
+        f"one_hot: class values must be in 0..{classes - 1}, got values from {int(low)} to "
+        f"{int(high)}"
+    ))  # fmt: skip
     every = module_of(input._array).arange(max(classes, 0))
     return wrap((input._array[..., None] == every).astype(np.int64))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import nn
-from ...backend import Array, Generator, int64, move
+from ...backend import Array, Generator, int64, move, refuse
 from ...ops import cat, rand, randn, where
 from ...tensor import Tensor, wrap
 from .parameterisation import Prediction, check_kind, loss_weight, prediction, target
@@ -107,20 +107,20 @@ class Diffusion(nn.Module):
 
     def labels(self, y: Any, x: Tensor) -> Tensor:
         """(B,) int64 beside x, `classes` where y is None; ValueError if not in 0..classes."""
-        given = self.classes if y is None else move(y._array, "cpu") if isinstance(y, Tensor) else y
-        array: Array = np.asarray(given)
+        given = self.classes if y is None else y
+        array: Array = given._array if isinstance(given, Tensor) else np.asarray(given)
         if array.dtype.kind not in "iu" or array.shape not in ((), (1,), x.shape[:1]):
             raise ValueError(
                 f"labels must be one integer or ({len(x)},) integers, got {array.dtype} of shape "
                 f"{array.shape}"
             )
-        array = np.broadcast_to(array.astype(int64), x.shape[:1])
-        if array.size and (array.min() < 0 or array.max() > self.classes):
-            raise ValueError(
+        if array.size:
+            low, high = array.min(), array.max()
+            refuse((low < 0) | (high > self.classes), lambda: ValueError(
                 f"labels must be in 0..{self.classes - 1} (or {self.classes} for none), "
-                f"got {array.min()}..{array.max()}"
-            )
-        return wrap(move(array.copy(), x.device))
+                f"got {int(low)}..{int(high)}"
+            ))  # fmt: skip
+        return wrap(np.broadcast_to(move(array, x.device), x.shape[:1]).astype(int64))
 
     # --- the reverse step -------------------------------------------------------------------------
 
@@ -184,6 +184,7 @@ class Diffusion(nn.Module):
         """Warn once if a model of bounded data sees other data."""
         if not self.bounded or self._warned or not x0.numel():
             return
+        self._warned = x0.is_cuda  # there only the first batch is looked at: looking is waiting
         low, high = float(x0._array.min()), float(x0._array.max())
         if low < -1.001 or high > 1.001:
             self._warned = True

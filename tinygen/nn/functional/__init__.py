@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from ... import ops
+from ...backend import refuse
 from ...conv import conv1d, conv2d, conv_transpose2d
 from ...ops import linear, one_hot, pad
 from ...ops.images import (
@@ -14,6 +15,7 @@ from ...ops.images import (
     max_pool2d,
     pixel_shuffle,
 )
+from ...ops.indexing import rows_within
 from ...tensor import Tensor, same_device
 from .activations import (
     celu,
@@ -78,12 +80,13 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
         raise RuntimeError(f"embedding: expected integer indices, got {input.dtype}; use .long()")
     same_device("embedding", input, weight)
     rows = weight.shape[0]
-    if input.numel() and not 0 <= int(input._array.min()) <= int(input._array.max()) < rows:
-        raise IndexError(
-            f"embedding: index out of range in self: indices are in [{int(input._array.min())}, "
-            f"{int(input._array.max())}], the table has {rows} rows"
-        )
-    out = weight[input]
+    if input.numel():
+        low, high = input._array.min(), input._array.max()
+        refuse((low < 0) | (high >= rows), lambda: IndexError(
+            f"embedding: index out of range in self: indices are in [{int(low)}, {int(high)}], "
+            f"the table has {rows} rows"
+        ))  # fmt: skip
+    out = rows_within(weight, input)
     if padding_idx is None:
         return out
     padded = ops.unsqueeze(input == padding_idx % rows, -1)

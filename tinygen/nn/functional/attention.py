@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...backend import Generator
+from ...backend import Generator, is_numpy
 from ...tensor import Tensor, wrap
 from .activations import dropout
 
@@ -62,7 +62,7 @@ def attention_weights(
         visible = mask._array.astype(bool)
         scores = ops.where(wrap(visible), scores, -math.inf)
     blind = ~visible.any(axis=-1, keepdims=True)
-    if not bool(blind.any()):
+    if is_numpy(blind) and not blind.any():  # on a GPU it is not worth waiting for the answer
         return ops.softmax(scores, -1)
     scores = ops.where(wrap(blind), 0.0, scores)  # softmax of -inf alone would be NaN
     return ops.where(wrap(blind), 0.0, ops.softmax(scores, -1))

@@ -6,14 +6,16 @@ Losses of logits never form the probability: log(1 + e^x) and log-softmax are co
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ... import ops
-from ...backend import Array
+from ...backend import Array, is_numpy, refuse
+from ...ops.indexing import gather_within
 from ...ops.op import floating
-from ...tensor import Tensor
+from ...tensor import Tensor, same_device
 
 _TINY = 1e-12  # the smallest x (1 - x) that the gradient of binary_cross_entropy divides by
 
@@ -107,8 +109,8 @@ def gaussian_nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """(log v + (x - t)^2 / v) / 2 with v = max(var, eps); full=True adds log(2 pi) / 2"""
-    if bool(np.any(var._array < 0)):
-        raise ValueError("gaussian_nll_loss: var has negative entries")
+    negative = ValueError("gaussian_nll_loss: var has negative entries")
+    refuse((var._array < 0).any(), lambda: negative)
     # As in PyTorch, the floor eps does not stop the gradient of var.
     v = var + (ops.clamp(var.detach(), min=eps) - var.detach())
     loss = 0.5 * (ops.log(v) + ops.square(input - target) / v)
@@ -138,6 +140,13 @@ def _bounded_log(x: Tensor) -> Tensor:
     return ops.clamp(ops.log(ops.clamp(x, min=1e-37)), min=-100.0)
 
 
+def _outside_0_1(what: str, low: Any, high: Any) -> tuple[Any, Callable[[], Exception]]:
+    return ~((low >= 0) & (high <= 1)), lambda: RuntimeError(
+        f"binary_cross_entropy: all elements of {what} should be between 0 and 1, got "
+        f"[{float(low):.4g}, {float(high):.4g}]"
+    )
+
+
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -147,11 +156,8 @@ def binary_cross_entropy(
     """
     _same_shapes("binary_cross_entropy", input, target)
     for what, values in (("input", input._array), ("target", target._array)):
-        if not bool(np.all((values >= 0) & (values <= 1))):
-            raise RuntimeError(
-                f"binary_cross_entropy: all elements of {what} should be between 0 and 1, got "
-                f"[{values.min():.4g}, {values.max():.4g}]"
-            )
+        if values.size:
+            refuse(*_outside_0_1(what, values.min(), values.max()))
     return _reduce(_weighted(_binary_cross_entropy(input, target), weight), reduction)
 
 
@@ -205,20 +211,23 @@ def _classes(name: str, input: Tensor, target: Tensor, ignore_index: int) -> tup
         raise RuntimeError(
             f"{name}: expected class indices of an integer dtype (int64), got {target.dtype}"
         )
+    same_device(name, input, target)
     count = input.shape[1 if input.ndim > 1 else 0]
     kept = target != ignore_index
     safe = ops.where(kept, target, 0)
-    outside = (safe._array < 0) | (safe._array >= count)
-    if bool(outside.any()):
-        first = int(safe._array[outside].reshape(-1)[0])
-        raise IndexError(f"{name}: Target {first} is out of bounds for {count} classes")
+    if target.numel():
+        low, high = safe._array.min(), safe._array.max()
+        refuse((low < 0) | (high >= count), lambda: IndexError(
+            f"{name}: Target {int(low) if low < 0 else int(high)} is out of bounds for {count} "
+            "classes"
+        ))  # fmt: skip
     return safe, kept
 
 
 def _pick(input: Tensor, index: Tensor) -> Tensor:
     """input[n, index[n, ...], ...] for an input of shape (N, C, ...) or (C,)"""
     dim = 1 if input.ndim > 1 else 0
-    return ops.squeeze(ops.gather(input, dim, ops.unsqueeze(index, dim)), dim)
+    return ops.squeeze(gather_within(input, dim, ops.unsqueeze(index, dim)), dim)
 
 
 def _class_weight(name: str, weight: Tensor | None, input: Tensor) -> None:
@@ -257,7 +266,7 @@ def _nll(
     input: Tensor, safe: Tensor, kept: Tensor, weight: Tensor | None, reduction: str
 ) -> Tensor:
     picked = -_pick(input, safe)
-    if weight is None and bool(kept._array.all()):
+    if weight is None and is_numpy(kept._array) and kept._array.all():
         return _reduce(picked, reduction)
     scale = kept.to(input.dtype) if weight is None else ops.where(kept, weight[safe], 0.0)
     # where, not a product: an ignored entry may be -inf
