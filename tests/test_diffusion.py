@@ -329,6 +329,11 @@ def test_unknown_names_are_refused() -> None:
         D.Diffusion(process, Says(tg.zeros(3, 3))).loss(tg.zeros(3, 2))
 
 
+def test_numbers_need_no_second_dimension() -> None:
+    model = D.Diffusion(D.cosine(10), Says(tg.zeros(3)))
+    assert model.predict(tg.ones(3), 2).x0.shape == (3,)
+
+
 def test_a_network_for_a_learned_variance_needs_twice_the_channels() -> None:
     for made in (1, 3):
         model = D.Diffusion(D.cosine(10), D.TimeMLP(1, 8, out=made), variance="learned")

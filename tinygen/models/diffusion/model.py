@@ -88,7 +88,7 @@ class Diffusion(nn.Module):
     def _parts(self, out: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The network's word and, of a learned variance, its place: 0 "small", 1 "large"."""
         learned = self.variance == "learned"
-        if out.shape != (len(x), x.shape[1] * (2 if learned else 1), *x.shape[2:]):
+        if out.shape != ((len(x), 2 * x.shape[1], *x.shape[2:]) if learned else x.shape):
             raise RuntimeError(
                 f"Diffusion: the network made {out.shape} of x with shape {x.shape}"
                 + ("; a learned variance needs twice the channels" if learned else "")
