@@ -286,17 +286,17 @@ def _correlate_rows(
     weights = w.reshape(kh, kw * c, o)
     for tile, rows in unfolded(x, (kh, kw), out.shape[1:3], stride, dilation, start):
         part = out[tile].transpose(1, 0, 2, 3)
-        total = np.matmul(rows[0], weights[0])
-        product = np.empty_like(total)
-        for row, weight in zip(rows[1:-1], weights[1:-1], strict=True):
-            total += np.matmul(row, weight, out=product)
-        if kh == 1:
-            part[...] = total.reshape(part.shape)
-        else:
-            np.matmul(rows[-1], weights[-1], out=product)
-            np.add(total.reshape(part.shape), product.reshape(part.shape), out=part)
-        if bias is not None:
-            part += bias
+        total, product = np.empty_like(x, shape=(2, *part.shape), order="C")
+        # The kernel row that reaches most comes first: mostly all, and then nothing is zeroed.
+        pairs = sorted(zip(rows, weights, strict=True), key=lambda pair: -len(pair[0][1]))
+        for n, ((i, row), weight) in enumerate(pairs):
+            if n == 0:
+                total[: i.start] = total[i.stop :] = 0
+                np.matmul(row, weight, out=total[i].reshape(-1, o))
+            else:
+                np.matmul(row, weight, out=product[i].reshape(-1, o))
+                total[i] += product[i]
+        np.add(total, 0 if bias is None else bias, out=part)
 
 
 def _products_rows(
@@ -305,9 +305,9 @@ def _products_rows(
     kh, kw, c, o = out.shape
     total = np.zeros_like(x, shape=(kh, kw * c, o))
     for tile, rows in unfolded(x, (kh, kw), g.shape[1:3], stride, dilation, start):
-        cotangent = g[tile].transpose(1, 0, 2, 3).reshape(-1, o)
-        for a, row in enumerate(rows):
-            total[a] += np.matmul(row.T, cotangent)
+        cotangent = np.ascontiguousarray(g[tile].transpose(1, 0, 2, 3))
+        for a, (i, row) in enumerate(rows):
+            total[a] += np.matmul(row.T, cotangent[i].reshape(-1, o))
     out[...] = total.reshape(out.shape)
 
 
