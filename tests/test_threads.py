@@ -70,6 +70,51 @@ def test_gradients_of_work_in_parts(name):
     check_grads(f, *(draw(*shape) for shape in shapes), order=2)
 
 
+def test_gradients_side_by_side_are_those_one_after_the_other(parts, monkeypatch):
+    def step():
+        tg.manual_seed(0)
+        net = tg.nn.Sequential(tg.nn.Conv2d(8, 16, 3, padding=1), tg.nn.GroupNorm(4, 16))
+        x = tg.randn(4, 8, 6, 6, requires_grad=True)
+        net(x).square().sum().backward()
+        return [x.grad.numpy(), *(p.grad.numpy() for p in net.parameters())]
+
+    def counted(bodies):
+        calls.append(len(bodies))
+        return threads.side_by_side(bodies)
+
+    calls: list[int] = []
+    monkeypatch.setattr("tinygen.autograd.side_by_side", counted)
+    monkeypatch.setattr(threads, "APART", 1)
+    together = step()
+    assert calls == [3, 3]
+    monkeypatch.setattr(threads, "APART", 1 << 30)
+    for a, b in zip(together, step(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+    assert calls == [3, 3]
+
+
+def test_side_by_side_keeps_the_order_and_cuts_nothing(parts):
+    def body(k):
+        time.sleep(0.01 * (3 - k))
+        threads.in_parts(lambda x: seen.append(len(x)), np.ones(6), grain=1)
+        return k
+
+    seen: list[int] = []
+    assert threads.side_by_side([lambda k=k: body(k) for k in range(4)]) == [0, 1, 2, 3]
+    assert seen == [6] * 4
+    threads.in_parts(lambda x: seen.append(len(x)), np.ones(6), grain=1)
+    assert sum(seen[4:]) == 6 and len(seen) == 4 + threads.count()
+
+
+def test_side_by_side_passes_an_error_on(parts):
+    def fail():
+        raise ZeroDivisionError("in one of them")
+
+    with pytest.raises(ZeroDivisionError, match="in one of them"):
+        threads.side_by_side([fail, fail])
+    parts.append(threads.count())
+
+
 def test_an_error_in_another_thread_arrives(parts):
     def body(x):
         if x[0] == 1:

@@ -6,7 +6,9 @@ Images are (N, H, W, C) here. (1) is the relation of conv_numpy.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import lru_cache
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +28,17 @@ def tiles(images: int, each: int) -> Iterator[slice]:
 # --- rows: unfold along the width, slide over the height
 
 
+class Plan(NamedTuple):
+    """Which pixels go where, for an image of one size: the same in every step of a training."""
+
+    phases: tuple[tuple[int, slice], ...]  # how many rows each buffer has, and which pixel rows
+    rows: tuple[tuple[int, slice, slice], ...]  # for each kernel row: buffer, outputs i, its rows
+    inner: slice  # the columns whose window is one run of memory,
+    first: int  # and the pixel where the first of these runs starts
+    pieces: tuple[tuple[int, slice, slice], ...]  # what is left: tap b, columns j, pixels v
+    blanks: tuple[tuple[int, slice], ...]  # where tap b meets no pixel: columns j
+
+
 def unfolded(
     x: Array, kernel: Pair, outs: Pair, stride: Pair, dilation: Pair, start: Pair
 ) -> Iterator[tuple[slice, list[tuple[slice, Array]]]]:
@@ -36,55 +49,64 @@ def unfolded(
     row is the same memory one row further on, and no row outside the image is in any of them.
     With a stride the rows are dealt out by phase.
     """
-    (images, height, _, c), (kh, kw), (rows, columns) = x.shape, kernel, outs
-    shifts = [divmod(a * dilation[0], stride[0]) for a in range(kh)]
-    depth = {r: rows + max(s for s, phase in shifts if phase == r) for _, r in shifts}
-    met = {r: overlap(d, height, stride[0], r - start[0]) for r, d in depth.items()}
-    inner, pieces, blanks = _columns(x, kw, columns, stride[1], dilation[1], start[1])
-    buffers: dict[int, Array] = {}
-    before = -1
-    for tile in tiles(images, sum(depth.values()) * columns * kw * c):
+    images, height, width, c = x.shape
+    runs = is_numpy(x) and x.strides[2:] == (c * x.itemsize, x.itemsize)
+    plan = _plan((height, width), kernel, outs, stride, dilation, start, runs)
+    row, run = outs[1] * kernel[1] * c, kernel[1] * c
+    buffers: list[Array] = []
+    for tile in tiles(images, sum(count for count, _ in plan.phases) * row):
         n = tile.stop - tile.start
+        if not buffers or n != buffers[0].shape[1]:
+            buffers = [
+                np.empty_like(x, shape=(count, n, outs[1], kernel[1], c), order="C")
+                for count, _ in plan.phases
+            ]
+            for buffer, (b, j) in product(buffers, plan.blanks):  # zero, and they stay so
+                buffer[:, :, j, b] = 0
         part = x[tile].transpose(1, 0, 2, 3)
-        for r, (k, h) in met.items():
-            if n != before:
-                buffers[r] = np.empty_like(
-                    x, shape=(k.stop - k.start, n, columns, kw, c), order="C"
-                )
-                for b, j in blanks:  # they are zero and stay so
-                    buffers[r][:, :, j, b] = 0
-            buffer = buffers[r]
-            if inner.stop > inner.start:
-                first = inner.start * stride[1] - start[1]
-                runs = _runs(part[h, :, first:], inner.stop - inner.start, kw, stride[1])
-                buffer.reshape(len(buffer), n, columns, kw * c)[:, :, inner] = runs
-            for b, j, v in pieces:
+        for buffer, (_, h) in zip(buffers, plan.phases, strict=True):
+            if plan.inner.stop:
+                columns = plan.inner.stop - plan.inner.start
+                to = buffer.reshape(len(buffer), n, outs[1], run)[:, :, plan.inner]
+                to[...] = _runs(part[h, :, plan.first :], columns, kernel[1], stride[1])
+            for b, j, v in plan.pieces:
                 buffer[:, :, j, b] = part[h, :, v]
-        before = n
-        yield tile, [_reached(buffers[r], met[r][0], s, rows) for s, r in shifts]
+        yield tile, [(i, buffers[r][k].reshape(-1, run)) for r, i, k in plan.rows]
 
 
-def _reached(buffer: Array, k: slice, shift: int, rows: int) -> tuple[slice, Array]:
-    """The output rows i whose row i + shift is among the rows k of the buffer, and these."""
-    first, last = max(0, k.start - shift), min(rows, k.stop - shift)
-    last = max(first, last)
-    met = buffer[first + shift - k.start : last + shift - k.start]
-    return slice(first, last), met.reshape(-1, buffer.shape[3] * buffer.shape[4])
+@lru_cache(maxsize=1024)
+def _plan(
+    image: Pair, kernel: Pair, outs: Pair, stride: Pair, dilation: Pair, start: Pair, runs: bool
+) -> Plan:
+    """runs: are the pixels of a row one run of memory?"""
+    shifts = [divmod(a * dilation[0], stride[0]) for a in range(kernel[0])]
+    phases = sorted({r for _, r in shifts})
+    # Of (1), h = (i + s) stride + r - start, where a * dilation = s * stride + r: the buffer of
+    # phase r has a row for each i + s that meets a pixel.
+    depth = {r: outs[0] + max(s for s, phase in shifts if phase == r) for r in phases}
+    met = {r: overlap(depth[r], image[0], stride[0], r - start[0]) for r in phases}
+    rows = []
+    for s, r in shifts:
+        k = met[r][0]
+        first = max(0, k.start - s)
+        count = max(0, min(outs[0], k.stop - s) - first)
+        begin = first + s - k.start
+        rows.append((phases.index(r), slice(first, first + count), slice(begin, begin + count)))
+    return Plan(
+        tuple((k.stop - k.start, h) for k, h in met.values()),
+        tuple(rows),
+        *_columns(image[1], kernel[1], outs[1], stride[1], dilation[1], start[1], runs),
+    )
 
 
 def _columns(
-    x: Array, kw: int, columns: int, stride: int, dilation: int, start: int
-) -> tuple[slice, list[tuple[int, slice, slice]], list[tuple[int, slice]]]:
-    """How to unfold the width: the columns whose window is one run of memory, and what is left.
-
-    What is left comes as (tap b, columns j, pixels v): all of it where x is not channels-last.
-    Last, as (b, j): where a tap meets no pixel.
-    """
-    width, c = x.shape[2:]
+    width: int, kw: int, columns: int, stride: int, dilation: int, start: int, runs: bool
+) -> tuple[slice, int, tuple[Any, ...], tuple[Any, ...]]:
+    """How to unfold the width: the last four fields of a Plan."""
     inner = slice(0, 0)
-    if dilation == 1 and is_numpy(x) and x.strides[2:] == (c * x.itemsize, x.itemsize):
-        first = max(0, -(-start // stride))
-        inner = slice(first, max(first, min(columns, (width - kw + start) // stride + 1)))
+    if dilation == 1 and runs:
+        first, last = max(0, -(-start // stride)), min(columns, (width - kw + start) // stride + 1)
+        inner = slice(first, last) if first < last else inner
     pieces, blanks = [], []
     for b in range(kw):
         j, v = overlap(columns, width, stride, b * dilation - start)
@@ -96,7 +118,8 @@ def _columns(
                 pieces.append(
                     (b, slice(begin, end), slice(at, at + (end - begin - 1) * stride + 1, stride))
                 )
-    return inner, pieces, [(b, j) for b, j in blanks if j.start < j.stop]
+    left = tuple((b, j) for b, j in blanks if j.start < j.stop)
+    return inner, inner.start * stride - start, tuple(pieces), left
 
 
 def _runs(x: Array, count: int, kw: int, stride: int) -> Array:

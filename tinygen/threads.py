@@ -6,6 +6,7 @@ BLAS has its own threads; what is not BLAS would otherwise leave all cores but o
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -17,6 +18,7 @@ from .backend import Array, is_numpy
 GRAIN = 1 << 17  # numbers: below, handing work to a thread (30 us) costs more than it saves
 PRODUCTS = 1 << 20  # the same, in multiplications of a convolution, which copies besides
 MATMUL = 1 << 23  # and of a bare product: BLAS is done with a smaller one before a thread wakes
+APART = 1 << 14  # numbers in a cotangent: making two gradients of it is worth two threads
 TINY = 1 << 17  # BLAS itself stays on one thread for a product of fewer multiplications
 
 
@@ -48,6 +50,7 @@ def in_parts(body: Callable[..., Any], *arrays: Any, grain: int = GRAIN) -> list
     """
     first = arrays[0]
     splits = is_numpy(first) and first.ndim and first.size >= 2 * grain
+    splits = splits and not hasattr(_side, "of")
     parts = min(count(), len(first), first.size // grain) if splits else 1
     with _blas_on_one_thread():
         if parts < 2:
@@ -55,8 +58,44 @@ def in_parts(body: Callable[..., Any], *arrays: Any, grain: int = GRAIN) -> list
         bounds = [len(first) * k // parts for k in range(parts + 1)]
         cuts = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
         pieces = [[x if len(x) == 1 else x[cut] for x in arrays] for cut in cuts]
-        others = [_pool().submit(body, *piece) for piece in pieces[1:]]
-        return [body(*pieces[0]), *(other.result() for other in others)]
+        others = [(_pool().submit(body, *piece), piece) for piece in pieces[1:]]
+        first = body(*pieces[0])
+        # On a busy machine a part may not have begun: better done here than waited for.
+        rest = [body(*piece) if other.cancel() else other.result() for other, piece in others]
+        return [first, *rest]
+
+
+_side = threading.local()  # has the attribute `of` on a thread that is inside of side_by_side
+
+
+def side_by_side(bodies: list[Callable[[], Any]]) -> list[Any]:
+    """What the bodies return. Two threads take one after the other, whichever is free.
+
+    Nothing inside of them is cut into parts, so that no thread of the pool waits for another.
+    """
+    results: list[Any] = [None] * len(bodies)
+    waiting = iter(enumerate(bodies))
+
+    def side() -> None:
+        _side.of = True
+        try:
+            for i, body in waiting:
+                results[i] = body()
+        finally:
+            del _side.of
+
+    with _blas_on_one_thread():
+        other = _pool().submit(side)
+        side()
+        if not other.cancel():  # it may not even have begun
+            other.result()
+    return results
+
+
+def pays_side_by_side(g: Array) -> bool:
+    """For two gradients made of g? With more than a few cores, cutting each of them is better."""
+    free = is_numpy(g) and g.size >= APART and not hasattr(_side, "of")
+    return bool(free and 2 <= count() <= 3)
 
 
 def add_parts(body: Callable[..., Any], out: Array, *arrays: Any, grain: int = GRAIN) -> None:
