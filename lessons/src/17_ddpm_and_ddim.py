@@ -556,6 +556,9 @@ for ax, points, title in zip(axes, (truth, samples), ("data", "DDPM, our network
 plt.show()
 
 # %% [markdown]
+# Nearly right. The blobs are a little wider than the data's, and more points lie between them: that
+# is what the avoidable loss that is left looks like. Longer training shrinks it further.
+#
 # ## A bug from the wild: noise on the last step
 #
 # The DDPM of labmlai/annotated_deep_learning_paper_implementations draws
