@@ -214,11 +214,15 @@ def report(results: dict[str, Any]) -> str:
 
 
 def settings(configs: list[dict[str, Any]], folders: list[Path]) -> str:
-    """One line on how the runs were trained; their times are those of their logs."""
+    """How the runs were trained, and how long it took."""
     keys = ("epochs", "batch", "lr", "width", "depth", "T", "schedule", "parameterisation", "ema")
     seeds = sorted({config["seed"] for config in configs})
-    shared = ", ".join(f"{key} {configs[0][key]}" for key in keys)
-    return f"{len(folders)} runs of examples/ddpm.py, seeds {seeds}: {shared}."
+    seconds = sorted(tg.load(folder / "last.npz")["seconds"] for folder in folders)
+    return (
+        f"{len(folders)} runs of examples/ddpm.py, seeds {seeds}: "
+        + ", ".join(f"{key} {configs[0][key]}" for key in keys)
+        + f"; {seconds[0]:.0f} to {seconds[-1]:.0f} s of wall time each, one BLAS thread."
+    )
 
 
 def main() -> None:

@@ -25,6 +25,8 @@ parser.add_argument("checkpoint", type=Path, help="last.npz of a run of ddpm.py"
 parser.add_argument("--sampler", choices=sorted(diffusion.SAMPLERS), default="ancestral")
 parser.add_argument("--steps", type=int, help="of the sampler, at most T")
 parser.add_argument("--eta", type=float, default=0.0, help="fresh noise of ddim, 0 .. 1")
+parser.add_argument("--variance", choices=("small", "large"),
+                    help="of ancestral's noise, beta-tilde or beta; else the model's")  # fmt: skip
 parser.add_argument("--guidance", type=float, default=1.0, help="1 is none, 2 a lot")
 parser.add_argument("--label", type=int, help="a class; every class unless given")
 parser.add_argument("--threshold", type=float, help="quantile of dynamic thresholding, e.g. 0.99")
@@ -53,7 +55,10 @@ shape, classes = config["shape"], config["classes"]
 # --- samples ------------------------------------------------------------------------------------
 generator = tg.Generator(args.device).manual_seed(args.seed)
 labels = tg.arange(args.n) * classes // args.n if args.label is None else args.label
-options = {"eta": args.eta, "guidance": args.guidance, "threshold": args.threshold}
+options = {
+    "eta": args.eta, "variance": args.variance,
+    "guidance": args.guidance, "threshold": args.threshold,
+}  # fmt: skip
 if args.inpaint:
     test = data.load(config["data"], "test", root=args.root)
     known, labels = test.to_symmetric()[: args.n].to(args.device), test.labels[: args.n]

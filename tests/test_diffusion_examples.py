@@ -45,6 +45,7 @@ def test_2d_draws_its_pictures(tmp_path: Path) -> None:
     [
         ["--sampler", "ddim", "--steps", 3, "--guidance", 2, "--threshold", 0.99],
         ["--sampler", "heun", "--label", 3, "--raw"],
+        ["--variance", "large", "--eta", 0.5],
         ["--inpaint", "--resample", 2, "--steps", 2],
     ],
 )
