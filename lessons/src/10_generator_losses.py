@@ -250,7 +250,7 @@ plt.show()
 # \frac{\partial}{\partial q} \left( q \log \frac{q}{p} \right) = \log \frac{q}{p} + 1 \tag{10.8}
 # $$
 #
-# then that of $2 \mathrm{JS}(p_d, p_g)$, where three of the five terms cancel,
+# then that of $2 \mathrm{JS}(p_d, p_g)$, where three of the four terms cancel,
 #
 # $$
 # \frac{\partial}{\partial q} \left( p \log \frac{2p}{p + q} + q \log \frac{2q}{p + q} \right) =
