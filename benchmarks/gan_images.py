@@ -1,11 +1,12 @@
 """DCGANs under five objectives on small images, measured in our own classifier's features.
 
     python benchmarks/gan_images.py                                  # digits, 3 seeds
-    python benchmarks/gan_images.py --data fashion --width 16 --steps 400 --seeds 1
+    python benchmarks/gan_images.py --data fashion --width 16 --steps 400
     python benchmarks/gan_images.py --report
 
 Scaled-down budgets: the numbers compare the objectives at that budget, not with published ones.
-Results go to benchmarks/results/gan-images.json and .md, sample grids beside them.
+Results go to benchmarks/results/gan-images.json and .md, sample grids beside them; a run that is
+there with the same settings is not done again.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from tinygen import data, metrics, plot
 from tinygen.models import gan, gan_devices, gan_nets
 
 RESULTS = Path(__file__).parent / "results"
+SETTINGS = ("steps", "batch", "width", "latent", "n", "code", "gamma", "rate")
 ROWS = {  # objective: D's norm, D steps, settings of the optimizers
     "non_saturating": ("batch", 1),
     "least_squares": ("batch", 1),
@@ -45,7 +47,7 @@ def train_one(objective: str, x: tg.Tensor, seed: int, args: argparse.Namespace)
     norm, rounds = ROWS[objective]
     generator, judge = gan_nets.dcgan(x.shape[1:], args.latent, args.width, norm=norm)
     if objective == "began":
-        judge = gan_nets.dcgan_energy(x.shape[1:], args.latent, args.width)
+        judge = gan_nets.dcgan_energy(x.shape[1:], args.code, args.width)
     model = gan.GAN(generator, judge, objective, args.latent)
     if objective == "wgan":
         opts = [tg.optim.RMSprop(net.parameters(), lr=2e-4) for net in (generator, judge)]
@@ -64,7 +66,7 @@ def train_one(objective: str, x: tg.Tensor, seed: int, args: argparse.Namespace)
             loss.backward()
             opts[1].step()
         if objective == "began":
-            model.balance(gamma=0.7, rate=5e-3)
+            model.balance(gamma=args.gamma, rate=args.rate)
         with gan_devices.frozen(model.discriminator):
             loss = model.generator_loss(args.batch)
             opts[0].zero_grad()
@@ -105,9 +107,10 @@ def report(results: dict) -> str:
             f"## {name}\n",
             f"{s['steps']} generator steps of batch {s['batch']}, width {s['width']}, latent "
             f"{s['latent']}; Adam 5e-4 (0.5, 0.999), wgan RMSprop 2e-4 and clip 0.01; wgan and "
-            "wgan_gp 3 D steps; G averaged (EMA 0.99); BEGAN gamma 0.7. "
-            f"{s['n']} samples against {s['n']} training pictures, in features of our own "
-            f"classifier (32, each with standard deviation 1). {entry['versions']}. Mean ± "
+            f"wgan_gp 3 D steps; G averaged (EMA 0.99); BEGAN a code of {s['code']}, gamma "
+            f"{s['gamma']}, rate of k {s['rate']}. {s['n']} samples against {s['n']} training "
+            "pictures, in features of our own classifier (32, each with standard deviation 1). "
+            f"{entry['versions']}. Mean ± "
             "standard deviation over the seeds; CPU seconds of training, one BLAS thread.\n",
             "| objective | Fréchet | KID | precision | recall | score | least of a class | C2ST "
             "| CPU s | seeds |",
@@ -143,11 +146,14 @@ def main() -> None:
     parser.add_argument("--data", default="digits")
     parser.add_argument("--root")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--latent", type=int, default=32)
     parser.add_argument("--n", type=int, default=1000, help="pictures of each to compare")
+    parser.add_argument("--code", type=int, default=4, help="of BEGAN's autoencoder")
+    parser.add_argument("--gamma", type=float, default=0.9, help="BEGAN's")
+    parser.add_argument("--rate", type=float, default=0.02, help="of BEGAN's k")
     parser.add_argument("--report", action="store_true")
     args = parser.parse_args()
     path = RESULTS / "gan-images.json"
@@ -158,14 +164,20 @@ def main() -> None:
         judge = judge_of(args.data, train_set)
         versions = f"tinygen {tg.__version__}, numpy {np.__version__}, Python "
         entry = {
-            "settings": {k: getattr(args, k) for k in ("steps", "batch", "width", "latent", "n")},
+            "settings": {k: getattr(args, k) for k in SETTINGS},
             "versions": versions + platform.python_version(),
             "floor": floor(x[:20_000], judge, args.n),
             "runs": [],
         }
+        old = results.get(args.data, {})
+        if old.get("settings") == entry["settings"]:
+            entry["runs"] = old["runs"]
         results[args.data] = entry
+        done = {(row["objective"], row["seed"]) for row in entry["runs"]}
         for seed in range(args.seeds):
             for objective in ROWS:
+                if (objective, seed) in done:
+                    continue
                 began = time.process_time()
                 model = train_one(objective, x, seed, args)
                 seconds = time.process_time() - began

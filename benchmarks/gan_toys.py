@@ -2,6 +2,7 @@
 
     python benchmarks/gan_toys.py                        # objectives on both, 5 seeds
     python benchmarks/gan_toys.py --ablation             # devices on the grid
+    python benchmarks/gan_toys.py --longer --seeds 3     # objectives on the grid, 4 times the steps
     python benchmarks/gan_toys.py --report               # only the tables from the results so far
 
 Measured by PacGAN's protocol (tinygen/metrics/samples.py) on 2500 samples; the training budget is
@@ -37,13 +38,18 @@ ABLATION = {  # one change each from the non-saturating GAN
     "label smoothing 0.1": {"smoothing": 0.1},
     "instance noise 0.3 to 0": {"noise": 0.3},
     "batch norm in G": {"batch_norm": True},
-    "minibatch discrimination": {"minibatch": True},
+    "reference batch norm in G": {"batch_norm": True, "own": False},
+    "virtual batch norm in G": {"batch_norm": True, "own": True},
+    "minibatch discrimination": {"minibatch": 4},
     "3 D steps": {"d_steps": 3},
-    "D 4 times as fast": {"lr_d": 4e-3},
+    "two time scales: D 4 times as fast": {"lr_d": 4e-3},
+    "two time scales: G 4 times as slow": {"lr_g": 2.5e-4},
     "optimistic Adam": {"optimistic": True},
+    "extragradient (Adam, both at once)": {"extra": True},
     "EMA 0.99 of G": {"ema": 0.99},
 }
-NET = {"spectral", "batch_norm", "minibatch", "d_steps", "lr_d", "optimistic", "ema"}  # not GAN's
+GANS = {"pack", "penalty", "weight", "smoothing", "noise"}  # the model's own; others are used here
+SETTINGS = ("steps", "batch", "hidden", "lr", "clip", "weight", "gamma", "rate")
 PUBLISHED = """\
 | printed, 8-ring / 25-grid | modes | high-quality | reverse KL |
 |---|---|---|---|
@@ -54,20 +60,27 @@ PUBLISHED = """\
 
 
 def networks(objective: str, hidden: int, extra: dict) -> tuple:
-    packed = extra.get("pack", 1)
-    nets = gan_nets.mlp(
-        (2,), 2, hidden, 3, packed=packed, batch_norm=extra.get("batch_norm", False)
-    )
-    generator, judge = nets
+    devices = {key: extra[key] for key in ("batch_norm", "minibatch") if key in extra}
+    generator, judge = gan_nets.mlp((2,), 2, hidden, packed=extra.get("pack", 1), **devices)
     if gan.OBJECTIVES[objective].output == "energy":
-        judge = gan_nets.mlp_energy((2,), 2, hidden)
-    if extra.get("minibatch"):
-        layers = list(judge)
-        late = gan_nets.MinibatchDiscrimination(hidden, 8, 4)
-        judge = tg.nn.Sequential(*layers[:-2], late, tg.nn.Linear(hidden + 8, 1), layers[-1])
+        judge = gan_nets.mlp_energy((2,), 1, hidden)  # a code of 2 could copy every point
+    if "own" in extra:
+        generator = gan_nets.referenced(generator, tg.randn(128, 2), extra["own"])
     if extra.get("spectral"):
         judge = gan_nets.spectrally_normalised(judge)
     return generator, judge
+
+
+def optimizers(model: gan.GAN, args: argparse.Namespace, extra: dict) -> list:
+    """Of D and of G."""
+    kind = gan_devices.OptimisticAdam if extra.get("optimistic") else tg.optim.Adam
+    opts = [
+        kind(net.parameters(), lr=extra.get(key, args.lr), betas=(0.5, 0.9))
+        for net, key in ((model.discriminator, "lr_d"), (model.generator, "lr_g"))
+    ]
+    if model.clip is not None:
+        gan_devices.clip_after_step(opts[0], model.clip)
+    return opts
 
 
 def train(law: str, objective: str, seed: int, args: argparse.Namespace, extra: dict) -> dict:
@@ -77,52 +90,75 @@ def train(law: str, objective: str, seed: int, args: argparse.Namespace, extra: 
     points = draw(50_000)
     scale = float(points.std().item())
     points = points / scale
-    options = {key: value for key, value in extra.items() if key not in NET}
-    nets = networks(objective, args.hidden, extra)
-    weight = {"weight": args.weight} if gan.OBJECTIVES[objective].penalty else {}
-    model = gan.GAN(*nets, objective, 2, **{**weight, **options})
-    kind = gan_devices.OptimisticAdam if extra.get("optimistic") else tg.optim.Adam
-    opt_g = kind(model.generator.parameters(), lr=args.lr, betas=(0.5, 0.9))
-    opt_d = kind(model.discriminator.parameters(), lr=extra.get("lr_d", args.lr), betas=(0.5, 0.9))
-    if model.clip is not None:
-        model.clip = args.clip
-        gan_devices.clip_after_step(opt_d, args.clip)
+    row = gan.OBJECTIVES[objective]
+    options = {key: value for key, value in extra.items() if key in GANS}
+    options |= {"weight": args.weight} if row.penalty else {}
+    options |= {"clip": args.clip} if row.clip else {}
+    model = gan.GAN(*networks(objective, args.hidden, extra), objective, 2, **options)
+    opt_d, opt_g = opts = optimizers(model, args, extra)
+    lookahead = gan_devices.Extragradient(*opts)
     ema = tg.optim.EMA(model.generator, extra.get("ema", 0.0))
     rounds = extra.get("d_steps", 5 if objective.startswith("wgan") else 1)
     rng = np.random.default_rng(seed)
-    began = time.process_time()
-    noise = model.noise
-    for step in range(args.steps):
-        model.noise = gan_devices.linear(step, noise, 0.0, args.steps)
-        for opt, lr in ((opt_g, args.lr), (opt_d, extra.get("lr_d", args.lr))):
-            opt.param_groups[0]["lr"] = gan_devices.linear(
-                2 * step - args.steps, lr, 0.0, args.steps
-            )
-        for _ in range(rounds):
-            x = points[rng.integers(len(points), size=args.batch)]
-            loss = model.discriminator_loss(x).loss
-            opt_d.zero_grad()
-            loss.backward()
-            opt_d.step()
-        if objective == "began":
-            model.balance(gamma=0.7)
+
+    def gradients_d() -> None:
+        loss = model.discriminator_loss(points[rng.integers(len(points), size=args.batch)]).loss
+        opt_d.zero_grad()
+        loss.backward()
+
+    def gradients_g() -> None:
         with gan_devices.frozen(model.discriminator):
             loss = model.generator_loss(args.batch)
             opt_g.zero_grad()
             loss.backward()
+
+    def alternate() -> None:
+        for _ in range(rounds):
+            gradients_d()
+            opt_d.step()
+        if objective == "began":
+            model.balance(gamma=args.gamma, rate=args.rate)
+        gradients_g()
         opt_g.step()
+
+    def extragradient() -> None:
+        for move in (lookahead.look_ahead, lookahead.step):
+            gradients_d()
+            gradients_g()
+            move()
+
+    turn = extragradient if extra.get("extra") else alternate
+    noise, rates = model.noise, [opt.param_groups[0]["lr"] for opt in opts]
+    began = time.process_time()
+    for step in range(args.steps):
+        model.noise = gan_devices.linear(step, noise, 0.0, args.steps)
+        for opt, lr in zip(opts, rates):
+            falling = gan_devices.linear(2 * step - args.steps, lr, 0.0, args.steps)
+            opt.param_groups[0]["lr"] = falling
+        turn()
         ema.update()
-    seconds = time.process_time() - began
+    seconds = round(time.process_time() - began, 2)
     if extra.get("ema"):
         ema.copy_to()
     samples = model.sample(2500, tg.Generator().manual_seed(1000 + seed)).numpy() * scale
     if not np.isfinite(samples).all():
         return {"modes": 0, "hq": 0.0, "rkl": float(np.log(len(centers))), "seconds": seconds}
-    report = metrics.mode_report(samples, centers, std)
+    found = metrics.mode_report(samples, centers, std)
     return {
-        "modes": report.modes, "hq": report.high_quality, "rkl": report.reverse_kl,
-        "seconds": round(seconds, 2),
+        "modes": found.modes, "hq": found.high_quality, "rkl": found.reverse_kl, "seconds": seconds
     }  # fmt: skip
+
+
+def scatter(law: str) -> str:
+    """What no GAN at all would get: 2500 points of the Gaussian with the law's covariance."""
+    draw, centers, std = LAWS[law]
+    rng = np.random.default_rng(0)
+    x = rng.multivariate_normal(np.zeros(2), np.cov(draw(50_000).numpy().T), 2500)
+    found = metrics.mode_report(x, centers, std)
+    return (
+        f"Beside it, 2500 points of one Gaussian with the law's covariance: {found.modes} modes, "
+        f"{100 * found.high_quality:.1f} % high-quality, reverse KL {found.reverse_kl:.2f}."
+    )
 
 
 def spread(values: list[float], digits: int) -> str:
@@ -160,13 +196,17 @@ def report(results: dict) -> str:
         f"hidden layers of {settings['hidden']} units, Adam lr {settings['lr']}, falling "
         "to 0 in the second half, betas (0.5, 0.9), data divided by their standard deviation; "
         "WGANs 5 critic steps; clip "
-        f"{settings['clip']}, penalty weight {settings['weight']}, BEGAN gamma 0.7. "
+        f"{settings['clip']}, penalty weight {settings['weight']}, BEGAN gamma "
+        f"{settings['gamma']}, rate of k {settings['rate']}, a code of 1 number. "
         f"One process, one BLAS thread, {results['versions']}.\n",
     ]
     for law in LAWS:
-        parts += [f"## {law}\n", table(rows, list(gan.OBJECTIVES), law, "objective"), ""]
+        parts += [f"## {law}\n", table(rows, list(gan.OBJECTIVES), law, "objective")]
+        parts += ["", scatter(law), ""]
     parts += ["## Devices, on the grid, from the non-saturating GAN\n"]
     parts += [table(rows, list(ABLATION), "grid", "device"), ""]
+    parts += ["## The grid again, with 4 times the steps\n"]
+    parts += [table(rows, list(gan.OBJECTIVES), "grid", "longer"), ""]
     parts += ["## Printed elsewhere, with other budgets\n", PUBLISHED]
     parts += ["The two printed baselines of the plain GAN conflict: nets and budgets differ.\n"]
     return "\n".join(parts)
@@ -181,11 +221,14 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--clip", type=float, default=0.1)
     parser.add_argument("--weight", type=float, default=0.1, help="of the rows' own penalties")
+    parser.add_argument("--gamma", type=float, default=0.7, help="BEGAN's")
+    parser.add_argument("--rate", type=float, default=0.05, help="of BEGAN's k")
     parser.add_argument("--ablation", action="store_true")
+    parser.add_argument("--longer", action="store_true")
     parser.add_argument("--report", action="store_true")
     args = parser.parse_args()
     path = RESULTS / "gan-toys.json"
-    settings = {k: getattr(args, k) for k in ("steps", "batch", "hidden", "lr", "clip", "weight")}
+    settings = {k: getattr(args, k) for k in SETTINGS}
     old = json.loads(path.read_text()) if path.exists() else {}
     same = old.get("settings") == settings
     runs = old["runs"] if same else []
@@ -194,12 +237,14 @@ def main() -> None:
     )
     results = {"settings": settings, "versions": versions, "runs": runs}
     done = {(r["kind"], r["name"], r["law"], r["seed"]) for r in runs}
-    kind = "device" if args.ablation else "objective"
+    kind = "device" if args.ablation else "longer" if args.longer else "objective"
     todo = []
     if not args.report:
         names = ABLATION if args.ablation else gan.OBJECTIVES
-        laws = ["grid"] if args.ablation else list(LAWS)
+        laws = list(LAWS) if kind == "objective" else ["grid"]
         todo = [(n, w, s) for s in range(args.seeds) for w in laws for n in names]
+    if args.longer:
+        args.steps *= 4
     for name, law, seed in todo:
         if (kind, name, law, seed) in done:
             continue

@@ -10,15 +10,13 @@ G grows a picture out of a code by transposed convolutions of stride 2, D shrink
 by convolutions of stride 2; batch norm in both, but not at G's output nor at D's input (Radford et
 al. 2015, tinygen/models/gan_nets.py). --objective began takes an autoencoder as D instead.
 
-At the end: samples, walks between codes, sums of codes (mean code of one digit's samples minus
-another's plus a third's), nearest training pictures, and measures in our own classifier's features.
+At the end: samples, walks between codes, sums of codes (mean code of one class minus another's plus
+a third's), nearest training pictures, and measures in our own classifier's features.
 """
 
 import argparse
 import time
 from pathlib import Path
-
-import numpy as np
 
 import tinygen as tg
 from tinygen import data, metrics, plot
@@ -38,13 +36,19 @@ parser.add_argument("--batch", type=int, default=64, help="examples a step")
 parser.add_argument("--lr", type=float, default=5e-4, help="Adam's step size, for G and D")
 parser.add_argument("--norm", choices=["batch", "layer", "spectral", "none"],
                     help="D's norm: batch, but layer with a gradient penalty")  # fmt: skip
+parser.add_argument("--virtual", action="store_true", help="virtual batch norm in G")
+parser.add_argument("--minibatch", type=int, default=0,
+                    help="kernels of minibatch discrimination in D")  # fmt: skip
 parser.add_argument("--width", type=int, default=32, help="channels at full size")
 parser.add_argument("--latent", type=int, default=32, help="dimensions of z")
 parser.add_argument("--smoothing", type=float, default=0.0, help="one-sided label smoothing")
 parser.add_argument("--noise", type=float, default=0.0, help="std of instance noise, falls to 0")
 parser.add_argument("--pack", type=int, default=1, help="samples that D sees at once (PacGAN)")
 parser.add_argument("--ema", type=float, default=0.99, help="decay of G's average")
-parser.add_argument("--gamma", type=float, default=0.5, help="BEGAN's ratio of the two energies")
+parser.add_argument("--gamma", type=float, default=0.9, help="BEGAN's ratio of the two energies")
+parser.add_argument("--k-rate", type=float, default=0.02, help="how fast BEGAN's k moves")
+parser.add_argument("--code", type=int, default=4, help="numbers in BEGAN's codes: "
+                    "few, or D copies whatever it is given and G collapses")  # fmt: skip
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--out", default="runs/dcgan", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
@@ -60,10 +64,12 @@ shape = train.shape[1:]
 loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
 batches = loader.forever()
 generator, judge = gan_nets.dcgan(
-    shape, args.latent, args.width, norm=args.norm, packed=args.pack
-)  # fmt: skip
+    shape, args.latent, args.width, norm=args.norm, packed=args.pack, minibatch=args.minibatch
+)
+if args.virtual:
+    generator = gan_nets.referenced(generator, tg.randn(args.batch, args.latent))
 if row.output == "energy":
-    judge = gan_nets.dcgan_energy(shape, args.latent, args.width)
+    judge = gan_nets.dcgan_energy(shape, args.code, args.width)
 model = gan.GAN(
     generator, judge, args.objective, args.latent,
     smoothing=args.smoothing, noise=args.noise, pack=args.pack,
@@ -94,7 +100,7 @@ for step in run.steps(args.steps):
         terms.loss.backward()
         opt_d.step()
     if row.output == "energy":
-        run.log(convergence=model.balance(args.gamma), k=model.k)
+        run.log(convergence=model.balance(args.gamma, args.k_rate), k=model.k)
     with gan_devices.frozen(model.discriminator):
         loss = model.generator_loss(args.batch)
         opt_g.zero_grad()
@@ -122,9 +128,17 @@ with tg.no_grad():
     walk = model.generator(between.transpose(0, 1).flatten(0, 1))
 plot.image_grid(pictures[:100], nrow=10, value_range=(-1, 1), path=out / "samples.png")
 plot.image_grid(walk, nrow=10, value_range=(-1, 1), path=out / "interpolation.png")
-distance, nearest = metrics.nearest_neighbours(pictures[:10], train[:10_000])
-beside = tg.cat([pictures[:10], train[nearest[:, 0].tolist()]])
+_, nearest = metrics.nearest_neighbours(pictures, train[:10_000])
+beside = tg.cat([pictures[:10], train[nearest[:10, 0].tolist()]])
 plot.image_grid(beside, nrow=10, value_range=(-1, 1), path=out / "neighbours.png")
+# Vector arithmetic: a code's class is that of the training picture nearest to its sample.
+labels = train_set.labels.numpy()[nearest[:, 0]]
+sums = latent.class_sums(codes, labels, [(8, 3, 9), (0, 1, 7), (4, 9, 5), (6, 0, 3)])
+if len(sums):
+    with tg.no_grad():
+        made = model.generator(sums)
+    plot.image_grid(made, nrow=4, value_range=(-1, 1), title="a, b, c, a - b + c",
+                    path=out / "arithmetic.png")  # fmt: skip
 plot.curves(out / "log.jsonl", keys=["loss_d", "loss_g"], path=out / "curves.png")
 
 if args.data == "digits":
@@ -137,17 +151,5 @@ if args.data == "digits":
     print(f"on 1000 of each, in our classifier's features: Frechet {frechet:.3f}, KID {kid:.4f} +- "
           f"{error:.4f}, precision {near.precision:.2f}, recall {near.recall:.2f}")  # fmt: skip
     print(f"classes {metrics.class_counts(p)}, score {metrics.inception_score(p):.2f} of 10")
-    # Vector arithmetic: the mean code of the surest samples of a class stands for the class.
-    means = [codes[np.argsort(-p[:, c])[:30].tolist()].mean(0) for c in range(10)]
-    sums = [(8, 3, 9), (0, 1, 7), (4, 9, 5), (6, 0, 3)]  # a - b + c
-    rows = []
-    for a, b, c in sums:
-        rows += [means[a], means[b], means[c], means[a] - means[b] + means[c]]
-    rows = tg.stack(rows)
-    length = rows.norm(dim=1, keepdim=True)
-    with tg.no_grad():
-        made = model.generator(rows / length * args.latent**0.5)  # as long as codes are
-    plot.image_grid(made, nrow=4, value_range=(-1, 1), title="a, b, c, a - b + c",
-                    path=out / "arithmetic.png")  # fmt: skip
 names = sorted(path.name for path in out.glob("*.png") if "-" not in path.name)
 print(f"pictures in {out}/: {', '.join(names)}")

@@ -12,7 +12,7 @@ divergence between the laws p_d of the data and p_g of the samples that amounts 
 
 All is in the folder --out: log.jsonl, checkpoints, and pictures. For the plane: D's field with G's
 samples and the arrows along which D sends them, the lattice that G bends the codes into, and both
-as an animation over training (lab.gif). For images: samples, and walks between codes.
+as an animation over training (lab.gif). For images: samples, walks between codes, sums of codes.
 """
 
 import argparse
@@ -44,6 +44,9 @@ parser.add_argument("--optimistic", action="store_true", help="optimistic Adam")
 parser.add_argument("--latent", type=int, default=2, help="dimensions of z; 2 can be drawn")
 parser.add_argument("--hidden", type=int, default=128, help="units of a hidden layer")
 parser.add_argument("--batch-norm", action="store_true", help="batch norm in G")
+parser.add_argument("--virtual", action="store_true", help="virtual batch norm in G instead")
+parser.add_argument("--minibatch", type=int, default=0,
+                    help="kernels of minibatch discrimination in D")  # fmt: skip
 parser.add_argument("--spectral", action="store_true", help="spectral norm in D")
 parser.add_argument("--penalty", help=f"{', '.join(gan.PENALTIES)} or none; the row's own else")
 parser.add_argument("--weight", type=float, help="weight of the penalty; the row's own else")
@@ -69,17 +72,21 @@ if in_plane:
     scale = float(train.std().item())  # networks see numbers of size 1
     train = train / scale
 else:
-    train, scale = data.load(args.data, root=args.root).to_symmetric(), 1.0
+    train_set = data.load(args.data, root=args.root)
+    train, scale = train_set.to_symmetric(), 1.0
 shape = train.shape[1:]
 loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
 batches = loader.forever()
 
 # --- model ------------------------------------------------------------------------------------
 generator, judge = gan_nets.mlp(
-    shape, args.latent, args.hidden, batch_norm=args.batch_norm, packed=args.pack, tanh=not in_plane
-)
+    shape, args.latent, args.hidden, batch_norm=args.batch_norm or args.virtual, packed=args.pack,
+    tanh=not in_plane, minibatch=args.minibatch,
+)  # fmt: skip
+if args.virtual:
+    generator = gan_nets.referenced(generator, tg.randn(args.batch, args.latent))
 if row.output == "energy":
-    judge = gan_nets.mlp_energy(shape, max(1, args.hidden // 32), args.hidden)
+    judge = gan_nets.mlp_energy(shape, 1 if in_plane else 8, args.hidden)  # a code of 2 copies 2-D
 if args.spectral:
     judge = gan_nets.spectrally_normalised(judge)
 model = gan.GAN(
@@ -167,8 +174,18 @@ else:
     )
     walk = latent.interpolate(codes[:8], codes[8:16], 10, spherical=True)
     with tg.no_grad():
-        pictures = model.generator.eval()(walk.transpose(0, 1).flatten(0, 1))
-    plot.image_grid(pictures, nrow=10, value_range=(-1, 1), path=out / "interpolation.png")
+        between = model.generator.eval()(walk.transpose(0, 1).flatten(0, 1))
+        made = model.generator(codes)
+    plot.image_grid(between, nrow=10, value_range=(-1, 1), path=out / "interpolation.png")
+    # A code's class is that of the training picture nearest to its sample.
+    _, nearest = metrics.nearest_neighbours(made, train[:10_000])
+    labels = train_set.labels.numpy()[nearest[:, 0]]
+    sums = latent.class_sums(codes, labels, [(8, 3, 9), (0, 1, 7), (4, 9, 5), (6, 0, 3)])
+    if len(sums):
+        with tg.no_grad():
+            made = model.generator(sums)
+        plot.image_grid(made, nrow=4, value_range=(-1, 1), title="a, b, c, a - b + c",
+                        path=out / "arithmetic.png")  # fmt: skip
 plot.curves(out / "log.jsonl", keys=["loss_d", "loss_g"], path=out / "curves.png")
 pictures = sorted(p.name for p in out.glob("*.[pg][ni][gf]") if "-" not in p.name)
 print(f"pictures in {out}/: {', '.join(pictures)}")

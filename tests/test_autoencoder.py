@@ -290,3 +290,14 @@ def test_bad_input_is_named() -> None:
         latent.interpolate(tg.ones(1, 2), tg.ones(1, 2), 1)
     with pytest.raises(ValueError, match="some codes must have it"):
         latent.attribute(tg.ones(3, 2), [True, True, True])
+
+
+def test_sums_of_classes() -> None:
+    codes = tg.tensor([[2.0, 0.0], [4.0, 0.0], [0.0, 5.0], [0.0, -1.0]])
+    rows = latent.class_sums(codes, [7, 7, 0, 1], [(7, 0, 1), (7, 0, 2)])  # there is no class 2
+    expected = np.array([[3, 0], [0, 5], [0, -1], [3, -6]], np.float32)
+    expected *= np.sqrt(2) / np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.allclose(rows.numpy(), expected)
+    assert latent.class_sums(codes, [7, 7, 0, 1], [(2, 3, 4)]).shape == (0, 2)
+    with pytest.raises(ValueError, match=r"expected 4 labels, got shape \(3,\)"):
+        latent.class_sums(codes, [0, 1, 2], [(0, 1, 2)])

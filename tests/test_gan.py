@@ -301,6 +301,15 @@ def test_a_packed_d_sees_whole_samples_side_by_side() -> None:
         gan.pack(tg.randn(5, 2), 3)
 
 
+def test_whether_d_judges_each_sample_by_itself() -> None:
+    make = lambda nets, **options: gan.GAN(*nets, "hinge", 2, **options)  # noqa: E731
+    assert make(gan_nets.mlp((2,), 2, 8, 1)).apart
+    assert make(gan_nets.dcgan((1, 8, 8), 2, 4, norm="layer")).apart
+    assert not make(gan_nets.mlp((2,), 2, 8, 1, packed=2), pack=2).apart
+    assert not make(gan_nets.mlp((2,), 2, 8, 1, minibatch=2)).apart
+    assert not make(gan_nets.dcgan((1, 8, 8), 2, 4)).apart
+
+
 def test_labels_go_into_both_networks() -> None:
     labels = tg.tensor([0, 2, 1])
     planes = gan.with_labels(tg.zeros(3, 1, 4, 4), labels, 3)
@@ -450,6 +459,8 @@ def test_bad_input_is_named() -> None:
         gan.GAN(generator, judge, "wgan", 2, smoothing=0.1)
     with pytest.raises(RuntimeError, match=r"G makes samples \(4, 2\), the data are \(4, 3\)"):
         gan.GAN(generator, judge, "minimax", 2).discriminator_loss(tg.randn(4, 3))
+    with pytest.raises(ValueError, match="'interpolates' is about D's slope .* batch norm"):
+        gan.GAN(*gan_nets.dcgan((1, 8, 8), 2, 4), "wgan_gp", 2)
     normed = gan.GAN(*gan_nets.mlp((2,), 2, 8, 1, batch_norm=True), "minimax", 2)
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         normed.generator_loss(1)

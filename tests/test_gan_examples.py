@@ -27,8 +27,10 @@ def run(script: str, *arguments: object, fails: bool = False) -> str:
     [
         ("gan.py", ["--objective", "began", "--hidden", 16], "reverse KL"),
         ("gan.py", ["--data", "swiss_roll", "--pack", 2, "--optimistic", "--ema", 0.9], "lab.gif"),
+        ("gan.py", ["--minibatch", 2, "--virtual", "--batch", 16, "--hidden", 8], "lab.gif"),
         ("gan.py", ["--data", "digits", "--spectral", "--batch-norm"], "interpolation.png"),
-        ("dcgan.py", ["--objective", "wgan_gp", "--width", 4, "--batch", 16], "arithmetic.png"),
+        ("dcgan.py", ["--objective", "wgan_gp", "--width", 4, "--batch", 16], "neighbours"),
+        ("dcgan.py", ["--virtual", "--minibatch", 2, "--width", 4, "--batch", 16], "neighbours"),
         ("wgan.py", ["--warm", 0, "--width", 4, "--batch", 16], "max |w| of the critic"),
         ("wgan.py", ["--warm", 0, "--line"], "exact W1"),
         ("cgan.py", ["--width", 4, "--batch", 16], "what was asked for"),
@@ -38,13 +40,24 @@ def test_examples_run(script: str, arguments: list[object], expected: str, tmp_p
     assert expected in run(script, "--steps", 3, "--out", tmp_path, *arguments)
 
 
-def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    options = ["--objective", "began", "--hidden", 8, "--ema", 0.9]
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [
+        ("gan.py", ["--objective", "began", "--hidden", 8, "--ema", 0.9]),
+        ("dcgan.py", ["--virtual", "--pack", 2, "--width", 2, "--batch", 8]),
+        ("wgan.py", ["--warm", 1, "--width", 2, "--batch", 8]),
+        ("cgan.py", ["--width", 2, "--batch", 8]),
+    ],
+)
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(
+    script: str, options: list[object], tmp_path: Path
+) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    run("gan.py", "--steps", 6, "--out", whole, *options)
-    run("gan.py", "--steps", 3, "--out", parts, *options)
-    run("gan.py", "--steps", 6, "--out", parts, "--resume", *options)
+    run(script, "--steps", 6, "--out", whole, *options)
+    run(script, "--steps", 3, "--out", parts, *options)
+    run(script, "--steps", 6, "--out", parts, "--resume", *options)
     a, b = (tg.load(folder / "last.npz")["objects"] for folder in (whole, parts))
+    assert a["model"].keys() == b["model"].keys()
     for name, value in a["model"].items():
         assert np.array_equal(value.numpy(), b["model"][name].numpy()), name
 

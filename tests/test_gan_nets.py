@@ -147,6 +147,25 @@ def test_virtual_batch_norm_to_second_order(kind: str) -> None:
     check_grads(net, tg.randn(2, 1, 6, 6), params=list(net.parameters()), float32=False)
 
 
+def test_virtual_batch_norm_far_from_zero() -> None:
+    """Mean 100, std 0.01 in float32: E[x^2] - E[x]^2 would be noise, even below 0."""
+    reference = 100.0 + 0.01 * tg.randn(64, 3)
+    out = gan_nets.WithReference(gan_nets.ReferenceBatchNorm(3), reference)(reference)
+    assert np.allclose(out.detach().numpy().std(0), 1.0, atol=0.15)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_referenced_replaces_every_batch_norm(own: bool) -> None:
+    generator = gan_nets.dcgan((1, 8, 8), 5, 4)[0]
+    codes, z = tg.randn(6, 5), tg.randn(3, 5)
+    expected = generator(codes).detach().numpy()  # training mode: statistics of this very batch
+    net = gan_nets.referenced(generator, codes, own)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in net.modules())
+    assert np.allclose(net(z)[0].detach().numpy(), net(z[:1])[0].detach().numpy(), atol=1e-6)
+    if not own:
+        assert np.allclose(net(codes).detach().numpy(), expected, atol=1e-4)
+
+
 # --- minibatch discrimination and others ------------------------------------------------------
 
 
@@ -160,6 +179,15 @@ def test_minibatch_discrimination_by_its_formula() -> None:
                 o[i] += np.exp(-abs(m[i] - m[j]).sum(1))
     out = layer(x).detach().numpy()
     assert np.allclose(out[:, :4], x.numpy()) and np.allclose(out[:, 4:], o, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [gan_nets.mlp, gan_nets.dcgan])
+def test_networks_with_minibatch_discrimination(make: object) -> None:
+    judge = make((1, 8, 8), 5, 4, minibatch=3)[1]
+    x = tg.randn(4, 1, 8, 8)
+    assert judge(x).shape == (4,)
+    alone = tg.cat([judge(x[i : i + 1]) for i in range(4)])
+    assert not np.allclose(judge(x).detach().numpy(), alone.detach().numpy())
 
 
 def test_look_alikes_give_themselves_away() -> None:

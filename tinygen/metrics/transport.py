@@ -123,11 +123,14 @@ def critic_slope(critic: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> fl
     """The largest |f(x_i) - f(y_j)| / |x_i - y_j| over all pairs: a lower bound of K.
 
     A critic's gap E f(x) - E f(y) is at most K W1; divided by this slope it can be compared with
-    W1 (on these very points it never exceeds it).
+    W1 (on these very points it never exceeds it). Pairs where f differs by less than 1000 times its
+    rounding do not count: between near points rounding alone would look steep.
     """
     both = np.concatenate([as_rows(x, "critic_slope"), as_rows(y, "critic_slope")])
-    values = np.concatenate([as_rows(critic(v), "critic_slope").ravel() for v in (x, y)])
+    said = [critic(v) for v in (x, y)]
+    values = np.concatenate([as_rows(v, "critic_slope").ravel() for v in said])
+    least = 1000 * float(np.finfo(said[0].dtype).eps) * abs(values).max()
     rise = abs(values[:, None] - values)
     run = np.sqrt(((both[:, None] - both) ** 2).sum(2))
-    apart = run > 0
-    return float((rise[apart] / run[apart]).max()) if apart.any() else 0.0
+    counts = (run > 0) & (rise > least)
+    return float((rise[counts] / run[counts]).max()) if counts.any() else 0.0

@@ -26,6 +26,7 @@ from ..nn import functional as F
 from ..ops import cat, exp, mean, randn, relu, softplus, square
 from ..tape import no_grad
 from ..tensor import Tensor, wrap
+from .gan_nets import MinibatchDiscrimination
 from .gan_penalties import PENALTIES
 
 Densities = Callable[[Array, Array], Array]  # p_d(x), p_g(x) -> a number at each x
@@ -235,12 +236,25 @@ class GAN(nn.Module):
                 f"GAN: {self.objective_name} has no target to smooth; smoothing is for objectives "
                 "whose D is told 1 for data"
             )
+        if self.penalty_name and self._holds(nn.BatchNorm2d):  # BatchNorm1d is one too
+            raise ValueError(
+                f"GAN: the penalty {self.penalty_name!r} is about D's slope at each example, but D "
+                "holds a batch norm, which mixes them; build D with norm='layer' or without"
+            )
         last = [m for m in self.discriminator.modules() if not isinstance(m, nn.Flatten)][-1]
         if isinstance(last, nn.Sigmoid):
             raise ValueError(
                 f"GAN: {self.objective_name} needs D's raw output (a {self.objective.output}), but "
                 "the discriminator ends in a Sigmoid; leave it out"
             )
+
+    @property
+    def apart(self) -> bool:
+        """Whether D judges each sample by itself: neither packed nor with a look at its batch."""
+        return self.pack == 1 and not self._holds(nn.BatchNorm2d, MinibatchDiscrimination)
+
+    def _holds(self, *kinds: type[nn.Module]) -> bool:
+        return any(isinstance(module, kinds) for module in self.discriminator.modules())
 
     # --- samples --------------------------------------------------------------------------------
 

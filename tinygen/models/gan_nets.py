@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from .. import nn
 from ..nn.utils import spectral_norm
-from ..ops import abs, amax, cat, exp, mean, rsqrt
+from ..ops import abs, amax, cat, exp, mean, rsqrt, square
 from ..tensor import Tensor
 
 LEAK = 0.2  # slope of DCGAN's LeakyReLU
@@ -57,12 +57,13 @@ def mlp(
     maxout: int = 0,
     tanh: bool = False,
     packed: int = 1,
+    minibatch: int = 0,
 ) -> tuple[nn.Module, nn.Module]:
     """Generator and discriminator of `layers` hidden layers of ReLU units (D: leaky).
 
     batch_norm: in G (not at its output). maxout: so many pieces in D instead of ReLUs. tanh: keep
     G's output in [-1, 1]. classes: room for labels, see Conditional. packed: room for so many
-    samples at once in D.
+    samples at once in D. minibatch: kernels of minibatch discrimination before D's last layer.
     """
     _positive("mlp", latent=latent, hidden=hidden, layers=layers)
     size, middle = math.prod(shape), [hidden] * layers
@@ -75,8 +76,13 @@ def mlp(
         features: list[nn.Module] = [Maxout(a, b, maxout) for a, b in zip(sees, sees[1:])]
     else:
         features = _dense(sees, lambda: nn.LeakyReLU(LEAK))
-    judge = nn.Sequential(nn.Flatten(), *features, nn.Linear(hidden, 1), nn.Flatten(0))
-    return generator, judge
+    return generator, nn.Sequential(nn.Flatten(), *features, *_verdict(hidden, minibatch))
+
+
+def _verdict(features: int, minibatch: int) -> list[nn.Module]:
+    """D's end: one number an example, with or without a look at the rest of the batch."""
+    look = [MinibatchDiscrimination(features, minibatch)] if minibatch else []
+    return [*look, nn.Linear(features + minibatch, 1), nn.Flatten(0)]
 
 
 # --- DCGAN ------------------------------------------------------------------------------------
@@ -113,6 +119,7 @@ def dcgan(
     classes: int = 0,
     packed: int = 1,
     tanh: bool = True,
+    minibatch: int = 0,
 ) -> tuple[nn.Module, nn.Module]:
     """The five guidelines of Radford et al. 2015 (arXiv:1511.06434), for shape = (C, S, S):
 
@@ -123,8 +130,8 @@ def dcgan(
     5. LeakyReLU, slope 0.2, in D.
 
     width: channels at the largest size, doubled at each halving. norm: D's "batch", "layer" (one
-    group: examples stay apart, for gradient penalties), "spectral" or "none". Weights start at
-    N(0, 0.02^2).
+    group: examples stay apart, for gradient penalties), "spectral" or "none". minibatch: kernels of
+    minibatch discrimination before D's last layer. Weights start at N(0, 0.02^2).
     """
     _positive("dcgan", latent=latent, width=width)
     if norm not in ("batch", "layer", "spectral", "none"):
@@ -135,7 +142,10 @@ def dcgan(
     widths = [width * 2**i for i in range(n)]
     up = _up(shape[0], widths[::-1], start, latent + classes)
     down = _down(shape[0] * packed + classes, widths, norm)
-    judge = nn.Sequential(*down, nn.Conv2d(widths[-1], 1, start), nn.Flatten(0))
+    last = [nn.Conv2d(widths[-1], 1, start), nn.Flatten(0)]
+    if minibatch:
+        last = [nn.Flatten(), *_verdict(widths[-1] * start**2, minibatch)]
+    judge = nn.Sequential(*down, *last)
     generator = nn.Sequential(*up, *[nn.Tanh()] * tanh)
     for net in (generator, judge):
         net.apply(start_small)
@@ -259,19 +269,24 @@ class ReferenceBatchNorm(nn.Module):
         self.moments: tuple[int, Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        space = tuple(range(2, x.ndim))
-        first, second = (mean(y, space, keepdim=True) if space else y for y in (x, x.square()))
+        space = tuple(range(2, x.ndim))  # each example's own moments, (B, C, 1, ...), come first
+        centre = mean(x, space, keepdim=True) if space else x
+        within = mean(square(x - centre), space, keepdim=True) if space else x * 0.0
         if self.collecting:
-            self.moments = (x.shape[0], mean(first, 0, keepdim=True), mean(second, 0, keepdim=True))
+            m = mean(centre, 0, keepdim=True)
+            v = mean(within + square(centre - m), 0, keepdim=True)
+            self.moments = (x.shape[0], m, v)
         if self.moments is None:
             raise RuntimeError(
                 "ReferenceBatchNorm: no reference batch yet; call the net through WithReference"
             )
-        n, m1, m2 = self.moments
+        n, m, v = self.moments
         if self.own and not self.collecting:
-            m1, m2 = (n * m1 + first) / (n + 1), (n * m2 + second) / (n + 1)
+            of_all = (n * m + centre) / (n + 1)
+            v = (n * (v + square(m - of_all)) + within + square(centre - of_all)) / (n + 1)
+            m = of_all
         shape = (1, x.shape[1]) + (1,) * len(space)
-        out: Tensor = (x - m1) * rsqrt(m2 - m1.square() + self.eps)
+        out: Tensor = (x - m) * rsqrt(v + self.eps)
         out = out * self.weight.reshape(shape) + self.bias.reshape(shape)
         return out
 
@@ -304,3 +319,18 @@ class WithReference(nn.Module):
         for layer in layers:
             layer.moments = None  # let go of the graph
         return out
+
+
+def referenced(net: nn.Module, reference: Tensor, own: bool = True) -> WithReference:
+    """The net with every batch norm replaced by that of a reference batch; own: virtual.
+
+    For G the batch is one of codes, for D one of data (packed, or with labels, as D sees them).
+    """
+    for module in list(net.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.BatchNorm2d):  # BatchNorm1d is one too
+                norm = ReferenceBatchNorm(child.num_features, own, child.eps)
+                if child.weight is not None and child.bias is not None:
+                    norm.weight, norm.bias = child.weight, child.bias
+                setattr(module, name, norm)
+    return WithReference(net, reference)

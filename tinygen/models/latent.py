@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..backend import Array
-from ..ops import stack, where
+from ..ops import cat, stack, where
 from ..ops.op import elementwise
 from ..tensor import Tensor
 
@@ -58,3 +58,24 @@ def attribute(codes: Tensor, has: Tensor | Array | Sequence[bool]) -> Tensor:
     if mask.all() or not mask.any():
         raise ValueError("attribute: some codes must have it and some not")
     return codes[np.flatnonzero(mask)].mean(0) - codes[np.flatnonzero(~mask)].mean(0)
+
+
+def class_sums(
+    codes: Tensor, labels: Tensor | Array | Sequence[int], sums: Sequence[tuple[int, int, int]]
+) -> Tensor:
+    """Mean codes of the classes a, b, c and a - b + c, for each of `sums`: (B, d) -> (4 n, d).
+
+    labels: the class of each code's picture. Every row is stretched to sqrt(d), the length that
+    draws of N(0, I) have: a mean is shorter. Sums with a class that does not occur are left out.
+    """
+    given = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
+    if given.shape != codes.shape[:1]:
+        raise ValueError(f"class_sums: expected {codes.shape[0]} labels, got shape {given.shape}")
+    means = {int(k): codes[np.flatnonzero(given == k)].mean(0) for k in np.unique(given)}
+    rows = [codes[:0]]
+    for a, b, c in sums:
+        if {a, b, c} <= means.keys():
+            parts = [means[a], means[b], means[c], means[a] - means[b] + means[c]]
+            rows.append(stack(parts))
+    out = cat(rows)
+    return out / out.norm(dim=1, keepdim=True) * codes.shape[1] ** 0.5

@@ -50,28 +50,28 @@ def lab(
 ) -> Figure:
     """D's output as a field, data in grey, samples in blue, and an arrow for each sample.
 
-    model: a GAN of the plane whose D takes one point at a time (packed ones show no field). Arrows
+    model: a GAN of the plane; where D judges no point by itself (model.apart) field and arrows are
+    left out. Arrows
     have the direction of minus the gradient of G's loss, and lengths in proportion to it.
     """
     points = points_2d(data, "lab")
     extent = _checked_extent(extent or extent_of(points))
-    packed = getattr(model, "pack", 1) > 1
     with in_style():
         figure = new_figure(5.0, 4.8)
         axes = figure.add_subplot()
-        if packed:
-            with no_grad():
-                samples = points_2d(model.generator(codes), "lab")
-        else:
+        if model.apart:
             _field(axes, model.discriminator, extent, resolution, codes.device)
             samples, arrows = generator_arrows(model, codes)
+        else:
+            with no_grad():
+                samples = points_2d(model.generator(codes), "lab")
         axes.scatter(
             points[:, 0], points[:, 1], s=3, color=GREY, linewidths=0, alpha=0.5, label="data"
         )
         axes.scatter(
             samples[:, 0], samples[:, 1], s=9, color=COLOURS[0], linewidths=0, label="samples"
         )
-        if not packed:
+        if model.apart:
             _arrows(axes, samples, arrows, extent)
         _plane_axes(axes, extent, title)
         axes.legend(loc="upper right", markerscale=2, handletextpad=0.1)
