@@ -32,7 +32,7 @@ def run(script: str, *arguments: object, fails: bool = False) -> str:
         ("dcgan.py", ["--objective", "wgan_gp", "--width", 4, "--batch", 16], "neighbours"),
         ("dcgan.py", ["--virtual", "--minibatch", 2, "--width", 4, "--batch", 16], "neighbours"),
         ("wgan.py", ["--warm", 0, "--width", 4, "--batch", 16], "max |w| of the critic"),
-        ("wgan.py", ["--warm", 0, "--line"], "exact W1"),
+        ("wgan.py", ["--warm", 0, "--line"], "W1 = |theta|"),
         ("cgan.py", ["--width", 4, "--batch", 16], "what was asked for"),
     ],
 )
