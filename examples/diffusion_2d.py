@@ -94,14 +94,7 @@ plot.gif(
     (plot.samples_2d(x, extent=extent, title=f"t = {t}") for t, x in frames),
     out / "chain.gif", fps=12, pause=2,
 )  # fmt: skip
-
-from matplotlib.figure import Figure  # noqa: E402
-
-figure = Figure(figsize=(4.8, 4.8), layout="constrained")
-axes = figure.add_subplot(aspect="equal", xlim=extent[:2], ylim=extent[2:])
-lines = tg.stack([x for _, x in ways]).numpy()  # (steps + 1, 300, 2)
-axes.plot(lines[:, :, 0], lines[:, :, 1], color="0.6", linewidth=0.4)
-axes.scatter(*lines[-1].T, s=6, color="C0", zorder=2)
-axes.set(title=f"the flow from noise to {args.data}: Heun, {steps} steps")
-figure.savefig(out / "paths.png", dpi=150)
+flow = tg.stack([x for _, x in ways])  # (steps + 1, 300, 2)
+how = f"the flow from noise to {args.data}: Heun, {steps} steps"
+plot.paths_2d(flow, extent=extent, title=how, path=out / "paths.png")
 print(f"pictures in {out}/: samples.png, paths.png, chain.gif")

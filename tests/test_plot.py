@@ -401,6 +401,18 @@ def test_samples_2d_lays_the_model_over_the_data():
         plot.samples_2d([[0.0, 1.0], [2.0, float("nan")]])
 
 
+def test_paths_2d_draws_a_line_a_point_and_a_dot_where_it_ends():
+    paths = RNG.normal(size=(4, 3, 2))
+    axes = plot.paths_2d(paths, extent=(-2, 2, -3, 3), title="flow").axes[0]
+    assert np.array_equal([line.get_xydata() for line in axes.lines], paths.transpose(1, 0, 2))
+    assert np.array_equal(axes.collections[0].get_offsets(), paths[-1])
+    assert (axes.get_title(), axes.get_ylim()) == ("flow", (-3, 3))
+    with pytest.raises(ValueError, match=r"paths_2d: expected \(S, N, 2\).*got \(4, 3\)"):
+        plot.paths_2d(paths[:, :, 0])
+    with pytest.raises(ValueError, match="paths_2d: 1 of 24 values are NaN"):
+        plot.paths_2d(np.where(paths == paths[2, 1, 0], np.nan, paths))
+
+
 # --- curves -------------------------------------------------------------------------------------
 
 

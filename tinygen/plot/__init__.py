@@ -7,7 +7,7 @@ matplotlib Figure that a notebook shows and `path=` saves. Needs: pip install 't
 from .curves import curves, ema, read_log
 from .graph import draw_graph, to_dot
 from .images import gif, grid_array, image_grid, reconstruction_pairs, save_image
-from .plane import density_2d, latent_manifold, latent_scatter, manifold_codes, samples_2d
+from .plane import density_2d, latent_manifold, latent_scatter, manifold_codes, paths_2d, samples_2d
 
 __all__ = [
     "curves",
@@ -20,6 +20,7 @@ __all__ = [
     "latent_manifold",
     "latent_scatter",
     "manifold_codes",
+    "paths_2d",
     "read_log",
     "reconstruction_pairs",
     "samples_2d",

@@ -1,4 +1,4 @@
-"""Pictures of the plane: codes, the manifold they decode to, densities, critics and samples."""
+"""Pictures of the plane: codes, the manifold they decode to, densities, critics, samples, paths."""
 
 from __future__ import annotations
 
@@ -283,3 +283,26 @@ def samples_2d(
             _dot_legend(axes, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
             axes.set_title(title or "", pad=28)  # above the legend
     return finish(figure, path, "samples_2d")
+
+
+def paths_2d(
+    paths: Any,
+    extent: Extent | None = None,
+    title: str | None = None,
+    path: PathLike | None = None,
+) -> Figure:
+    """Lines of N points that move together, (S, N, 2) for S moments, with a dot where each ends."""
+    lines = to_numpy(paths, "paths_2d")
+    if lines.ndim != 3 or lines.shape[2] != 2 or not lines.size:
+        raise ValueError(f"paths_2d: expected (S, N, 2), S moments of N points, got {lines.shape}")
+    lines = finite(lines, "paths_2d")
+    if extent is not None:
+        _checked_extent(extent)
+    with in_style():
+        figure = new_figure(4.8, 4.8)
+        axes = figure.add_subplot()
+        axes.plot(lines[:, :, 0], lines[:, :, 1], color="#9a9a9a", linewidth=0.5)
+        ends = lines[-1]
+        axes.scatter(ends[:, 0], ends[:, 1], s=_dot_size(len(ends)), color=COLOURS[0], zorder=3)
+        _plane_axes(axes, extent, title)
+    return finish(figure, path, "paths_2d")
