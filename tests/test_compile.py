@@ -72,6 +72,18 @@ def test_machine_code_of_the_fast_kernels(file, arch):
 
 @needs_nvrtc
 @needs_nvdisasm
+@pytest.mark.parametrize("file", set(FILES) - set(CONVOLUTIONS))
+def test_machine_code_of_the_fused_kernels(file):
+    """One load from memory for each number, no local memory, no atomics."""
+    for name, sass in nvrtc.machine_code(compiled(file, 90)[0]).items():
+        assert not re.search(r"\b(LDL|STL|RED|ATOM)", sass), f"{name}: local memory or atomics"
+        if file == "activations.cu":
+            arrays = sum(p.const for p in source.read("activations.cu").kernels[name].parameters)
+            assert (sass.count("LDG"), sass.count("STG")) == (arrays, 1), name
+
+
+@needs_nvrtc
+@needs_nvdisasm
 @pytest.mark.parametrize("file", CONVOLUTIONS)
 def test_no_division_inside_the_inner_loops(file):
     """A division by a runtime integer needs a reciprocal (MUFU.RCP); all of them come before the
@@ -84,7 +96,7 @@ def test_no_division_inside_the_inner_loops(file):
 
 
 @needs_nvcc
-@pytest.mark.parametrize("file", CONVOLUTIONS)
+@pytest.mark.parametrize("file", FILES)
 def test_nvcc_agrees(file, tmp_path):
     path = source.kernel_folder() / file
     command = [

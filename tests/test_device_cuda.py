@@ -27,6 +27,8 @@ from tinygen.models import (
     annealing,
     bounds,
     diffusion,
+    gan,
+    gan_nets,
     hierarchical,
     latent,
     networks,
@@ -947,7 +949,7 @@ def test_wrong_numbers_are_noticed_in_time_though_nobody_reads() -> None:
 
 
 @stand_in
-@pytest.mark.parametrize("net", ["classifier", "vae", "unet", "diffusion"])
+@pytest.mark.parametrize("net", ["classifier", "vae", "gan", "unet", "diffusion"])
 def test_a_training_step_waits_for_nothing(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No number is read: the program runs ahead of the GPU until loss.item()."""
     tg.manual_seed(0)
@@ -991,6 +993,10 @@ STEPS: dict[str, Any] = {
             diffusion.cosine(20), unet.UNet(1, 8, (1, 2), attention=(1,), classes=3), classes=3
         ),
         lambda m, x, y: m.loss(x * 2 - 1, y),
+    ),
+    "gan": (
+        lambda: gan.GAN(*gan_nets.mlp((1, 8, 8), 2, 16, 2), "wgan_gp", 2),
+        lambda m, x, y: m.discriminator_loss(x).loss + m.generator_loss(4),
     ),
     "unet": (
         lambda: unet.UNet(1, 8, (1, 2), attention=(1,), classes=3),

@@ -25,7 +25,7 @@ def _blocks(n: int) -> int:
 
 def activation(name: str, *arrays: Any, **constants: float) -> Any:
     """The kernel `name` of activations.cu on float32 arrays of one shape, in C order."""
-    out = np.empty_like(arrays[0])
+    out = np.empty_like(arrays[0], order="C")
     if out.size:
         kernel = kernels("activations.cu", out)[name]
         kernel(_blocks(out.size), 256, out, *arrays, out.size, *constants.values())
@@ -58,8 +58,8 @@ def normalises(x: Any, *others: Any) -> bool:
 def moments(x: Any, groups: int, batch: bool, eps: float) -> tuple[Any, Any, Any]:
     """Mean, biased variance and 1 / sqrt(var + eps) of x (N, C, ...), each (N or 1, groups)."""
     x, s, blocks = _norm(x, (1 if batch else len(x), groups))
-    parts = np.empty_like(x, shape=(2, len(x) * s.chunks, s.C))
-    mean, var, rstd = np.empty_like(x, shape=(3, len(x), groups))
+    parts = np.empty_like(x, shape=(2, len(x) * s.chunks, s.C), order="C")
+    mean, var, rstd = np.empty_like(x, shape=(3, len(x), groups), order="C")
     module = kernels("channel_norm.cu", x)
     module.moments_part(blocks, (LANES, 8), parts[0], parts[1], x, tuple(s))
     module.moments(mean.size, 256, mean, var, rstd, parts[0], parts[1], eps, tuple(s))
@@ -69,7 +69,7 @@ def moments(x: Any, groups: int, batch: bool, eps: float) -> tuple[Any, Any, Any
 def channel_norm(x: Any, weight: Any, bias: Any, mean: Any, rstd: Any) -> Any:
     """weight * (x - mean) * rstd + bias as rows (N, pixels, C), for x (N, C, ...)."""
     n, (x, s, blocks) = len(x), _norm(x, mean.shape, many=True)
-    y = np.empty_like(x)
+    y = np.empty_like(x, order="C")
     kernel = kernels("channel_norm.cu", x).channel_norm
     kernel(blocks, (LANES, 8), y, x, *_in_c_order(mean, rstd, weight, bias), tuple(s))
     return y.reshape(n, -1, s.C)
@@ -81,7 +81,7 @@ def channel_norm_back(u: Any, x: Any, weight: Any, mean: Any, rstd: Any) -> Any:
     parts = _products(u, x, mean, rstd)
     (u, _, _), (x, s, blocks) = (_norm(a, mean.shape, many=True) for a in (u, x))
     sums = [_add_groups(part, weight, *mean.shape) for part in parts]
-    dx = np.empty_like(x)
+    dx = np.empty_like(x, order="C")
     kernel = kernels("channel_norm.cu", x).channel_norm_back
     kernel(blocks, (LANES, 8), dx, u, x, mean, rstd, weight, *sums, tuple(s))
     return dx.reshape(n, -1, s.C)
@@ -96,7 +96,7 @@ def channel_norm_weight(u: Any, x: Any, mean: Any, rstd: Any) -> Any:
 def _products(u: Any, x: Any, mean: Any, rstd: Any) -> Any:
     """Partial sums of u and of u (x - mean) rstd: (2, B chunks, C)."""
     (u, _, _), (x, s, blocks) = _norm(u, mean.shape), _norm(x, mean.shape)
-    parts = np.empty_like(x, shape=(2, len(x) * s.chunks, s.C))
+    parts = np.empty_like(x, shape=(2, len(x) * s.chunks, s.C), order="C")
     kernel = kernels("channel_norm.cu", x).products_part
     kernel(blocks, (LANES, 8), parts[0], parts[1], u, x, mean, rstd, tuple(s))
     return parts
@@ -105,7 +105,7 @@ def _products(u: Any, x: Any, mean: Any, rstd: Any) -> Any:
 def _add_groups(part: Any, weight: Any, batch: int, groups: int) -> Any:
     """Rows of partial sums (B chunks, C), weighted and added up: (B, groups)."""
     s = Norm(1, 1, part.shape[1], groups, len(part) // batch)
-    out = np.empty_like(part, shape=(batch, groups))
+    out = np.empty_like(part, shape=(batch, groups), order="C")
     kernels("channel_norm.cu", part).add_groups(out.size, 256, out, part, weight, tuple(s))
     return out
 
