@@ -15,11 +15,13 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,7 @@ RESERVE = 20.0  # of them, for ending a phase by force and for writing
 LEAST = 5.0  # a phase is not begun with less
 SIZES = (16, 64, 28, 28)  # of what the fused kernels get
 FP32_ERROR, TF32_ERROR = 1e-5, 2e-3
-ON_CUDA = ("test_device_cuda.py", "test_cuda.py", "test_fused.py", "test_kernels.py")
+ON_CUDA = ("test_device_cuda.py", "test_fused.py", "test_cuda.py", "test_errors.py")
 
 Row = dict[str, Any]
 
@@ -191,31 +193,46 @@ def training_steps() -> Iterator[Row]:
 
 def tests_on_cuda() -> Iterator[Row]:
     """The tests that run on a GPU where there is one."""
-    yield run_pytest([str(TESTS / name) for name in ON_CUDA])
+    yield from run_pytest([str(TESTS / name) for name in ON_CUDA])
 
 
 def other_tests() -> Iterator[Row]:
-    yield run_pytest([str(TESTS), *(f"--ignore={TESTS / name}" for name in ON_CUDA)])
+    yield from run_pytest([str(TESTS), *(f"--ignore={TESTS / name}" for name in ON_CUDA)])
 
 
-def run_pytest(arguments: list[str]) -> Row:
+def run_pytest(arguments: list[str]) -> Iterator[Row]:
+    """A row for each failure when it comes, the counts now and then, and how it ended."""
     if importlib.util.find_spec("pytest") is None:
-        return {"ok": False, "summary": "pytest is not installed: pip install 'tinygen[test]'"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent)
-    lines = run.stdout.strip().splitlines()
-    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
-    summary = lines[-1] if lines else run.stderr[-300:]
-    return {"ok": run.returncode == 0, "summary": summary, "failed": failed}
+        yield {"ok": False, "said": "pytest is not installed: pip install 'tinygen[test]'"}
+        return
+    command = [sys.executable, "-u", "-m", "pytest", "-v", "-p", "no:cacheprovider", *arguments]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=HERE.parent
+    )
+    counts: Counter[str] = Counter()
+    lines: list[str] = []
+    for line in process.stdout or ():
+        lines.append(line.rstrip())
+        found = re.match(r"(\S+::.*) (PASSED|FAILED|ERROR|SKIPPED|XFAIL)\b", line)
+        if found:
+            counts[found[2].lower()] += 1
+            if found[2] in ("FAILED", "ERROR"):
+                yield {"test": found[1], "ok": False}
+            elif sum(counts.values()) % 25 == 0:
+                yield {"counts": dict(counts)}
+    status = process.wait()
+    yield {"counts": dict(counts), "ok": status == 0} | (
+        {"said": "\n".join(lines[-40:])} if status else {}
+    )
 
 
 PHASES: dict[str, tuple[Callable[[], Iterator[Row]], float]] = {  # and the seconds it gets at most
     "machine": (machine, 60),
     "values": (values, 100),
     "bits": (bits, 60),
-    "kernels": (kernels.measure, 150),
-    "steps": (training_steps, 120),
-    "tests": (tests_on_cuda, 240),
+    "kernels": (kernels.measure, 120),
+    "steps": (training_steps, 100),
+    "tests": (tests_on_cuda, LIMIT),
     "other tests": (other_tests, LIMIT),
 }
 OPTIONAL = ("other tests",)  # takes what time is left, and may end unfinished
@@ -308,7 +325,9 @@ def report(name: str, phase: Row) -> str:
     elif name == "steps":
         lines += map(step_line, rows)
     elif name in ("tests", "other tests"):
-        lines += [line for row in rows for line in [*row.get("failed", []), row["summary"]]]
+        lines += [f"FAILED {row['test']}" for row in rows if "test" in row]
+        lines += [row["said"] for row in rows if "said" in row]
+        lines += [str(row["counts"]) for row in rows if "counts" in row][-1:]
     else:
         wrong = [str(row) for row in rows if not row.get("ok", True)]
         lines += [*wrong, f"{len(rows)} checks, {len(wrong)} wrong"]

@@ -320,12 +320,10 @@ def test_a_planted_bug_is_caught(file, right, wrong, tmp_path, monkeypatch):
 
 @pytest.fixture
 def gpu(monkeypatch):
-    fake_cupy.install(monkeypatch)
+    if not cuda.is_available():
+        fake_cupy.install(monkeypatch)
     yield
     backend.problem.cache_clear()
-
-
-stand_in = pytest.mark.skipif(cuda.is_available(), reason="of the stand-in: there is a GPU here")
 
 
 def small_net():
@@ -338,7 +336,6 @@ def small_net():
     )  # fmt: skip
 
 
-@stand_in
 def test_a_step_runs_on_the_kernels_and_copies_no_image(gpu, monkeypatch):
     names, copied = [], []
     activation, channels_last = fused.activation, convolution._channels_last
@@ -361,7 +358,6 @@ def test_a_step_runs_on_the_kernels_and_copies_no_image(gpu, monkeypatch):
     ]  # fmt: skip
 
 
-@stand_in
 def test_float32_nets_on_the_kernels_agree_with_the_cpu(gpu):
     def run(device):
         net = small_net().to(device)
@@ -371,7 +367,7 @@ def test_float32_nets_on_the_kernels_agree_with_the_cpu(gpu):
         return [out, x.grad, *(p.grad for p in net.parameters())]
 
     for a, b in zip(run("cuda"), run("cpu"), strict=True):
-        np.testing.assert_allclose(a.detach().cpu().numpy(), b.detach().numpy(), 2e-5, 2e-6)
+        np.testing.assert_allclose(a.detach().cpu().numpy(), b.detach().numpy(), 1e-4, 1e-5)
 
 
 def in_memory(x):
@@ -379,7 +375,6 @@ def in_memory(x):
     return tuple(np.argsort([-s for s in x._array.strides], kind="stable").tolist())
 
 
-@stand_in
 @pytest.mark.parametrize("dtype", [tg.float32, tg.float64])
 def test_elementwise_results_lie_channels_last_as_their_inputs_do(gpu, dtype):
     def image(seed):
@@ -403,7 +398,6 @@ def test_elementwise_results_lie_channels_last_as_their_inputs_do(gpu, dtype):
     both(lambda x, y: tg.cat([x.exp(), y], 1).neg())
 
 
-@stand_in
 def test_other_orders_stay_as_cupy_has_them(gpu):
     x = tg.tensor(sample((2, 3, 4), 1)).cuda()
     assert in_memory(x * 2) == (0, 1, 2) and in_memory(x.permute(2, 1, 0) * 2) == (0, 1, 2)

@@ -145,6 +145,27 @@ def test_the_real_command_runs_a_phase(gpu_check):
     assert ("problem" in phase["rows"][0]) != cuda.is_available()
 
 
+def test_the_tests_tell_failures_as_they_come(gpu_check, tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.parametrize('i', range(26))\n"
+        "def test_right(i): pass\n"
+        "def test_wrong(): assert 1 == 2\n"
+        "def test_skipped(): pytest.skip('not here')\n"
+        "@pytest.fixture\n"
+        "def broken(): raise OSError\n"
+        "def test_error(broken): pass\n"
+    )
+    rows = list(gpu_check.run_pytest([str(tmp_path / "test_it.py"), "--rootdir", str(tmp_path)]))
+    assert rows[0] == {"counts": {"passed": 25}}
+    assert [r["test"].split("::")[1] for r in rows[1:3]] == ["test_wrong", "test_error"]
+    assert rows[3]["counts"] == {"passed": 26, "failed": 1, "skipped": 1, "error": 1}
+    assert not rows[3]["ok"] and "assert 1 == 2" in rows[3]["said"]
+    text = gpu_check.report("tests", {"ended": "done", "seconds": 1.0, "rows": rows})
+    assert "test_it.py::test_wrong\nFAILED" in text and "'passed': 26" in text.splitlines()[-1]
+    assert not gpu_check.right("tests", {"ended": "stopped after 3 s", "rows": rows[:2]})
+
+
 # --- the real phases, on the stand-in -------------------------------------------------------------
 
 stand_in = pytest.mark.skipif(
