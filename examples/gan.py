@@ -55,7 +55,7 @@ parser.add_argument("--smoothing", type=float, default=0.0, help="one-sided labe
 parser.add_argument("--noise", type=float, default=0.0, help="std of instance noise, falls to 0")
 parser.add_argument("--pack", type=int, default=1, help="samples that D sees at once (PacGAN)")
 parser.add_argument("--ema", type=float, default=0.0, help="decay of G's average, e.g. 0.999")
-parser.add_argument("--gamma", type=float, default=0.5, help="BEGAN's ratio of the two energies")
+parser.add_argument("--gamma", type=float, default=0.9, help="BEGAN's ratio of the two energies")
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--out", default="runs/gan", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
@@ -130,7 +130,7 @@ for step in run.steps(args.steps):
         terms.loss.backward()
         opt_d.step()
     if row.output == "energy":
-        run.log(convergence=model.balance(args.gamma), k=model.k)
+        run.log(convergence=model.balance(args.gamma, rate=0.02), k=model.k)
     with gan_devices.frozen(model.discriminator):
         loss = model.generator_loss(args.batch)
         opt_g.zero_grad()

@@ -450,6 +450,22 @@ def test_bad_input_is_named() -> None:
     sigmoid = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid(), nn.Flatten(0))
     with pytest.raises(ValueError, match=r"wgan needs D's raw output \(a score\), but .* Sigmoid"):
         gan.GAN(generator, sigmoid, "wgan", 2)
+    for options in ({"noise": -0.1}, {"weight": -0.1}):
+        with pytest.raises(ValueError, match="noise, weight >= 0, got .*-0.1"):
+            gan.GAN(generator, judge, "wgan_gp", 2, **options)
+    energy = gan_nets.mlp_energy((2,), 1, 8)
+    with pytest.raises(ValueError, match="D is an autoencoder, .* hinge needs a score, high"):
+        gan.GAN(generator, energy, "hinge", 2)
+    bounded = gan_nets.AutoencoderEnergy(
+        nn.Linear(2, 1), nn.Sequential(nn.Linear(1, 2), nn.Sigmoid())
+    )
+    assert gan.GAN(generator, bounded, "began", 2).judge(tg.rand(3, 2)).shape == (3,)
+    scores = gan.GAN(generator, judge, "began", 2)
+    scores._last = tg.tensor([-0.5]), tg.tensor([0.1])
+    with pytest.raises(ValueError, match="energies are >= 0, D's mean for data is -0.5"):
+        scores.balance()
+    with pytest.raises(ValueError, match="no common label"):
+        gan.GAN(generator, judge, "hinge", 2, pack=2).judge(tg.rand(4, 2), tg.arange(4))
     for clip in (0.0, -0.01):
         with pytest.raises(ValueError, match=f"clip > 0, got {clip}"):
             gan.GAN(generator, judge, "wgan", 2, clip=clip)

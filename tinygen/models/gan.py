@@ -26,7 +26,7 @@ from ..nn import functional as F
 from ..ops import cat, exp, mean, randn, relu, softplus, square
 from ..tape import no_grad
 from ..tensor import Tensor, wrap
-from .gan_nets import MinibatchDiscrimination
+from .gan_nets import AutoencoderEnergy, MinibatchDiscrimination
 from .gan_penalties import PENALTIES
 
 Densities = Callable[[Array, Array], Array]  # p_d(x), p_g(x) -> a number at each x
@@ -228,6 +228,8 @@ class GAN(nn.Module):
             raise ValueError(f"GAN: expected clip > 0, got {self.clip}")
         if not 0.0 <= self.smoothing < 0.5:
             raise ValueError(f"GAN: expected 0 <= smoothing < 0.5, got {self.smoothing}")
+        if self.noise < 0.0 or self.weight < 0.0:
+            raise ValueError(f"GAN: expected noise, weight >= 0, got {self.noise}, {self.weight}")
         if self.latent < 1 or self.pack < 1:
             raise ValueError(f"GAN: expected latent, pack >= 1, got {self.latent}, {self.pack}")
         losses = (cross_entropy, least_squares_d)
@@ -242,7 +244,13 @@ class GAN(nn.Module):
                 "holds a batch norm, which mixes them; build D with norm='layer' or without"
             )
         last = [m for m in self.discriminator.modules() if not isinstance(m, nn.Flatten)][-1]
-        if isinstance(last, nn.Sigmoid):
+        energies = self.objective.output == "energy"
+        if self._holds(AutoencoderEnergy) and not energies:
+            raise ValueError(
+                "GAN: D is an autoencoder, whose output is an energy, low for data; "
+                f"{self.objective_name} needs a {self.objective.output}, high for data"
+            )
+        if isinstance(last, nn.Sigmoid) and not energies:  # an autoencoder may well end in one
             raise ValueError(
                 f"GAN: {self.objective_name} needs D's raw output (a {self.objective.output}), but "
                 "the discriminator ends in a Sigmoid; leave it out"
@@ -278,6 +286,8 @@ class GAN(nn.Module):
 
     def judge(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """D's output for x as D gets to see it: noisy and packed if so wished."""
+        if labels is not None and self.pack > 1:
+            raise ValueError("GAN: packed samples have no common label; use pack=1 with labels")
         if self.noise:
             x = x + self.noise * randn(x.shape, dtype=x.dtype, device=x.device)
         return self.discriminator(pack(x, self.pack), *_given(labels))
@@ -313,8 +323,14 @@ class GAN(nn.Module):
         """BEGAN's k_{t+1} = clip(k_t + rate (gamma L(x) - L(G(z))), 0, 1); returns M.
 
         M = L(x) + |gamma L(x) - L(G(z))| measures convergence; L are those of the last D step.
+        ValueError where L(x) < 0.
         """
         real, fake = (float(out.mean().item()) for out in self._last)
+        if real < 0.0:
+            raise ValueError(
+                f"GAN.balance: energies are >= 0, D's mean for data is {real:.4g}; its output must "
+                "be an error such as an autoencoder's (gan_nets.AutoencoderEnergy)"
+            )
         difference = gamma * real - fake
         self.k._array[...] = min(max(self.k.item() + rate * difference, 0.0), 1.0)
         self.k._version[0] += 1
