@@ -10,6 +10,7 @@ import re
 import shutil
 import struct
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ FAILURES = (
 GUARD = "(guard)"  # a byte with which the compiler notes that it has initialised an array
 Index = ctypes.c_uint32 * 3
 Argument = tuple[str, int]  # its name, and its place in an array of pointers
+
+
+# The emulated GPU is one; ctypes lets other threads of Python run, and launch, during a launch.
+_one_at_a_time = threading.Lock()
 
 
 class _Report(ctypes.Structure):
@@ -145,19 +150,20 @@ class HostModule:
         # Byte-sized elements share a 4-byte word, so files that have them are watched byte by byte.
         shift = 0 if re.search(r"\b(char|short|bool)\b", self.source.text) else 2
         seed = 0 if self.seed is None else self.seed + 1
-        failed = self.library.emu_run(
-            self.entries[name],
-            pointers,
-            (ctypes.c_uint32 * 3)(*grid),
-            (ctypes.c_uint32 * 3)(*block),
-            shared_mem,
-            table,
-            len(spans),
-            self.objects.ctypes.data_as(ctypes.c_void_p),
-            ctypes.c_uint64(seed),
-            shift,
-            ctypes.byref(report),
-        )
+        with _one_at_a_time:
+            failed = self.library.emu_run(
+                self.entries[name],
+                pointers,
+                (ctypes.c_uint32 * 3)(*grid),
+                (ctypes.c_uint32 * 3)(*block),
+                shared_mem,
+                table,
+                len(spans),
+                self.objects.ctypes.data_as(ctypes.c_void_p),
+                ctypes.c_uint64(seed),
+                shift,
+                ctypes.byref(report),
+            )
         if failed:
             raise self._error(report, name, arrays, addresses, shared_mem)
         for copy in copies:
