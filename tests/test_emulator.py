@@ -312,4 +312,4 @@ def test_launches_from_several_threads_wait_for_each_other():
 
     first = moments(0)
     with ThreadPoolExecutor(4) as pool:
-        assert all(((found == first).all() for found in pool.map(moments, range(24)))
+        assert all((found == first).all() for found in pool.map(moments, range(24)))
