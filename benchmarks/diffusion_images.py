@@ -48,7 +48,8 @@ class Judge:
 
     def __init__(self, name: str, root: str | None, n: int) -> None:
         train, test = (data.load(name, split, root=root) for split in ("train", "test"))
-        self.train, self.test = train.to_symmetric()[:20_000], test.to_symmetric()
+        order = np.random.default_rng(0).permutation(len(train))[:20_000]  # digits come by writer
+        self.train, self.test = train.to_symmetric()[order], test.to_symmetric()
         self.labels, self.levels, self.n = test.labels, test.maximum + 1, n
         if name == "digits":
             self.classifier = metrics.digits_classifier()
@@ -56,7 +57,7 @@ class Judge:
             tg.manual_seed(0)
             net = metrics.Classifier(*train.images.shape[1:3])
             self.classifier = metrics.fit_classifier(
-                net, self.train, train.labels[:20_000], steps=600
+                net, self.train, train.labels[order], steps=600
             )
         self.real = self.classifier.features(self.train[:n])
         self.y = tg.arange(n) * 10 // n
@@ -113,7 +114,7 @@ def draw(model: diffusion.Diffusion, shape: list[int], y: Any, n: int, **how: An
     return tg.cat(parts)
 
 
-def judge_run(folder: Path, judge: Judge, tested: int) -> list[dict[str, Any]]:
+def judge_run(folder: Path, judge: Judge, samplers: list[str], tested: int) -> list[dict[str, Any]]:
     """A row for each sampler and kind of weights."""
     rows = []
     for average in (True, False):
@@ -128,7 +129,7 @@ def judge_run(folder: Path, judge: Judge, tested: int) -> list[dict[str, Any]]:
         }  # fmt: skip
         free = draw(model, config["shape"], None, judge.n, **SAMPLED["ddim 50"])
         common |= judge.balance(free)
-        names = list(SAMPLED) if config["loss"] == "simple" else FEW
+        names = samplers if config["loss"] == "simple" else FEW
         for name in names if average else ["ddim 50"]:
             began = time.process_time()
             x = draw(model, config["shape"], judge.y, judge.n, **SAMPLED[name])
@@ -230,6 +231,8 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="*", help="folders of examples/ddpm.py, one data")
     parser.add_argument("--root", help="the folder that holds the files of the data")
     parser.add_argument("--n", type=int, default=1000, help="samples, a multiple of 100")
+    parser.add_argument("--samplers", nargs="+", choices=SAMPLED, default=list(SAMPLED),
+                        help="of the runs with the simple loss")  # fmt: skip
     parser.add_argument("--tested", type=int, default=400, help="test images for the bits")
     parser.add_argument("--report", action="store_true", help="write the tables of the JSON anew")
     args = parser.parse_args()
@@ -250,7 +253,7 @@ def main() -> None:
         entry = {"settings": settings(configs, args.runs), "note": note, "own": judge.own()}
         results[name] = entry | {"rows": rows}
         for folder in args.runs:
-            rows += judge_run(folder, judge, tested)
+            rows += judge_run(folder, judge, args.samplers, tested)
             path.write_text(json.dumps(results, indent=1) + "\n")
     text = report(results)
     path.with_suffix(".md").write_text(text)

@@ -128,7 +128,8 @@ with ema.swap():
     frames = diffusion.chain(
         model, (64, *shape), "ddim", min(50, args.T), generator=fixed(), y=classes
     )
-    plot.gif((plot.grid_array(x, **look).repeat(6, 0).repeat(6, 1) for _, x in frames),
+    size = max(1, 48 // shape[2])  # of a pixel
+    plot.gif((plot.grid_array(x, **look).repeat(size, 0).repeat(size, 1) for _, x in frames),
              out / "chain.gif", fps=15, pause=2)  # fmt: skip
 raw = draw(10, generator=fixed())
 title = f"{args.data}: a class a row"
