@@ -45,6 +45,7 @@ parser.add_argument("--parameterisation", choices=diffusion.KINDS, default="v",
                     help="what the network is asked for")  # fmt: skip
 parser.add_argument("--loss", choices=[*diffusion.WEIGHTS, "hybrid"], default="simple",
                     help="weight of the steps; hybrid also learns the variance")  # fmt: skip
+parser.add_argument("--drop", type=float, default=0.1, help="share of labels that are hidden")
 parser.add_argument("--ema", type=float, default=0.995, help="decay of the averaged weights")
 parser.add_argument("--guidance", type=float, default=1.5, help="of the samples at the end")
 parser.add_argument("--seed", type=int, default=0)

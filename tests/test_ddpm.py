@@ -10,8 +10,8 @@ from tinygen.models import ddpm
 from tinygen.run import Run, load_run
 
 CONFIG = {
-    "shape": [2, 8, 8], "classes": 3, "width": 4, "depth": 1, "schedule": "cosine", "T": 6,
-    "parameterisation": "v", "loss": "simple",
+    "shape": [2, 8, 8], "classes": 3, "drop": 0.2, "width": 4, "depth": 1,
+    "schedule": "cosine", "T": 6, "parameterisation": "v", "loss": "simple",
 }  # fmt: skip
 
 
@@ -20,11 +20,12 @@ CONFIG = {
 def test_the_settings_are_the_model(loss: str, made: int, variance: str) -> None:
     model = ddpm.image_model(CONFIG | {"loss": loss})
     assert (model.predicts, model.variance, model.classes) == ("v", variance, 3)
+    assert model.drop == 0.2
     assert model.bounded and repr(model.process).startswith("VP cosine, T = 6")
     assert model.state_dict()["net.last.weight"].shape == (made, 4, 3, 3)
     assert model.predict(tg.zeros(5, 2, 8, 8), 6, 1).x0.shape == (5, 2, 8, 8)
-    with pytest.raises(KeyError, match="parameterisation"):
-        ddpm.image_model({k: v for k, v in CONFIG.items() if k != "parameterisation"})
+    with pytest.raises(ValueError, match=r"no shape, T in the settings; is this a run of .*ddpm"):
+        ddpm.image_model({k: v for k, v in CONFIG.items() if k not in ("T", "shape")})
 
 
 def test_a_run_gives_its_settings_and_both_kinds_of_weights_back(tmp_path: Path) -> None:
