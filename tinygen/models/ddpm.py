@@ -8,7 +8,6 @@ from typing import Any
 from . import diffusion
 from .unet import UNet
 
-
 SETTINGS = (
     "shape", "classes", "drop", "width", "depth", "schedule", "T", "parameterisation", "loss",
 )  # fmt: skip
