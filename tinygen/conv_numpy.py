@@ -242,6 +242,11 @@ def _products(x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, star
     elif c < FEW:
         taps = meetings((kh, kw), outs, image, stride, dilation, start)
         out[...] = _planes_times(x, g, (kh, kw), list(taps)).reshape(out.shape)
+    elif o < c and stride == (1, 1):  # unfold the smaller one: each tap seen from the other side
+        flipped = np.empty_like(x, shape=(kh, kw, o, c), order="C")
+        ends = (dilation[0] * (kh - 1) - start[0], dilation[1] * (kw - 1) - start[1])
+        _products_rows(g, x, flipped, stride, dilation, ends)
+        out[...] = flipped[::-1, ::-1].transpose(0, 1, 3, 2)
     else:
         _products_rows(x, g, out, stride, dilation, start)
 
