@@ -84,10 +84,10 @@ def test_gradients_side_by_side_are_those_one_after_the_other(parts, monkeypatch
 
     calls: list[int] = []
     monkeypatch.setattr("tinygen.autograd.side_by_side", counted)
-    monkeypatch.setattr(threads, "APART", 1)
+    monkeypatch.setattr("tinygen.autograd.APART", 1)
     together = step()
     assert calls == [3, 3]
-    monkeypatch.setattr(threads, "APART", 1 << 30)
+    monkeypatch.setattr("tinygen.autograd.APART", 1 << 30)
     for a, b in zip(together, step(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
     assert calls == [3, 3]

@@ -25,7 +25,7 @@ from .tape import (
     set_grad_enabled,
 )
 from .tensor import Tensor, check_grad, same_device, wrap
-from .threads import pays_side_by_side, side_by_side
+from .threads import APART, pays_side_by_side, side_by_side
 
 __all__ = [
     "backward",
@@ -224,7 +224,7 @@ def _pull_back(
         out._node, out._requires_grad = node, True
         saved = {**saved, "out": out}  # type: ignore[dict-item]
     together = None
-    if node.op.heavy and not mode.grad and pays_side_by_side(g._array):
+    if node.op.heavy and not mode.grad and pays_side_by_side([g._array], APART):
         together = _pull_together(node, g, saved, useful)
     for i, parent in enumerate(node.parents):
         if parent is None or (useful is not None and parent not in useful):

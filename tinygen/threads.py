@@ -92,10 +92,10 @@ def side_by_side(bodies: list[Callable[[], Any]]) -> list[Any]:
     return results
 
 
-def pays_side_by_side(g: Array) -> bool:
-    """For two gradients made of g? With more than a few cores, cutting each of them is better."""
-    free = is_numpy(g) and g.size >= APART and not hasattr(_side, "of")
-    return bool(free and 2 <= count() <= 3)
+def pays_side_by_side(arrays: list[Array], least: int) -> bool:
+    """For work on these arrays, if they have `least` numbers? From four cores on, cutting pays."""
+    numbers = sum(x.size for x in arrays) if all(map(is_numpy, arrays)) else 0
+    return bool(numbers >= least and 2 <= count() <= 3 and not hasattr(_side, "of"))
 
 
 def add_parts(body: Callable[..., Any], out: Array, *arrays: Any, grain: int = GRAIN) -> None:

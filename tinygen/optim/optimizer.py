@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from ..backend import Array, device_of, move
 from ..tape import enable_grad
 from ..tensor import Tensor, wrap
+from ..threads import GRAIN, pays_side_by_side, side_by_side
 
 Group: TypeAlias = dict[str, Any]
 State: TypeAlias = dict[str, Any]
@@ -79,13 +81,26 @@ class Optimizer:
         return loss
 
     def update_all(self, params: list[Tensor], group: Group) -> None:
-        """Change the parameters of one group that have a gradient, one after the other."""
-        for p in params:
-            self.update(p._array, p._grad._array, self.state[p], group)  # type: ignore[union-attr]
-            p._version[0] += 1
+        """Change the parameters of one group that have a gradient; many numbers on two threads."""
+        # Each state is made here, so that their order is that of the parameters.
+        jobs = [(p, self.state[p]) for p in params]
+
+        def update(jobs: list[tuple[Tensor, State]]) -> None:
+            for p, state in jobs:
+                self.update(p._array, p._grad._array, state, group)  # type: ignore[union-attr]
+                p._version[0] += 1
+
+        if pays_side_by_side([p._array for p in params], GRAIN):
+            jobs.sort(key=lambda job: job[0]._array.size)
+            side_by_side([partial(update, jobs[1::2]), partial(update, jobs[::2])])
+        else:
+            update(jobs)
 
     def update(self, p: Array, g: Array, state: State, group: Group) -> None:
-        """Change `p` in place. `g` must stay as it is: it is the parameter's .grad."""
+        """Change `p` in place. `g` must stay as it is: it is the parameter's .grad.
+
+        Two parameters may be updated at the same time, each on a thread of its own.
+        """
         raise NotImplementedError(f"{type(self).__name__}: update(p, g, state, group) is missing")
 
     def state_dict(self) -> dict[str, Any]:
