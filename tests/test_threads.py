@@ -93,6 +93,30 @@ def test_gradients_side_by_side_are_those_one_after_the_other(parts, monkeypatch
     assert calls == [3, 3]
 
 
+def test_updates_on_two_threads_are_those_on_one(parts, monkeypatch):
+    def train(least):
+        monkeypatch.setattr("tinygen.optim.optimizer.GRAIN", least)
+        net = tg.nn.Sequential(tg.nn.Linear(3, 8), tg.nn.Tanh(), tg.nn.Linear(8, 2))
+        for p in net.parameters():
+            p._array[...] = draw(*p.shape)._array
+        optimizer = tg.optim.Adam(net.parameters(), 0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            net(draw(5, 3).float()).square().sum().backward()
+            optimizer.step()
+        assert list(optimizer.state_dict()["state"]) == [0, 1, 2, 3]
+        return [p.numpy() for p in net.parameters()]
+
+    calls = []
+    side_by_side = threads.side_by_side
+    monkeypatch.setattr("tinygen.optim.optimizer.side_by_side",
+                        lambda bodies: (calls.append(1), side_by_side(bodies)))  # fmt: skip
+    for one, two in zip(train(1 << 30), train(1), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert len(calls) == 3
+    parts.append(threads.count())
+
+
 def test_side_by_side_keeps_the_order_and_cuts_nothing(parts):
     def body(k):
         time.sleep(0.01 * (3 - k))
