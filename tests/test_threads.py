@@ -105,7 +105,7 @@ def test_updates_on_two_threads_are_those_on_one(parts, monkeypatch):
             net(draw(5, 3).float()).square().sum().backward()
             optimizer.step()
         assert list(optimizer.state_dict()["state"]) == [0, 1, 2, 3]
-        return [p.numpy() for p in net.parameters()]
+        return [p.detach().numpy() for p in net.parameters()]
 
     calls = []
     side_by_side = threads.side_by_side
