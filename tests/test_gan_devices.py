@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygen as tg
+from tinygen import metrics
 from tinygen.models import gan, gan_devices, gan_nets
 
 
@@ -42,6 +43,32 @@ def test_clipping_gradients_bounds_nothing() -> None:
     clipped, _ = wgan_steps(lambda opt: gan_devices.clip_after_step(opt, 0.01), 120)
     assert slope(long.discriminator) > 4 * slope(short.discriminator)
     assert slope(clipped.discriminator) < 0.1 < slope(long.discriminator)
+
+
+def trained_critic(c: float, theta: float, steps: int = 250) -> tuple[float, float]:
+    """Gap / K and K of a clipped critic of two parallel lines."""
+    tg.manual_seed(0)
+    critic = gan_nets.mlp((2,), 1, 32, 2)[1]
+    opt = gan_devices.clip_after_step(tg.optim.RMSprop(critic.parameters(), lr=5e-3), c)
+    u = tg.rand(64)
+    x, y = tg.stack([u * 0.0, u], 1), tg.stack([u * 0.0 + theta, u], 1)
+    for step in range(steps):
+        opt.param_groups[0]["lr"] = gan_devices.linear(step, 5e-3, 0.0, steps)
+        loss = gan.critic_gap(critic(x), critic(y))
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+    with tg.no_grad():
+        k = metrics.critic_slope(critic, x, y)
+    return -loss.item() / k, k
+
+
+@pytest.mark.parametrize("theta", [-0.3, 0.5])
+def test_a_clipped_critic_measures_k_times_w1(theta: float) -> None:
+    (found, k), (same, more) = trained_critic(0.05, theta), trained_critic(0.1, theta)
+    assert found == pytest.approx(abs(theta), rel=0.05)
+    assert same == pytest.approx(abs(theta), rel=0.05)
+    assert more > 4 * k  # the gaps themselves are that far apart
 
 
 def test_clip_hook_refuses_a_bound_of_zero() -> None:
