@@ -881,8 +881,8 @@ check.exercise("13.4", critic_on_line)
 #
 # `python examples/wgan.py --line` learns the offset $\theta$ of two parallel lines and prints the
 # critic's gap / K beside $W_1 = |\theta|$. Seed 0, step 100: $W_1$ 0.966, gap 3.36, K 3.45, gap / K
-# 0.963; the same with `--clip 0.05`: 0.946, 0.449, 0.470, 0.945. The raw gaps of the two differ by a
-# factor of 7 at nearly the same distance: a gap without its $K$ says nothing.
+# 0.963; the same with `--clip 0.05`: 0.946, 0.449, 0.470, 0.945. The raw gaps of the two differ by
+# a factor of 7 at nearly the same distance: a gap without its $K$ says nothing.
 #
 # ## Further reading
 #
