@@ -8,8 +8,9 @@ Samples with labels, as many a class, against training images in the classifier'
 distance and KID. `agree` is the share whose label the classifier confirms. Samples without a label
 (--n as well, ddim 50): how many the classifier puts into each class, and chi-square of these counts
 against even ones: 9 degrees of freedom, 16.9 is exceeded by 5 % of even draws. `near`: the mean
-distance of a sample to its nearest training image, in pixels; that of test images stands beside
-it, and much less would be memory. bits: the variational bound on test images, one draw a step.
+distance of a sample to its nearest training image, in pixels; that of training images to their
+nearest other one stands beside it: much less would be memory. bits: the variational bound on test
+images, one draw a step. Samples have equal classes, unlike independent draws: KID may fall below 0.
 
 Results go to benchmarks/results/diffusion-images.json and .md, pictures beside them.
 """
@@ -85,7 +86,9 @@ class Judge:
         """The same of the data itself: test images, and training images beyond the first n."""
         n = min(self.n, len(self.test))
         more = self.classifier.features(self.train[self.n : 2 * self.n])
+        apart, _ = metrics.nearest_neighbours(self.train[: self.n], self.train, 2)
         return {
+            "near_more": float(apart[:, 1].mean()) / self.test[0].numel() ** 0.5,
             "n": n, **self.measure(self.test[:n], self.labels[:n]), **self.balance(self.test[:n]),
             "n_more": len(more), "frechet_more": metrics.frechet_distance(self.real, more),
             "kid_more": metrics.kernel_distance(self.real, more)[0],
@@ -199,7 +202,7 @@ def report(results: dict[str, Any]) -> str:
             f"| {own['n']} test images | | | | {own['frechet']:.2f} | {own['kid']:.3f} "
             f"| {own['agree']:.1f} | {own['near']:.3f} | |",
             f"| {own['n_more']} other training images | | | | {own['frechet_more']:.2f} "
-            f"| {own['kid_more']:.3f} | | | |",
+            f"| {own['kid_more']:.3f} | | {own['near_more']:.3f} | |",
             "\n| loss | weights | seed | bits/dim | classes without a label | chi-square |",
             "|---|---|--:|--:|---|--:|",
         ]
