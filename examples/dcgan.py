@@ -4,6 +4,7 @@
     python examples/dcgan.py --objective hinge --norm spectral
     python examples/dcgan.py --objective wgan_gp --norm layer --d-steps 3
     python examples/dcgan.py --data fashion --width 16 --steps 4000    # 28 x 28
+    python examples/dcgan.py --data fashion --width 16 --objective began --code 16
     python examples/dcgan.py --resume
 
 G grows a picture out of a code by transposed convolutions of stride 2, D shrinks it to one number
