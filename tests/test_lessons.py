@@ -186,7 +186,9 @@ def test_at_most() -> None:
             check.at_most("7.1", smaller, 2.0)
 
 
-def test_the_judge_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_judge_never_raises(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def judge(answer: Any) -> None:
         exercises.expect(answer(2) == 4, "Two and two.")
 
@@ -202,7 +204,8 @@ def test_the_judge_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     assert exercises.judge("0.1", lambda x: x + 1).text == "not yet. Two and two."
     assert exercises.judge("0.1", lambda x: 1 / 0).text.startswith("your code raised ZeroDivision")
     assert {exercises.judge("0.1", f).text for f in (stub, todo, None, ...)} == {"still open."}
-    assert check.exercise("0.1", stub) is False
+    assert check.exercise("0.1", stub) is None  # a cell's last line shows no value
+    assert capsys.readouterr().out == "Exercise 0.1: still open.\n"
     with pytest.raises(KeyError, match="there is no exercise 0.9"):
         exercises.judge("0.9", stub)
 

@@ -1,4 +1,4 @@
-"""Lesson 1: right answers (each by one or more routes), and wrong ones that the judge must refuse."""
+"""Lesson 1: right answers, some by several routes, and wrong ones that the judge must refuse."""
 
 import numpy as np
 

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 1: A map, and two five-line models
 #
-# > **Question.** What does it mean to learn a distribution from samples, and what can one do with it
-# > once it is learned?
+# > **Question.** What does it mean to learn a distribution from samples, and what can one do with
+# > it once it is learned?
 #
 # At the end you have two complete generative models, five lines each: a coin and a mixture of
 # Gaussians. Both are fitted by the principle that half of this course rests on (maximum
@@ -163,15 +163,17 @@ print(f"log p(1) = {np.log(theta_hat):.2f} nats, log p(0) = {np.log(1 - theta_ha
 # %% [markdown]
 # ## 2. What maximum likelihood looks for
 #
-# Which distance does it make small? For laws over finitely many outcomes, the
-# **Kullback-Leibler divergence** from $p$ to $q$ is the mean of $\log p - \log q$ under the first:
+# Which distance does it make small? For laws over finitely many outcomes, the **Kullback-Leibler
+# divergence** from $p$ to $q$ is the mean of $\log p - \log q$ under the first:
 #
 # $$
 # \mathrm{KL}(p \Vert q) = \sum_x p(x) \log \frac{p(x)}{q(x)} \geq 0 \tag{1.6}
 # $$
 #
-# It is never negative. The reason is that $\log u \leq u - 1$ (the logarithm lies below its tangent
-# at 1): $-\mathrm{KL} = \sum_x p \log \frac{q}{p} \leq \sum_x p \left( \frac{q}{p} - 1 \right) = 1 - 1 = 0$.
+# It is never negative. The reason is that $\log u \leq u - 1$ (the logarithm lies below its
+# tangent at 1):
+# $-\mathrm{KL} = \sum_x p \log \frac{q}{p} \leq \sum_x p \left( \frac{q}{p} - 1 \right)$, and the
+# right side is $1 - 1 = 0$.
 
 # %%
 p, q = rng.dirichlet(np.ones(6), 1000), rng.dirichlet(np.ones(6), 1000)
@@ -179,8 +181,8 @@ kl = (p * np.log(p / q)).sum(1)
 check.at_most("1.6", np.zeros(1000), kl)
 
 # %% [markdown]
-# Let $\hat p$ be the data's own law: the share of each outcome. The mean log-likelihood splits into
-# a part that no model can change and a divergence. With the entropy
+# Let $\hat p$ be the data's own law: the share of each outcome. The mean log-likelihood splits
+# into a part that no model can change and a divergence. With the entropy
 # $H(\hat p) = -\sum_x \hat p(x) \log \hat p(x)$,
 #
 # $$
@@ -188,8 +190,8 @@ check.at_most("1.6", np.zeros(1000), kl)
 # = -H(\hat p) - \mathrm{KL}(\hat p \Vert p_\theta) \tag{1.7}
 # $$
 #
-# So **maximising the likelihood is minimising** $\mathrm{KL}(\hat p \Vert p_\theta)$, and the best mean
-# log-likelihood that any model can reach is $-H(\hat p)$.
+# So **maximising the likelihood is minimising** $\mathrm{KL}(\hat p \Vert p_\theta)$, and the best
+# mean log-likelihood that any model can reach is $-H(\hat p)$.
 
 # %%
 faces = rng.choice(6, size=500, p=p[0])  # a loaded die
@@ -202,9 +204,9 @@ check.equal("1.7", left, -entropy - (share * np.log(share / model)).sum())
 # %% [markdown]
 # ## 3. The second model: a mixture of Gaussians
 #
-# A coin chooses between two outcomes; now a loaded die chooses between $K$ Gaussians, and the chosen
-# Gaussian makes the point. The die's face $j$ is **latent**: it was there, we do not see it. Summing
-# it out gives the density. In one dimension, with weights $w_j$ that sum to 1,
+# A coin chooses between two outcomes; now a loaded die chooses between $K$ Gaussians, and the
+# chosen Gaussian makes the point. The die's face $j$ is **latent**: it was there, we do not see
+# it. Summing it out gives the density. In one dimension, with weights $w_j$ that sum to 1,
 #
 # $$
 # p_\theta(x) = \sum_{j=1}^K w_j \mathcal{N}(x; \mu_j, \sigma_j^2) \tag{1.8}
@@ -256,9 +258,9 @@ print("responsibilities at 0.8:", responsibility.round(3))
 # ### Why the coin's trick fails, and what replaces it
 #
 # For the coin, the derivative was zero at one point that we could write down. Here the logarithm
-# stands before a *sum*, and setting derivatives to zero gives equations in which everything depends
-# on everything. Two ways out: gradients (lessons 2 and on), and **EM**, which we derive now because
-# its bound comes back as the ELBO in lesson 6.
+# stands before a *sum*, and setting derivatives to zero gives equations in which everything
+# depends on everything. Two ways out: gradients (lessons 2 and on), and **EM**, which we derive
+# now because its bound comes back as the ELBO in lesson 6.
 #
 # Take any guess $r_j$ of who made $x$: positive numbers that sum to 1. Then
 #
@@ -267,9 +269,10 @@ print("responsibilities at 0.8:", responsibility.round(3))
 # + \mathrm{KL}(r \Vert p_\theta(\cdot \mid x)) \tag{1.10}
 # $$
 #
-# because $w_j \mathcal{N}_j = p_\theta(x) p_\theta(j \mid x)$: put this into the first sum, and what is left over is
-# exactly minus the divergence. The divergence is not negative, so the first sum is a **lower bound**
-# of $\log p_\theta(x)$, and it touches when the guess is the posterior (1.9).
+# because $w_j \mathcal{N}_j = p_\theta(x) p_\theta(j \mid x)$: put this into the first sum, and
+# what is left over is exactly minus the divergence. The divergence is not negative, so the first
+# sum is a **lower bound** of $\log p_\theta(x)$, and it touches when the guess is the posterior
+# (1.9).
 
 # %%
 point = np.array([at])
@@ -281,10 +284,10 @@ check.equal("1.10", np.log(np.exp(joint).sum()), bound + gap, tol=1e-12)
 print(f"bound {bound:.3f} + gap {gap:.3f} = log p {bound + gap:.3f}")
 
 # %% [markdown]
-# EM climbs that bound in two half-steps. **E**: make it touch, $r_{ij} = p_\theta(j \mid x_i)$. **M**: hold the
-# $r_{ij}$ and maximise over the parameters, which is easy because the sum has left the logarithm. Let
-# $n_j = \sum_i r_{ij}$ be the number of points that Gaussian $j$ answers for. The maximum is at
-# *weighted* shares, means and variances:
+# EM climbs that bound in two half-steps. **E**: make it touch, $r_{ij} = p_\theta(j \mid x_i)$.
+# **M**: hold the $r_{ij}$ and maximise over the parameters, which is easy because the sum has left
+# the logarithm. Let $n_j = \sum_i r_{ij}$ be the number of points that Gaussian $j$ answers for.
+# The maximum is at *weighted* shares, means and variances:
 #
 # $$
 # w_j = \frac{n_j}{n} \tag{1.11}
@@ -298,9 +301,9 @@ print(f"bound {bound:.3f} + gap {gap:.3f} = log p {bound + gap:.3f}")
 # \sigma_j^2 = \frac{1}{n_j} \sum_i r_{ij} (x_i - \mu_j)^2 \tag{1.13}
 # $$
 #
-# At a maximum the gradient vanishes. So we compute the bound with tinygen, at these values, and ask
-# for its gradient. (The weights must sum to 1; we write them as a softmax of free numbers, so that
-# the constraint is built in.)
+# At a maximum the gradient vanishes. So we compute the bound with tinygen, at these values, and
+# ask for its gradient. (The weights must sum to 1; we write them as a softmax of free numbers, so
+# that the constraint is built in.)
 
 # %%
 xs = draws[:300]
@@ -320,8 +323,8 @@ check.equal("1.12", g_mu, np.zeros(3), tol=1e-9)
 check.equal("1.13", g_var, np.zeros(3), tol=1e-9)
 
 # %% [markdown]
-# The E-step makes the bound equal to $\log p$ at the old parameters; the M-step raises the bound; and
-# $\log p$ lies above the bound everywhere. Hence the log-likelihood $\ell$ **never falls**:
+# The E-step makes the bound equal to $\log p$ at the old parameters; the M-step raises the bound;
+# and $\log p$ lies above the bound everywhere. Hence the log-likelihood $\ell$ **never falls**:
 #
 # $$
 # \ell(\theta_{\mathrm{old}}) \leq \ell(\theta_{\mathrm{new}}) \tag{1.14}
@@ -373,40 +376,47 @@ plt.show()
 # noise of these 2,000 points. Only data that were not used for fitting judge a model.
 #
 # And the same maximum by the route of all later lessons: no trick, only the gradient. The loss is
-# the negative mean log-likelihood; `logsumexp` adds up (1.8) without leaving the logarithm.
+# the negative mean log-likelihood; `logsumexp` adds up (1.8) without leaving the logarithm. From
+# the same bad start it takes many more steps than EM, and a step size that must be chosen; on its
+# way it sits on a plateau (-1.68) that looks like an end. What it has for it: it works for every
+# model that can be differentiated.
 
 # %%
 tg.manual_seed(0)
 free_w = tg.zeros(3, dtype=tg.float64, requires_grad=True)
 m = tg.tensor([-0.1, 0.0, 0.1], dtype=tg.float64, requires_grad=True)
 log_var = tg.zeros(3, dtype=tg.float64, requires_grad=True)
-opt = tg.optim.Adam([free_w, m, log_var], lr=0.05)
+opt = tg.optim.Adam([free_w, m, log_var], lr=0.02)
 X = tg.tensor(xs).unsqueeze(1)
-for _ in range(1500):
+for k in range(3001):
     log_n = -0.5 * ((X - m) ** 2 / log_var.exp() + log_var + np.log(2 * np.pi))
     loss = -tg.logsumexp(tg.log_softmax(free_w, 0) + log_n, dim=1).mean()
     opt.zero_grad()
     loss.backward()
     opt.step()
+    if k % 600 == 0:
+        print(f"step {k:4}: log-likelihood {-loss.item():.4f}")
 order, em_order = m.detach().numpy().argsort(), theta[1].argsort()
 print("means by gradient:", m.detach().numpy()[order].round(2))
 print("means by EM      :", theta[1][em_order].round(2))
 print(f"log-likelihood by gradient {-loss.item():.4f}, by EM {history[-1]:.4f}")
+assert abs(loss.item() + history[-1]) < 1e-4
 
 # %% [markdown]
 # ## 4. Which divergence? It decides what a model that is too small gives up
 #
-# Fit *one* Gaussian to a law $p$ with two humps. It cannot be right, so the question is how it is wrong.
-# Maximum likelihood minimises the **forward** divergence $\mathrm{KL}(p \Vert q)$. Its minimum over all
-# Gaussians is at the mean and the variance of $p$, because only $\mathbb{E}_p[(x - \mu)^2]$ enters:
+# Fit *one* Gaussian to a law $p$ with two humps. It cannot be right, so the question is how it is
+# wrong. Maximum likelihood minimises the **forward** divergence $\mathrm{KL}(p \Vert q)$. Its
+# minimum over all Gaussians is at the mean and the variance of $p$, because only
+# $\mathbb{E}_p[(x - \mu)^2]$ enters:
 #
 # $$
 # \mathop{\mathrm{argmin}}_{\mu, \sigma^2} \mathrm{KL}(p \Vert \mathcal{N}(\mu, \sigma^2))
 # = (\mathbb{E}_p[x], \mathrm{Var}_p[x]) \tag{1.15}
 # $$
 #
-# The **reverse** divergence $\mathrm{KL}(q \Vert p)$ takes its mean under the *model*, so it does not see
-# what the model leaves out. We minimise both by gradient steps on a grid of points.
+# The **reverse** divergence $\mathrm{KL}(q \Vert p)$ takes its mean under the *model*, so it does
+# not see what the model leaves out. We minimise both by gradient steps on a grid of points.
 
 # %%
 p_two = 0.6 * np.exp(log_normal(line, -2, 0.25)) + 0.4 * np.exp(log_normal(line, 2, 0.36))
@@ -457,21 +467,23 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Forward: the model must put mass wherever the data are, even if that puts mass where they are not.
-# Reverse: the model must not put mass where the data are not, even if that drops a hump.
+# Forward: the model must put mass wherever the data are, even if that puts mass where they are
+# not. Reverse: the model must not put mass where the data are not, even if that drops a hump.
 #
 # ## Fix the slide: which one covers?
 #
 # The lecture notes say, comparing KL and JS:
 #
-# > You will either capture something that is in between two modes of the data which means the samples you
-# > will get will not be realistic or only rarely. Or the other option is that you capture one mode i.e with the reversed KL,
-# > except that in our case is the other way around which means the KL wil give you the mode capturing
+# > You will either capture something that is in between two modes of the data which means the
+# > samples you will get will not be realistic or only rarely. Or the other option is that you
+# > capture one mode i.e with the reversed KL, except that in our case is the other way around
+# > which means the KL wil give you the mode capturing
 #
 # The first half is right; "in our case is the other way around" is not. With the data first,
 # $\mathrm{KL}(p_d \Vert p_g)$ covers, whoever writes it; with the model first,
-# $\mathrm{KL}(p_g \Vert p_d)$ seeks a mode. The figure above is the proof, and this cell is its arithmetic:
-# each divergence, evaluated at the covering and at the seeking Gaussian, prefers its own.
+# $\mathrm{KL}(p_g \Vert p_d)$ seeks a mode. The figure above is the proof, and this cell is its
+# arithmetic: each divergence, evaluated at the covering and at the seeking Gaussian, prefers its
+# own.
 
 # %%
 def divergences(mean, var):
@@ -489,16 +501,16 @@ assert divergences(*covers[:2])[1] > divergences(*seeks_left[:2])[1]
 # %% [markdown]
 # ## 5. A divergence that cannot explode
 #
-# $\mathrm{KL}(p \Vert q)$ is infinite as soon as $q$ is 0 somewhere that $p$ is not. Mixing the two laws
-# first, $m = \frac{1}{2}(p + q)$, cures it. This is the **Jensen-Shannon divergence**:
+# $\mathrm{KL}(p \Vert q)$ is infinite as soon as $q$ is 0 somewhere that $p$ is not. Mixing the
+# two laws first, $m = \frac{1}{2}(p + q)$, cures it. This is the **Jensen-Shannon divergence**:
 #
 # $$
 # \mathrm{JS}(p, q) = \frac{1}{2} \mathrm{KL}(p \Vert m) + \frac{1}{2} \mathrm{KL}(q \Vert m)
 # = H(m) - \frac{1}{2} H(p) - \frac{1}{2} H(q) \tag{1.16}
 # $$
 #
-# The second form follows by collecting the logarithms of $m$. Since $m \geq \frac{1}{2} p$, no ratio
-# inside the logarithm exceeds 2, and so
+# The second form follows by collecting the logarithms of $m$. Since $m \geq \frac{1}{2} p$, no
+# ratio inside the logarithm exceeds 2, and so
 #
 # $$
 # 0 \leq \mathrm{JS}(p, q) \leq \log 2 \tag{1.17}
@@ -526,19 +538,20 @@ check.at_most("1.17", JS(p, q), np.full(1000, np.log(2)))
 # %% [markdown]
 # ## Fix the slide: disjoint laws
 #
-# > it is extremelly easy for these models to discriminate this because the Jensen divergence gives you
-# > extremelly low value if they do not have an overlap.
+# > it is extremelly easy for these models to discriminate this because the Jensen divergence gives
+# > you extremelly low value if they do not have an overlap.
 #
-# It gives its *highest* value. If $p$ and $q$ share no point, then $m = p/2$ on the one and $q/2$ on the
-# other, every ratio is 2, and $\mathrm{JS} = \log 2$, however far apart they are:
+# It gives its *highest* value. If $p$ and $q$ share no point, then $m = p/2$ on the one and $q/2$
+# on the other, every ratio is 2, and $\mathrm{JS} = \log 2$, however far apart they are:
 #
 # $$
-# p(x) q(x) = 0 \quad \text{for all } x \quad \Longrightarrow \quad \mathrm{JS}(p, q) = \log 2 \tag{1.18}
+# p(x) q(x) = 0 \text{ for all } x \quad \Longrightarrow \quad \mathrm{JS}(p, q) = \log 2
+# \tag{1.18}
 # $$
 #
-# What *is* extremely low is its slope. Slide a box of width 1 away from another one: as long as they
-# overlap, JS grows; after that it is flat, and a model that follows its gradient does not move. That
-# flat stretch is where GANs have trouble (lessons 10 and 13).
+# What *is* extremely low is its slope. Slide a box of width 1 away from another one: as long as
+# they overlap, JS grows; after that it is flat, and a model that follows its gradient does not
+# move. That flat stretch is where GANs have trouble (lessons 10 and 13).
 
 # %%
 p, q = np.zeros(10), np.zeros(10)
@@ -553,15 +566,16 @@ js = [JS(box / box.sum(), (b := ((fine >= s) & (fine < s + 1)).astype(float)) / 
 figure, ax = plt.subplots(figsize=(6.5, 2.6))
 ax.plot(shifts, js)
 ax.axhline(np.log(2), color="k", ls=":", lw=1)
-ax.set(xlabel="shift of the second box", ylabel="JS, nats", title="after the boxes part: log 2, slope 0")
+ax.set(xlabel="shift of the second box", ylabel="JS, nats",
+       title="after the boxes part: log 2, slope 0")
 plt.show()
 
 # %% [markdown]
 # ## 6. Models without a density
 #
-# A model may also be nothing but a recipe: draw $z$ from a simple law, return $x = g(z)$. It samples
-# in one line. Its density exists, but to compute it one must be able to run the recipe backwards. In
-# one dimension, with a growing $g$,
+# A model may also be nothing but a recipe: draw $z$ from a simple law, return $x = g(z)$. It
+# samples in one line. Its density exists, but to compute it one must be able to run the recipe
+# backwards. In one dimension, with a growing $g$,
 #
 # $$
 # p_x(g(z)) = \frac{p_z(z)}{g'(z)} \tag{1.19}
@@ -581,30 +595,29 @@ check.mean("1.19", inside / width, density, sigmas=4.5)
 
 # %% [markdown]
 # When $g$ is a neural network from 100 numbers to 1,000 pixels there is no way back: its samples
-# lie on a thin sheet that has no density in pixel space at all. Such a model is called **implicit**.
-# It cannot be fitted by likelihood, since there is none; that is what the GAN is for (lesson 9).
+# lie on a thin sheet that has no density in pixel space at all. Such a model is called
+# **implicit**. It cannot be fitted by likelihood, since there is none; that is what the GAN is for
+# (lesson 9).
 #
 # ## 7. The map
 #
 # | family | density $p_\theta(x)$ | sampling | inference $p(z \mid x)$ | lessons |
-# |---|---|---|---|---|
-# | coin, mixture | exact | one step | exact | 1 |
-# | autoregressive | exact | one step a dimension | no $z$ | 4 |
-# | VAE | lower bound | one step | approximate, learned | 6 to 8 |
-# | GAN, WGAN | none | one step | none | 9 to 15 |
-# | diffusion | lower bound | many steps | fixed by design | 16, 17 |
+# |---|---|---|---|---| | coin, mixture | exact | one step | exact | 1 | | autoregressive | exact |
+# one step a dimension | no $z$ | 4 | | VAE | lower bound | one step | approximate, learned | 6 to
+# 8 | | GAN, WGAN | none | one step | none | 9 to 15 | | diffusion | lower bound | many steps |
+# fixed by design | 16, 17 |
 #
 # Explicit models (a density or a bound of it) are fitted by likelihood, that is by
-# $\mathrm{KL}(p_d \Vert p_\theta)$: they cover. Implicit models are fitted by a game, whose divergences
-# are others, and what they drop you will see.
+# $\mathrm{KL}(p_d \Vert p_\theta)$: they cover. Implicit models are fitted by a game, whose
+# divergences are others, and what they drop you will see.
 #
 # ## A bug from the wild: likelihoods that can be made as high as you like
 #
-# "Bits per dimension" of images is a classic source of confusion: in
-# `yang-song/score_sde_pytorch` (issue 51) and `zalandoresearch/fashion-mnist` (issue 144) people ask what is
-# being computed, and whether the conversion is "a hack". The bug behind it: pixels are *integers*, and
-# a *density* fitted to integers has no upper limit. A Gaussian that sits on one value gains without
-# end as it gets narrower, while nothing is learned.
+# "Bits per dimension" of images is a classic source of confusion: in `yang-song/score_sde_pytorch`
+# (issue 51) and `zalandoresearch/fashion-mnist` (issue 144) people ask what is being computed, and
+# whether the conversion is "a hack". The bug behind it: pixels are *integers*, and a *density*
+# fitted to integers has no upper limit. A Gaussian that sits on one value gains without end as it
+# gets narrower, while nothing is learned.
 
 # %%
 pixels = rng.choice(4, size=1000, p=[0.4, 0.1, 0.2, 0.3]).astype(float)  # grey values 0 to 3
@@ -617,13 +630,13 @@ for sd in (0.3, 0.1, 0.01, 0.001):
           f"sum of p over the four grey values: {mass:7.2f}")
 
 # %% [markdown]
-# A model that beats the entropy of its own data is impossible, so something is wrong, and the right
-# column says what: these "probabilities" do not sum to 1. **The check to keep: the probabilities
-# of all grey values sum to 1**, and no test score beats the data's entropy.
+# A model that beats the entropy of its own data is impossible, so something is wrong, and the
+# right column says what: these "probabilities" do not sum to 1. **The check to keep: the
+# probabilities of all grey values sum to 1**, and no test score beats the data's entropy.
 #
-# The repair is *dequantisation*: the probability of the grey value $k$ is the mass that the density
-# puts on the interval from $k$ to $k + 1$, and by Jensen's inequality (lesson 6) training on data with
-# uniform noise $u$ added maximises a lower bound of it:
+# The repair is *dequantisation*: the probability of the grey value $k$ is the mass that the
+# density puts on the interval from $k$ to $k + 1$, and by Jensen's inequality (lesson 6) training
+# on data with uniform noise $u$ added maximises a lower bound of it:
 #
 # $$
 # \log P(k) = \log \int_0^1 p(k + u) du \geq \int_0^1 \log p(k + u) du \tag{1.20}
@@ -646,8 +659,8 @@ print(f"the four masses {mass.round(3)} sum to {mass.sum():.3f}: "
 # the function returns nothing yet. Solutions: `lessons/solutions/lesson01.py`.
 #
 # ### Exercise 1.1
-# Waiting times have the density $\lambda e^{-\lambda x}$. Write `fit_rate(x)`: the maximum likelihood
-# estimate of $\lambda$ from an array of times.
+# Waiting times have the density $\lambda e^{-\lambda x}$. Write `fit_rate(x)`: the maximum
+# likelihood estimate of $\lambda$ from an array of times.
 
 # %%
 def fit_rate(x): ...
@@ -657,8 +670,8 @@ check.exercise("1.1", fit_rate)
 
 # %% [markdown]
 # ### Exercise 1.2
-# `log_density(x, w, mu, var)`: the log-density (1.8) of every entry of `x` (shape `(n,)`; the others
-# `(K,)`). It must also be right at `x = 1000`, where every `exp` is 0.
+# `log_density(x, w, mu, var)`: the log-density (1.8) of every entry of `x` (shape `(n,)`; the
+# others `(K,)`). It must also be right at `x = 1000`, where every `exp` is 0.
 
 # %%
 def log_density(x, w, mu, var): ...
@@ -669,7 +682,8 @@ check.exercise("1.2", log_density)
 # %% [markdown]
 # ### Exercise 1.3
 # `kl(p, q)` for two discrete laws (arrays that sum to 1), with the two conventions that make it a
-# divergence: where $p = 0$ the term is 0, and where only $q = 0$ the divergence is infinite. No warnings.
+# divergence: where $p = 0$ the term is 0, and where only $q = 0$ the divergence is infinite. No
+# warnings.
 
 # %%
 def kl(p, q): ...
@@ -679,9 +693,9 @@ check.exercise("1.3", kl)
 
 # %% [markdown]
 # ### Exercise 1.4
-# One EM step for a mixture of *coins*: `em_coins(x, w, m)` with `x` an array of zeros and ones of shape
-# `(n, d)`, weights `w` `(K,)` and probabilities `m` `(K, d)`. Return the new `(w, m)`. Which of
-# (1.11) to (1.13) change?
+# One EM step for a mixture of *coins*: `em_coins(x, w, m)` with `x` an array of zeros and ones of
+# shape `(n, d)`, weights `w` `(K,)` and probabilities `m` `(K, d)`. Return the new `(w, m)`. Which
+# of (1.11) to (1.13) change?
 
 # %%
 def em_coins(x, w, m): ...
@@ -702,28 +716,31 @@ check.exercise("1.5", sample)
 # %% [markdown]
 # ## What you can say now
 #
-# - A generative model is a law that is fitted to data; it may offer a density, samples and inference.
+# - A generative model is a law that is fitted to data; it may offer a density, samples and
+#   inference.
 # - The likelihood is the probability of the data as a function of the parameters; its logarithm is
 #   measured in nats.
-# - Maximum likelihood minimises $\mathrm{KL}(\hat p \Vert p_\theta)$, and no model beats minus the entropy of the data.
-# - With a latent variable the logarithm stands before a sum; a guess of the posterior turns it into a
-#   lower bound that touches when the guess is right, and EM climbs it without ever falling.
-# - Forward KL covers, reverse KL seeks; JS lies between 0 and $\log 2$ and is flat, at $\log 2$, for
-#   laws that do not overlap.
+# - Maximum likelihood minimises $\mathrm{KL}(\hat p \Vert p_\theta)$, and no model beats minus the
+#   entropy of the data.
+# - With a latent variable the logarithm stands before a sum; a guess of the posterior turns it
+#   into a lower bound that touches when the guess is right, and EM climbs it without ever falling.
+# - Forward KL covers, reverse KL seeks; JS lies between 0 and $\log 2$ and is flat, at $\log 2$,
+#   for laws that do not overlap.
 # - A density of integers can be made arbitrarily high; probabilities that sum to 1 cannot.
 #
 # ## The full-size run
 #
-# `python examples/mixture.py` fits a mixture of 40 Bernoulli pictures to the 8 x 8 digits by EM, in a few
-# seconds: test $\log p(x)$ of -23.32 nats (± 0.20; seed 0). Hold on to that number. The VAE of lesson 7 must
-# beat it.
+# `python examples/mixture.py` fits a mixture of 40 Bernoulli pictures to the 8 x 8 digits by EM,
+# in a few seconds: test $\log p(x)$ of -23.32 nats (± 0.20; seed 0). Hold on to that number. The
+# VAE of lesson 7 must beat it.
 #
 # ## Further reading
 #
-# - A. Dempster, N. Laird, D. Rubin: *Maximum Likelihood from Incomplete Data via the EM Algorithm*, 1977.
+# - A. Dempster, N. Laird, D. Rubin: *Maximum Likelihood from Incomplete Data via the EM
+#   Algorithm*, 1977.
 # - R. Neal, G. Hinton: *A View of the EM Algorithm that Justifies Incremental, Sparse, and other
 #   Variants*, 1998: EM as climbing (1.10).
-# - L. Theis, A. van den Oord, M. Bethge: *A note on the evaluation of generative models*, 2016: why
-#   good likelihood and good samples are different things, and dequantisation.
-# - I. Goodfellow: *NIPS 2016 Tutorial: Generative Adversarial Networks*, 2016: the map of explicit and
-#   implicit models.
+# - L. Theis, A. van den Oord, M. Bethge: *A note on the evaluation of generative models*, 2016:
+#   why good likelihood and good samples are different things, and dequantisation.
+# - I. Goodfellow: *NIPS 2016 Tutorial: Generative Adversarial Networks*, 2016: the map of explicit
+#   and implicit models.

@@ -80,11 +80,9 @@ def at_most(tag: str, smaller: Any, larger: Any, slack: float = 1e-9) -> None:
     print(f"({tag})  {sides}; least gap {room:.2g}")
 
 
-def exercise(number: str, answer: Any) -> bool:
-    """Judge an exercise by its properties; print the verdict or a hint. True when it is right."""
-    verdict = judge(number, answer)
-    print(f"Exercise {number}: {verdict.text}")
-    return verdict.right
+def exercise(number: str, answer: Any) -> None:
+    """Judge an exercise by its properties; print the verdict or a hint."""
+    print(f"Exercise {number}: {judge(number, answer).text}")
 
 
 def close(left: Any, right: Any, tol: float = 1e-6) -> bool:
