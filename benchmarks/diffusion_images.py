@@ -117,7 +117,9 @@ def draw(model: diffusion.Diffusion, shape: list[int], y: Any, n: int, **how: An
     return tg.cat(parts)
 
 
-def judge_run(folder: Path, judge: Judge, samplers: list[str], tested: int) -> list[dict[str, Any]]:
+def judge_run(
+    folder: Path, judge: Judge, samplers: list[str], tested: int, pictures: bool
+) -> list[dict[str, Any]]:
     """A row for each sampler and kind of weights."""
     rows = []
     for average in (True, False):
@@ -139,9 +141,9 @@ def judge_run(folder: Path, judge: Judge, samplers: list[str], tested: int) -> l
             seconds = (time.process_time() - began) / judge.n
             rows.append(common | {"sampler": name, "seconds": seconds, **judge.measure(x, judge.y)})
             print(folder.name, rows[-1], flush=True)
-            if average and config["seed"] == 0:
+            if pictures and average and config["seed"] == 0:
                 keep(x, config, name.replace(", ", "-").replace(" ", "-"))
-    if config["seed"] == 0 and config["loss"] == "simple":
+    if pictures and config["seed"] == 0 and config["loss"] == "simple":
         inpaint(load(folder, True)[0], judge, config["data"])
     return rows
 
@@ -234,13 +236,15 @@ def ordering(rows: list[dict[str, Any]]) -> str:
 
 def settings(configs: list[dict[str, Any]], folders: list[Path]) -> str:
     """How the runs were trained, and how long it took."""
-    keys = ("epochs", "batch", "lr", "width", "depth", "T", "schedule", "parameterisation", "ema")
+    keys = ("epochs", "batch", "lr", "width", "depth", "T", "schedule", "parameterisation",
+            "drop", "ema")  # fmt: skip
     seeds = sorted({config["seed"] for config in configs})
-    seconds = sorted(tg.load(folder / "last.npz")["seconds"] for folder in folders)
+    states = [tg.load(folder / "last.npz") for folder in folders]
+    times = ", ".join(f"{state['step']} steps in {state['seconds']:.0f} s" for state in states)
     return (
-        f"{len(folders)} runs of examples/ddpm.py, seeds {seeds}: "
+        f"Runs of examples/ddpm.py, seeds {seeds}: "
         + ", ".join(f"{key} {configs[0][key]}" for key in keys)
-        + f"; {seconds[0]:.0f} to {seconds[-1]:.0f} s of wall time each, one BLAS thread."
+        + f"; one BLAS thread of a machine with other work: {times}."
     )
 
 
@@ -248,6 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="*", help="folders of examples/ddpm.py, one data")
     parser.add_argument("--root", help="the folder that holds the files of the data")
+    parser.add_argument("--name", help="of a section of its own, without pictures")
     parser.add_argument("--n", type=int, default=1000, help="samples, a multiple of 100")
     parser.add_argument("--samplers", nargs="+", choices=SAMPLED, default=list(SAMPLED),
                         help="of the runs with the simple loss")  # fmt: skip
@@ -269,9 +274,9 @@ def main() -> None:
         )
         rows: list[dict[str, Any]] = []
         entry = {"settings": settings(configs, args.runs), "note": note, "own": judge.own()}
-        results[name] = entry | {"rows": rows}
+        results[args.name or name] = entry | {"rows": rows}
         for folder in args.runs:
-            rows += judge_run(folder, judge, args.samplers, tested)
+            rows += judge_run(folder, judge, args.samplers, tested, args.name is None)
             path.write_text(json.dumps(results, indent=1) + "\n")
     text = report(results)
     path.with_suffix(".md").write_text(text)
