@@ -217,3 +217,12 @@ def test_the_catalogue_reads_titles(tmp_path: Path) -> None:
     (tmp_path / "08_b.ipynb").write_text("{")
     with pytest.raises(ValueError, match="08_b.ipynb is not a notebook"):
         catalogue.lessons(tmp_path)
+
+
+def test_the_readme_lists_every_lesson_with_its_picture() -> None:
+    text = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    for lesson in catalogue.lessons(FOLDER):
+        assert f"[{lesson.number}. {lesson.title}](lessons/{lesson.path.name})" in text
+        assert lesson.question in text, f"README's question of lesson {lesson.number} is stale"
+        picture = f"lessons/pictures/{lesson.path.stem}.png"
+        assert picture in text and (FOLDER.parent / picture).is_file()
