@@ -240,8 +240,8 @@ def write(result: dict[str, Any], text: str, out: Path) -> None:
     m = result["machine"]
     out.with_suffix(".md").write_text(
         f"{text}\n\n{m['cpu']}, {m['threads']} threads of {m['cores']}, {m['clock']} time; "
-        f"Python {m['python']}, NumPy {m['numpy']}, PyTorch {m['torch']}; {m['date'][:10]}. Unset for both libraries: "
-        f"{', '.join(m['unset']) or 'nothing'}.\n"
+        f"Python {m['python']}, NumPy {m['numpy']}, PyTorch {m['torch']}; {m['date'][:10]}. "
+        f"Unset for both libraries: {', '.join(m['unset']) or 'nothing'}.\n"
     )
 
 
