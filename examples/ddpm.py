@@ -12,9 +12,9 @@ An image x_0 is noised in T small steps; after t of them it is
     x_t = a_t x_0 + s_t eps,      eps ~ N(0, I)       (variance-preserving: a_t^2 + s_t^2 = 1)
 
 A U-Net sees x_t, t and the label and is asked for eps, x_0 or v = a_t eps - s_t x_0: it learns to
-denoise, at every level of noise. Sampling begins with pure noise and takes the T steps back. One
-label in ten is hidden from the network, so that it also knows the law of all images, and `guidance`
-can exaggerate what a label adds. All is in the folder --out.
+denoise, at every level of noise. Sampling begins with pure noise and takes the T steps back. Three
+labels in ten are hidden from the network, so that it also knows the law of all images, and
+`guidance` can exaggerate what a label adds. All is in the folder --out.
 """
 
 import argparse
@@ -45,7 +45,7 @@ parser.add_argument("--parameterisation", choices=diffusion.KINDS, default="v",
                     help="what the network is asked for")  # fmt: skip
 parser.add_argument("--loss", choices=[*diffusion.WEIGHTS, "hybrid"], default="simple",
                     help="weight of the steps; hybrid also learns the variance")  # fmt: skip
-parser.add_argument("--drop", type=float, default=0.1, help="share of labels that are hidden")
+parser.add_argument("--drop", type=float, default=0.3, help="share of labels that are hidden")
 parser.add_argument("--ema", type=float, default=0.995, help="decay of the averaged weights")
 parser.add_argument("--guidance", type=float, default=1.5, help="of the samples at the end")
 parser.add_argument("--seed", type=int, default=0)
