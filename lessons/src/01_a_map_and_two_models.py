@@ -332,6 +332,7 @@ check.equal("1.13", g_var, np.zeros(3), tol=1e-9)
 #
 # Here is the model in five lines, run from a bad start.
 
+
 # %%
 def em_step(x, w, mu, var):
     r = np.exp(log_joint(x, w, mu, var))  # 1. who made each point?
@@ -355,14 +356,17 @@ for _ in range(300):
 check.at_most("1.14", history[:-1], history[1:], slack=1e-12)
 for name, values in zip(("weights", "means", "variances"), theta):
     print(f"{name:10}", values.round(2))
-print(f"log-likelihood {history[0]:.3f} -> {history[-1]:.3f} nats a point; "
-      f"the true parameters: {log_likelihood(xs, w, mu, var):.3f}")
+print(
+    f"log-likelihood {history[0]:.3f} -> {history[-1]:.3f} nats a point; "
+    f"the true parameters: {log_likelihood(xs, w, mu, var):.3f}"
+)
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3))
 axes[0].plot(history)
-axes[0].set(xlabel="EM step", ylabel="nats a point", xscale="symlog",
-            title="the log-likelihood never falls")
+axes[0].set(
+    xlabel="EM step", ylabel="nats a point", xscale="symlog", title="the log-likelihood never falls"
+)
 axes[1].hist(xs, bins=80, density=True, color="0.85", label="data")
 axes[1].plot(line, np.exp(log_joint(line, *theta)).sum(1), label="fitted")
 axes[1].plot(line, p_line, "k:", label="truth")
@@ -421,8 +425,9 @@ assert abs(loss.item() + history[-1]) < 1e-4
 # %%
 p_two = 0.6 * np.exp(log_normal(line, -2, 0.25)) + 0.4 * np.exp(log_normal(line, 2, 0.36))
 L, P = tg.tensor(line), tg.tensor(p_two)
-log_P = tg.tensor(np.logaddexp(np.log(0.6) + log_normal(line, -2, 0.25),
-                               np.log(0.4) + log_normal(line, 2, 0.36)))
+log_P = tg.tensor(
+    np.logaddexp(np.log(0.6) + log_normal(line, -2, 0.25), np.log(0.4) + log_normal(line, 2, 0.36))
+)
 
 
 def fit(divergence, start, steps=800):
@@ -451,16 +456,21 @@ seeks_left, seeks_right = fit(reverse, -1.0), fit(reverse, 1.0)
 mean_p = (line * p_two).sum() * step
 var_p = ((line - mean_p) ** 2 * p_two).sum() * step
 check.equal("1.15", covers[:2], [mean_p, var_p], tol=1e-4)  # as far as Adam got
-for name, (a, b, c) in {"forward": covers, "reverse, from -1": seeks_left,
-                        "reverse, from +1": seeks_right}.items():
+for name, (a, b, c) in {
+    "forward": covers,
+    "reverse, from -1": seeks_left,
+    "reverse, from +1": seeks_right,
+}.items():
     print(f"{name:17} mean {a:5.2f}, variance {b:4.2f}, divergence {c:.3f}")
 
 # %%
 figure, ax = plt.subplots(figsize=(7.5, 3))
 ax.fill_between(line, p_two, color="0.85", label="$p$")
-for (a, b, _), label, style in [(covers, "forward KL covers", "C0-"),
-                                (seeks_left, "reverse KL seeks", "C1-"),
-                                (seeks_right, "reverse KL, another start", "C1--")]:
+for (a, b, _), label, style in [
+    (covers, "forward KL covers", "C0-"),
+    (seeks_left, "reverse KL seeks", "C1-"),
+    (seeks_right, "reverse KL, another start", "C1--"),
+]:
     ax.plot(line, np.exp(log_normal(line, a, b)), style, label=label)
 ax.set(xlim=(-6, 6), xlabel="x", title="one Gaussian for two humps: two ways to be wrong")
 ax.legend(frameon=False)
@@ -484,6 +494,7 @@ plt.show()
 # $\mathrm{KL}(p_g \Vert p_d)$ seeks a mode. The figure above is the proof, and this cell is its
 # arithmetic: each divergence, evaluated at the covering and at the seeking Gaussian, prefers its
 # own.
+
 
 # %%
 def divergences(mean, var):
@@ -515,6 +526,7 @@ assert divergences(*covers[:2])[1] > divergences(*seeks_left[:2])[1]
 # $$
 # 0 \leq \mathrm{JS}(p, q) \leq \log 2 \tag{1.17}
 # $$
+
 
 # %%
 def H(p):
@@ -561,13 +573,18 @@ check.equal("1.18", JS(p, q), np.log(2))
 fine = np.linspace(-1, 5, 6001)
 box = ((fine >= 0) & (fine < 1)).astype(float)
 shifts = np.linspace(0, 3, 61)
-js = [JS(box / box.sum(), (b := ((fine >= s) & (fine < s + 1)).astype(float)) / b.sum())
-      for s in shifts]
+js = [
+    JS(box / box.sum(), (b := ((fine >= s) & (fine < s + 1)).astype(float)) / b.sum())
+    for s in shifts
+]
 figure, ax = plt.subplots(figsize=(6.5, 2.6))
 ax.plot(shifts, js)
 ax.axhline(np.log(2), color="k", ls=":", lw=1)
-ax.set(xlabel="shift of the second box", ylabel="JS, nats",
-       title="after the boxes part: log 2, slope 0")
+ax.set(
+    xlabel="shift of the second box",
+    ylabel="JS, nats",
+    title="after the boxes part: log 2, slope 0",
+)
 plt.show()
 
 # %% [markdown]
@@ -626,8 +643,10 @@ print(f"best possible: {-H(shares):.2f} nats a pixel (minus the entropy of the d
 for sd in (0.3, 0.1, 0.01, 0.001):
     fitted = shares, np.arange(4.0), np.full(4, sd**2)
     mass = np.exp(log_joint(np.arange(4.0), *fitted)).sum()
-    print(f"sd {sd:<6} 'log-likelihood' {log_likelihood(pixels, *fitted):5.2f};  "
-          f"sum of p over the four grey values: {mass:7.2f}")
+    print(
+        f"sd {sd:<6} 'log-likelihood' {log_likelihood(pixels, *fitted):5.2f};  "
+        f"sum of p over the four grey values: {mass:7.2f}"
+    )
 
 # %% [markdown]
 # A model that beats the entropy of its own data is impossible, so something is wrong, and the
@@ -649,8 +668,7 @@ values = np.array([log_joint(k + middle, *theta) for k in range(4)])
 log_p = np.log(np.exp(values).sum(-1))  # (4, 2000)
 mass = np.exp(log_p).mean(1)
 check.at_most("1.20", log_p.mean(1), np.log(mass))
-print(f"the four masses {mass.round(3)} sum to {mass.sum():.3f}: "
-      "the rest lies below 0 and above 4")
+print(f"the four masses {mass.round(3)} sum to {mass.sum():.3f}: the rest lies below 0 and above 4")
 
 # %% [markdown]
 # ## Exercises
@@ -662,6 +680,7 @@ print(f"the four masses {mass.round(3)} sum to {mass.sum():.3f}: "
 # Waiting times have the density $\lambda e^{-\lambda x}$. Write `fit_rate(x)`: the maximum
 # likelihood estimate of $\lambda$ from an array of times.
 
+
 # %%
 def fit_rate(x): ...
 
@@ -672,6 +691,7 @@ check.exercise("1.1", fit_rate)
 # ### Exercise 1.2
 # `log_density(x, w, mu, var)`: the log-density (1.8) of every entry of `x` (shape `(n,)`; the
 # others `(K,)`). It must also be right at `x = 1000`, where every `exp` is 0.
+
 
 # %%
 def log_density(x, w, mu, var): ...
@@ -685,6 +705,7 @@ check.exercise("1.2", log_density)
 # divergence: where $p = 0$ the term is 0, and where only $q = 0$ the divergence is infinite. No
 # warnings.
 
+
 # %%
 def kl(p, q): ...
 
@@ -697,6 +718,7 @@ check.exercise("1.3", kl)
 # shape `(n, d)`, weights `w` `(K,)` and probabilities `m` `(K, d)`. Return the new `(w, m)`. Which
 # of (1.11) to (1.13) change?
 
+
 # %%
 def em_coins(x, w, m): ...
 
@@ -706,6 +728,7 @@ check.exercise("1.4", em_coins)
 # %% [markdown]
 # ### Exercise 1.5
 # `sample(n, w, mu, var, rng)`: `n` independent draws from a mixture of Gaussians.
+
 
 # %%
 def sample(n, w, mu, var, rng): ...
