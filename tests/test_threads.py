@@ -70,29 +70,6 @@ def test_gradients_of_work_in_parts(name):
     check_grads(f, *(draw(*shape) for shape in shapes), order=2)
 
 
-def test_gradients_side_by_side_are_those_one_after_the_other(parts, monkeypatch):
-    def step():
-        tg.manual_seed(0)
-        net = tg.nn.Sequential(tg.nn.Conv2d(8, 16, 3, padding=1), tg.nn.GroupNorm(4, 16))
-        x = tg.randn(4, 8, 6, 6, requires_grad=True)
-        net(x).square().sum().backward()
-        return [x.grad.numpy(), *(p.grad.numpy() for p in net.parameters())]
-
-    def counted(bodies):
-        calls.append(len(bodies))
-        return threads.side_by_side(bodies)
-
-    calls: list[int] = []
-    monkeypatch.setattr("tinygen.autograd.side_by_side", counted)
-    monkeypatch.setattr("tinygen.autograd.APART", 1)
-    together = step()
-    assert calls == [3, 3]
-    monkeypatch.setattr("tinygen.autograd.APART", 1 << 30)
-    for a, b in zip(together, step(), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
-    assert calls == [3, 3]
-
-
 def test_updates_on_two_threads_are_those_on_one(parts, monkeypatch):
     def train(least):
         monkeypatch.setattr("tinygen.optim.optimizer.GRAIN", least)

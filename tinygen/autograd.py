@@ -8,7 +8,6 @@ recorded. `gradcheck` and `gradgradcheck` are tinygen.testing's check_grads.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -25,7 +24,6 @@ from .tape import (
     set_grad_enabled,
 )
 from .tensor import Tensor, check_grad, same_device, wrap
-from .threads import APART, pays_side_by_side, side_by_side
 
 __all__ = [
     "backward",
@@ -223,13 +221,10 @@ def _pull_back(
         out = wrap(saved["out"])  # type: ignore[index]
         out._node, out._requires_grad = node, True
         saved = {**saved, "out": out}  # type: ignore[dict-item]
-    together = None
-    if node.op.heavy and not mode.grad and pays_side_by_side([g._array], APART):
-        together = _pull_together(node, g, saved, useful)
     for i, parent in enumerate(node.parents):
         if parent is None or (useful is not None and parent not in useful):
             continue
-        pulled = together[i] if together else node.op.pull_back(i, g, saved, parent)
+        pulled = node.op.pull_back(i, g, saved, parent)
         if pulled._array.shape != parent.shape or pulled._array.dtype != parent.dtype:
             check_grad(pulled, parent, f"backward of {node.name()}, input {i}")
         if hunting and bool(np.isnan(pulled._array).any()):
@@ -241,19 +236,6 @@ def _pull_back(
             grads.add(parent, pulled)
         else:
             grads[parent] = pulled
-
-
-def _pull_together(node: Node, g: Tensor, saved: Any, useful: set[Any] | None) -> dict[int, Tensor]:
-    """The gradients for several inputs, computed at the same time.
-
-    Not with create_graph: what is recorded is recorded in one order.
-    """
-    wanted = {
-        i: partial(node.op.pull_back, i, g, saved, parent)
-        for i, parent in enumerate(node.parents)
-        if parent is not None and (useful is None or parent in useful)
-    }
-    return dict(zip(wanted, side_by_side(list(wanted.values())), strict=True))
 
 
 def _accumulate(leaf: Tensor | None, g: Tensor, create_graph: bool, given: set[int]) -> None:

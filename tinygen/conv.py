@@ -102,13 +102,11 @@ _conv2d.vjp(
     lambda g, w, x_shape, window: _to_image(g, w, x_shape, window),
     lambda g, x, w_shape, window: _to_weight(x, g, w_shape, window),
     lambda g: g.sum((0, 2, 3)),
-    heavy=True,
 )
 _conv_transpose2d.vjp(
     lambda g, w, x_shape, window: _to_output(g, w, x_shape, window),
     lambda g, x, w_shape, window: _to_weight(g, x, w_shape, window),
     lambda g: g.sum((0, 2, 3)),
-    heavy=True,
 )
 _conv2d_weight.vjp(
     lambda g, y, x_shape, window: _to_image(y, g, x_shape, window),

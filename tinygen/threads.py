@@ -18,7 +18,6 @@ from .backend import Array, is_numpy
 GRAIN = 1 << 17  # numbers: below, handing work to a thread (30 us) costs more than it saves
 PRODUCTS = 1 << 20  # the same, in multiplications of a convolution, which copies besides
 MATMUL = 1 << 23  # and of a bare product: BLAS is done with a smaller one before a thread wakes
-APART = 1 << 14  # numbers in a cotangent: making two gradients of it is worth two threads
 TINY = 1 << 17  # BLAS itself stays on one thread for a product of fewer multiplications
 
 

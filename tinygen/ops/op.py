@@ -53,7 +53,7 @@ class Op(Protocol):
 
     def __call__(self, *inputs: Any, **constants: Any) -> Tensor: ...
 
-    def vjp(self, *vjps: Callable[..., Tensor] | None, heavy: bool = False) -> None: ...
+    def vjp(self, *vjps: Callable[..., Tensor] | None) -> None: ...
 
 
 class Plan(NamedTuple):
@@ -70,7 +70,6 @@ class Spec:
 
     broadcasts = False
     kernel: Callable[..., Array] | None = None  # does the forward's work on a GPU: cuda/fused.py
-    heavy = False  # do its vjps take long enough to be worth a thread each?
 
     def __init__(self, forward: Callable[..., Array]) -> None:
         code = forward.__code__
@@ -87,8 +86,7 @@ class Spec:
             self.known |= {name, f"{name}_shape", f"{name}_dtype"}
         self.plan = cache(self._plan)
 
-    def set_vjps(self, *vjps: Callable[..., Tensor] | None, heavy: bool = False) -> None:
-        self.heavy = heavy
+    def set_vjps(self, *vjps: Callable[..., Tensor] | None) -> None:
         if len(vjps) != len(self.inputs):
             raise TypeError(f"{self.name}: {len(self.inputs)} inputs but {len(vjps)} vjps")
         for vjp in vjps:

@@ -155,7 +155,6 @@ _channel_norm.vjp(
     lambda g: _sum_channels(g),
     None,
     None,
-    heavy=True,
 )
 _channel_norm_weight.vjp(
     lambda g, x, mean, rstd, eps: _channel_norm(x, g, None, mean, rstd, eps=eps),
