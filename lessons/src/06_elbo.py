@@ -69,7 +69,7 @@ plt.show()
 # $K$ values and the integral is a sum of $K$ terms.
 #
 # Our test case has $z$ in two dimensions and $x$ in three, and both laws are normal:
-# $z \sim \mathcal{N}(0, I)$ and $x = W z + b + $ noise of variance $\eta$ in each dimension, that
+# $z \sim \mathcal{N}(0, I)$ and $x = W z + b$ plus noise of variance $\eta$ in each dimension, that
 # is $p_\theta(x \mid z) = \mathcal{N}(x; W z + b, \eta I)$ with $\theta = (W, b, \eta)$. The cell
 # computes the integral on a fine grid of $z$, and the mean on the right by drawing from the prior.
 
@@ -346,7 +346,7 @@ ax.bar(blends, log_p - np.array(bounds), bottom=bounds, width=0.13, label=r"KL t
 ax.axhline(log_p, color="k", ls=":", label=r"$\log p(x)$")
 ax.set(xlabel="from a rough guess (0) to the posterior (1)", ylabel="nats",
        ylim=(min(bounds) - 0.3, log_p + 0.15), title="bound + gap = the same number for every q")
-ax.legend(frameon=False, loc="lower right", fontsize=8)
+ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
 plt.show()
 
 # %% [markdown]
@@ -492,7 +492,7 @@ plt.show()
 # ## Fix the slide: variance or deviation, and the missing weight
 #
 # The same line has a second slip: $\mathcal{N}(\mu, \sigma I)$ has the *variance* $\sigma$ where
-# $\sigma^2$ is meant. And a page later the same notes give the loss of the VAE:
+# $\sigma^2$ is meant. And a few slides later the same notes give the loss of the VAE:
 #
 # > $\text{loss} = \Vert x - \hat{x} \Vert^2 + \text{KL}[N(\mu_x, \sigma_x), N(0, I)]$
 #
@@ -523,7 +523,7 @@ def best_q(beta):
     return cov @ W.T @ (x - b) / (beta * eta), cov
 
 
-for name, beta in {"the ELBO": 1, "unweighted loss": 1 / (2 * eta), "larger still": 50}.items():
+for name, beta in {"the ELBO": 1, "unweighted loss": 1 / (2 * eta), "far too much": 50}.items():
     mean, cov = best_q(beta)
     print(f"{name:16} beta {beta:4.0f}: variances {np.diag(cov).round(3)}, "
           f"gap {log_p - elbo(mean, cov):.3f} nats")
@@ -537,7 +537,7 @@ assert log_p - elbo(*best_q(1)) < 1e-12 < log_p - elbo(*best_q(2))
 #
 # Forget that we know the posterior. We hold the model fixed and raise the ELBO by gradient steps
 # on $q$. Two families: $V$ any covariance matrix (written $V = L L^\top$ with a triangular $L$),
-# or $V$ diagonal. The second is called **mean-field**, and it is what nearly every VAE uses.
+# or $V$ diagonal. The second is called **mean-field**, and it is what most VAEs use.
 #
 # We can foresee where the second one ends. Repeat (6.12) to (6.14) with the posterior in place of
 # the prior: the gap is
@@ -756,7 +756,7 @@ ax.axhline(log_p, color="k", ls=":", label=r"$\log p(x)$")
 ax.axhline(elbo(m, V), color="C2", ls="-.", lw=1, label="ELBO")
 ax.set(xscale="log", xlabel="k, weights inside the logarithm", ylabel="nats",
        ylim=(elbo(m, V) - 0.1, log_p + 0.08), title="the bounds rise with k towards log p(x)")
-ax.legend(frameon=False, loc="lower right")
+ax.legend(frameon=False, loc="center right")
 plt.show()
 
 # %% [markdown]
@@ -838,18 +838,23 @@ forms = {
 }
 print("form                   variances of q     L_20    effective draws of 20")
 fitted = {name: train(form) for name, form in forms.items()}
+common = rng.standard_normal((20, 20_000, d))  # the same draws for all
+reached = {}
 for name, (mean, cov) in {**fitted, "the ELBO's, (6.17)": (m_post, V_field),
                           "posterior": (m_post, S)}.items():
-    lw = draw_log_w((20, 20_000), mean, cov)
+    lw = log_w(mean + common @ np.linalg.cholesky(cov).T, mean, cov)
     effective = (1 / (softmax(lw) ** 2).sum(0)).mean()
-    bound = log_mean_exp(lw).mean()
+    reached[name] = bound = log_mean_exp(lw).mean()
     print(f"{name:20}  {np.diag(cov).round(2)}   {bound:9.4f}   {effective:10.1f}")
+assert min(reached, key=reached.get) == "upside down"
 
 # %% [markdown]
-# The first two agree up to noise, as the mathematics says: with 20 draws it pays to be *wider*
+# The first two end at the same $q$, as the mathematics says: with 20 draws it pays to be *wider*
 # than the posterior, so that nothing is missed. The third goes the other way. It is narrower than
 # even the ELBO's $q$, because it looks after its worst draws and those are the outer ones; its
 # $\mathcal{L}_{20}$ is the lowest.
+# (The last column is $(\sum_i w_i)^2 / \sum_i w_i^2$. It shows how far the draws agree, not how much
+# they have missed: a narrow $q$ looks better there than it is.)
 #
 # ## 8. Rate and distortion
 #
