@@ -1,4 +1,4 @@
-"""Lesson 7: right answers (each by one or more routes), and wrong ones that the judge must refuse."""
+"""Lesson 7: right answers (each by one or more routes), and wrong ones the judge must refuse."""
 
 import numpy as np
 

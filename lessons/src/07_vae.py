@@ -1,14 +1,14 @@
 # %% [markdown]
 # # Lesson 7: The variational autoencoder
 #
-# > **Question.** How can a neural network with hidden codes be trained by maximum likelihood, when the
-# > likelihood is an integral over all codes that nobody can compute?
+# > **Question.** How can a neural network with hidden codes be trained by maximum likelihood, when
+# > the likelihood is an integral over all codes that nobody can compute?
 #
-# Lesson 6 gave the tool: a guess $q$ of the hidden code turns $\log p(x)$ into a lower bound, the ELBO.
-# Two things are still missing. One $q$ for every data point is too many, and the bound is a mean over
-# *random draws*, while backpropagation needs a path from the loss to the parameters. Here we supply
-# both, build a VAE from linear layers, train it on handwritten digits in some seconds, and measure
-# in nats what it learned.
+# Lesson 6 gave the tool: a guess $q$ of the hidden code turns $\log p(x)$ into a lower bound, the
+# ELBO. Two things are still missing. One $q$ for every data point is too many, and the bound is a
+# mean over *random draws*, while backpropagation needs a path from the loss to the parameters. Here
+# we supply both, build a VAE from linear layers, train it on handwritten digits in some seconds,
+# and measure in nats what it learned.
 #
 # The second problem first, as a picture. A mean $\mathbb{E}[f(z)]$ over 20 draws of
 # $z \sim \mathcal{N}(\mu, \sigma^2)$ is to be raised by moving $\mu$.
@@ -53,34 +53,35 @@ axes[0].plot(mus, fresh, lw=1)
 axes[0].set(title="A: new draws for every $\\mu$", xlabel="$\\mu$", ylabel="mean of $f$")
 axes[1].plot(mus, fixed, "C1")
 axes[1].set(title="B: $z = \\mu + \\sigma\\varepsilon$, the same $\\varepsilon$", xlabel="$\\mu$")
-bins = np.linspace(-15, 15, 91)
+bins = np.linspace(-6, 18, 97)
 axes[2].hist(by_score, bins, alpha=0.6, label="A: score function", density=True)
 axes[2].hist(by_path, bins, alpha=0.6, label="B: reparameterised", density=True)
 axes[2].axvline(w * (x0 - w * m0) / eta, color="k", lw=1)
-axes[2].set(title="the slope at one $\\mu$, from one draw", xlabel="estimate")
+axes[2].set(title="slope at one $\\mu$, from one draw", xlabel="estimate", ylim=(0, 0.4))
 axes[2].legend(frameon=False, fontsize=8)
 figure.tight_layout()
 plt.show()
 
 # %% [markdown]
 # *A: where every $\mu$ has its own draws, there is no curve to differentiate. B: hold the noise and
-# move it by $\mu$, and the same mean is a smooth curve. Right: two unbiased estimates of the slope (black:
-# the truth), each from a single draw.*
+# move it by $\mu$, and the same mean is a smooth curve. Right: two unbiased estimates of the slope
+# (black: the truth), each from a single draw.*
 #
 # ## 1. From one guess a point to an encoder
 #
 # The model has a latent code $z$ with **prior** $p(z) = \mathcal{N}(0, I)$, and a **decoder**
 # $p_\theta(x \mid z)$ that makes data from codes. Its likelihood is an integral,
-# $p_\theta(x) = \int p(z) p_\theta(x \mid z) dz$. For any guess $q(z)$ of the code, lesson 6 split its logarithm:
+# $p_\theta(x) = \int p(z) p_\theta(x \mid z) dz$. For any guess $q(z)$ of the code, lesson 6 split
+# its logarithm:
 #
 # $$
 # \log p_\theta(x) = \mathbb{E}_{z \sim q}[\log p_\theta(x \mid z)] - \mathrm{KL}(q \Vert p(z))
 # + \mathrm{KL}(q \Vert p_\theta(z \mid x)) \tag{7.1}
 # $$
 #
-# The first two terms are the ELBO, written $\mathcal{L}(x)$: how well codes drawn from $q$ explain $x$,
-# less what it costs $q$ to differ from the prior. The last term is the **gap**. It is not negative, so
-# $\mathcal{L} \leq \log p_\theta(x)$, and the best $q$ is the posterior.
+# The first two terms are the ELBO, written $\mathcal{L}(x)$: how well codes drawn from $q$ explain
+# $x$, less what it costs $q$ to differ from the prior. The last term is the **gap**. It is not
+# negative, so $\mathcal{L} \leq \log p_\theta(x)$, and the best $q$ is the posterior.
 #
 # We keep a model beside us in which everything is known: $z$ is one number and
 # $p(x \mid z) = \mathcal{N}(w z, \eta)$. Then $x$ is a sum of two independent normals and
@@ -101,8 +102,9 @@ check.equal("7.1", log_normal(x0, 0, w**2 + eta), reconstruction - cost + gap)
 print(f"{reconstruction:.3f} - {cost:.3f} = ELBO {reconstruction - cost:.3f}; gap {gap:.3f}")
 
 # %% [markdown]
-# Now fit a $q_i = \mathcal{N}(\mu_i, \sigma_i^2)$ to **each** data point $x_i$ by climbing the ELBO: two numbers a point.
-# The result can be predicted. In this model the posterior is normal, with
+# Now fit a $q_i = \mathcal{N}(\mu_i, \sigma_i^2)$ to **each** data point $x_i$ by climbing the
+# ELBO: two numbers a point. The result can be predicted. In this model the posterior is normal,
+# with
 #
 # $$
 # \mu(x) = \frac{w x}{w^2 + \eta}, \quad \sigma^2(x) = \frac{\eta}{w^2 + \eta} \tag{7.2}
@@ -141,16 +143,19 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# Forty optimisations, and all of them found points of *one function*. So learn the function: an **encoder**
-# $q_\phi(z \mid x) = \mathcal{N}(\mu_\phi(x), \mathrm{diag}(\sigma_\phi^2(x)))$, a network with weights $\phi$ that all points share.
-# A new point costs one forward pass instead of 800 steps. This is called **amortised** inference. It can
-# only lose against separate guesses, since each $q_\phi(\cdot \mid x_i)$ is one of the guesses that were allowed:
+# Forty optimisations, and all of them found points of *one function*. So learn the function: an
+# **encoder** $q_\phi(z \mid x) = \mathcal{N}(\mu_\phi(x), \mathrm{diag}(\sigma_\phi^2(x)))$, a
+# network with weights $\phi$ that all points share. A new point costs one forward pass instead of
+# 800 steps. This is called **amortised** inference. It can only lose against separate guesses,
+# since each $q_\phi(\cdot \mid x_i)$ is one of the guesses that were allowed:
 #
 # $$
-# \frac{1}{n} \sum_i \mathcal{L}(x_i; q_\phi(\cdot \mid x_i)) \leq \frac{1}{n} \sum_i \max_{q} \mathcal{L}(x_i; q) \tag{7.3}
+# \frac{1}{n} \sum_i \mathcal{L}(x_i; q_\phi(\cdot \mid x_i))
+# \leq \frac{1}{n} \sum_i \max_{q} \mathcal{L}(x_i; q) \tag{7.3}
 # $$
 #
-# What it loses is the *amortisation gap*. We try 200 encoders that are too simple, $\mu(x) = a \tanh x$.
+# What it loses is the *amortisation gap*. We try 200 encoders that are too simple,
+# $\mu(x) = a \tanh x$.
 
 # %%
 best = elbo_per_point(X, mu, log_var).mean().item()
@@ -162,18 +167,18 @@ print(f"separate {best:.3f}, best of the simple encoders {max(amortised):.3f} na
 # %% [markdown]
 # ## 2. The gradient of a mean over draws
 #
-# The ELBO contains $\mathbb{E}_{z \sim q_\phi}[f(z)]$ with $f(z) = \log p_\theta(x \mid z)$. The gradient by $\theta$ is easy: it
-# goes inside, and we average it over draws. The gradient by $\phi$ is not: $\phi$ is in the *law of the draws*.
-# Written as an integral,
+# The ELBO contains $\mathbb{E}_{z \sim q_\phi}[f(z)]$ with $f(z) = \log p_\theta(x \mid z)$. The
+# gradient by $\theta$ is easy: it goes inside, and we average it over draws. The gradient by $\phi$
+# is not: $\phi$ is in the *law of the draws*. Written as an integral,
 #
 # $$
 # \nabla_\phi \mathbb{E}_{z \sim q_\phi}[f(z)] = \int f(z) \nabla_\phi q_\phi(z) dz \tag{7.4}
 # $$
 #
-# and $\nabla_\phi q_\phi$ is not a density (it integrates to 0), so this is no mean that could be sampled. In
-# our model, with $\phi = (\mu, \sigma)$, the answer is known:
-# $\mathbb{E}[f] = -\frac{1}{2\eta}((x - w \mu)^2 + w^2 \sigma^2) + \mathrm{const}$, whose derivatives are
-# $w (x - w \mu) / \eta$ and $-w^2 \sigma / \eta$.
+# and $\nabla_\phi q_\phi$ is not a density (it integrates to 0), so this is no mean that could be
+# sampled. In our model, with $\phi = (\mu, \sigma)$, the answer is known:
+# $\mathbb{E}[f] = -\frac{1}{2\eta}((x - w \mu)^2 + w^2 \sigma^2) + \mathrm{const}$, whose
+# derivatives are $w (x - w \mu) / \eta$ and $-w^2 \sigma / \eta$.
 
 # %%
 exact = np.array([w * (x0 - w * m0) / eta, -(w**2) * s0 / eta])
@@ -192,15 +197,19 @@ check.equal("7.4", integral, exact, tol=1e-7)
 # %% [markdown]
 # ### First way out: the score function
 #
-# Multiply and divide by $q_\phi$: since $\nabla q_\phi = q_\phi \nabla \log q_\phi$, the integral is a mean after all,
+# Multiply and divide by $q_\phi$: since $\nabla q_\phi = q_\phi \nabla \log q_\phi$, the integral
+# is a mean after all,
 #
 # $$
-# \nabla_\phi \mathbb{E}_{z \sim q_\phi}[f(z)] = \mathbb{E}_{z \sim q_\phi}[f(z) \nabla_\phi \log q_\phi(z)] \tag{7.5}
+# \nabla_\phi \mathbb{E}_{z \sim q_\phi}[f(z)]
+# = \mathbb{E}_{z \sim q_\phi}[f(z) \nabla_\phi \log q_\phi(z)] \tag{7.5}
 # $$
 #
-# $\nabla_\phi \log q_\phi$ is called the *score* of $q$. For a normal law with $\varepsilon = (z - \mu)/\sigma$ it is
-# $\varepsilon / \sigma$ for $\mu$ and $(\varepsilon^2 - 1) / \sigma$ for $\sigma$. Only the *value* of $f$ is used, never its slope: draws with a
-# high $f$ are made more likely. So it works for a black box $f$ and for discrete $z$ too.
+# $\nabla_\phi \log q_\phi$ is called the *score* of $q$. For a normal law with
+# $\varepsilon = (z - \mu)/\sigma$ it is $\varepsilon / \sigma$ for $\mu$ and
+# $(\varepsilon^2 - 1) / \sigma$ for $\sigma$. Only the *value* of $f$ is used, never its slope:
+# draws with a high $f$ are made more likely. So it works for a black box $f$ and for discrete $z$
+# too.
 
 # %%
 n = 200_000
@@ -220,7 +229,8 @@ check.mean("7.5", by_score, exact)
 # Therefore any constant $b$, a **baseline**, may be subtracted from $f$ without changing the mean:
 #
 # $$
-# \nabla_\phi \mathbb{E}_{z \sim q_\phi}[f(z)] = \mathbb{E}_{z \sim q_\phi}[(f(z) - b) \nabla_\phi \log q_\phi(z)] \tag{7.7}
+# \nabla_\phi \mathbb{E}_{z \sim q_\phi}[f(z)]
+# = \mathbb{E}_{z \sim q_\phi}[(f(z) - b) \nabla_\phi \log q_\phi(z)] \tag{7.7}
 # $$
 #
 # The variance does change, and that is what baselines are for.
@@ -234,8 +244,8 @@ check.mean("7.7", with_baseline, exact)
 # %% [markdown]
 # ### Second way out: move the draws, not their law
 #
-# A normal draw is a shifted and stretched standard one, $z = \mu + \sigma \varepsilon$. So the same mean can be
-# taken over a law that does not know $\phi$:
+# A normal draw is a shifted and stretched standard one, $z = \mu + \sigma \varepsilon$. So the same
+# mean can be taken over a law that does not know $\phi$:
 #
 # $$
 # \mathbb{E}_{z \sim \mathcal{N}(\mu, \sigma^2)}[f(z)]
@@ -246,7 +256,8 @@ check.mean("7.7", with_baseline, exact)
 #
 # $$
 # \nabla_{(\mu, \sigma)} \mathbb{E}[f(z)]
-# = \mathbb{E}_{\varepsilon \sim \mathcal{N}(0, 1)}[(f'(z), f'(z) \varepsilon)], \quad z = \mu + \sigma \varepsilon \tag{7.9}
+# = \mathbb{E}_{\varepsilon \sim \mathcal{N}(0, 1)}[(f'(z), f'(z) \varepsilon)],
+# \quad z = \mu + \sigma \varepsilon \tag{7.9}
 # $$
 #
 # This is the **reparameterisation trick** (Kingma and Welling, 2013). In code it is one line, and
@@ -268,8 +279,10 @@ check.mean("7.9", by_path, exact)
 # %% [markdown]
 # ### Which one? Ask for the variance
 #
-# Both are unbiased. In our model $f$ is a parabola, $f(\mu + \sigma\varepsilon) = A + B \varepsilon + C \varepsilon^2$, so the variances of the
-# two estimates of the $\mu$-slope can be written down. Reparameterised: $f'(z) = (B + 2 C \varepsilon) / \sigma$, hence
+# Both are unbiased. In our model $f$ is a parabola,
+# $f(\mu + \sigma\varepsilon) = A + B \varepsilon + C \varepsilon^2$, so the variances of the two
+# estimates of the $\mu$-slope can be written down. Reparameterised:
+# $f'(z) = (B + 2 C \varepsilon) / \sigma$, hence
 #
 # $$
 # \mathrm{Var}_{\mathrm{path}} = \frac{4 C^2}{\sigma^2} \tag{7.10}
@@ -282,8 +295,9 @@ check.mean("7.9", by_path, exact)
 # \mathrm{Var}_{\mathrm{score}} = \frac{A^2 + 6 A C + 2 B^2 + 15 C^2}{\sigma^2} \tag{7.11}
 # $$
 #
-# Look at $A$: the *level* of $f$ is in the variance, though a level says nothing about a slope. A picture
-# of many pixels has a log-likelihood of minus tens or hundreds of nats. That is the weakness.
+# Look at $A$: the *level* of $f$ is in the variance, though a level says nothing about a slope. A
+# picture of many pixels has a log-likelihood of minus tens or hundreds of nats. That is the
+# weakness.
 
 # %%
 A, B = f(m0), s0 * w * (x0 - w * m0) / eta
@@ -313,13 +327,15 @@ ratio = variances["score function"][-1] / variances["reparameterised"][-1]
 print(f"at {dims[-1]} dimensions the variances are {ratio:.0f} to 1")
 
 # %% [markdown]
-# A variance that is $r$ times as large needs $r$ times as many draws for the same accuracy. Hence VAEs
-# reparameterise, with a *single* draw a picture. The score function is for where that is impossible.
+# A variance that is $r$ times as large needs $r$ times as many draws for the same accuracy. Hence
+# VAEs reparameterise, with a *single* draw a picture. The score function is for where that is
+# impossible.
 #
 # ## 3. What a decoder says
 #
-# A decoder network gives numbers; a *likelihood* says what they mean. **Bernoulli**, for pixels that
-# are 0 or 1: the network gives a logit $a_i$ for each pixel, $p_i = \sigma(a_i) = 1/(1 + e^{-a_i})$, and
+# A decoder network gives numbers; a *likelihood* says what they mean. **Bernoulli**, for pixels
+# that are 0 or 1: the network gives a logit $a_i$ for each pixel,
+# $p_i = \sigma(a_i) = 1/(1 + e^{-a_i})$, and
 #
 # $$
 # \log p_\theta(x \mid z) = \sum_i \left( x_i \log p_i + (1 - x_i) \log (1 - p_i) \right)
@@ -327,14 +343,16 @@ print(f"at {dims[-1]} dimensions the variances are {ratio:.0f} to 1")
 # $$
 #
 # The right form never takes the logarithm of a rounded 0. **Gaussian**, for real-valued pixels: the
-# network gives a mean $\hat x_i$ for each of $D$ pixels, and one variance $\eta$ serves all of them:
+# network gives a mean $\hat x_i$ for each of $D$ pixels, and one variance $\eta$ serves all of
+# them:
 #
 # $$
-# \log p_\theta(x \mid z) = -\frac{1}{2 \eta} \Vert x - \hat x \Vert^2 - \frac{D}{2} \log (2 \pi \eta) \tag{7.13}
+# \log p_\theta(x \mid z) = -\frac{1}{2 \eta} \Vert x - \hat x \Vert^2
+# - \frac{D}{2} \log (2 \pi \eta) \tag{7.13}
 # $$
 #
-# So "squared error" is a likelihood, but its weight is $1/(2\eta)$, not 1. We compare the first with
-# products of probabilities, the second with the library's function.
+# So "squared error" is a likelihood, but its weight is $1/(2\eta)$, not 1. We compare the first
+# with products of probabilities, the second with the library's function.
 
 # %%
 a = 2 * rng.standard_normal((5, 64))
@@ -350,7 +368,8 @@ check.equal("7.13", left, right)
 
 # %% [markdown]
 # Which $\eta$? Let it be learned. The derivative of (7.13) by $\eta$ is
-# $\frac{1}{2\eta^2} \Vert x - \hat x \Vert^2 - \frac{D}{2\eta}$; over $n$ pictures it is zero at the mean squared error:
+# $\frac{1}{2\eta^2} \Vert x - \hat x \Vert^2 - \frac{D}{2\eta}$; over $n$ pictures it is zero at
+# the mean squared error:
 #
 # $$
 # \hat\eta = \frac{1}{n D} \sum_{i=1}^n \Vert x_i - \hat x_i \Vert^2 \tag{7.14}
@@ -373,16 +392,19 @@ check.equal("7.14", np.exp(t.item()), ((grey - mean) ** 2).mean(), tol=1e-5)
 #
 # > $\text{loss} = \Vert x - \hat{x} \Vert^2 + \text{KL}[N(\mu_x, \sigma_x), N(0, I)]$
 #
-# ($N$ takes the variance: $\sigma_x^2$ is meant.) To drop the factor is to choose a weight for the KL. Up to a
-# constant and a common factor, this loss is the one with $\beta \mathrm{KL}$ in place of the KL, $\beta = \frac{1}{2\eta}$:
+# ($N$ takes the variance: $\sigma_x^2$ is meant.) To drop the factor is to choose a weight for the
+# KL. Up to a constant and a common factor, this loss is the one with $\beta \mathrm{KL}$ in place
+# of the KL, $\beta = \frac{1}{2\eta}$:
 #
 # $$
 # \Vert x - \hat x \Vert^2 + \mathrm{KL}
-# = 2 \eta \left( -\log p_\theta(x \mid z) + \frac{1}{2\eta} \mathrm{KL} \right) - \eta D \log (2 \pi \eta) \tag{7.15}
+# = 2 \eta \left( -\log p_\theta(x \mid z) + \frac{1}{2\eta} \mathrm{KL} \right)
+# - \eta D \log (2 \pi \eta) \tag{7.15}
 # $$
 #
-# It is a bound of the log-likelihood only for $\eta = \frac{1}{2}$, a noise with standard deviation 0.71. For
-# pixels in $[0, 1]$ that is more than the whole contrast, and the codes get vaguer than the data demand:
+# It is a bound of the log-likelihood only for $\eta = \frac{1}{2}$, a noise with standard deviation
+# 0.71. For pixels in $[0, 1]$ that is more than any law on the interval can have (0.5), and the
+# codes get vaguer than the data demand:
 
 # %%
 kl = 3.21  # any number
@@ -411,17 +433,19 @@ print(f"{'the posterior (7.2)':26} {x1 / (1 + noise):7.3f} {noise / (1 + noise):
 # = \frac{1}{2} \sum_j \left( \mu_j^2 + \sigma_j^2 - 1 - \log \sigma_j^2 \right) \tag{7.16}
 # $$
 #
-# The squares pull the means to 0; $-\log \sigma_j^2$ keeps the variances away from 0. The network gives
-# $\log \sigma_j^2$, which may be any number, and $\sigma_j = e^{\frac{1}{2} \log \sigma_j^2}$. **Half of it**: remember this for
-# the bug below. With one draw $\varepsilon$ for each picture, the estimate for a batch of $B$ is
+# The squares pull the means to 0; $-\log \sigma_j^2$ keeps the variances away from 0. The network
+# gives $\log \sigma_j^2$, which may be any number, and
+# $\sigma_j = e^{\frac{1}{2} \log \sigma_j^2}$. **Half of it**: remember this for the bug below.
+# With one draw $\varepsilon$ for each picture, the estimate for a batch of $B$ is
 #
 # $$
-# \hat{\mathcal{L}} = \frac{1}{B} \sum_{i=1}^B \left( \log p_\theta(x_i \mid \mu(x_i) + \sigma(x_i) \varepsilon_i)
+# \hat{\mathcal{L}} = \frac{1}{B} \sum_{i=1}^B
+# \left( \log p_\theta(x_i \mid \mu(x_i) + \sigma(x_i) \varepsilon_i)
 # - \mathrm{KL}(q_\phi(z \mid x_i) \Vert p(z)) \right) \tag{7.17}
 # $$
 #
-# **Sum over the dimensions, mean over the batch**, for both terms: then it is a bound, in nats.
-# The networks, by hand:
+# **Sum over the dimensions, mean over the batch**, for both terms: then it is a bound, in nats. The
+# networks, by hand:
 
 # %%
 class ByHand(nn.Module):
@@ -456,16 +480,16 @@ train = train.flatten(1)
 print(f"{len(train)} training and {len(test)} test pictures of 8 x 8 = 64 pixels")
 
 # %% [markdown]
-# To check (7.16) we draw from $q$ and average $\log q(z) - \log p(z)$. To check (7.17) we need the exact
-# mean over $\varepsilon$, for a network. The code has two dimensions, so Gauss's quadrature (40 points on each axis,
-# with weights for the normal law) gives it.
+# To check (7.16) we draw from $q$ and average $\log q(z) - \log p(z)$. To check (7.17) we need the
+# exact mean over $\varepsilon$, for a network. The code has two dimensions, so Gauss's quadrature
+# (40 points on each axis, with weights for the normal law) gives it.
 
 # %%
 tg.manual_seed(0)
 model = ByHand()
 few = test_x[:8]
 with tg.no_grad():
-    mu, log_var = (3 * part.numpy().astype(float) for part in model.encode(few))
+    mu, log_var = (3 * part.numpy().astype(float) for part in model.encode(few))  # 3: far out
 sd = np.exp(log_var / 2)
 zs = mu + sd * rng.standard_normal((100_000, 8, 2))
 ratio = (log_normal(zs, mu, sd**2) - log_normal(zs, 0, 1)).sum(-1)
@@ -484,8 +508,8 @@ with tg.no_grad():
 check.mean("7.17", np.array(estimates), exact_elbo)
 
 # %% [markdown]
-# Training. Grey values become bits by **dynamic binarisation**: in every step each pixel is drawn anew,
-# 1 with its grey value as probability. The data are then truly Bernoulli.
+# Training. Grey values become bits by **dynamic binarisation**: in every step each pixel is drawn
+# anew, 1 with its grey value as probability. The data are then truly Bernoulli.
 
 # %%
 def fit(model, steps, beta=1.0, every=150):
@@ -526,13 +550,13 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# The reconstruction improves *because* the codes cost more: the KL rises from near 0 to about 3 nats. The
-# bound weighs the two against each other.
+# The reconstruction improves *because* the codes cost more: the KL rises from near 0 to about 3
+# nats. The bound weighs the two against each other.
 #
 # ### The library's VAE
 #
-# The same networks from the library, with our trained weights and the same noise, must give the same
-# terms. (Single precision: five digits.)
+# The same networks from the library, with our trained weights and the same noise, must give the
+# same terms. (Single precision: five digits.)
 
 # %%
 encoder, decoder = vae.mlp((1, 8, 8), latent=2, hidden=256)
@@ -547,9 +571,9 @@ check.equal("7.17", mine, [theirs.log_likelihood.item(), theirs.kl.item()], tol=
 # %% [markdown]
 # ## 5. What it learned
 #
-# A code of two numbers can be drawn whole. Left: where the encoder puts the test pictures (the labels
-# are only used for the colours). Right: the decoder's pictures on a grid, whose lines are spaced so that
-# the prior puts equal mass into each cell.
+# A code of two numbers can be drawn whole. Left: where the encoder puts the test pictures (the
+# labels are only used for the colours). Right: the decoder's pictures on a grid, whose lines are
+# spaced so that the prior puts equal mass into each cell.
 
 # %%
 labels = data.load("digits", "test").labels.numpy()
@@ -561,9 +585,10 @@ plane = np.stack(np.meshgrid(at, at[::-1]), -1).reshape(-1, 2).astype(np.float32
 
 
 def sheet(pictures, rows, columns):
-    """(rows * columns, 64) -> one picture."""
-    tiles = np.asarray(pictures).reshape(rows, columns, 8, 8)
-    return tiles.transpose(0, 2, 1, 3).reshape(rows * 8, columns * 8)
+    """(rows * columns, 64) -> one picture of all."""
+    tiles = np.asarray(pictures, dtype=float).reshape(rows, columns, 8, 8)
+    tiles = np.pad(tiles, ((0, 0), (0, 0), (1, 1), (1, 1)))  # a white frame around each
+    return tiles.transpose(0, 2, 1, 3).reshape(rows * 10, columns * 10)
 
 
 with tg.no_grad():
@@ -586,17 +611,17 @@ plt.show()
 # >
 # > $x = p_\phi(x|z)$
 #
-# $p(x \mid z)$ is a law, not a picture; a sample is a *draw*, $x \sim p(x \mid z)$. What nearly all figures show instead
-# is its **mean**. Both rows below come from the same codes:
+# $p(x \mid z)$ is a law, not a picture; a sample is a *draw*, $x \sim p(x \mid z)$. What nearly all
+# figures show instead is its **mean**. Both rows below come from the same codes:
 
 # %%
 with tg.no_grad():
     means = model.decode(tg.randn(16, 2)).sigmoid()
 drawn = tg.bernoulli(means)
-figure, ax = plt.subplots(figsize=(8.5, 1.9))
+figure, ax = plt.subplots(figsize=(9.2, 2.1))
 ax.imshow(np.vstack([sheet(means.numpy(), 1, 16), sheet(drawn.numpy(), 1, 16),
                      sheet(test_x[:16].numpy(), 1, 16)]), cmap="gray_r", interpolation="nearest")
-ax.set(xticks=[], yticks=[3.5, 11.5, 19.5], title="means look clean; draws are samples of the model")
+ax.set(xticks=[], yticks=[4.5, 14.5, 24.5], title="means look clean; a sample is a draw")
 ax.set_yticklabels(["mean of $p(x|z)$", "draw of $p(x|z)$", "test data"])
 plt.show()
 with tg.no_grad():
@@ -612,8 +637,8 @@ for name, pixels in greys.items():
 #
 # ## 6. How good is it? log p(x), with an error bar
 #
-# The ELBO is only a bound. The likelihood itself is a mean over draws from any $q$ that leaves no code
-# out, each draw **weighted** by how much likelier it is under the model than under $q$:
+# The ELBO is only a bound. The likelihood itself is a mean over draws from any $q$ that leaves no
+# code out, each draw **weighted** by how much likelier it is under the model than under $q$:
 #
 # $$
 # p_\theta(x) = \mathbb{E}_{z \sim q}[w(z)], \quad
@@ -621,9 +646,9 @@ for name, pixels in greys.items():
 # $$
 #
 # This is importance sampling: $q$ cancels in the integral. Even the prior will do as $q$; then
-# $w = p_\theta(x \mid z)$. But most codes explain nearly nothing of a given $x$, and the encoder knows
-# which ones do. With two dimensions we can also add up $p(z) p_\theta(x \mid z)$ over a fine grid of codes. The cell
-# compares that sum with 20,000 draws from the prior.
+# $w = p_\theta(x \mid z)$. But most codes explain nearly nothing of a given $x$, and the encoder
+# knows which ones do. With two dimensions we can also add up $p(z) p_\theta(x \mid z)$ over a fine
+# grid of codes. The cell compares that sum with 20,000 draws from the prior.
 
 # %%
 side = np.linspace(-5, 5, 201)
@@ -669,16 +694,18 @@ ess = ess.sum(0) ** 2 / (ess**2).sum(0)  # n equal weights give n
 print(f"effective number of draws, median picture: encoder {np.median(ess):.0f} of 300")
 
 # %% [markdown]
-# The logarithm of a mean of $k$ weights lies, on average, below $\log p(x)$, by Jensen's inequality. One draw
-# gives the ELBO; more draws rise towards the truth (Burda, Grosse and Salakhutdinov, 2015):
+# The logarithm of a mean of $k$ weights lies, on average, below $\log p(x)$, by Jensen's
+# inequality. One draw gives the ELBO; more draws rise towards the truth (Burda, Grosse and
+# Salakhutdinov, 2015):
 #
 # $$
-# \mathcal{L}(x) \leq \mathbb{E}\left[\log \frac{1}{k} \sum_{i=1}^k w(z_i)\right] \leq \log p_\theta(x) \tag{7.19}
+# \mathcal{L}(x) \leq \mathbb{E}\left[\log \frac{1}{k} \sum_{i=1}^k w(z_i)\right]
+# \leq \log p_\theta(x) \tag{7.19}
 # $$
 #
 # The cell climbs this ladder on the test set and prints two standard errors: one because there are
-# finitely many draws, one because there are only 382 pictures. It also looks for the picture on which
-# 300 draws fall shortest of the grid.
+# finitely many draws, one because there are only 382 pictures. It also looks for the picture on
+# which 300 draws fall shortest of the grid.
 
 # %%
 def log_mean_exp(a, axis=0):
@@ -705,16 +732,16 @@ print(f"the worst picture is {short.max():.2f} nats short, with {ess[short.argma
       f"effective draws; half of the pictures less than {np.median(np.abs(short)):.3f}")
 
 # %% [markdown]
-# Mind the worst picture. Its posterior has mass where the encoder's one bell does not look, and 300 draws
-# never went there. A standard error is computed from the draws that there are: **it does not see
-# what no draw has seen**. What is left is a lower bound on average, which is the safe side.
+# Mind the worst picture. Its posterior has mass where the encoder's one bell does not look, and 300
+# draws never went there. A standard error is computed from the draws that there are: **it does not
+# see what no draw has seen**. What is left is a lower bound on average, which is the safe side.
 #
 # ### Against lesson 1's mixture
 #
-# The mixture of 40 Bernoulli pictures had -23.32 nats on this very test set (± 0.20). Is the VAE better?
-# The two standard errors overlap, but that is the wrong comparison: both models saw the *same* pictures, so
-# take the difference picture by picture. And be fair. The VAE saw fresh bits of the training pictures in every
-# step, so a second mixture gets 10 binarisations of each.
+# The mixture of 40 Bernoulli pictures had -23.32 nats on this very test set (± 0.20). Is the VAE
+# better? The two standard errors overlap, but that is the wrong comparison: both models saw the
+# *same* pictures, so take the difference picture by picture. And be fair. The VAE saw fresh bits of
+# the training pictures in every step, so a second mixture gets 10 binarisations of each.
 
 # %%
 def fit_mixture(x, rounds=50, k=40):
@@ -741,16 +768,18 @@ for times in (1, 10):
 
 # %% [markdown]
 # In this run the VAE beats the mixture of lesson 1, by a margin that only the paired difference can
-# show, and **loses** to the same mixture when that is given as many bits. So half of what one would have
-# reported as "the network is better" was the data's doing. Forty fixed pictures are a strong opponent on 64 pixels,
-# and two numbers are little room: with eight the VAE reaches -22.62 (the full-size run below), level with the second
-# mixture. (The errors know of this test set, not of other seeds.) What the VAE has that the mixture has not is
-# the plane of section 5: neighbouring codes mean similar pictures.
+# show, and **loses** to the same mixture once that, too, is given fresh bits. What one would have
+# reported as "the network is better" was the doing of the data. Forty fixed pictures are a strong
+# opponent on 64 pixels, and two numbers are little room: with eight the VAE reaches -22.62 (the
+# full-size run below), level with the second mixture. (The errors know of this test set, not of
+# other seeds.) What the VAE has that the mixture has not is the plane of section 5: neighbouring
+# codes mean similar pictures.
 #
 # ## 7. What a weight on the KL does
 #
-# Multiply the KL by $\beta$ (Higgins et al., 2017) and train an 8-dimensional code briefly. A dimension of the
-# code is called **active** if the encoder's mean moves with $x$: variance over the data above 0.01.
+# Multiply the KL by $\beta$ (Higgins et al., 2017) and train an 8-dimensional code briefly. A
+# dimension of the code is called **active** if the encoder's mean moves with $x$: variance over the
+# data above 0.01.
 
 # %%
 print("  beta   log p(x|z)      KL   ELBO   active of 8")
@@ -763,13 +792,14 @@ for beta in (0.3, 1.0, 3.0, 64.0):
     print(f"{beta:6.1f} {lik:10.2f} {kl:9.2f} {lik - kl:7.2f} {active:9}")
 
 # %% [markdown]
-# A small $\beta$ buys reconstruction with nats of code, a large one saves on codes until none is left: the
-# code is ignored, and every picture is decoded to the same mean. This is *posterior collapse*. The ELBO (with
-# $\beta = 1$, whatever was trained) is what both ends lose.
+# A small $\beta$ buys reconstruction with nats of code, a large one saves on codes until none is
+# left: the code is ignored, and every picture is decoded to the same mean. This is *posterior
+# collapse*. The ELBO (with $\beta = 1$, whatever was trained) is what both ends lose.
 #
-# The last row has a well-known cause: **reductions**. In `pytorch/examples` (issue 290) people noticed that the
-# reconstruction was a *mean* over all pixels while the KL was normalised by another count. A mean over 64 pixels
-# divides one term by 64, which is $\beta = 64$. Sum over dimensions, mean over the batch, for both.
+# The last row has a well-known cause: **reductions**. In `pytorch/examples` (issue 290) people
+# noticed that the reconstruction was a *mean* over all pixels while the KL was normalised by
+# another count. A mean over 64 pixels divides one term by 64, which is $\beta = 64$. Sum over
+# dimensions, mean over the batch, for both.
 #
 # ## Fix the slide: who sees the picture?
 #
@@ -778,9 +808,10 @@ for beta in (0.3, 1.0, 3.0, 64.0):
 # > Encoder generates P(z|c)
 #
 # $p(z \mid c)$ is the *prior*: what one knows of the code before the picture. The encoder is
-# $q(z \mid x, c)$: it sees the picture too. An encoder of $c$ alone has one guess for all pictures of a
-# class. Averaged over them, the best *single* code explains as much as that guess does, so such a code would
-# carry nothing about the picture. How much is lost if $x = z + c + \mathrm{noise}$:
+# $q(z \mid x, c)$: it sees the picture too. An encoder of $c$ alone has one guess for all pictures
+# of a class. Averaged over them, the best *single* code explains at least as much as that guess
+# does, so such a code would carry nothing about the picture. How much is lost if
+# $x = z + c + \mathrm{noise}$:
 
 # %%
 c = rng.integers(0, 2, 1000) * 3.0
@@ -802,11 +833,12 @@ print(f"best bound with q(z|c), mean 0{from_c:6.2f}")
 # %% [markdown]
 # ## A bug from the wild: a lower bound above the likelihood
 #
-# The encoder gives `log_var`, so the standard deviation is `exp(log_var / 2)`. The early VAE example of Keras
-# (`keras-team/keras` issue 3283) and DeZero's `examples/vae.py` draw with `exp(log_var)`, while their KL takes
-# `exp(log_var)` as the *variance*. Nothing crashes, the loss falls, pictures appear: the network learns whatever number
-# makes the pictures good. But the KL is charged for another law than the one that was drawn from, and the sum is
-# **not a bound any more**. On the linear model, $w = 1$, $\eta = 0.1$, $x = 1$:
+# The encoder gives `log_var`, so the standard deviation is `exp(log_var / 2)`. The early VAE
+# example of Keras (`keras-team/keras` issue 3283) and DeZero's `examples/vae.py` draw with
+# `exp(log_var)`, while their KL takes `exp(log_var)` as the *variance*. Nothing crashes, the loss
+# falls, pictures appear: the network learns whatever number makes the pictures good. But the KL is
+# charged for another law than the one that was drawn from, and the sum is **not a bound any more**.
+# On the linear model, $w = 1$, $\eta = 0.1$, $x = 1$:
 
 # %%
 def best_bound(x, eta, bug):
@@ -835,8 +867,8 @@ print(f"log p(x) {truth:.3f};  ELBO {right:.3f};  with the bug {wrong:.3f}, "
 # \max_{\mu, \sigma} \mathcal{L}(x; \mu, \sigma) \leq \log p_\theta(x) \tag{7.20}
 # $$
 #
-# One line, and it catches this bug, a KL with a wrong sign, a mean in place of a sum, and a
-# missing constant.
+# One line, and it catches this bug; a KL with the wrong sign too, whose "bound" has no maximum at
+# all.
 
 # %%
 check.at_most("7.20", right, truth)
@@ -848,11 +880,13 @@ except check.Disagreement as found:
 # %% [markdown]
 # ## Exercises
 #
-# "still open" means that the function returns nothing yet. Solutions: `lessons/solutions/lesson07.py`.
+# "still open" means that the function returns nothing yet. Solutions:
+# `lessons/solutions/lesson07.py`.
 #
 # ### Exercise 7.1
-# `draw_codes(mu, log_var, rng)`: one draw of $z$ from $\mathcal{N}(\mu, \mathrm{diag}(\sigma^2))$ for each row; `mu` and
-# `log_var` (the logarithm of the variance) are arrays `(B, d)`, `rng` is a NumPy generator.
+# `draw_codes(mu, log_var, rng)`: one draw of $z$ from $\mathcal{N}(\mu, \mathrm{diag}(\sigma^2))$
+# for each row; `mu` and `log_var` (the logarithm of the variance) are arrays `(B, d)`, `rng` is a
+# NumPy generator.
 
 # %%
 def draw_codes(mu, log_var, rng): ...
@@ -862,9 +896,10 @@ check.exercise("7.1", draw_codes)
 
 # %% [markdown]
 # ### Exercise 7.2
-# The best baseline. Given draws of $f$ and of the score $s = \nabla_\phi \log q_\phi$ (arrays `(n,)`, with
-# $\mathbb{E}[s] = 0$), `best_baseline(f, s)` returns the constant $b$ for which $(f - b) s$ has the
-# smallest variance. It is *not* the mean of $f$: write the variance as a parabola in $b$.
+# The best baseline. Given draws of $f$ and of the score $s = \nabla_\phi \log q_\phi$ (arrays
+# `(n,)`, with $\mathbb{E}[s] = 0$), `best_baseline(f, s)` returns the constant $b$ for which
+# $(f - b) s$ has the smallest variance. It is *not* the mean of $f$: write the variance as a
+# parabola in $b$.
 
 # %%
 def best_baseline(f, s): ...
@@ -874,8 +909,9 @@ check.exercise("7.2", best_baseline)
 
 # %% [markdown]
 # ### Exercise 7.3
-# `elbo(x, logits, mu, log_var)`: the estimate (7.17) of a batch with a Bernoulli decoder, one number in nats. `x`
-# and `logits` are `(B, D)`, `mu` and `log_var` `(B, d)`. It must also be right for logits of ± 1000.
+# `elbo(x, logits, mu, log_var)`: the estimate (7.17) of a batch with a Bernoulli decoder, one
+# number in nats. `x` and `logits` are `(B, D)`, `mu` and `log_var` `(B, d)`. It must also be right
+# for logits of ± 1000.
 
 # %%
 def elbo(x, logits, mu, log_var): ...
@@ -885,9 +921,9 @@ check.exercise("7.3", elbo)
 
 # %% [markdown]
 # ### Exercise 7.4
-# `log_p_and_error(log_w)`: from log-weights `(k, B)`, the estimate of $\log p(x)$ of each picture and its standard
-# error over the draws, two arrays `(B,)`. The error of a logarithm is the *relative* error of what
-# it is taken of. The weights themselves may be as small as $e^{-1000}$.
+# `log_p_and_error(log_w)`: from log-weights `(k, B)`, the estimate of $\log p(x)$ of each picture
+# and its standard error over the draws, two arrays `(B,)`. The error of a logarithm is the
+# *relative* error of what it is taken of. The weights themselves may be as small as $e^{-1000}$.
 
 # %%
 def log_p_and_error(log_w): ...
@@ -897,9 +933,10 @@ check.exercise("7.4", log_p_and_error)
 
 # %% [markdown]
 # ### Exercise 7.5
-# The perfect encoder of a linear decoder. For $z \sim \mathcal{N}(0, I)$ and $p(x \mid z) = \mathcal{N}(W z, \eta I)$, with `W` of
-# shape `(D, d)`, `posterior(x, W, eta)` returns the mean `(d,)` and the covariance matrix `(d, d)` of
-# $p(z \mid x)$. For $D = d = 1$ it is (7.2).
+# The perfect encoder of a linear decoder. For $z \sim \mathcal{N}(0, I)$ and
+# $p(x \mid z) = \mathcal{N}(W z, \eta I)$, with `W` of shape `(D, d)`, `posterior(x, W, eta)`
+# returns the mean `(d,)` and the covariance matrix `(d, d)` of $p(z \mid x)$. For $D = d = 1$ it is
+# (7.2).
 
 # %%
 def posterior(x, W, eta): ...
@@ -910,32 +947,33 @@ check.exercise("7.5", posterior)
 # %% [markdown]
 # ## What you can say now
 #
-# - A VAE is a latent variable model fitted by a lower bound of $\log p(x)$; the encoder is a function that gives
-#   a guess of the posterior for every $x$ at once.
-# - The gradient of a mean over draws has two unbiased estimates; the score function needs only values, the
-#   reparameterisation needs slopes and has far less variance.
+# - A VAE is a latent variable model fitted by a lower bound of $\log p(x)$; the encoder is a
+#   function that gives a guess of the posterior for every $x$ at once.
+# - The gradient of a mean over draws has two unbiased estimates; the score function needs only
+#   values, the reparameterisation needs slopes and has far less variance.
 # - The decoder's likelihood decides the weight of the reconstruction; squared error has the weight
 #   $1/(2\eta)$, and the best $\eta$ is the mean squared error.
 # - Sum over dimensions, mean over the batch, in nats; another reduction is another $\beta$.
-# - $\sigma = e^{\frac{1}{2} \log \sigma^2}$; a "bound" above the likelihood is a bug, and a model with a known
-#   likelihood shows it.
+# - $\sigma = e^{\frac{1}{2} \log \sigma^2}$; a "bound" above the likelihood is a bug, and a model
+#   with a known likelihood shows it.
 # - Figures show means of $p(x \mid z)$; samples are draws.
-# - Importance sampling with the encoder's draws gives $\log p(x)$ with a standard error, and models are compared
-#   picture by picture.
+# - Importance sampling with the encoder's draws gives $\log p(x)$ with a standard error, and models
+#   are compared picture by picture.
 #
 # ## The full-size run
 #
-# `python examples/vae.py --demo` (or `make demo`; seed 0, 3,300 steps, some ten seconds) gives a test ELBO of -23.41 nats and
-# $\log p(x) \geq -23.00$ (± 0.01 for the draws, ± 0.20 for the pictures), with pictures in `runs/demo/`. With a code of 8 and
-# 1,500 steps (`benchmarks/results/vae-family.md`, seeds 0 to 2): ELBO $-22.96 \pm 0.01$, $\log p(x) = -22.62 \pm 0.01$,
-# KL $3.79 \pm 0.07$, $6.7 \pm 0.6$ active units. There too: $\beta$ from 0.1 to 10, the score-function estimator in training,
-# and Fashion-MNIST.
+# `python examples/vae.py --demo` (or `make demo`; seed 0, 3,300 steps, some ten seconds) gives a
+# test ELBO of -23.41 nats and $\log p(x) \geq -23.00$ (± 0.01 for the draws, ± 0.20 for the
+# pictures), with pictures in `runs/demo/`. With a code of 8 and 1,500 steps
+# (`benchmarks/results/vae-family.md`, seeds 0 to 2): ELBO $-22.96 \pm 0.01$,
+# $\log p(x) = -22.62 \pm 0.01$, KL $3.79 \pm 0.07$, $6.7 \pm 0.6$ active units. There too: $\beta$
+# from 0.1 to 10, the score-function estimator in training, and Fashion-MNIST.
 #
 # ## Further reading
 #
 # - D. Kingma, M. Welling: *Auto-Encoding Variational Bayes*, 2013.
-# - D. Rezende, S. Mohamed, D. Wierstra: *Stochastic Backpropagation and Approximate Inference in Deep
-#   Generative Models*, 2014: the same idea, found independently.
+# - D. Rezende, S. Mohamed, D. Wierstra: *Stochastic Backpropagation and Approximate Inference in
+#   Deep Generative Models*, 2014: the same idea, found independently.
 # - R. Williams: *Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement
 #   Learning*, 1992: the score-function estimator (REINFORCE) and its baseline.
 # - Y. Burda, R. Grosse, R. Salakhutdinov: *Importance Weighted Autoencoders*, 2015: (7.19).

@@ -84,7 +84,7 @@ def elbo(answer: Any) -> None:
     fair = ask(x, np.zeros((6, 10)), none, none)
     expect(
         fair < 0,
-        "With logits 0 and q the prior it is the log-probability of coin tosses, which is negative.",
+        "With logits 0 and q the prior it is the log-probability of coin tosses: negative.",
     )
     expect(
         close(fair, -10 * np.log(2)),
