@@ -1003,16 +1003,16 @@ check.exercise("6.4", best_encoder)
 #
 # ## The full-size run
 #
-# On the 8 x 8 digits, with two networks in place of two matrices (1375 steps, seed 0, about 5 and 11
-# seconds),
+# On the 8 x 8 digits, with two networks in place of two matrices (1375 steps, seed 0, about 5 and
+# 11 seconds),
 #
 # ```
 # python examples/vae.py --latent 8 --epochs 125 --importance 500 --objective elbo
 # python examples/vae.py --latent 8 --epochs 125 --importance 500 --objective iwae --k 5
 # ```
 #
-# gave a test ELBO of -22.84 and -23.33 nats, and a test $\log p(x)$ of -22.68 and -22.40. Over three
-# seeds and 1500 steps (`benchmarks/vae_family.py`; code of 8, binarised pixels, test set; mean ±
+# gave a test ELBO of -22.84 and -23.33 nats, and a test $\log p(x)$ of -22.68 and -22.40. Over
+# three seeds and 1500 steps (`benchmarks/vae_family.py`; code of 8, binarised pixels, test set; mean ±
 # standard deviation over seeds):
 #
 # | trained with | test ELBO | $\log p(x)$, 500 weights |
