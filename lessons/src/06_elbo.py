@@ -1012,8 +1012,8 @@ check.exercise("6.4", best_encoder)
 # ```
 #
 # gave a test ELBO of -22.84 and -23.33 nats, and a test $\log p(x)$ of -22.68 and -22.40. Over
-# three seeds and 1500 steps (`benchmarks/vae_family.py`; code of 8, binarised pixels, test set; mean ±
-# standard deviation over seeds):
+# three seeds and 1500 steps (`benchmarks/vae_family.py`; code of 8, binarised pixels, test set;
+# mean ± standard deviation over seeds):
 #
 # | trained with | test ELBO | $\log p(x)$, 500 weights |
 # |---|---|---|
