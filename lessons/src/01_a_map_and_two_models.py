@@ -83,11 +83,11 @@ theta = 0.37
 product = 1.0
 for toss in x:
     product *= theta if toss == 1 else 1 - theta
-check.equal("1.1", product, np.prod(theta**x * (1 - theta) ** (1 - x)), tol=1e-15)
+check.equal("1.1", product / np.prod(theta**x * (1 - theta) ** (1 - x)), 1.0)
 print(f"{x.sum():.0f} ones in {len(x)} tosses; likelihood {product:.2e}")
 
 # %% [markdown]
-# A product of many small numbers leaves the range of floating point after a few hundred factors.
+# A product of many small numbers leaves the range of floating point after about a thousand factors.
 # Its logarithm does not, and it has the same maximum because $\log$ grows. Write
 # $\bar x = \frac{1}{n} \sum_i x_i$ for the share of ones:
 #
@@ -173,7 +173,7 @@ print(f"log p(1) = {np.log(theta_hat):.2f} nats, log p(0) = {np.log(1 - theta_ha
 # It is never negative. The reason is that $\log u \leq u - 1$ (the logarithm lies below its
 # tangent at 1):
 # $-\mathrm{KL} = \sum_x p \log \frac{q}{p} \leq \sum_x p \left( \frac{q}{p} - 1 \right)$, and the
-# right side is $1 - 1 = 0$.
+# right side is at most $1 - 1 = 0$ (less if $q$ has mass where $p$ has none).
 
 # %%
 p, q = rng.dirichlet(np.ones(6), 1000), rng.dirichlet(np.ones(6), 1000)
@@ -252,6 +252,9 @@ near = np.abs(draws - at) < 0.01
 responsibility = np.exp(log_joint(np.array([at]), w, mu, var))[0]
 responsibility /= responsibility.sum()
 check.mean("1.9", np.eye(3)[j[near]], responsibility)
+edges = np.array([-1.0, 0.0, 1.0, 2.0])  # and the draws have the density (1.8)
+below = (p_line[:, None] * (line[:, None] <= edges)).sum(0) * step
+check.mean("1.8", draws[:, None] <= edges, below)
 print("responsibilities at 0.8:", responsibility.round(3))
 
 # %% [markdown]
@@ -382,8 +385,8 @@ plt.show()
 # And the same maximum by the route of all later lessons: no trick, only the gradient. The loss is
 # the negative mean log-likelihood; `logsumexp` adds up (1.8) without leaving the logarithm. From
 # the same bad start it takes many more steps than EM, and a step size that must be chosen; on its
-# way it sits on a plateau (-1.68) that looks like an end. What it has for it: it works for every
-# model that can be differentiated.
+# way, like EM, it sits on a plateau (-1.68) that looks like an end. What it has for it: it
+# works for every model that can be differentiated.
 
 # %%
 tg.manual_seed(0)
@@ -491,7 +494,7 @@ plt.show()
 #
 # The first half is right; "in our case is the other way around" is not. With the data first,
 # $\mathrm{KL}(p_d \Vert p_g)$ covers, whoever writes it; with the model first,
-# $\mathrm{KL}(p_g \Vert p_d)$ seeks a mode. The figure above is the proof, and this cell is its
+# $\mathrm{KL}(p_g \Vert p_d)$ seeks a mode. The figure above is an example, and this cell is its
 # arithmetic: each divergence, evaluated at the covering and at the seeking Gaussian, prefers its
 # own.
 
@@ -591,8 +594,8 @@ plt.show()
 # ## 6. Models without a density
 #
 # A model may also be nothing but a recipe: draw $z$ from a simple law, return $x = g(z)$. It
-# samples in one line. Its density exists, but to compute it one must be able to run the recipe
-# backwards. In one dimension, with a growing $g$,
+# samples in one line. Where it has a density, computing it takes running the recipe backwards. In
+# one dimension, with a growing $g$,
 #
 # $$
 # p_x(g(z)) = \frac{p_z(z)}{g'(z)} \tag{1.19}
@@ -619,10 +622,12 @@ check.mean("1.19", inside / width, density, sigmas=4.5)
 # ## 7. The map
 #
 # | family | density $p_\theta(x)$ | sampling | inference $p(z \mid x)$ | lessons |
-# |---|---|---|---|---| | coin, mixture | exact | one step | exact | 1 | | autoregressive | exact |
-# one step a dimension | no $z$ | 4 | | VAE | lower bound | one step | approximate, learned | 6 to
-# 8 | | GAN, WGAN | none | one step | none | 9 to 15 | | diffusion | lower bound | many steps |
-# fixed by design | 16, 17 |
+# |---|---|---|---|---|
+# | coin, mixture | exact | one step | exact | 1 |
+# | autoregressive | exact | one step a dimension | no $z$ | 4 |
+# | VAE | lower bound | one step | approximate, learned | 6 to 8 |
+# | GAN, WGAN | none | one step | none | 9 to 15 |
+# | diffusion | lower bound | many steps | fixed by design | 16, 17 |
 #
 # Explicit models (a density or a bound of it) are fitted by likelihood, that is by
 # $\mathrm{KL}(p_d \Vert p_\theta)$: they cover. Implicit models are fitted by a game, whose
@@ -631,10 +636,10 @@ check.mean("1.19", inside / width, density, sigmas=4.5)
 # ## A bug from the wild: likelihoods that can be made as high as you like
 #
 # "Bits per dimension" of images is a classic source of confusion: in `yang-song/score_sde_pytorch`
-# (issue 51) and `zalandoresearch/fashion-mnist` (issue 144) people ask what is being computed, and
-# whether the conversion is "a hack". The bug behind it: pixels are *integers*, and a *density*
-# fitted to integers has no upper limit. A Gaussian that sits on one value gains without end as it
-# gets narrower, while nothing is learned.
+# (issue 51, on a line whose comment calls it "a hack") and `zalandoresearch/fashion-mnist` (issue
+# 144) people ask how a log-density becomes bits per dimension. The trap behind the question: pixels
+# are *integers*, and a *density* fitted to integers has no upper limit. A Gaussian that sits on one
+# value gains without end as it gets narrower, while nothing is learned.
 
 # %%
 pixels = rng.choice(4, size=1000, p=[0.4, 0.1, 0.2, 0.3]).astype(float)  # grey values 0 to 3
@@ -651,7 +656,8 @@ for sd in (0.3, 0.1, 0.01, 0.001):
 # %% [markdown]
 # A model that beats the entropy of its own data is impossible, so something is wrong, and the
 # right column says what: these "probabilities" do not sum to 1. **The check to keep: the
-# probabilities of all grey values sum to 1**, and no test score beats the data's entropy.
+# probabilities of all grey values sum to 1**, and no score beats minus the entropy of the data that
+# it is computed on.
 #
 # The repair is *dequantisation*: the probability of the grey value $k$ is the mass that the
 # density puts on the interval from $k$ to $k + 1$, and by Jensen's inequality (lesson 6) training

@@ -119,8 +119,9 @@ check.mean("6.1", np.exp(log_decoder(rng.standard_normal((200_000, d)))), on_gri
 
 # %%
 C = W @ W.T + eta * np.eye(D)
-log_p = -0.5 * ((x - b) @ np.linalg.solve(C, x - b)
-                + np.linalg.slogdet(C)[1] + D * np.log(2 * np.pi))
+log_p = -0.5 * (
+    (x - b) @ np.linalg.solve(C, x - b) + np.linalg.slogdet(C)[1] + D * np.log(2 * np.pi)
+)
 check.equal("6.2", log_p, np.log(on_grid), tol=1e-12)
 
 # %% [markdown]
@@ -164,6 +165,7 @@ print(f"log p(x) = {log_p:.4f}; posterior mean {m_post.round(2)}, correlation {c
 #
 # We check it on the grid. Then we ask, for $W = I$ and a typical $x$, how many draws bring the
 # relative error down to 10 %.
+
 
 # %%
 def second_moment(log_p, x, W, b, eta):
@@ -344,8 +346,12 @@ figure, ax = plt.subplots(figsize=(7, 2.8))
 ax.bar(blends, np.array(bounds) + 6, bottom=-6, width=0.13, label="ELBO")
 ax.bar(blends, log_p - np.array(bounds), bottom=bounds, width=0.13, label=r"KL to the posterior")
 ax.axhline(log_p, color="k", ls=":", label=r"$\log p(x)$")
-ax.set(xlabel="from a rough guess (0) to the posterior (1)", ylabel="nats",
-       ylim=(min(bounds) - 0.3, log_p + 0.15), title="bound + gap = the same number for every q")
+ax.set(
+    xlabel="from a rough guess (0) to the posterior (1)",
+    ylabel="nats",
+    ylim=(min(bounds) - 0.3, log_p + 0.15),
+    title="bound + gap = the same number for every q",
+)
 ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
 plt.show()
 
@@ -369,8 +375,10 @@ plt.show()
 # %%
 p_post = np.exp(log_post_grid)
 gap_there = (p_post * (log_post_grid - log_decoder(grid) - log_prior(grid))).sum() * cell + log_p
-print(f"gap at the posterior, by Bayes' rule on the grid: {abs(gap_there):.6f}; "
-      f"at the rough guess: {gap_on_grid:.3f}")
+print(
+    f"gap at the posterior, by Bayes' rule on the grid: {abs(gap_there):.6f}; "
+    f"at the rough guess: {gap_on_grid:.3f}"
+)
 print(f"likelihood {np.exp(log_p):.4f}; its logarithm {log_p:.3f}; ELBO {elbo(m, V):.3f}")
 assert abs(gap_there) < 1e-10 and abs(log_p - elbo(m_post, S)) < 1e-12
 
@@ -413,16 +421,22 @@ log_p_line = -0.5 * (line**2 + np.log(2 * np.pi))
 q_line = np.exp(log_q_line)
 kl = 0.5 * (mu**2 + var - 1 - np.log(var))
 
-check.equal("6.12", (q_line * log_q_line).sum() * width,
-            -0.5 * (np.log(2 * np.pi) + np.log(var) + 1), tol=1e-12)
-check.equal("6.13", (q_line * log_p_line).sum() * width,
-            -0.5 * (np.log(2 * np.pi) + mu**2 + var), tol=1e-12)
+check.equal(
+    "6.12",
+    (q_line * log_q_line).sum() * width,
+    -0.5 * (np.log(2 * np.pi) + np.log(var) + 1),
+    tol=1e-12,
+)
+check.equal(
+    "6.13", (q_line * log_p_line).sum() * width, -0.5 * (np.log(2 * np.pi) + mu**2 + var), tol=1e-12
+)
 check.equal("6.14", (q_line * (log_q_line - log_p_line)).sum() * width, kl, tol=1e-12)
 e = rng.standard_normal(200_000)
 zs = mu + np.sqrt(var) * e
 check.mean("6.14", -0.5 * (e**2 + np.log(var)) + 0.5 * zs**2, kl)
-by_library = vae.kl_to_standard_normal(tg.tensor([[mu]], dtype=tg.float64),
-                                       tg.tensor([[np.log(var)]], dtype=tg.float64))
+by_library = vae.kl_to_standard_normal(
+    tg.tensor([[mu]], dtype=tg.float64), tg.tensor([[np.log(var)]], dtype=tg.float64)
+)
 check.equal("6.14", by_library, [kl], tol=1e-12)
 
 # %% [markdown]
@@ -456,6 +470,7 @@ check.equal("6.15", sigma.grad, s - 1 / s)
 # against it. We climb both objectives by gradient steps, on the one-dimensional model of the first
 # picture.
 
+
 # %%
 def fit_width(regulariser, steps):
     """Gradient steps on log sigma, q's mean held at the posterior's."""
@@ -473,8 +488,10 @@ print("steps   sigma, true KL   its ELBO   sigma, squares only   its ELBO")
 for steps in (10, 100, 1000, 10_000):
     true = fit_width(lambda var, log_sigma: 0.5 * var - log_sigma, steps)
     squares = fit_width(lambda var, log_sigma: 0.5 * var, steps)
-    print(f"{steps:5} {true:16.4f} {elbo_1d(post_mean, true**2):10.3f} {squares:21.4f} "
-          f"{elbo_1d(post_mean, squares**2):10.3f}")
+    print(
+        f"{steps:5} {true:16.4f} {elbo_1d(post_mean, true**2):10.3f} {squares:21.4f} "
+        f"{elbo_1d(post_mean, squares**2):10.3f}"
+    )
 print(f"posterior: sigma {np.sqrt(post_var):.4f}, log p {ceiling:.3f}")
 assert squares < 0.02 and abs(true - np.sqrt(post_var)) < 1e-6
 
@@ -514,8 +531,12 @@ plt.show()
 
 # %%
 square = ((x - b - W @ m) ** 2).sum() + np.trace(W @ V @ W.T)  # E|x - f(z)|^2
-check.equal("6.16", mean_under(log_decoder, m, V),
-            -square / (2 * eta) - D / 2 * np.log(2 * np.pi * eta), tol=1e-12)
+check.equal(
+    "6.16",
+    mean_under(log_decoder, m, V),
+    -square / (2 * eta) - D / 2 * np.log(2 * np.pi * eta),
+    tol=1e-12,
+)
 
 
 def best_q(beta):
@@ -526,11 +547,15 @@ def best_q(beta):
 
 for name, beta in {"the ELBO": 1, "unweighted loss": 1 / (2 * eta), "far too much": 50}.items():
     mean, cov = best_q(beta)
-    print(f"{name:16} beta {beta:4.0f}: variances {np.diag(cov).round(3)}, "
-          f"gap {log_p - elbo(mean, cov):.3f} nats")
-print("KL for sigma = 0.3, mu = 0:",
-      f"as a deviation {0.5 * (0.09 - 1 - np.log(0.09)):.3f},",
-      f"read as a variance {0.5 * (0.3 - 1 - np.log(0.3)):.3f}")
+    print(
+        f"{name:16} beta {beta:4.0f}: variances {np.diag(cov).round(3)}, "
+        f"gap {log_p - elbo(mean, cov):.3f} nats"
+    )
+print(
+    "KL for sigma = 0.3, mu = 0:",
+    f"as a deviation {0.5 * (0.09 - 1 - np.log(0.09)):.3f},",
+    f"read as a variance {0.5 * (0.3 - 1 - np.log(0.3)):.3f}",
+)
 assert log_p - elbo(*best_q(1)) < 1e-12 < log_p - elbo(*best_q(2))
 
 # %% [markdown]
@@ -578,8 +603,11 @@ def elbo_tensor(mean, log_diag, below, full):
 
 
 def climb(full, steps=400, rate=0.05):
-    q = [tg.zeros(2, dtype=tg.float64), tg.zeros(2, dtype=tg.float64),
-         tg.zeros((2, 2), dtype=tg.float64)]
+    q = [
+        tg.zeros(2, dtype=tg.float64),
+        tg.zeros(2, dtype=tg.float64),
+        tg.zeros((2, 2), dtype=tg.float64),
+    ]
     history = []
     for _ in range(steps):
         q = [part.detach().requires_grad_() for part in q]
@@ -603,6 +631,7 @@ print("gap after 1, 10, 100 and 400 steps:")
 for name, gaps in {"any covariance": gap_full, "mean-field": gap_field}.items():
     print(f"{name:15}", "  ".join(f"{abs(gaps[i]):.3f}" for i in (0, 9, 99, 399)))
 
+
 # %%
 def ellipse(mean, cov):
     angle = np.linspace(0, 2 * np.pi, 100)
@@ -613,13 +642,18 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 3.1))
 axes[0].plot(gap_field[:60], "C1", label="mean-field")
 axes[0].plot(gap_full[:60], "C0", label="any covariance")
 axes[0].axhline(least, color="k", ls=":", label="(6.18)")
-axes[0].set(xlabel="gradient step", ylabel="log p - ELBO, nats", ylim=(-0.1, 2.5),
-            title="the gap closes, or stays")
+axes[0].set(
+    xlabel="gradient step",
+    ylabel="log p - ELBO, nats",
+    ylim=(-0.1, 2.5),
+    title="the gap closes, or stays",
+)
 axes[1].plot(*ellipse(m_post, S), "k", lw=3, alpha=0.3, label="posterior")
 axes[1].plot(*ellipse(m_full, V_full), "C0--", label="any covariance")
 axes[1].plot(*ellipse(m_field, V_field), "C1", label="mean-field")
-axes[1].set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal",
-            title="mean-field: right mean, too sure")
+axes[1].set(
+    xlabel="$z_1$", ylabel="$z_2$", aspect="equal", title="mean-field: right mean, too sure"
+)
 axes[0].legend(frameon=False, fontsize=8)
 axes[1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 figure.tight_layout()
@@ -635,6 +669,7 @@ plt.show()
 # $q_\phi(z \mid x)$, the **encoder**, and train it for all $x$ at once. That is lesson 7. For this
 # model the best mean-field encoder is one linear layer, so we can write it into the library's VAE
 # by hand.
+
 
 # %%
 def linear(weight, bias):
@@ -678,6 +713,7 @@ print(f"log p(x): library, 50,000 weights {some.log_p.item():.3f}; exact {log_p:
 # Weights of real models are like $e^{-1000}$, so one works with $\log w$ and takes the largest out
 # of the sum first. We check $\mathcal{L}_1$ against section 3, and our function against the
 # library's.
+
 
 # %%
 def log_mean_exp(log_weights):
@@ -755,8 +791,13 @@ fine = np.geomspace(2, 128, 100)
 ax.plot(fine, log_p - relative / 2 / fine, "C1--", label="(6.21)")
 ax.axhline(log_p, color="k", ls=":", label=r"$\log p(x)$")
 ax.axhline(elbo(m, V), color="C2", ls="-.", lw=1, label="ELBO")
-ax.set(xscale="log", xlabel="k, weights inside the logarithm", ylabel="nats",
-       ylim=(elbo(m, V) - 0.1, log_p + 0.08), title="the bounds rise with k towards log p(x)")
+ax.set(
+    xscale="log",
+    xlabel="k, weights inside the logarithm",
+    ylabel="nats",
+    ylim=(elbo(m, V) - 0.1, log_p + 0.08),
+    title="the bounds rise with k towards log p(x)",
+)
 ax.legend(frameon=False, loc="center right")
 plt.show()
 
@@ -777,6 +818,7 @@ plt.show()
 #
 # In our words: `upside_down` is minus that loss, with $\log w$ in place of their terms.
 # `right_way` has the sign repaired. We read both as if they were bounds.
+
 
 # %%
 def softmax(a):
@@ -814,6 +856,7 @@ assert (np.diff(table[:, 2]) > 0).all()
 # What does the bug do to training? We fit a mean-field $q$ for our $x$ with $k = 20$ draws
 # a step, once for each form.
 
+
 # %%
 def train(form, steps=1500, k=20, rate=0.01):
     tg.manual_seed(1)
@@ -841,8 +884,11 @@ print("form                   variances of q     L_20    effective draws of 20")
 fitted = {name: train(form) for name, form in forms.items()}
 common = rng.standard_normal((20, 20_000, d))  # the same draws for all
 reached = {}
-for name, (mean, cov) in {**fitted, "the ELBO's, (6.17)": (m_post, V_field),
-                          "posterior": (m_post, S)}.items():
+for name, (mean, cov) in {
+    **fitted,
+    "the ELBO's, (6.17)": (m_post, V_field),
+    "posterior": (m_post, S),
+}.items():
     lw = log_w(mean + common @ np.linalg.cholesky(cov).T, mean, cov)
     effective = (1 / (softmax(lw) ** 2).sum(0)).mean()
     reached[name] = bound = log_mean_exp(lw).mean()
@@ -889,6 +935,7 @@ assert min(reached, key=reached.get) == "upside down"
 # $\mathrm{distortion} + \beta \cdot \mathrm{rate}$ where it is. At $\beta = 1$ the curve touches
 # the line of (6.23), and only there.
 
+
 # %%
 def rate_distortion(beta):
     """Both terms at q_beta, averaged in closed form over x ~ N(b, C)."""
@@ -926,8 +973,12 @@ for beta in (0.1, 1.0, 10.0):
     r, dist = rate_distortion(beta)
     ax.plot(r, dist, "C1o")
     ax.annotate(rf"$\beta$ = {beta:g}", (r, dist), (6, 6), textcoords="offset points")
-ax.set(xlabel="rate, nats", ylabel="distortion, nats", ylim=(0, distortion.max() * 1.05),
-       title=r"one model, many codes: the ELBO is best where the slope is $-1$")
+ax.set(
+    xlabel="rate, nats",
+    ylabel="distortion, nats",
+    ylim=(0, distortion.max() * 1.05),
+    title=r"one model, many codes: the ELBO is best where the slope is $-1$",
+)
 ax.legend(frameon=False)
 plt.show()
 
@@ -943,6 +994,7 @@ plt.show()
 # given mean and log-variance. All arguments have shape `(B, d)`; return `(B,)`. Repeat (6.12) to
 # (6.14) with another prior.
 
+
 # %%
 def kl(mu, log_var, mean, prior_log_var): ...
 
@@ -955,6 +1007,7 @@ check.exercise("6.1", kl)
 # the estimate of $\mathcal{L}_k$ for each example, `(B,)`. It must survive log-weights of -1000
 # and of +1000.
 
+
 # %%
 def weighted_bound(log_w): ...
 
@@ -965,6 +1018,7 @@ check.exercise("6.2", weighted_bound)
 # ### Exercise 6.3
 # `log_evidence(x, W, b, eta)`: (6.2) for every row of `x`, shape `(n, D)`, with `W` of shape
 # `(D, d)` for any `d`, larger or smaller than `D`. Return `(n,)`.
+
 
 # %%
 def log_evidence(x, W, b, eta): ...
@@ -977,6 +1031,7 @@ check.exercise("6.3", log_evidence)
 # `best_encoder(x, W, b, eta)`: the mean-field $q$ with the highest ELBO, for every row of `x`.
 # Return the means `(n, d)` and the variances `(d,)`, which do not depend on `x`. The judge looks
 # for a direction in which the ELBO still rises.
+
 
 # %%
 def best_encoder(x, W, b, eta): ...
@@ -1011,9 +1066,10 @@ check.exercise("6.4", best_encoder)
 # python examples/vae.py --latent 8 --epochs 125 --importance 500 --objective iwae --k 5
 # ```
 #
-# gave a test ELBO of -22.84 and -23.33 nats, and a test $\log p(x)$ of -22.68 and -22.40. Over
-# three seeds and 1500 steps (`benchmarks/vae_family.py`; code of 8, binarised pixels, test set;
-# mean ± standard deviation over seeds):
+# gave a test ELBO of -22.84 and -23.33 nats, and a test $\log p(x)$ of -22.68 and -22.40. The same
+# networks over three seeds, trained for 1500 steps on batches drawn with replacement
+# (`benchmarks/vae_family.py`; test set; mean ± standard deviation over that script's seeds, and the
+# single run above lies outside of it):
 #
 # | trained with | test ELBO | $\log p(x)$, 500 weights |
 # |---|---|---|
