@@ -7,8 +7,8 @@
 #
 # At the end you have built the machine that every later lesson stands on: seventy-five lines of
 # Python over NumPy that record a computation and run it backwards. You can derive the backward
-# rule of an operation that nobody has given you, you know two ways in which real libraries got it
-# wrong, and you know the test that would have told them.
+# rule of an operation that nobody has given you, you know two ways to get it wrong, one proposed to
+# a well-known library and one shipped in another, and you know the test that tells.
 
 # %%
 import matplotlib.pyplot as plt
@@ -106,7 +106,7 @@ F = (abs(bump(near)) + abs(near * bump_slope(near))).max()
 
 error = abs(central - bump_slope(at))[narrow]
 bound = (steps**2 / 6 * M + epsilon / steps * F)[narrow]
-check.at_most("2.2", error, bound)
+check.at_most("2.2", error, bound, slack=0)
 
 # %% [markdown]
 # The best step makes the bound's derivative zero: $h M / 3 = \epsilon F / h^2$, so
@@ -277,8 +277,8 @@ check.equal(
 # G_A = G B^\top, \qquad G_B = A^\top G \tag{2.9}
 # $$
 #
-# No need to remember it: there is one way only to multiply $G$ with the other matrix so that the
-# shape comes out right.
+# No need to remember it: when the three sizes differ, there is one way only to multiply $G$ with
+# the other matrix so that the shape comes out right.
 
 # %%
 A, B, G = rng.normal(size=(3, 4)), rng.normal(size=(4, 2)), rng.normal(size=(3, 2))
@@ -707,7 +707,7 @@ for name, vjp in candidates.items():
 # \nabla_x \left( -\log p_k \right) = p - e_k \tag{2.17}
 # $$
 #
-# It lies between $-1$ and 1 and is zero only when the answer is right and sure.
+# Each entry lies between $-1$ and 1, and all go to zero only as the answer becomes right and sure.
 
 # %%
 k = 3
@@ -1055,9 +1055,9 @@ for step in range(401):
 
 # %% [markdown]
 # Every parameter gradient was within $[-1, 1]$ at every step, and the slope that was to stay at
-# most 1 grows and grows. The original WGAN clips the *weights*, and WGAN-GP penalises the length
-# of $\partial f / \partial x$, with the second-order machinery of section 6. Lessons 13 and 14 do
-# so.
+# most 1 grows and grows. The original WGAN clips the *weights*, and WGAN-GP penalises how
+# far the length of $\partial f / \partial x$ is from 1, with the second-order machinery of section
+# 6. Lessons 13 and 14 do so.
 #
 # ## Fix the slide: half a loss, half a learning rate
 #

@@ -285,11 +285,12 @@ check.equal("3.8", left, right)
 # The lecture notes call the layer a "fractionally-strided convolution". That name is a third way
 # to see it. Put $s - 1$ zeros between the numbers of $g$; call the result $Z g$. Now run an
 # ordinary convolution of stride 1 over it, with the kernel turned round. The kernel moves one
-# place where $g$ moves by $1/s$:
+# place where $g$ moves by $1/s$ (for $e = 0$ and $p \le d (k - 1)$; for $e > 0$ append $e$ zeros to
+# $Z g$):
 #
 # $$
 # A^\top g = \mathrm{conv}(Z g, \mathrm{flip}(w)), \quad \text{stride } 1, \text{ padding }
-# d (k - 1) - p \tag{3.9}
+# d (k - 1) - p, \text{ dilation } d \tag{3.9}
 # $$
 #
 # True, and good to know; but do not compute it like this. For $s = 2$ in two dimensions three of
@@ -315,16 +316,16 @@ check.equal("3.9", np.concatenate(left), np.concatenate(right))
 # Generators made of transposed convolutions are known for a fine pattern of squares in their
 # pictures (Odena and others, 2016). Equation (3.7) explains it. How many terms has the sum, that
 # is, how many pairs $(i, a)$ meet at pixel $j$? Take $d = 1$. The taps that can reach $j$ are
-# those with $a \equiv j + p$ modulo $s$. Divide $k$ by $s$: if $k = q s + r$, then $r$ of every
-# $s$ pixels are met by $q + 1$ taps, and the others by $q$:
+# those with $a \equiv j + p$ modulo $s$. Away from the edges, divide $k$ by $s$: if
+# $k = q s + r$, then $r$ of every $s$ pixels are met by $q + 1$ taps, and the others by $q$:
 #
 # $$
 # \text{taps at pixel } j = \begin{cases} q + 1 & \text{if } (j + p) \bmod s \lt r \\
-# q & \text{otherwise} \end{cases} \qquad (k = q s + r) \tag{3.10}
+# q & \text{otherwise} \end{cases} \qquad (k = q s + r, 0 \le r \lt s) \tag{3.10}
 # $$
 #
-# They are equally many everywhere exactly when **the stride divides the kernel size**. To count
-# taps, feed ones through a kernel of ones.
+# They are equally many everywhere but at the edges exactly when **the stride divides the kernel
+# size**. To count taps, feed ones through a kernel of ones.
 
 # %%
 left, right = [], []
@@ -390,7 +391,13 @@ blurred = A @ digit.ravel()
 found = np.zeros(64)
 for _ in range(4000):
     found = found + 1.0 * A.T @ (blurred - A @ found)
-check.equal("3.11", found, np.linalg.pinv(A) @ blurred, tol=1e-6)
+own = np.random.default_rng(11)  # and a matrix that is neither symmetric nor invertible, 9 x 36
+B, z = matrix(own.normal(size=(3, 3)), 6, 6, s=2, p=1), own.normal(size=9)
+found_b, eta = np.zeros(36), 1 / np.linalg.norm(B, 2) ** 2
+for _ in range(4000):
+    found_b = found_b + eta * B.T @ (z - B @ found_b)
+exact = np.concatenate([np.linalg.pinv(A) @ blurred, np.linalg.pinv(B) @ z])
+check.equal("3.11", np.concatenate([found, found_b]), exact)
 once = A.T @ blurred
 print(f"distance to the digit: transposed {np.linalg.norm(once - digit.ravel()):.2f}, "
       f"deconvolved {np.linalg.norm(found - digit.ravel()):.0e}")  # fmt: skip
@@ -404,7 +411,8 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# *The transposed convolution blurs a second time. Deconvolving takes thousands of them.*
+# *This blur is symmetric, so its transpose blurs a second time. Deconvolving takes thousands of
+# them.*
 #
 # **"Neighboring pixels are similar"** is not built in. In (3.7) with stride 2, an even pixel and
 # the odd one beside it look at nearly the same inputs, but share no tap: they are sums over
@@ -552,7 +560,8 @@ print("first, second and third derivatives agree with finite differences")
 # \nabla_w \langle u, \mathrm{conv}^\top(g, w) \rangle = \mathrm{grad}_w(u, g) \tag{3.15}
 # $$
 #
-# Left: two backward passes of tinygen through its own convolution. Right: one call.
+# Left: the form at each unit kernel (it is linear in $w$), and two backward passes of tinygen.
+# Right: one call.
 
 # %%
 x = tg.tensor(rng.normal(size=(2, 3, 9, 8)), requires_grad=True)
@@ -561,7 +570,10 @@ y = F.conv2d(x, w, None, 2, 1)
 g, u = tg.tensor(rng.normal(size=y.shape)), tg.tensor(rng.normal(size=x.shape))
 (along_x,) = tg.autograd.grad(y, [x], g, create_graph=True)
 (second,) = tg.autograd.grad((u * along_x).sum(), [w])
-check.equal("3.15", second, conv2d_weight(u, g, (3, 2), 2, 1))
+units = np.eye(72).reshape(72, 4, 3, 3, 2)
+each = [(u * F.conv_transpose2d(g, tg.tensor(e), None, 2, 1)).sum().item() for e in units]
+right = conv2d_weight(u, g, (3, 2), 2, 1).detach().numpy().ravel()
+check.equal("3.15", [each, second.detach().numpy().ravel()], [right, right])
 
 # %% [markdown]
 # ## A bug from the wild: the derivative that looks at itself
@@ -690,8 +702,8 @@ if CAN_RUN:
 # with the C++ compiler and runs every thread on the CPU, while watching every access to memory.
 #
 # Is an error of that size right? A float32 has a relative precision of $\epsilon = 2^{-24}$. One
-# output is a sum of $K = C k$ products. Each product is rounded once and takes part in at most $K$
-# additions, each rounding again, so (Higham, 2002)
+# output is a sum of $K = C k$ products. Each product is rounded once and takes part in at most
+# $K - 1$ additions that round (the first, to 0, is exact), so (Higham, 2002)
 #
 # $$
 # \left| \hat y_i - y_i \right| \le \frac{K \epsilon}{1 - K \epsilon}
@@ -803,10 +815,13 @@ for name, (old, new) in edits.items():
 # 1. Without the first barrier a thread reads a number that nobody has put there yet.
 # 2. Without its guard, the halo of the last block lies behind the end of $x$. A GPU might return
 #    what happens to lie there, or stop the whole program.
-# 3. A halo that is one too short: the same symptom as the first, and right answers on days when
-#    the memory happens to hold the number from the block before.
-# 4. Threads that have nothing to compute left early, and the others wait for them at the barrier.
-#    CUDA leaves open what happens then. This is why `tiled` has its guard at the end.
+# 3. A halo that is one too short: the same symptom as the first. No block ever writes that place,
+#    so on a GPU the last output of each block is computed from whatever an earlier kernel left
+#    there.
+# 4. Threads that have nothing to compute left early, without fetching the numbers of $x$ that their
+#    neighbours need, and a barrier is reached by a part of the block only. Older GPUs may hang
+#    there; since Volta the barrier waits only for threads that have not exited, and the last
+#    outputs are simply wrong. This is why `tiled` has its guard at the end.
 #
 # And the repaired kernel (the original text) passes, in a hundred different orders of threads and
 # blocks. It also gives the **same bits** every time:
@@ -861,8 +876,8 @@ by_library = F.conv2d(tg.tensor(x), tg.tensor(w)).numpy()
 check.equal("3.18", Y, by_library.transpose(0, 2, 3, 1).reshape(60, 5))
 
 # %% [markdown]
-# $P$ is $k^2$ times as large as $x$, so no good kernel stores it ("implicit" matrix product: each
-# thread works out where in $x$ an entry of $P$ lies). The work is $M K O$ multiply-adds, whatever
+# At stride 1, $P$ is about $k^2$ times as large as $x$, so no good kernel stores it ("implicit"
+# matrix product: each thread works out where in $x$ an entry of $P$ lies). The work is $M K O$ multiply-adds, whatever
 # we do. What we can change is how often numbers are fetched. Let a block compute a tile of
 # $B_M \times B_O$ outputs. It walks along $K$; for each step it fetches $B_M$ numbers of $P$ and
 # $B_O$ numbers of $W$ into shared memory, and all $B_M B_O$ outputs use them. So there are
@@ -998,7 +1013,9 @@ plt.show()
 #
 # What does that rounding cost? To round to 10 bits after the leading one moves a number by at most
 # $\delta = 2^{-11}$ of itself. A product of two rounded numbers is then off by at most
-# $2 \delta + \delta^2$ of itself; the sum stays in float32, (3.16):
+# $2 \delta + \delta^2$ of itself; the sum stays in float32. We allow it $2 K \epsilon$, twice
+# (3.16) to first order: this covers the factor $(1 + \delta)^2$, and tensor cores that cut off instead of
+# rounding. (The emulator rounds, so the cell does not test that part.)
 #
 # $$
 # \left| \hat y_i - y_i \right| \le \left( 2 \delta + \delta^2 + 2 K \epsilon \right)

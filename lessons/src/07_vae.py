@@ -452,8 +452,8 @@ print(f"{'the posterior (7.2)':26} {x1 / (1 + noise):7.3f} {noise / (1 + noise):
 # - \mathrm{KL}(q_\phi(z \mid x_i) \Vert p(z)) \right) \tag{7.17}
 # $$
 #
-# **Sum over the dimensions, mean over the batch**, for both terms: then its mean is a bound, in nats.
-# The networks, by hand:
+# **Sum over the dimensions, mean over the batch**, for both terms: then its mean is a bound, in
+# nats. The networks, by hand:
 
 
 # %%
