@@ -877,7 +877,8 @@ check.equal("3.18", Y, by_library.transpose(0, 2, 3, 1).reshape(60, 5))
 
 # %% [markdown]
 # At stride 1, $P$ is about $k^2$ times as large as $x$, so no good kernel stores it ("implicit"
-# matrix product: each thread works out where in $x$ an entry of $P$ lies). The work is $M K O$ multiply-adds, whatever
+# matrix product: each thread works out where in $x$ an entry of $P$ lies). The work is $M K O$
+# multiply-adds, whatever
 # we do. What we can change is how often numbers are fetched. Let a block compute a tile of
 # $B_M \times B_O$ outputs. It walks along $K$; for each step it fetches $B_M$ numbers of $P$ and
 # $B_O$ numbers of $W$ into shared memory, and all $B_M B_O$ outputs use them. So there are
@@ -1014,7 +1015,8 @@ plt.show()
 # What does that rounding cost? To round to 10 bits after the leading one moves a number by at most
 # $\delta = 2^{-11}$ of itself. A product of two rounded numbers is then off by at most
 # $2 \delta + \delta^2$ of itself; the sum stays in float32. We allow it $2 K \epsilon$, twice
-# (3.16) to first order: this covers the factor $(1 + \delta)^2$, and tensor cores that cut off instead of
+# (3.16) to first order: this covers the factor $(1 + \delta)^2$, and tensor cores that cut off
+# instead of
 # rounding. (The emulator rounds, so the cell does not test that part.)
 #
 # $$
