@@ -352,22 +352,27 @@ check.equal("10.13", gradient(integral(-q * frozen / (1 - frozen))), gradient(kl
 
 # %% [markdown]
 # The identity (10.12) looks alarming: minus a divergence? Does the generator want to be *different*
-# from the data in the sense of JS? No. The difference as a whole is a divergence again:
+# from the data in the sense of JS? No. The difference as a whole is a divergence again. With
+# $m = (p_d + p_g) / 2$,
 #
 # $$
-# \mathrm{KL}(p_g \Vert p_d) - 2 \mathrm{JS}(p_d, p_g) \ge 0 \tag{10.14}
+# \mathrm{KL}(p_g \Vert p_d) - 2 \mathrm{JS}(p_d, p_g) =
+# 2 \mathrm{KL}(m \Vert p_d) \ge 0 \tag{10.14}
 # $$
 #
-# with equality only for $p_g = p_d$. Its slope in $q$ is $\log(1 + q/p)$ up to a constant, which
-# grows with $q$: the integrand is convex in $q$, and then Jensen's inequality does the rest, as
-# for the KL.
+# with equality only for $p_g = p_d$. To see it, write the right side as
+# $\int (p_d + p_g) \log \frac{m}{p_d} dx$. The part with $p_d$ is $-\mathrm{KL}(p_d \Vert m)$; in
+# the part with $p_g$, $\log \frac{m}{p_d} = \log \frac{p_g}{p_d} - \log \frac{p_g}{m}$ gives
+# $\mathrm{KL}(p_g \Vert p_d) - \mathrm{KL}(p_g \Vert m)$.
 
 # %%
-values, moved = [], []
+values, twice = [], []
 for _ in range(200):
     m, s, w = rng.uniform(-3, 3), rng.uniform(0.6, 2.5), rng.uniform(0, 1)
     other = w * bell(m, s) + (1 - w) * bell(0.5 * m, 1.0)
     values.append(kl(other, p_d).item() - 2 * js(p_d, other).item())
+    twice.append(2 * kl((p_d + other) / 2, p_d).item())
+check.equal("10.14", values, twice)
 check.at_most("10.14", 0.0, values)
 print(f"at p_g = p_d: {kl(p_d, p_d).item() - 2 * js(p_d, p_d).item():.1e}")
 
@@ -486,10 +491,11 @@ for step in range(301):
 # V(D, G^*) \le V(D^*, G^*) \le V(D^*, G) \tag{10.15}
 # $$
 #
-# for all $D$ and all $G$: a **saddle point** of $V$, a maximum along $D$ and a minimum along $G$.
-# For GANs it is $p_g = p_d$ with $D = 1/2$. The left inequality says that $D$ cannot do better
-# than $-\log 4$ against perfect samples. The right one holds with equality: against $D = 1/2$ all
-# generators do equally well. The check tries 200 discriminators and 200 generators.
+# for all $D$ and all $G$ (here $D^*$ belongs to the equilibrium): a **saddle point** of $V$, a
+# maximum along $D$ and a minimum along $G$. For GANs it is $p_g = p_d$ with $D = 1/2$. The left
+# inequality says that $D$ cannot do better than $-\log 4$ against perfect samples. The right one
+# holds with equality: against $D = 1/2$ all generators do equally well. The check tries 200
+# discriminators and 200 generators.
 
 # %%
 at_saddle = -np.log(4)
@@ -511,8 +517,10 @@ check.at_most("10.15", at_saddle, half)
 #
 # That is another thing: a **security strategy**, which makes the worst case as good as possible.
 # Nash compares with *one* strategy of the other player, the one that is being played, and asks that
-# nobody can improve alone. A table shows the difference. Player A chooses the row, player B the
-# column; each entry is what A and what B get.
+# nobody can improve alone. (In a zero-sum game with a saddle point the two agree: each player's
+# part of it is a security strategy; $\min_G \max_D$ asks for $G$'s. They part where there is no
+# saddle point, or where the losses do not add up to zero.) A table shows the difference. Player A
+# chooses the row, player B the column; each entry is what A and what B get.
 
 
 # %%
@@ -669,8 +677,9 @@ print(f"distance to the solution in 1000 steps: {distance.min():.3f} to {distanc
 # \vert \lambda \vert^2 = \frac{1 + \sqrt{1 - 4 \eta^2}}{2} \tag{10.23}
 # $$
 #
-# for $\eta \le 1/2$, below 1 again. The library has both, as optimizers. We check ours against
-# them.
+# for $\eta \le 1/2$, below 1 again. The library has both, as optimizers. We check our extragradient
+# against the library's, and print how far both come: by (10.23) optimistic steps with $\eta = 0.1$
+# shrink by a factor of about 0.006 in 1000 steps.
 
 
 # %%
@@ -752,9 +761,9 @@ plt.show()
 # %%
 for eta_ in (0.3, 0.1, 0.03):
     v = np.array([1e-3, 0.0])
-    for _ in range(int(20 / eta_**2)):  # time enough for each
+    for _ in range(round(20 / eta_**2)):  # time enough for each
         v = v + eta_ * np.array([-v[1], v[0]])
-    print(f"eta = {eta_:.2f}: started at 0.001, after {int(20 / eta_**2):5d} steps at "
+    print(f"eta = {eta_:.2f}: started at 0.001, after {round(20 / eta_**2):5d} steps at "
           f"{np.linalg.norm(v):.1f};  eigenvalues' modulus {np.hypot(1, eta_):.5f}")  # fmt: skip
 
 # %% [markdown]
@@ -826,7 +835,7 @@ figure, axis = plt.subplots(figsize=(7, 2.5), layout="constrained", dpi=90)
 axis.plot(betas, [growth(b) for b in betas], "o-", ms=3)
 axis.axhline(1, color="gray", lw=0.7)
 axis.set(xlabel=r"momentum $\beta$", ylabel="growth per step")
-axis.set_title("In a game, momentum pushes outwards; a negative one pulls in")
+axis.set_title("In a game, momentum pushes outwards; a moderate negative one pulls in")
 plt.show()
 for b in (0.9, 0.5, 0.0, -0.3):
     print(f"beta {b:4.1f}: growth per step {growth(b):.4f}, in 100 steps {growth(b) ** 100:.1e}")
@@ -871,15 +880,16 @@ for name in ("minimax", "maximum_likelihood", "non_saturating"):
 # %% [markdown]
 # The same networks, the same seeds, the same step sizes. The non-saturating loss crosses over in
 # the first 150 steps. Minimax hardly leaves the place at first, and is still on its way at the
-# end. Maximum likelihood sits still as well, until a few samples get a large logit: then the
-# weights $e^a$ explode, and one step throws the generator out of the data's sight, for good.
+# end. Maximum likelihood creeps for some twenty steps, until a few samples get a large logit: then
+# the weights $e^a$ explode, and one step throws the generator out of the data's sight, for good.
 #
 # ## A bug from the wild: a generator trained the wrong way
 #
-# In Zeleni9/pytorch-wgan the clipping WGAN called `g_loss.backward(one)` where it needed minus one.
-# The generator *lowered* the critic's opinion of its samples. Issue #51 (2024) pointed at the line;
-# pull request #53 (2025) turned the sign. It had stood there for years, since nothing crashes. The
-# losses even look splendid: $D$ wins every round. Here is the same slip in a non-saturating GAN.
+# In Zeleni9/pytorch-wgan the critic is trained to say *little* of data and *much* of samples (as in
+# the WGAN authors' own code), so `g_loss.backward(one)`, which lowers $D(G(z))$, was right. Issue
+# #51 (2024) read that line alone, and pull request #53 (2025) turned its sign; by its description
+# nothing else changed. With the critic's lines as they were, $G$ then steps the wrong way, and
+# nothing crashes. Here is such a slip in a non-saturating GAN.
 
 
 # %%
@@ -908,8 +918,8 @@ for sign, name in ((1, "right"), (-1, "wrong")):
 
 # %% [markdown]
 # Only the samples give it away. A check that takes a second, before any training: **one small
-# step of $G$, against a frozen $D$, on the same noise, must raise what $D$ says of the samples.**
-# It needs to know nothing about the loss.
+# step of $G$, against a frozen $D$, on the same noise, must raise what $D$ says of the samples**
+# (for a $D$ that is trained to be high on data). It needs to know nothing about the loss.
 
 
 # %%
@@ -1000,7 +1010,7 @@ check.exercise("10.4", good_loss)
 # - Against $D^*$ the three losses descend $2\mathrm{JS}$,
 #   $\mathrm{KL}(p_g \Vert p_d) - 2\mathrm{JS}$ and $\mathrm{KL}(p_d \Vert p_g)$.
 # - A Nash equilibrium is a point where nobody gains by moving *alone*; in a zero-sum game that is a
-#   saddle point of the value. A security strategy is something else.
+#   saddle point of the value. In other games a security strategy may be something else.
 # - Simultaneous gradient steps on $V = \theta\phi$ move away by $\sqrt{1 + \eta^2}$ a step;
 #   alternating steps keep an ellipse; extragradient and optimistic steps contract.
 # - Momentum pushes outwards in a game, so GANs use less of it.
@@ -1010,17 +1020,19 @@ check.exercise("10.4", good_loss)
 #
 # `python examples/gan.py --objective non_saturating` (or `minimax`, `maximum_likelihood`) trains on
 # eight bells on a ring; add `--optimistic` for optimistic Adam, `--beta1 0.9` for momentum,
-# `--data grid` for 25 modes. Three seeds each, 1500 steps (`benchmarks/results/gan-toys.md`): all
-# three losses find the 8 modes of the ring; on the grid minimax finds 20.7 of 25 (standard error
-# 2.0), non-saturating 12.7 (5.2), maximum likelihood 22.7 (0.3). At this small budget, with Adam
-# and $\beta_1 = 0.5$, the non-saturating loss is *not* ahead: saturation hurts when $D$ is far
-# ahead, and here it never is.
+# `--data grid` for 25 modes. Five seeds each, 1500 steps (`benchmarks/results/gan-toys.md`): all
+# three losses find the 8 modes of the ring; on the grid minimax finds 21.0 of 25 (standard error
+# 1.6), non-saturating 10.2 (3.1), maximum likelihood 22.2 (0.5); one Gaussian with the law's
+# covariance touches 18. At this small budget, with Adam and $\beta_1 = 0.5$, the non-saturating
+# loss is *not* ahead: saturation hurts when $D$ is far ahead, and here it seems not to be.
 #
 # ## Further reading
 #
 # - I. Goodfellow et al., *Generative Adversarial Nets*, 2014 (arXiv:1406.2661).
 # - I. Goodfellow, *On Distinguishability Criteria for Estimating Generative Models*, 2014
 #   (arXiv:1412.6515); *NIPS 2016 Tutorial*, 2016 (arXiv:1701.00160): the three losses.
+# - A. Radford, L. Metz, S. Chintala, *Unsupervised Representation Learning with Deep Convolutional
+#   Generative Adversarial Networks*, 2015 (arXiv:1511.06434): $\beta_1 = 0.5$.
 # - M. Arjovsky, L. Bottou, *Towards Principled Methods for Training Generative Adversarial
 #   Networks*, 2017 (arXiv:1701.04862): identity (10.12) and the retraining experiment.
 # - L. Mescheder, A. Geiger, S. Nowozin, *Which Training Methods for GANs do actually Converge?*,
