@@ -47,6 +47,7 @@ OPS = [
     "op",
     "convert",
     "elementwise",
+    "kinks",
     "comparisons",
     "shapes",
     "indexing",

@@ -23,9 +23,10 @@ from tinygen.conv import conv2d_weight
 from tinygen.models import latent
 from tinygen.nn.functional import channel_norm, norms
 from tinygen.ops.convert import _to_device
-from tinygen.ops.elementwise import gate, sigmoid_grad, silu_grad, tanh_grad
+from tinygen.ops.elementwise import sigmoid_grad, silu_grad, tanh_grad
 from tinygen.ops.images import _unshuffle
 from tinygen.ops.indexing import _overwrite, _put, _zero_at
+from tinygen.ops.kinks import gate
 from tinygen.ops.op import (
     REGISTRY,
     ElementwiseSpec,

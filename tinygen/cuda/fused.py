@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..ops.elementwise import _leaky, gate, sigmoid_grad, silu_grad, tanh_grad
+from ..ops.elementwise import sigmoid_grad, silu_grad, tanh_grad
+from ..ops.kinks import _leaky, gate
 from ..threads import channel_rows
 from .convolution import ENOUGH_BLOCKS, kernels, uses_kernels
 

@@ -1,13 +1,23 @@
 """The primitive ops. This file ends by giving Tensor its operators and methods.
 
-Read op.py first, then elementwise, shapes, indexing, reductions, products, creation, convert;
-windows, pooling and images serve the layers of nn.
+Read op.py first, then elementwise, kinks, shapes, indexing, reductions, products, creation,
+convert; windows, pooling and images serve the layers of nn.
 """
 
 from typing import Any
 
 from ..tensor import Tensor
-from . import compare, comparisons, convert, elementwise, indexing, products, reductions, shapes
+from . import (
+    compare,
+    comparisons,
+    convert,
+    elementwise,
+    indexing,
+    kinks,
+    products,
+    reductions,
+    shapes,
+)
 from .compare import allclose, equal, isclose
 from .comparisons import (
     bitwise_and,
@@ -56,35 +66,24 @@ from .creation import (
     zeros_like,
 )
 from .elementwise import (
-    abs,
     add,
-    ceil,
-    clamp,
     cos,
     div,
-    elu,
     erf,
     exp,
     expm1,
-    floor,
     floor_divide,
     gelu,
-    leaky_relu,
     log,
     log1p,
     logaddexp,
-    maximum,
-    minimum,
     mul,
     neg,
     pow,
     reciprocal,
-    relu,
     remainder,
-    round,
     rsqrt,
     sigmoid,
-    sign,
     silu,
     sin,
     softplus,
@@ -92,7 +91,6 @@ from .elementwise import (
     square,
     sub,
     tanh,
-    trunc,
     where,
 )
 from .indexing import (
@@ -104,6 +102,20 @@ from .indexing import (
     one_hot,
     scatter_add,
     take_along_dim,
+)
+from .kinks import (
+    abs,
+    ceil,
+    clamp,
+    elu,
+    floor,
+    leaky_relu,
+    maximum,
+    minimum,
+    relu,
+    round,
+    sign,
+    trunc,
 )
 from .products import addmm, bmm, dot, einsum, linear, matmul, mm, mv, outer
 from .promotion import result_type
@@ -305,9 +317,9 @@ __all__ = [
 ]
 
 METHODS: dict[Any, str] = {
-    elementwise: """abs add sub mul div neg pow square floor_divide remainder exp expm1 log log1p
-        sqrt rsqrt reciprocal sin cos tanh sigmoid softplus logaddexp silu erf relu sign
-        maximum minimum clamp floor ceil round trunc""",
+    elementwise: """add sub mul div neg pow square floor_divide remainder exp expm1 log log1p
+        sqrt rsqrt reciprocal sin cos tanh sigmoid softplus logaddexp silu erf""",
+    kinks: "abs relu sign maximum minimum clamp floor ceil round trunc",
     comparisons: """eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and
         bitwise_or bitwise_xor bitwise_not isnan isinf isfinite""",
     reductions: """sum mean var std prod amax amin max min argmax argmin all any logsumexp softmax

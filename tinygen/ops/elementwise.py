@@ -1,4 +1,4 @@
-"""Ops that work on each element: arithmetic, functions, kinks, comparisons.
+"""Ops that work on each element: arithmetic, functions with smooth derivatives, choices.
 
 In rising difficulty of their derivatives. Broadcasting and dtypes are the decorator's business.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from ..backend import Array, is_numpy
 from ..tensor import Tensor, as_array, wrap
 from ..threads import GRAIN, compute, in_parts
-from .op import cast, elementwise, floating, promote
+from .op import elementwise, floating, promote
 
 
 def zero(g: Tensor) -> Tensor:
@@ -358,137 +358,7 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
 
 
-# --- kinks: the derivative at the kink is a convention, and is stated ----------------------------
-
-
-@elementwise
-def gate(x: Array, condition: Array) -> Array:
-    """x where the condition is > 0, else 0"""
-    out = np.empty_like(x)
-    if x.size < 2 * GRAIN:
-        _gate_into(out, x, condition)
-    else:
-        in_parts(_gate_into, out, *np.broadcast_arrays(x, condition))
-    return out
-
-
-def _gate_into(out: Array, x: Array, condition: Array) -> None:
-    np.greater(condition, 0, out=out, casting="unsafe")  # 0.0 or 1.0; np.where is ten times slower
-    out *= x
-
-
-gate.vjp(lambda g, condition: gate(g, condition), None)
-
-
-@elementwise
-def relu(x: Array) -> Array:
-    """max(x, 0); the derivative at 0 is 0"""
-    return compute(np.maximum, x, 0)
-
-
-relu.vjp(lambda g, out: gate(g, out))
-
-
-@floating
-def _leaky(x: Array, sign_of: Array, *, slope: float) -> Array:
-    """x where sign_of > 0, else slope x"""
-    out = np.empty_like(x)
-    x, sign_of = np.broadcast_arrays(x, sign_of)
-    in_parts(lambda out, x, s: _leaky_into(out, x, s, slope), out, x, sign_of)
-    return out
-
-
-def _leaky_into(out: Array, x: Array, sign_of: Array, slope: float) -> None:
-    np.greater(sign_of, 0, out=out, casting="unsafe")
-    out *= 1.0 - slope
-    out += slope
-    out *= x
-
-
-_leaky.vjp(lambda g, sign_of, slope: _leaky(g, sign_of, slope=slope), None)
-
-
-def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """x where x > 0, else negative_slope x; the derivative at 0 is negative_slope"""
-    return _leaky(x, x.detach(), slope=negative_slope)
-
-
-def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
-    """x where x > 0, else alpha (e^x - 1)"""
-    return where(x > 0, x, alpha * expm1(clamp(x, max=0.0)))
-
-
-@elementwise
-def abs(x: Array) -> Array:  # noqa: A001
-    """|x|; the derivative at 0 is 0"""
-    return np.abs(x)
-
-
-abs.vjp(lambda g, x: g * sign(x))
-
-
-@elementwise
-def sign(x: Array) -> Array:
-    """-1, 0 or 1"""
-    return np.sign(x)
-
-
-sign.vjp(zero)
-
-
-@elementwise
-def maximum(x: Array, y: Array) -> Array:
-    """The larger one; at a tie each gets half of the gradient"""
-    return np.maximum(x, y)
-
-
-maximum.vjp(lambda g, x, y: g * _share(x, y), lambda g, x, y: g * _share(y, x))
-
-
-@elementwise
-def minimum(x: Array, y: Array) -> Array:
-    """The smaller one; at a tie each gets half of the gradient"""
-    return np.minimum(x, y)
-
-
-minimum.vjp(lambda g, x, y: g * _share(y, x), lambda g, x, y: g * _share(x, y))
-
-
-@elementwise
-def _share(x: Array, y: Array) -> Array:
-    """1 where x > y, 1/2 where x = y, else 0"""
-    difference = np.subtract(x, y)
-    return np.heaviside(difference, difference.dtype.type(0.5))
-
-
-@elementwise
-def _clamp(x: Array, *, low: float | None, high: float | None) -> Array:
-    return np.clip(x, low, high)
-
-
-def _inside(x: Tensor, low: float | None, high: float | None) -> Tensor:
-    array = x._array
-    inside = np.ones_like(array, dtype=bool)
-    if low is not None:
-        inside &= array >= low
-    if high is not None:
-        inside &= array <= high
-    return wrap(inside)
-
-
-_clamp.vjp(lambda g, x, low, high: g * cast(_inside(x, low, high), dtype=g.dtype))
-
-
-def clamp(x: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002
-    """x held within [min, max], numbers or Tensors; the derivative at a (number) bound is 1"""
-    if min is None and max is None:
-        raise RuntimeError("clamp: at least one of min and max must not be None")
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
-        x = x if min is None else maximum(x, min)
-        return x if max is None else minimum(x, max)
-    if x.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
-        (x, _) = promote("clamp", [x, 1.0])
-    return _clamp(x, low=min, high=max)
+# --- choices --------------------------------------------------------------------------------
 
 
 def _where_forward(condition: Array, x: Array, y: Array) -> Array:
@@ -524,31 +394,3 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 def as_tensor(x: Any) -> Tensor:
     """x itself if it is a Tensor, else a Tensor of it"""
     return x if isinstance(x, Tensor) else wrap(as_array(x))
-
-
-@elementwise
-def floor(x: Array) -> Array:
-    """The largest integer <= x"""
-    return np.floor(x)
-
-
-@elementwise
-def ceil(x: Array) -> Array:
-    """The smallest integer >= x"""
-    return np.ceil(x)
-
-
-@elementwise
-def round(x: Array) -> Array:  # noqa: A001
-    """The nearest integer; halves go to the even one"""
-    return np.round(x)
-
-
-@elementwise
-def trunc(x: Array) -> Array:
-    """x without its fraction"""
-    return np.trunc(x)
-
-
-for _step in (floor, ceil, round, trunc):
-    _step.vjp(zero)

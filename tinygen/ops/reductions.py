@@ -17,9 +17,9 @@ import numpy as np
 from ..backend import Array
 from ..tensor import Tensor, wrap
 from ..threads import total
-from .elementwise import abs as abs_
 from .elementwise import exp, sqrt, where
 from .indexing import gather
+from .kinks import abs as abs_
 from .op import broadcast_to, cast, op
 from .shapes import cat, flip, reshape
 
