@@ -1,5 +1,6 @@
 """The three convolutions: values against plain loops, each the adjoint of the others, order 2."""
 
+import copy
 from contextlib import contextmanager
 from itertools import product
 from unittest.mock import patch
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygen
-from tinygen import autograd, conv_numpy, conv_unfold, cuda
+from tinygen import autograd, conv_numpy, conv_unfold, cuda, nn
 from tinygen.conv import conv1d, conv2d, conv2d_weight, conv_transpose2d
 from tinygen.testing import check_grads, conv_geometries
 
@@ -176,6 +177,31 @@ def test_memory_is_channels_last():
     (gx,) = autograd.grad(up.sum(), x)
     for image in (down, up, gx):
         assert image.detach().numpy().transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    "layer, size",
+    [
+        (nn.Conv2d(16, 32, 3, padding=1), 6),
+        (nn.Conv2d(32, 16, 3), 6),
+        (nn.Conv2d(16, 16, 4, 2, 1), 6),
+        (nn.Conv2d(16, 32, 1), 6),
+        (nn.Conv2d(16, 32, 6), 6),
+        (nn.Conv2d(3, 16, 3), 6),
+        (nn.ConvTranspose2d(16, 32, 4, 2, 1), 6),
+    ],
+)
+def test_weights_and_their_gradients_lie_channels_last(layer, size):
+    """Then no matrix of a kernel row is copied, and an update runs over memory in order."""
+    w, first = layer.weight, layer.weight.shape[0]
+    x = channels_last(draw(0, (2, 16 if layer.transposed else w.shape[1], size, size))[0]).float()
+    for _ in range(2):
+        layer(x).square().sum().backward()
+    for array in (w._array, w.grad._array, copy.deepcopy(w)._array):
+        assert array.base is None and array.transpose(0, 2, 3, 1).flags.c_contiguous
+    kernel = w._array.transpose(2, 3, 1, 0)
+    matrices = kernel.reshape(kernel.shape[0], -1, first)
+    assert np.shares_memory(matrices, w._array)
 
 
 def test_a_1x1_convolution_copies_nothing():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
+from functools import wraps
+from queue import Queue
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ def parts(request, monkeypatch):
     cut = threads.in_parts
     seen = []
 
+    @wraps(cut)
     def forced(body, *arrays, grain=0):
         seen.append(min(request.param, len(arrays[0])) if arrays[0].ndim else 1)
         return cut(body, *arrays, grain=1)
@@ -118,11 +120,11 @@ def test_side_by_side_passes_an_error_on(parts):
 
 def test_an_error_in_another_thread_arrives(parts):
     def body(x):
-        if x[0] == 1:
-            raise ZeroDivisionError("in part 1")
+        if x[-1] == 7:
+            raise ZeroDivisionError("in the last part")
 
-    with pytest.raises(ZeroDivisionError, match="in part 1"):
-        threads.in_parts(body, np.arange(2), grain=1)
+    with pytest.raises(ZeroDivisionError, match="in the last part"):
+        threads.in_parts(body, np.arange(8), grain=1)
     parts.append(threads.count())
 
 
@@ -147,14 +149,34 @@ def test_total_of_a_channels_last_image_is_sum(dims, keep, parts):
 def test_sums_of_parts_are_added_in_their_order() -> None:
     """Whichever thread comes first: otherwise a run would not be the same run twice."""
     rows = np.array([[1e8], [-1e8], [1.0]], dtype=np.float32).repeat(4, 0)
-    main = threading.main_thread()
+    main, sums = threading.main_thread(), {}
 
-    def late_first(out: np.ndarray, part: np.ndarray) -> None:
+    def late_first(part: np.ndarray) -> np.ndarray:
         time.sleep(0.05 if threading.current_thread() is main else 0.0)
-        out[...] = part.sum(0)
+        sums[part.ctypes.data] = part.sum(0)
+        return part.sum(0)
 
-    out = np.empty(1, np.float32)
-    threads.add_parts(late_first, out, rows, grain=1)
-    bounds = [len(rows) * k // threads.count() for k in range(threads.count() + 1)]
-    sums = [rows[a:b].sum(0) for a, b in itertools.pairwise(bounds)]
-    assert np.array_equal(out, np.sum(sums, 0))
+    out = threads.sum_of_parts(late_first, rows, grain=1)
+    in_order = [sums[address] for address in sorted(sums)]
+    assert len(sums) == threads.count() and not np.array_equal(in_order[0], in_order[1])
+    assert np.array_equal(out, np.sum(in_order, 0))
+
+
+def test_the_parts_make_up_the_whole_and_the_first_has_a_head_start(parts) -> None:
+    for n in (*range(1, 40), 1000):
+        rows = np.arange(5 * n).reshape(n, 5)
+        sizes = [len(x) for x in threads.in_parts(lambda x: x, rows, grain=1)]
+        assert sum(sizes) == n and min(sizes) > 0 and len(sizes) <= threads.count()
+        assert sizes[0] >= max(sizes) - 1
+    assert len(sizes) == threads.count()
+    assert np.array_equal(np.concatenate(threads.in_parts(lambda x: x, rows, grain=1)), rows)
+    grain = 500  # of 5,000 numbers: two grains are 200 rows
+    cut = threads.in_parts.__wrapped__
+    first, *others = [len(x) for x in cut(lambda x: x, rows, grain=grain)]
+    assert all(first - n in (199, 200, 201) for n in others)
+
+
+def test_a_thread_that_does_not_come_is_not_waited_for(parts, monkeypatch) -> None:
+    with monkeypatch.context() as nobody:
+        nobody.setattr(threads, "_pool", Queue)
+        assert sum(threads.in_parts(len, np.ones(100), grain=1)) == 100

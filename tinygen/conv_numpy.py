@@ -17,7 +17,7 @@ channels, where unfolding moves runs of one or two numbers: there the taps becom
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import gcd
 from typing import Any
 
@@ -26,7 +26,7 @@ import numpy as np
 from .backend import Array
 from .conv_unfold import tap_planes, tiles, unfolded
 from .ops.windows import Pair, meetings
-from .threads import PRODUCTS, add_parts, in_parts
+from .threads import PRODUCTS, in_parts, sum_of_parts
 
 FEW = 8  # with fewer channels than this, taps are planes
 
@@ -99,23 +99,27 @@ def conv2d_weight(
     groups: int,
 ) -> Array:
     """The derivative of conv2d in w: out[o,c,a,b] = sum_nij x[n,c,h,v] g[n,o,i,j]."""
-    channels = x.shape[1] // groups
-    out = np.zeros_like(x, shape=(g.shape[1], channels, *kernel_size), order="C")
-    if out.shape[:2] == (groups, 1) and groups > 1:
+    o, c = g.shape[1] // groups, x.shape[1] // groups
+    if (o, c) == (1, 1) and groups > 1:
+        out = np.zeros_like(x, shape=(groups, 1, *kernel_size), order="C")
         for a, b, i, h in meetings(
             kernel_size, g.shape[2:], x.shape[2:], stride, dilation, padding
         ):
             out[:, 0, a, b] = np.einsum("nchv,nchv->c", x[h], g[i])
         return out
+
+    def products(g: Array, x: Array) -> Array:
+        out = _empty_weight(x, (o, c, *kernel_size))
+        _products(x, g, _channels_last(out), stride, dilation, padding)
+        return out
+
     image, cotangent = _channels_last(x), _channels_last(g)
-    grain = PRODUCTS * len(out) // max(out.size, 1)
-    for i, o in _grouped(x.shape[1], g.shape[1], groups):
-        result = out[o].transpose(2, 3, 1, 0)
-        add_parts(
-            lambda out, g, x: _products(x, g, out, stride, dilation, padding),
-            result, cotangent[..., o], image[..., i], grain=grain,
-        )  # fmt: skip
-    return out
+    grain = PRODUCTS // max(c * kernel_size[0] * kernel_size[1], 1)
+    sums = [
+        sum_of_parts(products, cotangent[..., o], image[..., i], grain=grain)
+        for i, o in _grouped(x.shape[1], g.shape[1], groups)
+    ]
+    return sums[0] if groups == 1 else np.concatenate(sums)
 
 
 # --- sizes and layout -----------------------------------------------------------------------
@@ -148,6 +152,16 @@ def transposed_size(
 def _empty(like: Array, channels: int, size: Pair) -> Array:
     """(N, C, H, W) whose memory is (N, H, W, C)."""
     return np.empty_like(like, shape=(len(like), *size, channels), order="C").transpose(0, 3, 1, 2)
+
+
+def _empty_weight(like: Array, shape: Any) -> Array:
+    """(O, C, KH, KW) whose memory is (O, KH, KW, C), as that of the images, and its own.
+
+    Then each row of a kernel is a matrix as it stands, and so is its gradient.
+    """
+    o, c, kh, kw = shape
+    last = np.empty_like(like, shape=(o, kh, kw, c), order="C")
+    return np.empty_like(last.transpose(0, 3, 1, 2))
 
 
 def _channels_last(x: Array) -> Array:
@@ -226,29 +240,34 @@ def _phase(taps: int, r: int, stride: int, dilation: int, start: int) -> tuple[s
 
 
 def _products(x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, start: Pair) -> None:
-    """out[a,b] = sum_nij x[n,h,v] g[n,i,j]^T: x (N,H,W,C), g (N,I,J,O), out (KH,KW,C,O)."""
-    (kh, kw, c, o), image, outs = out.shape, x.shape[1:3], g.shape[1:3]
+    """out[:,a,b] = sum_nij g[n,i,j]^T x[n,h,v]: x (N,H,W,C), g (N,I,J,O), out (O,KH,KW,C)."""
+    (o, kh, kw, c), image, outs = out.shape, x.shape[1:3], g.shape[1:3]
+    kernel = (kh, kw, c, o)
     if g.size == 0 or x.size == 0:
         out[...] = 0
-    elif _covers(out.shape, x.shape, g.shape, dilation, start):
-        out[...] = np.matmul(x.reshape(len(x), -1).T, g.reshape(-1, o)).reshape(out.shape)
-    elif _pointwise(out.shape, x.shape, g.shape, start):
-        out[0, 0] = np.matmul(x.reshape(-1, c).T, g.reshape(-1, o))
+    elif _covers(kernel, x.shape, g.shape, dilation, start):
+        np.matmul(g.reshape(-1, o).T, x.reshape(len(x), -1), out=out.reshape(o, -1))
+    elif _pointwise(kernel, x.shape, g.shape, start):
+        np.matmul(g.reshape(-1, o).T, x.reshape(-1, c), out=out.reshape(o, c))
     elif o < FEW and o < c:
         taps = meetings((kh, kw), outs, image, stride, dilation, start)
         swapped = [(a, b, h, i) for a, b, i, h in taps]
         sums = _planes_times(g, x, (kh, kw), swapped)
-        out[...] = sums.reshape(kh, kw, o, c).transpose(0, 1, 3, 2)
+        out[...] = sums.reshape(kh, kw, o, c).transpose(2, 0, 1, 3)
     elif c < FEW:
         taps = meetings((kh, kw), outs, image, stride, dilation, start)
-        out[...] = _planes_times(x, g, (kh, kw), list(taps)).reshape(out.shape)
-    elif o < c and stride == (1, 1):  # unfold the smaller one: each tap seen from the other side
-        flipped = np.empty_like(x, shape=(kh, kw, o, c), order="C")
+        sums = _planes_times(x, g, (kh, kw), list(taps))
+        out[...] = sums.reshape(kernel).transpose(3, 0, 1, 2)
+    elif stride == (1, 1) and o <= c:  # unfold the smaller one: each tap seen from the other side
         ends = (dilation[0] * (kh - 1) - start[0], dilation[1] * (kw - 1) - start[1])
-        _products_rows(g, x, flipped, stride, dilation, ends)
-        out[...] = flipped[::-1, ::-1].transpose(0, 1, 3, 2)
+        sums = np.empty_like(x, shape=(kh, kw * o, c), order="C")
+        pairs = _rows_and_others(g, x, (kh, kw), stride, dilation, ends)
+        _sum_products(sums, pairs)
+        out[...] = sums.reshape(kh, kw, o, c)[::-1, ::-1].transpose(2, 0, 1, 3)
     else:
-        _products_rows(x, g, out, stride, dilation, start)
+        pairs = _rows_and_others(x, g, (kh, kw), stride, dilation, start)
+        sums = out.reshape(o, kh, kw * c).transpose(1, 0, 2)
+        _sum_products(sums, ((a, other, row) for a, row, other in pairs))
 
 
 def _depthwise(x: Array, w: Array, out: Array, bias: Array | None, taps: Any) -> None:
@@ -291,29 +310,41 @@ def _correlate_rows(
     weights = w.reshape(kh, kw * c, o)
     for tile, rows in unfolded(x, (kh, kw), out.shape[1:3], stride, dilation, start):
         part = out[tile].transpose(1, 0, 2, 3)
-        total, product = np.empty_like(x, shape=(2, *part.shape), order="C")
-        # The kernel row that reaches most comes first: mostly all, and then nothing is zeroed.
-        pairs = sorted(zip(rows, weights, strict=True), key=lambda pair: -len(pair[0][1]))
+        # The kernel row that reaches most comes last: mostly all, and then its sum is the output.
+        pairs = sorted(zip(rows, weights, strict=True), key=lambda pair: len(pair[0][1]))
+        to = total = np.empty_like(x, shape=part.shape, order="C")
         for n, ((i, row), weight) in enumerate(pairs):
             if n == 0:
-                total[: i.start] = total[i.stop :] = 0
                 np.matmul(row, weight, out=total[i].reshape(-1, o))
+                total[: i.start] = total[i.stop :] = 0
+                if bias is not None:
+                    total += bias
             else:
-                np.matmul(row, weight, out=product[i].reshape(-1, o))
-                total[i] += product[i]
-        np.add(total, 0 if bias is None else bias, out=part)
+                product = np.matmul(row, weight).reshape(-1, *part.shape[1:])
+                to = part if n == kh - 1 and len(product) == len(part) else total
+                np.add(total[i], product, out=to[i])
+        if to is total:
+            part[...] = total
 
 
-def _products_rows(
-    x: Array, g: Array, out: Array, stride: Pair, dilation: Pair, start: Pair
-) -> None:
-    kh, kw, c, o = out.shape
-    total = np.zeros_like(x, shape=(kh, kw * c, o))
-    for tile, rows in unfolded(x, (kh, kw), g.shape[1:3], stride, dilation, start):
-        cotangent = np.ascontiguousarray(g[tile].transpose(1, 0, 2, 3))
+def _rows_and_others(
+    x: Array, g: Array, kernel: Pair, stride: Pair, dilation: Pair, start: Pair
+) -> Iterator[tuple[int, Array, Array]]:
+    """For each tile and kernel row a: what the windows meet there in x, and the g of the same
+    windows, as matrices (i*n*J, KW*C) and (i*n*J, O)."""
+    for tile, rows in unfolded(x, kernel, g.shape[1:3], stride, dilation, start):
+        others = np.ascontiguousarray(g[tile].transpose(1, 0, 2, 3))
         for a, (i, row) in enumerate(rows):
-            total[a] += np.matmul(row.T, cotangent[i].reshape(-1, o))
-    out[...] = total.reshape(out.shape)
+            yield a, row, others[i].reshape(-1, g.shape[3])
+
+
+def _sum_products(out: Array, pairs: Iterable[tuple[int, Array, Array]]) -> None:
+    """out[a] = the sum of the x.T @ y that come with a: one of each a first, then more."""
+    for n, (a, x, y) in enumerate(pairs):
+        if n < len(out):
+            np.matmul(x.T, y, out=out[a])
+        else:
+            out[a] += np.matmul(x.T, y)
 
 
 # --- planes: for few channels, a tap moves whole planes -------------------------------------------

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,10 +32,9 @@ class Plan(NamedTuple):
 
     phases: tuple[tuple[int, slice], ...]  # how many rows each buffer has, and which pixel rows
     rows: tuple[tuple[int, slice, slice], ...]  # for each kernel row: buffer, outputs i, its rows
-    inner: slice  # the columns whose window is one run of memory,
-    first: int  # and the pixel where the first of these runs starts
-    pieces: tuple[tuple[int, slice, slice], ...]  # what is left: tap b, columns j, pixels v
-    blanks: tuple[tuple[int, slice], ...]  # where tap b meets no pixel: columns j
+    columns: int  # the width that the windows of a row reach over,
+    to: slice  # where in it there are pixels,
+    of: slice  # and which
 
 
 def unfolded(
@@ -47,38 +45,29 @@ def unfolded(
 
     The memory is (row, image, column, b, c), rows first, so that the matrix of the next kernel
     row is the same memory one row further on, and no row outside the image is in any of them.
-    With a stride the rows are dealt out by phase.
+    With a stride the rows are dealt out by phase. To the sides the image is padded, by a copy:
+    then a window is one run of memory, and all of them are copied at once.
     """
     images, height, width, c = x.shape
-    runs = is_numpy(x) and x.strides[2:] == (c * x.itemsize, x.itemsize)
-    plan = _plan((height, width), kernel, outs, stride, dilation, start, runs)
-    row, run = outs[1] * kernel[1] * c, kernel[1] * c
-    buffers: list[Array] = []
+    plan = _plan((height, width), kernel, outs, stride, dilation, start)
+    run = kernel[1] * c
+    row = outs[1] * run
     for tile in tiles(images, sum(count for count, _ in plan.phases) * row):
-        n = tile.stop - tile.start
-        if not buffers or n != buffers[0].shape[1]:
-            buffers = [
-                np.empty_like(x, shape=(count, n, outs[1], kernel[1], c), order="C")
-                for count, _ in plan.phases
-            ]
-            for buffer, (b, j) in product(buffers, plan.blanks):  # zero, and they stay so
-                buffer[:, :, j, b] = 0
-        part = x[tile].transpose(1, 0, 2, 3)
-        for buffer, (_, h) in zip(buffers, plan.phases, strict=True):
-            if plan.inner.stop:
-                columns = plan.inner.stop - plan.inner.start
-                to = buffer.reshape(len(buffer), n, outs[1], run)[:, :, plan.inner]
-                to[...] = _runs(part[h, :, plan.first :], columns, kernel[1], stride[1])
-            for b, j, v in plan.pieces:
-                buffer[:, :, j, b] = part[h, :, v]
+        n, part = tile.stop - tile.start, x[tile].transpose(1, 0, 2, 3)
+        buffers = []
+        for count, h in plan.phases:
+            padded = np.empty_like(x, shape=(count, n, plan.columns, c), order="C")
+            padded[:, :, : plan.to.start] = 0
+            padded[:, :, plan.to.stop :] = 0
+            padded[:, :, plan.to] = part[h, :, plan.of]
+            buffer = np.empty_like(x, shape=(count, n, outs[1], run), order="C")
+            _windows_into(buffer, padded, kernel[1], stride[1], dilation[1])
+            buffers.append(buffer)
         yield tile, [(i, buffers[r][k].reshape(-1, run)) for r, i, k in plan.rows]
 
 
 @lru_cache(maxsize=1024)
-def _plan(
-    image: Pair, kernel: Pair, outs: Pair, stride: Pair, dilation: Pair, start: Pair, runs: bool
-) -> Plan:
-    """runs: are the pixels of a row one run of memory?"""
+def _plan(image: Pair, kernel: Pair, outs: Pair, stride: Pair, dilation: Pair, start: Pair) -> Plan:
     shifts = [divmod(a * dilation[0], stride[0]) for a in range(kernel[0])]
     phases = sorted({r for _, r in shifts})
     # Of (1), h = (i + s) stride + r - start, where a * dilation = s * stride + r: the buffer of
@@ -92,42 +81,28 @@ def _plan(
         count = max(0, min(outs[0], k.stop - s) - first)
         begin = first + s - k.start
         rows.append((phases.index(r), slice(first, first + count), slice(begin, begin + count)))
+    columns = (outs[1] - 1) * stride[1] + (kernel[1] - 1) * dilation[1] + 1
     return Plan(
         tuple((k.stop - k.start, h) for k, h in met.values()),
         tuple(rows),
-        *_columns(image[1], kernel[1], outs[1], stride[1], dilation[1], start[1], runs),
+        columns,
+        *overlap(columns, image[1], 1, -start[1]),
     )
 
 
-def _columns(
-    width: int, kw: int, columns: int, stride: int, dilation: int, start: int, runs: bool
-) -> tuple[slice, int, tuple[Any, ...], tuple[Any, ...]]:
-    """How to unfold the width: the last four fields of a Plan."""
-    inner = slice(0, 0)
-    if dilation == 1 and runs:
-        first, last = max(0, -(-start // stride)), min(columns, (width - kw + start) // stride + 1)
-        inner = slice(first, last) if first < last else inner
-    pieces, blanks = [], []
+def _windows_into(out: Array, x: Array, kw: int, stride: int, dilation: int) -> None:
+    """out[..., j, :] = the KW pixels j * stride + b * dilation of x (rows, n, columns, C)."""
+    rows, n, columns, _ = out.shape
+    c = x.shape[3]
+    if is_numpy(x) and dilation == 1:
+        *rest, pixel, number = x.strides
+        strides = (*rest, stride * pixel, number)
+        out[...] = np.ndarray(out.shape, x.dtype, x, 0, strides)  # windows overlap: a view of x
+        return
+    windows = out.reshape(rows, n, columns, kw, c)
     for b in range(kw):
-        j, v = overlap(columns, width, stride, b * dilation - start)
-        blanks += [(b, slice(0, j.start)), (b, slice(j.stop, columns))]
-        for low, high in ((0, inner.start), (inner.stop, columns)):
-            begin, end = max(j.start, low), min(j.stop, high)
-            if begin < end:
-                at = v.start + (begin - j.start) * stride
-                pieces.append(
-                    (b, slice(begin, end), slice(at, at + (end - begin - 1) * stride + 1, stride))
-                )
-    left = tuple((b, j) for b, j in blanks if j.start < j.stop)
-    return inner, inner.start * stride - start, tuple(pieces), left
-
-
-def _runs(x: Array, count: int, kw: int, stride: int) -> Array:
-    """(..., count, KW*C): the runs of KW pixels that start at every `stride`-th pixel; a view."""
-    *rest, pixel, number = x.strides
-    shape = (*x.shape[:2], count, kw * x.shape[3])
-    strides = (*rest, stride * pixel, number)
-    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+        begin = b * dilation
+        windows[:, :, :, b] = x[:, :, begin : begin + (columns - 1) * stride + 1 : stride]
 
 
 # --- planes: for few channels, a tap moves whole planes

@@ -233,10 +233,10 @@ class Tensor:
         if self._node is not None:
             raise RuntimeError("only leaf tensors can be deep-copied; use x.detach().clone()")
         out = type(self).__new__(type(self))
-        out._adopt(self._array.copy())
+        out._adopt(self._array.copy(order="K"))
         out._requires_grad = self._requires_grad
         memo[id(self)] = out
-        out._grad = None if self._grad is None else wrap(self._grad._array.copy())
+        out._grad = None if self._grad is None else wrap(self._grad._array.copy(order="K"))
         return out
 
     def __reduce__(self) -> Any:

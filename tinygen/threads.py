@@ -5,6 +5,7 @@ BLAS has its own threads; what is not BLAS would otherwise leave all cores but o
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -15,9 +16,11 @@ import numpy as np
 
 from .backend import Array, is_numpy
 
-GRAIN = 1 << 17  # numbers: below, handing work to a thread (30 us) costs more than it saves
-PRODUCTS = 1 << 20  # the same, in multiplications of a convolution, which copies besides
-MATMUL = 1 << 23  # and of a bare product: BLAS is done with a smaller one before a thread wakes
+# Grains: work of about 20 us. A thread begins some 40 us after it was handed its part.
+GRAIN = 1 << 17  # numbers to add, say
+PRODUCTS = 1 << 20  # multiplications of a convolution, which copies besides
+MATMUL = 1 << 22  # multiplications of a bare product
+HEAD_START = 2  # grains that the calling thread does until another one begins
 TINY = 1 << 17  # BLAS itself stays on one thread for a product of fewer multiplications
 
 
@@ -29,11 +32,49 @@ def count() -> int:
     return max(1, min([cores or 1, *(int(limit) for limit in limits if limit.isdigit())]))
 
 
+class _Task:
+    """A call, made by the thread that claims it first."""
+
+    __slots__ = ("body", "args", "claimed", "done", "value", "error")
+
+    def __init__(self, body: Callable[..., Any], args: Any) -> None:
+        self.body, self.args = body, args
+        self.claimed, self.done = threading.Lock(), threading.Lock()
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.done.acquire()
+
+    def run(self) -> None:
+        if self.claimed.acquire(blocking=False):
+            try:
+                self.value = self.body(*self.args)
+            except BaseException as error:
+                self.error = error
+            self.done.release()
+
+    def result(self) -> Any:
+        """On a busy machine nobody may have begun: better done here than waited for."""
+        self.run()
+        self.done.acquire()
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
 @cache
 def _pool() -> Any:
-    from concurrent.futures import ThreadPoolExecutor
+    """A queue of tasks, and a thread for every core but one that takes them from it."""
+    from queue import SimpleQueue
 
-    return ThreadPoolExecutor(count() - 1, "tinygen")
+    tasks: SimpleQueue[_Task] = SimpleQueue()
+
+    def work() -> None:
+        while True:
+            tasks.get().run()
+
+    for _ in range(count() - 1):
+        threading.Thread(target=work, name="tinygen", daemon=True).start()
+    return tasks
 
 
 if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
@@ -43,25 +84,25 @@ if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's t
 def in_parts(body: Callable[..., Any], *arrays: Any, grain: int = GRAIN) -> list[Any]:
     """body(*arrays), with the arrays cut into parts along dimension 0, one part a thread.
 
-    They are all as long as arrays[0], or of length 1 and go to every part as they are.
+    They are all as long as arrays[0], or of length 1 and go to every part as they are. The
+    first part, which this thread does, is larger by what the others are late.
     Products of matrices inside of body run on its own thread only. What the parts returned comes
     back in their order, whichever thread was first.
     """
-    first = arrays[0]
-    splits = is_numpy(first) and first.ndim and first.size >= 2 * grain
-    splits = splits and not hasattr(_side, "of")
-    parts = min(count(), len(first), first.size // grain) if splits else 1
+    n, size = (len(arrays[0]), arrays[0].size) if np.ndim(arrays[0]) else (1, 1)
+    enough = size >= 2 * HEAD_START * grain and is_numpy(arrays[0])
+    parts = min(count(), n, size // grain) if enough and not hasattr(_side, "of") else 1
     with _blas_on_one_thread():
         if parts < 2:
             return [body(*arrays)]
-        bounds = [len(first) * k // parts for k in range(parts + 1)]
-        cuts = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+        each = (n - HEAD_START * grain * n / size) / parts
+        bounds = sorted({0, n, *(int(n - each * k) for k in range(1, parts))})
+        cuts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
         pieces = [[x if len(x) == 1 else x[cut] for x in arrays] for cut in cuts]
-        others = [(_pool().submit(body, *piece), piece) for piece in pieces[1:]]
-        first = body(*pieces[0])
-        # On a busy machine a part may not have begun: better done here than waited for.
-        rest = [body(*piece) if other.cancel() else other.result() for other, piece in others]
-        return [first, *rest]
+        others = [_Task(body, piece) for piece in pieces[1:]]
+        for other in others:
+            _pool().put(other)
+        return [body(*pieces[0]), *[other.result() for other in others]]
 
 
 _side = threading.local()  # has the attribute `of` on a thread that is inside of side_by_side
@@ -84,10 +125,10 @@ def side_by_side(bodies: list[Callable[[], Any]]) -> list[Any]:
             del _side.of
 
     with _blas_on_one_thread():
-        other = _pool().submit(side)
+        other = _Task(side, ())
+        _pool().put(other)
         side()
-        if not other.cancel():  # it may not even have begun
-            other.result()
+        other.result()
     return results
 
 
@@ -97,16 +138,12 @@ def pays_side_by_side(arrays: list[Array], least: int) -> bool:
     return bool(numbers >= least and 2 <= count() <= 3 and not hasattr(_side, "of"))
 
 
-def add_parts(body: Callable[..., Any], out: Array, *arrays: Any, grain: int = GRAIN) -> None:
-    """body(out, *arrays) for a sum over dimension 0 of the arrays: the parts' sums, added up."""
-
-    def part(*pieces: Any) -> Array:
-        mine = np.empty_like(out)
-        body(mine, *pieces)
-        return mine
-
-    sums = in_parts(part, *arrays, grain=grain)
-    np.add(sums[0], sums[1], out=out) if len(sums) == 2 else np.sum(sums, 0, out=out)
+def sum_of_parts(body: Callable[..., Array], *arrays: Any, grain: int = GRAIN) -> Array:
+    """body(*arrays), a sum over dimension 0 of the arrays: the parts' sums, added up in order."""
+    total, *others = in_parts(body, *arrays, grain=grain)
+    for other in others:
+        total += other
+    return total
 
 
 def matmul(x: Array, y: Array) -> Array:

@@ -63,7 +63,7 @@ class _Conv(Module):
         if self.transposed:
             first, second = second, first
         shape = (first, second // groups, *self.kernel_size)
-        self.weight = empty_parameter(*shape, dtype=dtype, device=device)
+        self.weight = empty_parameter(*shape, dtype=dtype, device=device, channels_last=True)
         vector = empty_parameter(out_channels, dtype=dtype, device=device) if bias else None
         self.register_parameter("bias", vector)
         self.reset_parameters()

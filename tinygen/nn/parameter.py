@@ -23,6 +23,16 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
-def empty_parameter(*shape: int, dtype: Any = None, device: Any = None) -> Parameter:
-    """A Parameter for reset_parameters() to fill; of the default dtype unless given another."""
-    return Parameter(wrap(module_for(device).empty(shape, np.dtype(dtype or get_default_dtype()))))
+def empty_parameter(
+    *shape: int, dtype: Any = None, device: Any = None, channels_last: bool = False
+) -> Parameter:
+    """A Parameter for reset_parameters() to fill; of the default dtype unless given another.
+
+    channels_last: dimension 1 lies last in memory (not on a GPU: the kernels pack weights).
+    """
+    xp, dtype = module_for(device), np.dtype(dtype or get_default_dtype())
+    if not channels_last or xp is not np:
+        return Parameter(wrap(xp.empty(shape, dtype)))
+    first, second, *rest = shape
+    last = np.empty((first, *rest, second), dtype)
+    return Parameter(wrap(np.empty_like(np.moveaxis(last, -1, 1))))
