@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tinygen as tg
 import tinygen.nn.functional as F
 from tinygen import nn
+from tinygen.nn.functional import channel_norm
 from tinygen.testing import check_grads
 
 RNG = np.random.default_rng(0)
@@ -186,6 +187,28 @@ def test_norms_keep_channels_last_memory():
     x = tg.from_numpy(np.random.default_rng(0).random((2, 5, 4, 6), np.float32)).permute(0, 3, 1, 2)
     for layer in (nn.BatchNorm2d(6), nn.GroupNorm(3, 6), nn.InstanceNorm2d(6), nn.Dropout(0.5)):
         assert layer(x).permute(0, 2, 3, 1).is_contiguous(), type(layer).__name__
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 1, 1), (3, 8, 4, 4), (3, 300, 2, 2), (3, 8, 5, 3)])
+def test_a_norm_sums_up_once_for_all_its_gradients(shape, monkeypatch):
+    """And anew in the next backward, whatever has happened to the arrays in between."""
+    sums, made = channel_norm._product_sums, []
+
+    def counted(g, x, shared):
+        made.append(not shared)
+        return sums(g, x, shared)
+
+    monkeypatch.setattr(channel_norm, "_product_sums", counted)
+    layer = nn.GroupNorm(2, shape[1]).double()
+    x = tg.randn(*shape, dtype=tg.float64, requires_grad=True)
+    v = tg.randn(*shape, dtype=tg.float64)
+    loss = (layer(x) * v).sum()
+    first = tg.autograd.grad(loss, [x, layer.weight], retain_graph=True)
+    v._array *= 2.0
+    second = tg.autograd.grad(loss, [x, layer.weight])
+    assert made == [True, False, True, False]
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_allclose(2 * a.numpy(), b.numpy(), rtol=1e-12)
 
 
 # --- dropout ----------------------------------------------------------------------------------

@@ -221,6 +221,8 @@ def _pull_back(
         out = wrap(saved["out"])  # type: ignore[index]
         out._node, out._requires_grad = node, True
         saved = {**saved, "out": out}  # type: ignore[dict-item]
+    if node.op.shares:
+        saved = {**saved, "shared": {}}  # type: ignore[dict-item]
     for i, parent in enumerate(node.parents):
         if parent is None or (useful is not None and parent not in useful):
             continue

@@ -18,6 +18,7 @@ the cotangent `g` and asks by name for what else it needs, and only that is kept
     x_shape, x_dtype       when that is enough, so that the array itself can go
     axis, keepdims, ...    a constant
     i                      which input this is, for an op that takes *inputs
+    shared                 a dict for what the vjps of one call would else compute twice
 
 A vjp may be None: no gradient flows to that input.
 """
@@ -81,7 +82,8 @@ class Spec:
         if self.variadic:
             self.inputs = (code.co_varnames[code.co_argcount + code.co_kwonlyargcount],)
         self.vjps: list[tuple[Callable[..., Tensor] | None, tuple[str, ...]]] = []
-        self.known = {"out", *self.constants, *(("i",) if self.variadic else ())}
+        self.shares = False  # does a vjp ask for `shared`?
+        self.known = {"out", "shared", *self.constants, *(("i",) if self.variadic else ())}
         for name in self.inputs:
             self.known |= {name, f"{name}_shape", f"{name}_dtype"}
         self.plan = cache(self._plan)
@@ -97,6 +99,7 @@ class Spec:
                     f"{self.name}: a vjp takes g and any of {sorted(self.known)}, not {names}"
                 )
             self.vjps.append((vjp, names[1:]))
+            self.shares |= "shared" in names
         self.plan.cache_clear()
 
     def _plan(self, flags: int) -> Plan | None:
@@ -106,7 +109,8 @@ class Spec:
         active = [i for i, need in enumerate(needs) if need and vjps and vjps[i][0]]
         if not active:
             return None
-        asked = dict.fromkeys(name for i in active for name in vjps[i][1] if name != "i")
+        names = dict.fromkeys(name for i in active for name in vjps[i][1])
+        asked = [name for name in names if name not in ("i", "shared")]
         whole = () if self.variadic else self.inputs
         return Plan(
             tuple(active),

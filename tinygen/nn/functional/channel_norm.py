@@ -17,7 +17,7 @@ On a GPU float32 runs on kernels/channel_norm.cu instead, to the same end.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from ...cuda import fused
 from ...ops.op import op
 from ...tensor import Tensor, wrap
 from ...threads import channel_rows, image_sums, in_parts, pixel_sums
+
+Shared: TypeAlias = "dict[str, Any] | None"
 
 
 def moments(x: Array, groups: int, batch: bool, eps: float) -> tuple[Array, Array, Array]:
@@ -68,6 +70,18 @@ def _image(rows: Array, shape: tuple[int, ...]) -> Array:
     return last.transpose(0, last.ndim - 1, *range(1, last.ndim - 1))
 
 
+def _wide(*rows: Array) -> list[Array]:
+    """(N, P, C) as (N, P / k, k C), and (N, 1, C) k times: longer rows for NumPy's inner loops."""
+    pixels, c = rows[0].shape[1:]
+    k = next(k for k in (8, 4, 2, 1) if pixels % k == 0 and (k == 1 or k * c <= 256))
+    if k == 1:
+        return list(rows)
+    return [
+        np.concatenate([x] * k, 2) if x.shape[1] == 1 else x.reshape(len(x), -1, k * c)
+        for x in rows
+    ]
+
+
 @op
 def _channel_norm(
     x: Array, weight: Array | None, bias: Array | None, mean: Array, rstd: Array, *, eps: float
@@ -77,24 +91,27 @@ def _channel_norm(
         return _image(fused.channel_norm(x, weight, bias, mean, rstd), x.shape)
     rows = channel_rows(x)
     scale = _spread(rstd, rows) if weight is None else _spread(rstd, rows) * weight
+    shift = -_spread(mean, rows) * scale + (0 if bias is None else bias)
     out = np.empty_like(rows, order="C")
-    in_parts(
-        lambda out, x, mean, scale: _centre_scale_shift(out, x, mean, scale, bias),
-        out, rows, _spread(mean, rows), scale,
-    )  # fmt: skip
+    in_parts(_scale_shift, *_wide(out, rows, scale, shift))
     return _image(out, x.shape)
 
 
-def _centre_scale_shift(out: Array, x: Array, mean: Array, scale: Array, bias: Any) -> None:
-    np.subtract(x, mean, out=out)
-    out *= scale
-    if bias is not None:
-        out += bias
+def _scale_shift(out: Array, x: Array, scale: Array, shift: Array) -> None:
+    np.multiply(x, scale, out=out)
+    out += shift
 
 
 @op
 def _channel_norm_back(
-    u: Array, x: Array, weight: Array | None, mean: Array, rstd: Array, *, eps: float
+    u: Array,
+    x: Array,
+    weight: Array | None,
+    mean: Array,
+    rstd: Array,
+    *,
+    eps: float,
+    shared: Shared = None,
 ) -> Array:
     """P(weight * u): u pulled back through weight * (x - mean) * rstd, mean and rstd included."""
     if fused.normalises(x, u, weight, mean, rstd):
@@ -102,25 +119,29 @@ def _channel_norm_back(
     xs, us = channel_rows(x), channel_rows(u)
     groups, batch = mean.shape[1], len(mean) == 1
     w = 1.0 if weight is None else weight
-    u_sums, ux_sums = _product_sums(us, xs)
+    u_sums, ux_sums = _product_sums(us, xs, shared)
     count = _count(xs, groups, batch)
     mean_u = _in_groups(w * u_sums, groups, batch) / count
     mean_uz = rstd * (_in_groups(w * ux_sums, groups, batch) / count - mean * mean_u)
     of_u, of_x = _spread(rstd, xs) * w, -(rstd**2) * mean_uz
     constant = -rstd * mean_u - mean * of_x
     out = np.empty_like(xs, order="C")
-    in_parts(_blend, out, us, xs, of_u, _spread(of_x, xs), _spread(constant, xs))
+    in_parts(_blend, *_wide(out, us, xs, of_u, _spread(of_x, xs), _spread(constant, xs)))
     return _image(out, x.shape)
 
 
-def _product_sums(g: Array, x: Array) -> tuple[Array, Array]:
+def _product_sums(g: Array, x: Array, shared: Shared) -> tuple[Array, Array]:
     """The sums of g and of g x over the pixels, (N, 1, C) each."""
+    if shared:
+        return shared["g"], shared["gx"]
     g_sums, gx_sums = np.empty_like(g, shape=(2, len(g), 1, g.shape[2]), order="C")
 
     def body(g: Array, x: Array, g_sums: Array, gx_sums: Array) -> None:
         g_sums[...], gx_sums[...] = pixel_sums(g), pixel_sums(np.multiply(g, x))
 
     in_parts(body, g, x, g_sums, gx_sums)
+    if shared is not None:
+        shared |= {"g": g_sums, "gx": gx_sums}
     return g_sums, gx_sums
 
 
@@ -131,12 +152,14 @@ def _blend(out: Array, g: Array, x: Array, of_g: Array, of_x: Array, constant: A
 
 
 @op
-def _channel_norm_weight(u: Array, x: Array, mean: Array, rstd: Array, *, eps: float) -> Array:
+def _channel_norm_weight(
+    u: Array, x: Array, mean: Array, rstd: Array, *, eps: float, shared: Shared = None
+) -> Array:
     """The sum of u (x - mean) rstd over all but the channels, (C,)"""
     if fused.normalises(x, u, mean, rstd):
         return fused.channel_norm_weight(u, x, mean, rstd)
     rows = channel_rows(x)
-    u_sums, ux_sums = _product_sums(channel_rows(u), rows)
+    u_sums, ux_sums = _product_sums(channel_rows(u), rows, shared)
     products = _spread(rstd, rows) * (ux_sums - _spread(mean, rows) * u_sums)
     return np.sum(products, (0, 1))
 
@@ -150,8 +173,12 @@ def _per_channel(v: Tensor, ndim: int) -> Tensor:
 
 
 _channel_norm.vjp(
-    lambda g, x, weight, mean, rstd, eps: _channel_norm_back(g, x, weight, mean, rstd, eps=eps),
-    lambda g, x, mean, rstd, eps: _channel_norm_weight(g, x, mean, rstd, eps=eps),
+    lambda g, x, weight, mean, rstd, eps, shared: _channel_norm_back(
+        g, x, weight, mean, rstd, eps=eps, shared=shared
+    ),
+    lambda g, x, mean, rstd, eps, shared: _channel_norm_weight(
+        g, x, mean, rstd, eps=eps, shared=shared
+    ),
     lambda g: _sum_channels(g),
     None,
     None,
