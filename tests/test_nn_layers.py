@@ -211,6 +211,16 @@ def test_a_norm_sums_up_once_for_all_its_gradients(shape, monkeypatch):
         np.testing.assert_allclose(2 * a.numpy(), b.numpy(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("layer", [nn.GroupNorm(2, 6), nn.BatchNorm2d(6)])
+@pytest.mark.parametrize("side", [(1, 1), (2, 3), (2, 4), (3, 3), (4, 4)])
+def test_norms_of_large_images_take_longer_rows(layer, side, monkeypatch):
+    x, layer = data(2, 6, *side), shaken(layer.double())
+    near = layer(x).detach()
+    monkeypatch.setattr(channel_norm, "GRAIN", 1)
+    np.testing.assert_allclose(layer(x).detach().numpy(), near.numpy(), rtol=1e-12)
+    check_grads(layer, x, order=2)
+
+
 # --- dropout ----------------------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ from ...backend import Array
 from ...cuda import fused
 from ...ops.op import op
 from ...tensor import Tensor, wrap
-from ...threads import channel_rows, image_sums, in_parts, pixel_sums
+from ...threads import GRAIN, channel_rows, image_sums, in_parts, pixel_sums
 
 Shared: TypeAlias = "dict[str, Any] | None"
 
@@ -73,8 +73,8 @@ def _image(rows: Array, shape: tuple[int, ...]) -> Array:
 def _wide(*rows: Array) -> list[Array]:
     """(N, P, C) as (N, P / k, k C), and (N, 1, C) k times: longer rows for NumPy's inner loops."""
     pixels, c = rows[0].shape[1:]
-    k = next(k for k in (8, 4, 2, 1) if pixels % k == 0 and (k == 1 or k * c <= 256))
-    if k == 1:
+    k = next((k for k in (8, 4, 2) if pixels % k == 0 and k * c <= 256), 1)
+    if k == 1 or rows[0].size < GRAIN:
         return list(rows)
     return [
         np.concatenate([x] * k, 2) if x.shape[1] == 1 else x.reshape(len(x), -1, k * c)
