@@ -1,4 +1,4 @@
-"""Ops that reduce dimensions: sums, extrema, softmax and their kin.
+"""Ops that reduce dimensions: sums, extrema, norms, order.
 
 `dim` is None (all), an int or a tuple of ints; `axis` and `keepdims` are accepted for `dim` and
 `keepdim`. A reduction's vjp stretches the cotangent back over the dimensions that went away.
@@ -17,7 +17,7 @@ import numpy as np
 from ..backend import Array
 from ..tensor import Tensor, wrap
 from ..threads import total
-from .elementwise import exp, sqrt, where
+from .elementwise import sqrt, where
 from .indexing import gather
 from .kinks import abs as abs_
 from .op import broadcast_to, cast, op
@@ -67,6 +67,12 @@ def one_axis(name: str, x: Tensor, dim: int) -> int:
             f"{name}: dimension out of range: a tensor of shape {x.shape} has no dim {dim}"
         )
     return dim % n
+
+
+def floats_only(name: str, x: Tensor) -> Tensor:
+    if x.dtype.kind != "f":
+        raise RuntimeError(f"{name}: expected a floating-point tensor, got {x.dtype}")
+    return x
 
 
 def stretch(g: Tensor, shape: tuple[int, ...], dims: tuple[int, ...]) -> Tensor:
@@ -308,85 +314,13 @@ def any(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A
     return _any(x, dims=axes("any", x, dim), keepdim=keepdim)
 
 
-# --- logsumexp and softmax ------------------------------------------------------------------
-
-
-@op
-def _logsumexp(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
-    top = np.max(x, axis=dims, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0)
-    with np.errstate(divide="ignore"):
-        out = np.log(np.sum(np.exp(x - top), axis=dims, keepdims=True)) + top
-    return out if keepdim else np.squeeze(out, axis=dims)
-
-
-_logsumexp.vjp(
-    lambda g, x, out, dims: stretch(g, x.shape, dims) * exp(x - stretch(out, x.shape, dims))
-)
-
-
-@numpy_names
-def logsumexp(x: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
-    """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
-    dims = axes("logsumexp", x, dim)
-    if math.prod(x.shape[d] for d in dims) == 0:
-        shape = [1 if i in dims else n for i, n in enumerate(x.shape) if keepdim or i not in dims]
-        return wrap(np.full_like(x._array, -math.inf, shape=tuple(shape)))
-    return _logsumexp(x, dims=dims, keepdim=keepdim)
-
-
-def _top(x: Array, axis: int) -> Array:
-    """The largest along `axis`, which is kept; of nothing it does not matter."""
-    return np.max(x, axis=axis, keepdims=True) if x.size else x
-
-
-@op
-def _softmax(x: Array, *, axis: int) -> Array:
-    out = np.exp(x - _top(x, axis))
-    out /= np.sum(out, axis=axis, keepdims=True)
-    return out
-
-
-_softmax.vjp(lambda g, out, axis: out * (g - sum(g * out, axis, keepdim=True)))
-
-
-@numpy_names
-def softmax(x: Tensor, dim: int) -> Tensor:
-    """e^x / sum e^x along `dim`."""
-    axis, x = one_axis("softmax", x, dim), _real("softmax", x)
-    return _softmax(x, axis=axis) if x.ndim else exp(x - x)
-
-
-@op
-def _log_softmax(x: Array, *, axis: int) -> Array:
-    out = x - _top(x, axis)
-    out -= np.log(np.sum(np.exp(out), axis=axis, keepdims=True))
-    return out
-
-
-_log_softmax.vjp(lambda g, out, axis: g - exp(out) * sum(g, axis, keepdim=True))
-
-
-@numpy_names
-def log_softmax(x: Tensor, dim: int) -> Tensor:
-    """x - log sum e^x along `dim`."""
-    axis, x = one_axis("log_softmax", x, dim), _real("log_softmax", x)
-    return _log_softmax(x, axis=axis) if x.ndim else x - x
-
-
-def _real(name: str, x: Tensor) -> Tensor:
-    if x.dtype.kind != "f":
-        raise RuntimeError(f"{name}: expected a floating-point tensor, got {x.dtype}")
-    return x
-
-
 # --- norms and order ------------------------------------------------------------------------
 
 
 @numpy_names
 def norm(x: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """(sum |x|^p)^(1/p); p = inf is the largest |x|. The gradient of the 2-norm at 0 is 0."""
-    x = _real("norm", x)
+    x = floats_only("norm", x)
     if p in (2, 2.0, "fro", None):
         total = sum(x * x, dim, keepdim)
         away = total > 0

@@ -1,0 +1,77 @@
+"""logsumexp, softmax and log_softmax: sums of e^x, shifted so that nothing overflows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..backend import Array
+from ..tensor import Tensor, wrap
+from .elementwise import exp
+from .op import op
+from .reductions import Dim, axes, floats_only, numpy_names, one_axis, stretch
+from .reductions import sum as total
+
+
+@op
+def _logsumexp(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
+    top = np.max(x, axis=dims, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):
+        out = np.log(np.sum(np.exp(x - top), axis=dims, keepdims=True)) + top
+    return out if keepdim else np.squeeze(out, axis=dims)
+
+
+_logsumexp.vjp(
+    lambda g, x, out, dims: stretch(g, x.shape, dims) * exp(x - stretch(out, x.shape, dims))
+)
+
+
+@numpy_names
+def logsumexp(x: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
+    """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
+    dims = axes("logsumexp", x, dim)
+    if math.prod(x.shape[d] for d in dims) == 0:
+        shape = [1 if i in dims else n for i, n in enumerate(x.shape) if keepdim or i not in dims]
+        return wrap(np.full_like(x._array, -math.inf, shape=tuple(shape)))
+    return _logsumexp(x, dims=dims, keepdim=keepdim)
+
+
+def _top(x: Array, axis: int) -> Array:
+    """The largest along `axis`, which is kept; of nothing it does not matter."""
+    return np.max(x, axis=axis, keepdims=True) if x.size else x
+
+
+@op
+def _softmax(x: Array, *, axis: int) -> Array:
+    out = np.exp(x - _top(x, axis))
+    out /= np.sum(out, axis=axis, keepdims=True)
+    return out
+
+
+_softmax.vjp(lambda g, out, axis: out * (g - total(g * out, axis, keepdim=True)))
+
+
+@numpy_names
+def softmax(x: Tensor, dim: int) -> Tensor:
+    """e^x / sum e^x along `dim`."""
+    axis, x = one_axis("softmax", x, dim), floats_only("softmax", x)
+    return _softmax(x, axis=axis) if x.ndim else exp(x - x)
+
+
+@op
+def _log_softmax(x: Array, *, axis: int) -> Array:
+    out = x - _top(x, axis)
+    out -= np.log(np.sum(np.exp(out), axis=axis, keepdims=True))
+    return out
+
+
+_log_softmax.vjp(lambda g, out, axis: g - exp(out) * total(g, axis, keepdim=True))
+
+
+@numpy_names
+def log_softmax(x: Tensor, dim: int) -> Tensor:
+    """x - log sum e^x along `dim`."""
+    axis, x = one_axis("log_softmax", x, dim), floats_only("log_softmax", x)
+    return _log_softmax(x, axis=axis) if x.ndim else x - x
