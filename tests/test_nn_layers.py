@@ -189,14 +189,27 @@ def test_norms_keep_channels_last_memory():
         assert layer(x).permute(0, 2, 3, 1).is_contiguous(), type(layer).__name__
 
 
+@pytest.mark.parametrize("mean", [0.0, 10.0, 300.0])
+def test_a_norm_of_float16_does_not_overflow(mean):
+    flat = tg.full((2, 16, 4, 4), mean, dtype=tg.float16)
+    assert np.array_equal(nn.GroupNorm(4, 16).half()(flat).detach().numpy(), np.zeros(flat.shape))
+    x = (mean + RNG.standard_normal((2, 16, 4, 4))).astype(np.float16)
+    out = nn.GroupNorm(4, 16).half()(tg.tensor(x)).detach().numpy()
+    groups = x.astype(np.float64).reshape(2, 4, -1)
+    exact = groups - groups.mean(2, keepdims=True)
+    exact = (exact / np.sqrt((exact**2).mean(2, keepdims=True) + 1e-5)).reshape(x.shape)
+    near = 4e-3 + 6e-4 * mean  # the mean itself is kept in float16
+    assert out.dtype == np.float16 and np.abs(out - exact).max() < near
+
+
 @pytest.mark.parametrize("shape", [(3, 8, 1, 1), (3, 8, 4, 4), (3, 300, 2, 2), (3, 8, 5, 3)])
 def test_a_norm_sums_up_once_for_all_its_gradients(shape, monkeypatch):
     """And anew in the next backward, whatever has happened to the arrays in between."""
     sums, made = channel_norm._product_sums, []
 
-    def counted(g, x, shared):
-        made.append(not shared)
-        return sums(g, x, shared)
+    def counted(g, x, memo):
+        made.append(not memo)
+        return sums(g, x, memo)
 
     monkeypatch.setattr(channel_norm, "_product_sums", counted)
     layer = nn.GroupNorm(2, shape[1]).double()

@@ -196,6 +196,15 @@ def create(function: str, where: device | str | None, *args: Any, **kwargs: Any)
         raise out_of_memory(error) from error
 
 
+def empty_channels_last(shape: tuple[int, ...], dtype: Any) -> Array:
+    """A new array (A, C, *rest) whose memory is (A, *rest, C), as that of images and of kernels.
+
+    It is no view: a gradient that is one would be copied before it is kept (autograd.py).
+    """
+    first, channels, *rest = shape
+    return np.empty_like(np.moveaxis(np.empty((first, *rest, channels), dtype), -1, 1))
+
+
 _open: list[tuple[Array, Callable[[], Exception]]] = []
 MOST_OPEN = 64
 

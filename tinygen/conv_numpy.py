@@ -1,9 +1,8 @@
 """The convolution family on NumPy arrays: GEMMs by BLAS, and as little copying as possible.
 
-It is also what computes on CuPy arrays that the CUDA kernels do not take (float64).
-
 Images have shape (N, C, H, W) but lie in memory channels-last, as (N, H, W, C): then the product of
-a GEMM (one row a pixel, one column a channel) *is* the output, and nothing is transposed.
+a GEMM (one row a pixel, one column a channel) *is* the output, and nothing is transposed. Kernels
+(O, C, KH, KW) lie as (O, KH, KW, C) where we make them, so that a row of each is a matrix, too.
 
 Everything is a correlation or a sum of products around one relation between an input pixel h, an
 output pixel i and a tap a of the kernel, in each direction:
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array
+from .backend import Array, empty_channels_last
 from .conv_unfold import tap_planes, tiles, unfolded
 from .ops.windows import Pair, meetings
 from .threads import PRODUCTS, in_parts, sum_of_parts
@@ -109,7 +108,7 @@ def conv2d_weight(
         return out
 
     def products(g: Array, x: Array) -> Array:
-        out = _empty_weight(x, (o, c, *kernel_size))
+        out = empty_channels_last((o, c, *kernel_size), x.dtype)
         _products(x, g, _channels_last(out), stride, dilation, padding)
         return out
 
@@ -152,16 +151,6 @@ def transposed_size(
 def _empty(like: Array, channels: int, size: Pair) -> Array:
     """(N, C, H, W) whose memory is (N, H, W, C)."""
     return np.empty_like(like, shape=(len(like), *size, channels), order="C").transpose(0, 3, 1, 2)
-
-
-def _empty_weight(like: Array, shape: Any) -> Array:
-    """(O, C, KH, KW) whose memory is (O, KH, KW, C), as that of the images, and its own.
-
-    Then each row of a kernel is a matrix as it stands, and so is its gradient.
-    """
-    o, c, kh, kw = shape
-    last = np.empty_like(like, shape=(o, kh, kw, c), order="C")
-    return np.empty_like(last.transpose(0, 3, 1, 2))
 
 
 def _channels_last(x: Array) -> Array:
@@ -310,9 +299,11 @@ def _correlate_rows(
     weights = w.reshape(kh, kw * c, o)
     for tile, rows in unfolded(x, (kh, kw), out.shape[1:3], stride, dilation, start):
         part = out[tile].transpose(1, 0, 2, 3)
-        # The kernel row that reaches most comes last: mostly all, and then its sum is the output.
+        # The kernel row that reaches most comes last: mostly every row of the output, and then
+        # the sum is written there at once.
         pairs = sorted(zip(rows, weights, strict=True), key=lambda pair: len(pair[0][1]))
-        to = total = np.empty_like(x, shape=part.shape, order="C")
+        total = np.empty_like(x, shape=part.shape, order="C")
+        written = False
         for n, ((i, row), weight) in enumerate(pairs):
             if n == 0:
                 np.matmul(row, weight, out=total[i].reshape(-1, o))
@@ -321,9 +312,9 @@ def _correlate_rows(
                     total += bias
             else:
                 product = np.matmul(row, weight).reshape(-1, *part.shape[1:])
-                to = part if n == kh - 1 and len(product) == len(part) else total
-                np.add(total[i], product, out=to[i])
-        if to is total:
+                written = n == kh - 1 and len(product) == len(part)
+                np.add(total[i], product, out=part if written else total[i])
+        if not written:
             part[...] = total
 
 

@@ -1,4 +1,4 @@
-"""Unfolding images for GEMM: the copies that the convolutions on NumPy make, and no others.
+"""Unfolding images for GEMM: the copies that the convolutions on NumPy make.
 
 Images are (N, H, W, C) here. (1) is the relation of conv_numpy.py.
 """
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .backend import Array, is_numpy
+from .backend import Array
 from .ops.windows import Pair, overlap
 
 TILE = 1 << 19  # numbers unfolded at a time: 2 MiB in float32, so that they stay in the cache
@@ -32,7 +32,7 @@ class Plan(NamedTuple):
 
     phases: tuple[tuple[int, slice], ...]  # how many rows each buffer has, and which pixel rows
     rows: tuple[tuple[int, slice, slice], ...]  # for each kernel row: buffer, outputs i, its rows
-    columns: int  # the width that the windows of a row reach over,
+    width: int  # of what the windows of a row reach over,
     to: slice  # where in it there are pixels,
     of: slice  # and which
 
@@ -56,7 +56,7 @@ def unfolded(
         n, part = tile.stop - tile.start, x[tile].transpose(1, 0, 2, 3)
         buffers = []
         for count, h in plan.phases:
-            padded = np.empty_like(x, shape=(count, n, plan.columns, c), order="C")
+            padded = np.empty_like(x, shape=(count, n, plan.width, c), order="C")
             padded[:, :, : plan.to.start] = 0
             padded[:, :, plan.to.stop :] = 0
             padded[:, :, plan.to] = part[h, :, plan.of]
@@ -81,28 +81,27 @@ def _plan(image: Pair, kernel: Pair, outs: Pair, stride: Pair, dilation: Pair, s
         count = max(0, min(outs[0], k.stop - s) - first)
         begin = first + s - k.start
         rows.append((phases.index(r), slice(first, first + count), slice(begin, begin + count)))
-    columns = (outs[1] - 1) * stride[1] + (kernel[1] - 1) * dilation[1] + 1
+    reach = (outs[1] - 1) * stride[1] + (kernel[1] - 1) * dilation[1] + 1
     return Plan(
         tuple((k.stop - k.start, h) for k, h in met.values()),
         tuple(rows),
-        columns,
-        *overlap(columns, image[1], 1, -start[1]),
+        reach,
+        *overlap(reach, image[1], 1, -start[1]),
     )
 
 
 def _windows_into(out: Array, x: Array, kw: int, stride: int, dilation: int) -> None:
-    """out[..., j, :] = the KW pixels j * stride + b * dilation of x (rows, n, columns, C)."""
-    rows, n, columns, _ = out.shape
-    c = x.shape[3]
-    if is_numpy(x) and dilation == 1:
+    """out[..., j, :] = the KW pixels j * stride + b * dilation of x (rows, n, width, C)."""
+    if dilation == 1:
         *rest, pixel, number = x.strides
         strides = (*rest, stride * pixel, number)
         out[...] = np.ndarray(out.shape, x.dtype, x, 0, strides)  # windows overlap: a view of x
         return
-    windows = out.reshape(rows, n, columns, kw, c)
+    rows, n, outs, _ = out.shape
+    windows = out.reshape(rows, n, outs, kw, x.shape[3])
     for b in range(kw):
         begin = b * dilation
-        windows[:, :, :, b] = x[:, :, begin : begin + (columns - 1) * stride + 1 : stride]
+        windows[:, :, :, b] = x[:, :, begin : begin + (outs - 1) * stride + 1 : stride]
 
 
 # --- planes: for few channels, a tap moves whole planes

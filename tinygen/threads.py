@@ -1,6 +1,7 @@
-"""Big elementwise work on several threads: NumPy lets go of Python's lock inside its loops.
+"""Big work on several threads: NumPy lets go of Python's lock inside its loops.
 
-BLAS has its own threads; what is not BLAS would otherwise leave all cores but one idle.
+Elementwise work, norms, convolutions and products are cut along the batch. BLAS has threads of its
+own, but they help with products only, and spin in between on the cores that the rest wants.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable
 from functools import cache
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -38,7 +40,8 @@ class _Task:
     __slots__ = ("body", "args", "claimed", "done", "value", "error")
 
     def __init__(self, body: Callable[..., Any], args: Any) -> None:
-        self.body, self.args = body, args
+        self.body: Any = body
+        self.args = args
         self.claimed, self.done = threading.Lock(), threading.Lock()
         self.value: Any = None
         self.error: BaseException | None = None
@@ -50,22 +53,32 @@ class _Task:
                 self.value = self.body(*self.args)
             except BaseException as error:
                 self.error = error
+            self.body = self.args = None  # it may lie in the queue for long, but its arrays not
             self.done.release()
 
     def result(self) -> Any:
         """On a busy machine nobody may have begun: better done here than waited for."""
         self.run()
-        self.done.acquire()
-        if self.error is not None:
-            raise self.error
-        return self.value
+        with self.done:
+            if self.error is not None:
+                raise self.error
+            return self.value
+
+    def withdraw(self) -> None:
+        """Nobody begins it from now on, and if somebody has, it has come to its end."""
+        if self.claimed.acquire(blocking=False):
+            self.body = self.args = None
+        else:
+            with self.done:
+                self.error = None  # its traceback holds the arrays
+
+
+_starting = threading.Lock()
 
 
 @cache
-def _pool() -> Any:
+def _pool() -> SimpleQueue[_Task]:
     """A queue of tasks, and a thread for every core but one that takes them from it."""
-    from queue import SimpleQueue
-
     tasks: SimpleQueue[_Task] = SimpleQueue()
 
     def work() -> None:
@@ -77,32 +90,57 @@ def _pool() -> Any:
     return tasks
 
 
-if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+def _hand_out(tasks: list[_Task]) -> None:
+    with _starting:  # two threads must not start two pools
+        pool = _pool()
+    for task in tasks:
+        pool.put(task)
+
+
+def _forget() -> None:
+    """A forked child has none of its parent's threads."""
+    global _starting
+    _starting = threading.Lock()
+    _pool.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def pays(size: int, grain: int) -> bool:
+    """Is it enough work to be cut?"""
+    return size >= 2 * HEAD_START * grain
 
 
 def in_parts(body: Callable[..., Any], *arrays: Any, grain: int = GRAIN) -> list[Any]:
     """body(*arrays), with the arrays cut into parts along dimension 0, one part a thread.
 
-    They are all as long as arrays[0], or of length 1 and go to every part as they are. The
-    first part, which this thread does, is larger by what the others are late.
-    Products of matrices inside of body run on its own thread only. What the parts returned comes
-    back in their order, whichever thread was first.
+    They are all as long as arrays[0], or of length 1 and go to every part as they are. The first
+    part is done by this thread, which begins at once: it is HEAD_START grains larger than the
+    others. Products of matrices inside of body run on its own thread only. What the parts returned
+    comes back in their order, whichever thread was first. If one raises, the others have ended or
+    will not begin.
     """
-    n, size = (len(arrays[0]), arrays[0].size) if np.ndim(arrays[0]) else (1, 1)
-    enough = size >= 2 * HEAD_START * grain and is_numpy(arrays[0])
-    parts = min(count(), n, size // grain) if enough and not hasattr(_side, "of") else 1
+    first = arrays[0]
+    parts = 1
+    if is_numpy(first) and first.ndim and pays(first.size, grain) and not hasattr(_side, "of"):
+        parts = min(count(), len(first), first.size // grain - HEAD_START)
     with _blas_on_one_thread():
         if parts < 2:
             return [body(*arrays)]
-        each = (n - HEAD_START * grain * n / size) / parts
-        bounds = sorted({0, n, *(int(n - each * k) for k in range(1, parts))})
+        n = len(first)
+        each = (n - HEAD_START * grain * n / first.size) / parts
+        bounds = sorted({0, n, *(round(n - each * k) for k in range(1, parts))})
         cuts = [slice(a, b) for a, b in itertools.pairwise(bounds)]
         pieces = [[x if len(x) == 1 else x[cut] for x in arrays] for cut in cuts]
         others = [_Task(body, piece) for piece in pieces[1:]]
-        for other in others:
-            _pool().put(other)
-        return [body(*pieces[0]), *[other.result() for other in others]]
+        try:
+            _hand_out(others)
+            return [body(*pieces[0]), *[other.result() for other in others]]
+        finally:
+            for other in others:
+                other.withdraw()
 
 
 _side = threading.local()  # has the attribute `of` on a thread that is inside of side_by_side
@@ -126,9 +164,12 @@ def side_by_side(bodies: list[Callable[[], Any]]) -> list[Any]:
 
     with _blas_on_one_thread():
         other = _Task(side, ())
-        _pool().put(other)
-        side()
-        other.result()
+        try:
+            _hand_out([other])
+            side()
+            other.result()
+        finally:
+            other.withdraw()
     return results
 
 
@@ -197,7 +238,7 @@ def openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
 def compute(ufunc: Callable[..., Any], x: Array, y: Array) -> Array:
     """ufunc(x, y), on several threads where x and y are large and of one dtype."""
     like = x if getattr(x, "size", 0) >= getattr(y, "size", 0) else y
-    if getattr(like, "size", 0) < 2 * GRAIN or not is_numpy(like) or not _fits(x, y, like):
+    if not pays(getattr(like, "size", 0), GRAIN) or not is_numpy(like) or not _fits(x, y, like):
         return ufunc(x, y)
     out = np.empty_like(like)
     x, y = (np.reshape(z, (1,) * (like.ndim - np.ndim(z)) + np.shape(z)) for z in (x, y))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import get_default_dtype, module_for
+from ..backend import empty_channels_last, get_default_dtype, module_for
 from ..tensor import Tensor, as_array, wrap
 
 
@@ -31,8 +31,5 @@ def empty_parameter(
     channels_last: dimension 1 lies last in memory (not on a GPU: the kernels pack weights).
     """
     xp, dtype = module_for(device), np.dtype(dtype or get_default_dtype())
-    if not channels_last or xp is not np:
-        return Parameter(wrap(xp.empty(shape, dtype)))
-    first, second, *rest = shape
-    last = np.empty((first, *rest, second), dtype)
-    return Parameter(wrap(np.empty_like(np.moveaxis(last, -1, 1))))
+    empty = empty_channels_last if channels_last and xp is np else xp.empty
+    return Parameter(wrap(empty(shape, dtype)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backend import Array
 from ..tensor import Tensor, wrap
-from ..threads import GRAIN, compute, in_parts
+from ..threads import GRAIN, compute, in_parts, pays
 from .elementwise import expm1, where, zero
 from .op import cast, elementwise, floating, promote
 
@@ -17,7 +17,7 @@ from .op import cast, elementwise, floating, promote
 def gate(x: Array, condition: Array) -> Array:
     """x where the condition is > 0, else 0"""
     out = np.empty_like(x)
-    if x.size < 2 * GRAIN:
+    if not pays(x.size, GRAIN):
         _gate_into(out, x, condition)
     else:
         in_parts(_gate_into, out, *np.broadcast_arrays(x, condition))

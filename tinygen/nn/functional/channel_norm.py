@@ -22,13 +22,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ... import ops
-from ...backend import Array
+from ...backend import Array, is_numpy
 from ...cuda import fused
 from ...ops.op import op
 from ...tensor import Tensor, wrap
 from ...threads import GRAIN, channel_rows, image_sums, in_parts, pixel_sums
 
-Shared: TypeAlias = "dict[str, Any] | None"
+Memo: TypeAlias = "dict[str, Any] | None"
 
 
 def moments(x: Array, groups: int, batch: bool, eps: float) -> tuple[Array, Array, Array]:
@@ -74,7 +74,8 @@ def _wide(*rows: Array) -> list[Array]:
     """(N, P, C) as (N, P / k, k C), and (N, 1, C) k times: longer rows for NumPy's inner loops."""
     pixels, c = rows[0].shape[1:]
     k = next((k for k in (8, 4, 2) if pixels % k == 0 and k * c <= 256), 1)
-    if k == 1 or rows[0].size < GRAIN:
+    views = all(is_numpy(x) and x.flags.c_contiguous for x in rows)
+    if k == 1 or rows[0].size < GRAIN or not views:
         return list(rows)
     return [
         np.concatenate([x] * k, 2) if x.shape[1] == 1 else x.reshape(len(x), -1, k * c)
@@ -89,6 +90,9 @@ def _channel_norm(
     """weight * (x - mean) * rstd + bias"""
     if fused.normalises(x, weight, bias, mean, rstd):
         return _image(fused.channel_norm(x, weight, bias, mean, rstd), x.shape)
+    if x.dtype == np.float16:  # x * scale alone could overflow
+        wide = (None if a is None else a.astype(np.float32) for a in (x, weight, bias, mean, rstd))
+        return _channel_norm.spec.forward(*wide, eps=eps).astype(np.float16)
     rows = channel_rows(x)
     scale = _spread(rstd, rows) if weight is None else _spread(rstd, rows) * weight
     shift = -_spread(mean, rows) * scale + (0 if bias is None else bias)
@@ -111,7 +115,7 @@ def _channel_norm_back(
     rstd: Array,
     *,
     eps: float,
-    shared: Shared = None,
+    memo: Memo = None,
 ) -> Array:
     """P(weight * u): u pulled back through weight * (x - mean) * rstd, mean and rstd included."""
     if fused.normalises(x, u, weight, mean, rstd):
@@ -119,7 +123,7 @@ def _channel_norm_back(
     xs, us = channel_rows(x), channel_rows(u)
     groups, batch = mean.shape[1], len(mean) == 1
     w = 1.0 if weight is None else weight
-    u_sums, ux_sums = _product_sums(us, xs, shared)
+    u_sums, ux_sums = _product_sums(us, xs, memo)
     count = _count(xs, groups, batch)
     mean_u = _in_groups(w * u_sums, groups, batch) / count
     mean_uz = rstd * (_in_groups(w * ux_sums, groups, batch) / count - mean * mean_u)
@@ -130,18 +134,18 @@ def _channel_norm_back(
     return _image(out, x.shape)
 
 
-def _product_sums(g: Array, x: Array, shared: Shared) -> tuple[Array, Array]:
+def _product_sums(g: Array, x: Array, memo: Memo) -> tuple[Array, Array]:
     """The sums of g and of g x over the pixels, (N, 1, C) each."""
-    if shared:
-        return shared["g"], shared["gx"]
+    if memo:
+        return memo["g"], memo["gx"]
     g_sums, gx_sums = np.empty_like(g, shape=(2, len(g), 1, g.shape[2]), order="C")
 
     def body(g: Array, x: Array, g_sums: Array, gx_sums: Array) -> None:
         g_sums[...], gx_sums[...] = pixel_sums(g), pixel_sums(np.multiply(g, x))
 
     in_parts(body, g, x, g_sums, gx_sums)
-    if shared is not None:
-        shared |= {"g": g_sums, "gx": gx_sums}
+    if memo is not None:
+        memo |= {"g": g_sums, "gx": gx_sums}
     return g_sums, gx_sums
 
 
@@ -153,13 +157,13 @@ def _blend(out: Array, g: Array, x: Array, of_g: Array, of_x: Array, constant: A
 
 @op
 def _channel_norm_weight(
-    u: Array, x: Array, mean: Array, rstd: Array, *, eps: float, shared: Shared = None
+    u: Array, x: Array, mean: Array, rstd: Array, *, eps: float, memo: Memo = None
 ) -> Array:
     """The sum of u (x - mean) rstd over all but the channels, (C,)"""
     if fused.normalises(x, u, mean, rstd):
         return fused.channel_norm_weight(u, x, mean, rstd)
     rows = channel_rows(x)
-    u_sums, ux_sums = _product_sums(channel_rows(u), rows, shared)
+    u_sums, ux_sums = _product_sums(channel_rows(u), rows, memo)
     products = _spread(rstd, rows) * (ux_sums - _spread(mean, rows) * u_sums)
     return np.sum(products, (0, 1))
 
@@ -174,10 +178,10 @@ def _per_channel(v: Tensor, ndim: int) -> Tensor:
 
 _channel_norm.vjp(
     lambda g, x, weight, mean, rstd, eps, shared: _channel_norm_back(
-        g, x, weight, mean, rstd, eps=eps, shared=shared
+        g, x, weight, mean, rstd, eps=eps, memo=shared
     ),
     lambda g, x, mean, rstd, eps, shared: _channel_norm_weight(
-        g, x, mean, rstd, eps=eps, shared=shared
+        g, x, mean, rstd, eps=eps, memo=shared
     ),
     lambda g: _sum_channels(g),
     None,
