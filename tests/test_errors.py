@@ -186,6 +186,12 @@ def test_an_op_whose_vjps_do_not_fit_is_refused_where_it_is_written() -> None:
         made.vjp(lambda g, z: g, lambda g: g)
     with pytest.raises(TypeError, match="a vjp takes g"):
         made.vjp(lambda x: x, lambda g: g)
+    with pytest.raises(TypeError, match="`shared` are words of the vjps"):
+
+        @op
+        def wrong(x, *, shared=None):
+            return x
+
     with pytest.raises(ValueError, match="there is an op named 'mul' already"):
 
         @op

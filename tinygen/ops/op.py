@@ -81,6 +81,10 @@ class Spec:
         self.variadic = bool(code.co_flags & 0x04)  # has *inputs
         if self.variadic:
             self.inputs = (code.co_varnames[code.co_argcount + code.co_kwonlyargcount],)
+        if {"out", "shared"} & {*self.inputs, *self.constants}:
+            raise TypeError(
+                f"{self.name}: `out` and `shared` are words of the vjps, not parameters"
+            )
         self.vjps: list[tuple[Callable[..., Tensor] | None, tuple[str, ...]]] = []
         self.shares = False  # does a vjp ask for `shared`?
         self.known = {"out", "shared", *self.constants, *(("i",) if self.variadic else ())}
