@@ -29,7 +29,10 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 HERE = Path(__file__).resolve().parent
 LIMIT = 180  # seconds a lesson
 THUMBNAIL = 320  # pixels wide
-NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?|[-+]?\binf\b|\bnan\b", re.IGNORECASE)
+# A check says "difference 0" or "difference below 1e-15": machines round differently.
+NUMBER = re.compile(
+    r"(?:\bbelow )?[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?|[-+]?\binf\b|\bnan\b", re.IGNORECASE
+)
 
 
 def parse(path: Path) -> Any:

@@ -66,7 +66,7 @@ def test_tags_and_exercises_carry_the_lessons_number(path: Path) -> None:
     assert catalogue._read(path).number == int(number)
 
 
-def solutions(path: Path) -> ModuleType:
+def loaded(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -78,7 +78,7 @@ def solutions(path: Path) -> ModuleType:
 def test_right_answers_pass_and_wrong_ones_get_a_hint(path: Path) -> None:
     if path.stem == "lesson03" and not tg.cuda.emulator_available():
         pytest.skip("lesson 3 asks for a kernel, and the emulator needs a C++ compiler")
-    answers = solutions(path)
+    answers = loaded(path)
     numbers = exercises.registered(path.stem[-2:])
     assert sorted(answers.RIGHT) == sorted(answers.WRONG) == numbers
     for number in numbers:
@@ -114,6 +114,14 @@ def small(maths: str = MATHS, code: str = 'check.equal("7.1", a, b)', said: str 
             v4.new_code_cell(stubs, execution_count=3),
         ]
     )
+
+
+def test_outputs_are_compared_without_what_rounding_changes() -> None:
+    pytest.importorskip("nbclient", reason="pip install -e '.[lessons]' brings it")
+    texts = loaded(FOLDER / "build.py").texts
+    committed = texts(small(said="(7.1) left 2.5, right 2.5, difference 0"))
+    assert committed == texts(small(said="(7.1) left 2.4, right -2e-3, difference below 1e-15"))
+    assert committed != texts(small(said="(7.1) left 2.5, right 2.5, gap 0"))
 
 
 def test_a_notebook_that_keeps_the_rules_breaks_none() -> None:
