@@ -117,7 +117,7 @@ def small(maths: str = MATHS, code: str = 'check.equal("7.1", a, b)', said: str 
 
 
 def test_outputs_are_compared_without_what_rounding_changes() -> None:
-    pytest.importorskip("nbclient", reason="pip install -e '.[lessons]' brings it")
+    pytest.importorskip("nbclient", reason="pip install -e '.[lessons-build]' brings it")
     texts = loaded(FOLDER / "build.py").texts
     committed = texts(small(said="(7.1) left 2.5, right 2.5, difference 0"))
     assert committed == texts(small(said="(7.1) left 2.4, right -2e-3, difference below 1e-15"))
