@@ -51,6 +51,7 @@ OPS = [
     "comparisons",
     "shapes",
     "indexing",
+    "rearrange",
     "reductions",
     "softmaxes",
     "products",

@@ -201,8 +201,8 @@ def empty_channels_last(shape: tuple[int, ...], dtype: Any) -> Array:
 
     It is no view: a gradient that is one would be copied before it is kept (autograd.py).
     """
-    first, channels, *rest = shape
-    return np.empty_like(np.moveaxis(np.empty((first, *rest, channels), dtype), -1, 1))
+    small = np.empty((2,) * len(shape), dtype)  # whose order of strides is taken over
+    return np.empty_like(small.transpose(0, -1, *range(1, len(shape) - 1)), shape=shape)
 
 
 _open: list[tuple[Array, Callable[[], Exception]]] = []

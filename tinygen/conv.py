@@ -19,7 +19,8 @@ from . import conv_numpy, cuda
 from .backend import Array
 from .conv_numpy import output_size, transposed_size
 from .ops.op import op
-from .ops.shapes import pad, squeeze, unsqueeze
+from .ops.rearrange import pad
+from .ops.shapes import squeeze, unsqueeze
 from .ops.windows import Pair, Size, as_pair, is_int
 from .tensor import Tensor
 

@@ -1,7 +1,7 @@
 """The primitive ops; methods.py gives them to Tensor as its operators and methods.
 
-Read op.py first, then elementwise, kinks, shapes, indexing, reductions, softmaxes, products,
-creation, convert; windows, pooling and images serve the layers of nn.
+Read op.py first, then elementwise, kinks, shapes, indexing, rearrange, reductions, softmaxes,
+products, creation, convert; windows, pooling and images serve the layers of nn.
 """
 
 from . import methods as methods  # Tensor has its methods from here on
@@ -106,6 +106,7 @@ from .kinks import (
 )
 from .products import addmm, bmm, dot, einsum, linear, matmul, mm, mv, outer
 from .promotion import result_type
+from .rearrange import flip, pad, roll, tril, triu
 from .reductions import (
     all,
     amax,
@@ -132,21 +133,16 @@ from .shapes import (
     chunk,
     clone,
     flatten,
-    flip,
     movedim,
     narrow,
-    pad,
     permute,
     repeat_interleave,
     reshape,
-    roll,
     split,
     squeeze,
     stack,
     t,
     transpose,
-    tril,
-    triu,
     unbind,
     unflatten,
     unsqueeze,

@@ -14,6 +14,7 @@ from . import (
     indexing,
     kinks,
     products,
+    rearrange,
     reductions,
     shapes,
     softmaxes,
@@ -29,8 +30,8 @@ METHODS: dict[Any, str] = {
         sort argsort topk""",
     softmaxes: "logsumexp softmax log_softmax",
     shapes: """reshape flatten unflatten transpose permute movedim t squeeze unsqueeze expand
-        expand_as repeat repeat_interleave split chunk unbind narrow flip roll tril triu clone
-        contiguous""",
+        expand_as repeat repeat_interleave split chunk unbind narrow clone contiguous""",
+    rearrange: "flip roll tril triu",
     indexing: """gather scatter_add take_along_dim index_select masked_fill masked_select
         nonzero""",
     products: "matmul mm bmm mv dot outer addmm",

@@ -21,7 +21,8 @@ from .elementwise import sqrt, where
 from .indexing import gather
 from .kinks import abs as abs_
 from .op import broadcast_to, cast, op
-from .shapes import cat, flip, reshape
+from .rearrange import flip
+from .shapes import cat, reshape
 
 F = TypeVar("F", bound=Callable[..., Any])
 Dim = int | tuple[int, ...] | None
