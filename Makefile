@@ -39,7 +39,7 @@ lint: .venv/test.stamp .venv/lint.stamp
 	$(BIN)/mypy
 
 parity: .venv/torch.stamp
-	$(BIN)/python -m pytest -q tests/parity tests/test_conv.py tests/test_images.py tests/test_data.py
+	$(BIN)/python -m pytest -q tests/parity tests/conv tests/nn/test_images.py tests/data
 
 lessons: .venv/lessons-build.stamp
 	$(BIN)/python lessons/build.py
@@ -48,11 +48,11 @@ lessons-check: .venv/lessons-build.stamp
 	$(BIN)/python lessons/build.py --check
 
 bench: .venv/torch.stamp
-	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/steps.py
+	$(BIN)/python benchmarks/speed/overhead.py
+	$(BIN)/python benchmarks/speed/steps.py
 
 gpu-check: .venv/test.stamp
-	$(BIN)/python benchmarks/gpu_check.py
+	$(BIN)/python benchmarks/speed/gpu_check.py
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

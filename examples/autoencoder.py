@@ -22,8 +22,9 @@ import numpy as np
 
 import tinygen as tg
 from tinygen import data, metrics, nn, plot
-from tinygen.models import autoencoder as ae
-from tinygen.models import networks, reconstruction
+from tinygen.models import nets
+from tinygen.models.vae import autoencoder as ae
+from tinygen.models.vae import reconstruction
 from tinygen.run import Run
 
 parser = argparse.ArgumentParser(
@@ -65,12 +66,12 @@ loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, dr
 
 
 # --- model ------------------------------------------------------------------------------------
-def nets():
+def pair():
     if args.net == "conv":
-        encoder, decoder = networks.conv(shape, args.latent, moments=1)
+        encoder, decoder = nets.conv_autoencoder(shape, args.latent, moments=1)
     else:
         hidden = [500, 300] if args.net == "notes" else 256
-        encoder, decoder = networks.mlp(shape, args.latent, hidden, moments=1)
+        encoder, decoder = nets.mlp_autoencoder(shape, args.latent, hidden, moments=1)
     if args.loss == "ssim":
         decoder.append(nn.Sigmoid())  # SSIM takes -x for x: pictures must not go below 0
     return encoder, decoder
@@ -79,14 +80,14 @@ def nets():
 def fresh():
     """A model of the kind that was asked for."""
     if args.kind == "linear":
-        return ae.linear(shape, args.latent)
+        return ae.linear_autoencoder(shape, args.latent)
     if args.kind == "denoising":
-        return ae.DenoisingAutoencoder(*nets(), ae.GaussianNoise(args.sigma))
+        return ae.DenoisingAutoencoder(*pair(), ae.GaussianNoise(args.sigma))
     if args.kind == "ksparse":
-        return ae.KSparseAutoencoder(*nets(), args.k)
+        return ae.KSparseAutoencoder(*pair(), args.k)
     if args.kind == "sparse":
-        return ae.SparseAutoencoder(*nets(), args.weight)
-    return ae.Autoencoder(*nets())
+        return ae.SparseAutoencoder(*pair(), args.weight)
+    return ae.Autoencoder(*pair())
 
 
 model = fresh().to(args.device)
@@ -104,7 +105,7 @@ def fit_classifier(classifier, images, labels, steps, lr):
 
 
 if args.loss == "perceptual":  # features of a classifier of our own, trained first
-    features = networks.classifier(shape, classes, 16).to(args.device)
+    features = nets.classifier(shape, classes, 16).to(args.device)
     fit_classifier(features, train, train_set.labels, 300, 2e-3)
     distance = reconstruction.Perceptual(features)
 else:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import gan, gan_devices, gan_nets, latent
+from tinygen.models import gan, latent, nets
 from tinygen.run import Run
 
 ROWS = sorted(name for name, row in gan.OBJECTIVES.items() if row.output != "energy")
@@ -54,11 +54,11 @@ train, classes = train_set.to_symmetric(), len(train_set.classes)
 pairs = data.TensorDataset(train, train_set.labels)
 loader = data.DataLoader(pairs, args.batch, shuffle=True, drop_last=True)
 batches = loader.forever()
-generator, judge = gan_nets.dcgan(
+generator, judge = nets.dcgan(
     train.shape[1:], args.latent, args.width, norm=args.norm, classes=classes
 )
 model = gan.GAN(
-    gan.Conditional(generator, classes), gan.Conditional(judge, classes), args.objective,
+    nets.Conditional(generator, classes), nets.Conditional(judge, classes), args.objective,
     args.latent,
 ).to(args.device)  # fmt: skip
 
@@ -66,7 +66,7 @@ model = gan.GAN(
 opt_g = tg.optim.Adam(model.generator.parameters(), lr=args.lr, betas=(0.5, 0.999))
 opt_d = tg.optim.Adam(model.discriminator.parameters(), lr=args.lr, betas=(0.5, 0.999))
 if model.clip is not None:
-    gan_devices.clip_after_step(opt_d, model.clip)
+    gan.clip_after_step(opt_d, model.clip)
 ema = tg.optim.EMA(model.generator, args.ema)
 
 
@@ -92,7 +92,7 @@ for step in run.steps(args.steps):
         opt_d.zero_grad()
         terms.loss.backward()
         opt_d.step()
-    with gan_devices.frozen(model.discriminator):
+    with gan.frozen(model.discriminator):
         loss = model.generator_loss(len(y), y)
         opt_g.zero_grad()
         loss.backward()
@@ -100,7 +100,7 @@ for step in run.steps(args.steps):
     ema.update()
     run.log(loss_d=terms.loss, loss_g=loss, d_real=terms.real, d_fake=terms.fake)
     if run.every(200):
-        warning = gan_devices.collapse(every_class(8), train[:64])
+        warning = gan.collapse(every_class(8), train[:64])
         if warning:
             run.say(f"step {step}: {warning}")
     if run.every(1000):

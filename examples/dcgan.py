@@ -9,7 +9,7 @@
 
 G grows a picture out of a code by transposed convolutions of stride 2, D shrinks it to one number
 by convolutions of stride 2; batch norm in both, but not at G's output nor at D's input (Radford et
-al. 2015, tinygen/models/gan_nets.py). --objective began takes an autoencoder as D instead.
+al. 2015, tinygen/models/nets/dcgan.py). --objective began takes an autoencoder as D instead.
 
 At the end: samples, walks between codes, sums of codes (mean code of one class minus another's plus
 a third's), nearest training pictures, and measures in our own classifier's features.
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import gan, gan_devices, gan_nets, latent
+from tinygen.models import gan, latent, nets
 from tinygen.run import Run
 
 parser = argparse.ArgumentParser(
@@ -64,13 +64,13 @@ train = train_set.to_symmetric()  # in [-1, 1], as tanh makes them
 shape = train.shape[1:]
 loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
 batches = loader.forever()
-generator, judge = gan_nets.dcgan(
+generator, judge = nets.dcgan(
     shape, args.latent, args.width, norm=args.norm, packed=args.pack, minibatch=args.minibatch
 )
 if args.virtual:
-    generator = gan_nets.referenced(generator, tg.randn(args.batch, args.latent))
+    generator = nets.referenced(generator, tg.randn(args.batch, args.latent))
 if row.output == "energy":
-    judge = gan_nets.dcgan_energy(shape, args.code, args.width)
+    judge = nets.dcgan_energy(shape, args.code, args.width)
 model = gan.GAN(
     generator, judge, args.objective, args.latent,
     smoothing=args.smoothing, noise=args.noise, pack=args.pack,
@@ -80,7 +80,7 @@ model = gan.GAN(
 opt_g = tg.optim.Adam(model.generator.parameters(), lr=args.lr, betas=(0.5, 0.999))
 opt_d = tg.optim.Adam(model.discriminator.parameters(), lr=args.lr, betas=(0.5, 0.999))
 if model.clip is not None:
-    gan_devices.clip_after_step(opt_d, model.clip)
+    gan.clip_after_step(opt_d, model.clip)
 ema = tg.optim.EMA(model.generator, args.ema)
 
 
@@ -93,7 +93,7 @@ run = Run(args.out, config=args, resume=args.resume)
 run.track(model=model, opt_g=opt_g, opt_d=opt_d, ema=ema, loader=loader)
 began = time.perf_counter()
 for step in run.steps(args.steps):
-    model.noise = gan_devices.linear(step, args.noise, 0.0, args.steps)
+    model.noise = gan.ramp(step, args.noise, 0.0, args.steps)
     for _ in range(args.d_steps):
         (x,) = next(batches)
         terms = model.discriminator_loss(x.to(args.device))
@@ -102,7 +102,7 @@ for step in run.steps(args.steps):
         opt_d.step()
     if row.output == "energy":
         run.log(convergence=model.balance(args.gamma, args.k_rate), k=model.k)
-    with gan_devices.frozen(model.discriminator):
+    with gan.frozen(model.discriminator):
         loss = model.generator_loss(args.batch)
         opt_g.zero_grad()
         loss.backward()
@@ -110,7 +110,7 @@ for step in run.steps(args.steps):
     ema.update()
     run.log(loss_d=terms.loss, loss_g=loss, d_real=terms.real, d_fake=terms.fake)
     if run.every(200):
-        warning = gan_devices.collapse(samples(64), train[:64])
+        warning = gan.collapse(samples(64), train[:64])
         if warning:
             run.say(f"step {step}: {warning}")
     if run.every(1000):

@@ -23,7 +23,8 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
-from tinygen.models import ddpm, diffusion
+from tinygen.models import diffusion
+from tinygen.models.diffusion import ddpm
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
 from tinygen.run import Run
 

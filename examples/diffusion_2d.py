@@ -16,7 +16,7 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
-from tinygen.models import diffusion
+from tinygen.models import diffusion, nets
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
 from tinygen.run import Run
 
@@ -52,7 +52,7 @@ def draw(n: int, generator: tg.Generator | None = None) -> tg.Tensor:
 
 # --- model ------------------------------------------------------------------------------------
 process = diffusion.schedule(args.schedule, args.T)
-net = diffusion.TimeMLP(2, args.hidden)
+net = nets.TimeMLP(2, args.hidden)
 model = diffusion.Diffusion(process, net, args.parameterisation).to(args.device)
 print(process)
 

@@ -7,8 +7,8 @@
     python examples/gan.py --resume                              # go on where the last run stopped
 
 Two networks: G turns noise z into samples, D tells samples from data. --objective is a row of the
-table in tinygen/models/gan.py; it says what D's output means, what both minimise, and what
-divergence between the laws p_d of the data and p_g of the samples that amounts to.
+table in tinygen/models/gan/objectives.py; it says what D's output means, what both minimise, and
+what divergence between the laws p_d of the data and p_g of the samples that amounts to.
 
 All is in the folder --out: log.jsonl, checkpoints, and pictures. For the plane: D's field with G's
 samples and the arrows along which D sends them, the lattice that G bends the codes into, and both
@@ -21,8 +21,8 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import gan, gan_devices, gan_nets, latent
-from tinygen.plot import toy
+from tinygen.models import gan, latent, nets
+from tinygen.plot import gan as gan_plot
 from tinygen.run import Run
 
 CENTERS = {"ring": (data.ring_centers, 0.01), "grid": (data.grid_centers, 0.05)}
@@ -79,28 +79,28 @@ loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, dr
 batches = loader.forever()
 
 # --- model ------------------------------------------------------------------------------------
-generator, judge = gan_nets.mlp(
+generator, judge = nets.mlp_gan(
     shape, args.latent, args.hidden, batch_norm=args.batch_norm or args.virtual, packed=args.pack,
     tanh=not in_plane, minibatch=args.minibatch,
 )  # fmt: skip
 if args.virtual:
-    generator = gan_nets.referenced(generator, tg.randn(args.batch, args.latent))
+    generator = nets.referenced(generator, tg.randn(args.batch, args.latent))
 if row.output == "energy":
-    judge = gan_nets.mlp_energy(shape, 1 if in_plane else 8, args.hidden)  # a code of 2 copies 2-D
+    judge = nets.mlp_energy(shape, 1 if in_plane else 8, args.hidden)  # a code of 2 copies 2-D
 if args.spectral:
-    judge = gan_nets.spectrally_normalised(judge)
+    judge = nets.spectrally_normalised(judge)
 model = gan.GAN(
     generator, judge, args.objective, args.latent, penalty=args.penalty, weight=args.weight,
     clip=args.clip, smoothing=args.smoothing, noise=args.noise, pack=args.pack,
 ).to(args.device)  # fmt: skip
 
 # --- optimizers -------------------------------------------------------------------------------
-Adam = gan_devices.OptimisticAdam if args.optimistic else tg.optim.Adam
+Adam = gan.OptimisticAdam if args.optimistic else tg.optim.Adam
 betas = (args.beta1, 0.9)
 opt_g = Adam(model.generator.parameters(), lr=args.lr, betas=betas)
 opt_d = Adam(model.discriminator.parameters(), lr=args.lr_d or args.lr, betas=betas)
 if model.clip is not None:
-    gan_devices.clip_after_step(opt_d, model.clip)
+    gan.clip_after_step(opt_d, model.clip)
 ema = tg.optim.EMA(model.generator, args.ema)
 
 # --- pictures ---------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ codes = model.draw(256, tg.Generator(args.device).manual_seed(1))
 
 def lab() -> object:
     """The plane as D sees it, and what G does to it."""
-    return toy.lab(model, train[:1000], codes, title=f"{args.objective}, step {run.step}")
+    return gan_plot.lab(model, train[:1000], codes, title=f"{args.objective}, step {run.step}")
 
 
 def samples(n: int, seed: int = 2) -> tg.Tensor:
@@ -122,7 +122,7 @@ run = Run(args.out, config=args, resume=args.resume)
 run.track(model=model, opt_g=opt_g, opt_d=opt_d, ema=ema, loader=loader)
 began = time.perf_counter()
 for step in run.steps(args.steps):
-    model.noise = gan_devices.linear(step, args.noise, 0.0, args.steps)
+    model.noise = gan.ramp(step, args.noise, 0.0, args.steps)
     for _ in range(args.d_steps):
         (x,) = next(batches)
         terms = model.discriminator_loss(x.to(args.device))
@@ -131,7 +131,7 @@ for step in run.steps(args.steps):
         opt_d.step()
     if row.output == "energy":
         run.log(convergence=model.balance(args.gamma, rate=0.02), k=model.k)
-    with gan_devices.frozen(model.discriminator):
+    with gan.frozen(model.discriminator):
         loss = model.generator_loss(args.batch)
         opt_g.zero_grad()
         loss.backward()
@@ -139,7 +139,7 @@ for step in run.steps(args.steps):
     ema.update()
     run.log(loss_d=terms.loss, loss_g=loss, d_real=terms.real, d_fake=terms.fake)
     if run.every(max(1, args.steps // 40)):
-        warning = gan_devices.collapse(samples(256), train[:256])
+        warning = gan.collapse(samples(256), train[:256])
         if warning:
             run.say(f"step {step}: {warning}")
         if in_plane:
@@ -165,7 +165,7 @@ if args.data in CENTERS:
           f"reverse KL {report.reverse_kl:.2f} (2500 samples, PacGAN protocol)")  # fmt: skip
 if in_plane:
     plot.samples_2d(samples(2500), train[:2500], path=out / "samples.png")
-    toy.warp_grid(model.generator, train[:1000], path=out / "warp.png")
+    gan_plot.warp_grid(model.generator, train[:1000], path=out / "warp.png")
     if frames:
         plot.gif(frames, out / "lab.gif", fps=8, pause=2)
 else:

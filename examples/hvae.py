@@ -18,7 +18,8 @@ import numpy as np
 
 import tinygen as tg
 from tinygen import data, plot
-from tinygen.models import bounds, hierarchical, vae
+from tinygen.models import likelihoods, nets
+from tinygen.models.vae import bounds, hierarchical
 from tinygen.run import Run
 
 parser = argparse.ArgumentParser(
@@ -50,18 +51,20 @@ tg.manual_seed(args.seed)
 train_set, test_set = (data.load(args.data, split, root=args.root) for split in ("train", "test"))
 binary = not args.shared
 train, test = ((s.to_unit() if binary else s.to_symmetric()) for s in (train_set, test_set))
-test = (vae.binarise(test, tg.Generator().manual_seed(1)) if binary else test).to(args.device)
+test = (likelihoods.binarise(test, tg.Generator().manual_seed(1)) if binary else test).to(
+    args.device
+)
 shape = train.shape[1:]
 loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
 
 # --- model ------------------------------------------------------------------------------------
 if args.shared:
     betas = list(np.geomspace(0.05, 0.9, args.shared)) if args.fixed else None
-    likelihood = vae.Gaussian(0.05, learn=True)
+    likelihood = likelihoods.Gaussian(0.05, learn=True)
     model = hierarchical.shared(shape, args.shared, likelihood, args.hidden, betas)
 else:
-    model = hierarchical.levels(shape, args.sizes, vae.Bernoulli(), args.hidden)
-    vae.set_output_bias(model.decoders[0], train)
+    model = hierarchical.levels(shape, args.sizes, likelihoods.Bernoulli(), args.hidden)
+    nets.set_output_bias(model.decoders[0], train)
 model = model.to(args.device)
 opt = tg.optim.Adam(model.parameters(), lr=args.lr)
 
@@ -72,7 +75,7 @@ run.track(model=model, opt=opt, loader=loader)
 for step, (x,) in zip(run.steps(steps), loader.forever()):
     x = x.to(args.device)
     beta = min(1.0, step / (args.warmup * steps)) if args.warmup else 1.0
-    terms = model(vae.binarise(x) if binary else x, beta=beta)
+    terms = model(likelihoods.binarise(x) if binary else x, beta=beta)
     loss = -terms.elbo
     opt.zero_grad()
     loss.backward()

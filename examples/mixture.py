@@ -16,7 +16,7 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
-from tinygen.models import vae
+from tinygen.models import likelihoods
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -37,8 +37,8 @@ if args.components < 1 or args.prior <= 0:
 tg.manual_seed(args.seed)
 train, test = (data.load(args.data, s, root=args.root).to_unit() for s in ("train", "test"))
 shape = train.shape[1:]
-binary = vae.binarise(train).flatten(1)  # (n, pixels)
-test_x = vae.binarise(test, tg.Generator().manual_seed(1)).flatten(1)
+binary = likelihoods.binarise(train).flatten(1)  # (n, pixels)
+test_x = likelihoods.binarise(test, tg.Generator().manual_seed(1)).flatten(1)
 
 # --- model --------------------------------------------------------------------------------------
 weights = tg.full((args.components,), 1 / args.components)

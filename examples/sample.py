@@ -15,7 +15,8 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
-from tinygen.models import ddpm, diffusion
+from tinygen.models import diffusion
+from tinygen.models.diffusion import ddpm
 from tinygen.run import load_run
 
 parser = argparse.ArgumentParser(

@@ -26,7 +26,8 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import bounds, latent, vae
+from tinygen.models import latent, likelihoods, nets, vae
+from tinygen.models.vae import bounds
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
 from tinygen.run import Run
 
@@ -42,7 +43,9 @@ parser.add_argument("--batch", type=int, default=128, help="images a step")
 parser.add_argument("--lr", type=float, default=2e-3, help="Adam's step size; falls to 0 (cosine)")
 parser.add_argument("--latent", type=int, default=2, help="dimensions of z; 2 can be drawn whole")
 parser.add_argument("--hidden", type=int, default=256, help="units of a hidden layer (--net mlp)")
-parser.add_argument("--net", choices=sorted(vae.NETS), default="mlp", help="the two networks")
+parser.add_argument(
+    "--net", choices=sorted(nets.AUTOENCODERS), default="mlp", help="the two networks"
+)
 parser.add_argument("--likelihood", choices=["bernoulli", "gaussian", "fixed", "pixel"],
                     default="bernoulli", help="p(x|z): binary pixels, or grey ones with one "
                     "learned variance, with 0.05, or with a variance for each pixel")  # fmt: skip
@@ -79,7 +82,11 @@ binary, levels = args.likelihood == "bernoulli", train_set.maximum + 1
 
 def pixels(x, generator=None):
     """What the likelihood is of: pixels drawn as 0 or 1, or dequantised grey ones."""
-    return vae.binarise(x, generator) if binary else vae.dequantise(x, levels - 1, generator)
+    return (
+        likelihoods.binarise(x, generator)
+        if binary
+        else likelihoods.dequantise(x, levels - 1, generator)
+    )
 
 
 pairs = data.TensorDataset(train if binary else train_set.images, train_set.labels)
@@ -87,18 +94,18 @@ loader = data.DataLoader(pairs, args.batch, shuffle=True, drop_last=True)
 
 # --- model ------------------------------------------------------------------------------------
 likelihood = {
-    "bernoulli": vae.Bernoulli,
-    "gaussian": lambda: vae.Gaussian(0.05, learn=True),
-    "fixed": lambda: vae.Gaussian(0.05),
-    "pixel": vae.GaussianPerPixel,
+    "bernoulli": likelihoods.Bernoulli,
+    "gaussian": lambda: likelihoods.Gaussian(0.05, learn=True),
+    "fixed": lambda: likelihoods.Gaussian(0.05),
+    "pixel": likelihoods.GaussianPerPixel,
 }[args.likelihood]()
 width = {"mlp": args.hidden, "conv": 32}[args.net]
 condition = classes if args.conditional else 0
-encoder, decoder = vae.NETS[args.net](
+encoder, decoder = nets.AUTOENCODERS[args.net](
     shape, args.latent, width, outputs=likelihood.outputs, condition=condition
 )
 if binary:
-    vae.set_output_bias(decoder, train)
+    nets.set_output_bias(decoder, train)
 if args.conditional:
     model = vae.ConditionalVAE(encoder, decoder, likelihood, args.latent, classes)
 else:

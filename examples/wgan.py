@@ -24,7 +24,7 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import gan, gan_devices, gan_nets, latent
+from tinygen.models import gan, latent, nets
 from tinygen.run import Run
 
 parser = argparse.ArgumentParser(
@@ -75,11 +75,11 @@ class Line(tg.nn.Module):
 
 if args.line:
     train = tg.stack([tg.zeros(10_000), tg.randn(10_000)], 1)
-    generator, critic, args.latent = Line(2.0), gan_nets.mlp((2,), 1, 64, 2)[1], 1
+    generator, critic, args.latent = Line(2.0), nets.mlp_gan((2,), 1, 64, 2)[1], 1
 else:
     train_set = data.load(args.data, root=args.root)
     train = train_set.to_symmetric()  # grey values in [-1, 1]
-    make = gan_nets.dcgan if args.net == "dcgan" else gan_nets.mlp
+    make = nets.dcgan if args.net == "dcgan" else nets.mlp_gan
     width = {"width": args.width} if args.net == "dcgan" else {"hidden": 256, "tanh": True}
     generator, critic = make(train.shape[1:], args.latent, **width)
 loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
@@ -89,7 +89,7 @@ model = gan.GAN(generator, critic, "wgan", args.latent, clip=args.clip).to(args.
 # --- optimizers -------------------------------------------------------------------------------
 opt_g = tg.optim.RMSprop(model.generator.parameters(), lr=args.lr)
 opt_c = tg.optim.RMSprop(model.discriminator.parameters(), lr=args.lr_critic)
-gan_devices.clip_after_step(opt_c, args.clip)
+gan.clip_after_step(opt_c, args.clip)
 ema = tg.optim.EMA(model.generator, args.ema)
 
 
@@ -112,11 +112,11 @@ def line_report() -> dict[str, float]:
 
 def new_critic(theta: float, steps: int = 400) -> tuple[float, float]:
     """The estimate, and the slope, of a critic trained for one theta alone."""
-    generator, f = Line(theta), gan_nets.mlp((2,), 1, 64, 2)[1]
+    generator, f = Line(theta), nets.mlp_gan((2,), 1, 64, 2)[1]
     draw = lambda n: generator(tg.randn(n, 1)).detach()  # noqa: E731
-    opt = gan_devices.clip_after_step(tg.optim.RMSprop(f.parameters(), lr=5e-3), args.clip)
+    opt = gan.clip_after_step(tg.optim.RMSprop(f.parameters(), lr=5e-3), args.clip)
     for step in range(steps):
-        opt.param_groups[0]["lr"] = gan_devices.linear(step, 5e-3, 0.0, steps)
+        opt.param_groups[0]["lr"] = gan.ramp(step, 5e-3, 0.0, steps)
         some = train[step * 20 : step * 20 + 64]
         loss = gan.critic_gap(f(some), f(draw(64)))
         opt.zero_grad()
@@ -130,13 +130,13 @@ run = Run(args.out, config=args, resume=args.resume)
 run.track(model=model, opt_g=opt_g, opt_c=opt_c, ema=ema, loader=loader)
 began = time.perf_counter()
 for step in run.steps(args.steps):
-    for _ in range(gan_devices.d_steps(step, args.critic_steps, args.warm, many=50)):
+    for _ in range(gan.d_steps(step, args.critic_steps, args.warm, many=50)):
         (x,) = next(batches)
         terms = model.discriminator_loss(x.to(args.device))
         opt_c.zero_grad()
         terms.loss.backward()
         opt_c.step()
-    with gan_devices.frozen(model.discriminator):
+    with gan.frozen(model.discriminator):
         loss = model.generator_loss(args.batch)
         opt_g.zero_grad()
         loss.backward()
@@ -144,7 +144,7 @@ for step in run.steps(args.steps):
     ema.update()
     run.log(gap=-terms.loss)
     if run.every(100):
-        warning = gan_devices.collapse(samples(64), train[:64])
+        warning = gan.collapse(samples(64), train[:64])
         if warning:
             run.say(f"step {step}: {warning}")
     if args.line and (run.every(10) or run.last):
@@ -156,7 +156,7 @@ seconds = time.perf_counter() - began
 # --- what it learned ----------------------------------------------------------------------------
 ema.copy_to()
 out = Path(args.out)
-largest = gan_devices.max_weight(model.discriminator.parameters())
+largest = gan.max_weight(model.discriminator.parameters())
 print(
     f"{args.steps} steps in {seconds:.1f} s, seed {args.seed}; max |w| of the critic {largest:.4g}"
 )

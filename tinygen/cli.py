@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
         "--gpu",
         action="store_true",
         help="after the report, check the kernels and time them on the GPU "
-        "(benchmarks/gpu_check.py, in a clone); exit status 1 where no GPU works",
+        "(benchmarks/speed/gpu_check.py, in a clone); exit status 1 where no GPU works",
     )
     return top
 
@@ -174,9 +174,9 @@ def check_gpu(report: dict[str, list[doctor.Finding]]) -> int:
         reason = cuda[0].note if cuda else "see FAIL above"
         print(f"tinygen doctor --gpu: {reason}. Nothing was measured.", file=sys.stderr)
         return 1
-    script = find("benchmarks/gpu_check.py")
+    script = find("benchmarks/speed/gpu_check.py")
     if script is None:
-        print(missing("benchmarks/gpu_check.py"), file=sys.stderr)
+        print(missing("benchmarks/speed/gpu_check.py"), file=sys.stderr)
         return 1
     return run_script(script, [])
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 import tinygen as tg
-from tinygen.models import bounds, vae
+from tinygen.models import likelihoods
+from tinygen.models.vae import bounds
 
 
 def kl(mu, log_var, mean, prior_log_var):
@@ -14,7 +15,7 @@ def kl(mu, log_var, mean, prior_log_var):
 
 def kl_by_library(mu, log_var, mean, prior_log_var):
     """The library's, on tensors."""
-    return vae.kl_gaussians(*(tg.tensor(a) for a in (mu, log_var, mean, prior_log_var)))
+    return likelihoods.kl_gaussians(*(tg.tensor(a) for a in (mu, log_var, mean, prior_log_var)))
 
 
 def kl_by_rescaling(mu, log_var, mean, prior_log_var):

@@ -3,7 +3,8 @@
 import numpy as np
 
 import tinygen as tg
-from tinygen.models import bounds, vae
+from tinygen.models import likelihoods
+from tinygen.models.vae import bounds
 
 
 def draw_codes(mu, log_var, rng):
@@ -48,8 +49,8 @@ def elbo(x, logits, mu, log_var):
 def elbo_by_the_library(x, logits, mu, log_var):
     """The same from the library's two functions."""
     x, logits, mu, log_var = map(tg.tensor, (x, logits, mu, log_var))
-    kl = vae.kl_to_standard_normal(mu, log_var)
-    return (vae.bernoulli_log_prob(x, logits) - kl).mean()
+    kl = likelihoods.kl_to_standard_normal(mu, log_var)
+    return (likelihoods.bernoulli_log_prob(x, logits) - kl).mean()
 
 
 def _mean_over_pixels(x, logits, mu, log_var):

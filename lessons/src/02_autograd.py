@@ -1184,11 +1184,11 @@ check.exercise("2.5", curvature)
 #
 # There is no long training to this lesson: the full-size version of it is the library. In reading
 # order, `tinygen/tape.py`, `tensor.py`, `autograd.py` and `ops/op.py` are this lesson with memory
-# and speed taken care of. `python -m pytest -q tests/test_registry.py` checks the first and the
-# second derivative of every operation there is, with random cotangents, and
-# `python benchmarks/overhead.py` measures what an operation costs beside PyTorch: on the machine
-# of record 1.3 to 1.6 times as much in the mean (results in
-# `benchmarks/results/cpu-overhead.json`).
+# and speed taken care of. `python -m pytest -q tests/engine/test_registry.py` checks the first and
+# the second derivative of every operation there is, with random cotangents, and
+# `python benchmarks/speed/overhead.py` measures what an operation costs beside PyTorch: on the
+# machine of record 1.3 to 1.6 times as much in the mean (results in
+# `benchmarks/results/speed/cpu-overhead.json`).
 #
 # ## Further reading
 #

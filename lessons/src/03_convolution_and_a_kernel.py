@@ -999,10 +999,10 @@ plt.show()
 
 # %% [markdown]
 # **These are bounds that we computed, not measured speeds.** No GPU has run these kernels for this
-# lesson; `benchmarks/kernels.py` measures them where there is one. The bounds also charge every
-# read to the memory. In truth caches answer many of them, so the lower rungs can do better than
-# their dot; and a kernel has other bills to pay (shared memory, address arithmetic, waiting), so
-# the upper rungs do worse. What the picture does show is the order in which to work:
+# lesson; `benchmarks/speed/kernels.py` measures them where there is one. The bounds also charge
+# every read to the memory. In truth caches answer many of them, so the lower rungs can do better
+# than their dot; and a kernel has other bills to pay (shared memory, address arithmetic, waiting),
+# so the upper rungs do worse. What the picture does show is the order in which to work:
 #
 # 1. `conv2d_naive`: two reads for each multiply-add. Any shape, any type: the yardstick.
 # 2. `conv2d_tile`: 16 x 16 tiles in shared memory, the kernel of (3.19) with guards and addresses.
@@ -1135,10 +1135,10 @@ check.exercise("3.5", least_time)
 #
 # ## The full-size run
 #
-# `python benchmarks/kernels.py` times the kernels that tinygen chooses for ten layer shapes,
+# `python benchmarks/speed/kernels.py` times the kernels that tinygen chooses for ten layer shapes,
 # forward and both gradients, beside computed floors and beside PyTorch. It needs an NVIDIA GPU and
 # CuPy, and this page has no result of it. Without a GPU,
-# `python -m pytest -q tests/test_kernels.py` runs tinygen's kernels in check mode over random
+# `python -m pytest -q tests/cuda/test_kernels.py` runs tinygen's kernels in check mode over random
 # shapes. The kernels are in `kernels/`, the emulator in `kernels/emulator/`.
 #
 # ## Further reading

@@ -410,8 +410,8 @@ assert abs(gap_there) < 1e-10 and abs(log_p - elbo(m_post, S)) < 1e-12
 # Three routes for the last one: a grid, random draws, and the library.
 
 # %%
-from tinygen.models import bounds as lib_bounds
-from tinygen.models import vae
+from tinygen.models import likelihoods, vae
+from tinygen.models.vae import bounds as lib_bounds
 
 mu, var = 0.7, 0.3
 line = np.linspace(-12, 12, 4001)
@@ -434,7 +434,7 @@ check.equal("6.14", (q_line * (log_q_line - log_p_line)).sum() * width, kl, tol=
 e = rng.standard_normal(200_000)
 zs = mu + np.sqrt(var) * e
 check.mean("6.14", -0.5 * (e**2 + np.log(var)) + 0.5 * zs**2, kl)
-by_library = vae.kl_to_standard_normal(
+by_library = likelihoods.kl_to_standard_normal(
     tg.tensor([[mu]], dtype=tg.float64), tg.tensor([[np.log(var)]], dtype=tg.float64)
 )
 check.equal("6.14", by_library, [kl], tol=1e-12)
@@ -680,7 +680,7 @@ def linear(weight, bias):
 
 A = S @ W.T / eta
 encoder = linear(np.vstack([A, np.zeros((d, D))]), np.append(-A @ b, -np.log(np.diag(Lam))))
-likelihood = vae.Gaussian(eta)
+likelihood = likelihoods.Gaussian(eta)
 likelihood.log_var = tg.tensor(np.log([eta]))  # in float64
 model = vae.VAE(encoder, linear(W, b), likelihood, latent=d)
 
@@ -1068,8 +1068,8 @@ check.exercise("6.4", best_encoder)
 #
 # gave a test ELBO of -22.84 and -23.33 nats, and a test $\log p(x)$ of -22.68 and -22.40. The same
 # networks over three seeds, trained for 1500 steps on batches drawn with replacement
-# (`benchmarks/vae_family.py`; test set; mean ± standard deviation over that script's seeds, and the
-# single run above lies outside of it):
+# (`benchmarks/quality/vae.py`; test set; mean ± standard deviation over that script's seeds, and
+# the single run above lies outside of it):
 #
 # | trained with | test ELBO | $\log p(x)$, 500 weights |
 # |---|---|---|

@@ -20,7 +20,8 @@ import numpy as np
 import tinygen as tg
 from tinygen import data, nn
 from tinygen.lessons import check
-from tinygen.models import bounds, vae
+from tinygen.models import likelihoods, nets, vae
+from tinygen.models.vae import bounds
 from tinygen.nn import functional as F
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
 
@@ -367,7 +368,7 @@ check.equal("7.12", np.log(product), (bits * a - np.logaddexp(0, a)).sum(1))
 
 grey, mean = rng.random((5, 64)), rng.random((5, 64))
 right = -((grey - mean) ** 2).sum(1) / (2 * 0.07) - 32 * np.log(2 * np.pi * 0.07)
-left = vae.gaussian_log_prob(tg.tensor(grey), tg.tensor(mean), float(np.log(0.07)))
+left = likelihoods.gaussian_log_prob(tg.tensor(grey), tg.tensor(mean), float(np.log(0.07)))
 check.equal("7.13", left, right)
 
 # %% [markdown]
@@ -383,7 +384,7 @@ check.equal("7.13", left, right)
 t = tg.tensor(-1.0, dtype=tg.float64, requires_grad=True)  # log eta
 opt = tg.optim.Adam([t], lr=0.03)
 for _ in range(600):
-    loss = -vae.gaussian_log_prob(tg.tensor(grey), tg.tensor(mean), t).mean()
+    loss = -likelihoods.gaussian_log_prob(tg.tensor(grey), tg.tensor(mean), t).mean()
     opt.zero_grad()
     loss.backward()
     opt.step()
@@ -414,7 +415,9 @@ check.equal("7.14", np.exp(t.item()), ((grey - mean) ** 2).mean(), tol=1e-5)
 # %%
 kl = 3.21  # any number
 noise = 0.04
-log_lik = vae.gaussian_log_prob(tg.tensor(grey), tg.tensor(mean), float(np.log(noise))).numpy()
+log_lik = likelihoods.gaussian_log_prob(
+    tg.tensor(grey), tg.tensor(mean), float(np.log(noise))
+).numpy()
 check.equal(
     "7.15",
     ((grey - mean) ** 2).sum(1) + kl,
@@ -484,7 +487,7 @@ class ByHand(nn.Module):
 
 
 train, test = (data.load("digits", split).to_unit() for split in ("train", "test"))
-test_x = vae.binarise(test, tg.Generator().manual_seed(1)).flatten(1)  # lesson 1's test set
+test_x = likelihoods.binarise(test, tg.Generator().manual_seed(1)).flatten(1)  # lesson 1's test set
 train = train.flatten(1)
 print(f"{len(train)} training and {len(test)} test pictures of 8 x 8 = 64 pixels")
 
@@ -520,7 +523,7 @@ def fit(model, steps, beta=1.0, every=150):
             with tg.no_grad():
                 lik, kl = model.terms(test_x, test_eps)
             log.append((step, lik.mean().item(), kl.mean().item()))
-        x = vae.binarise(train[rng.integers(0, len(train), 128)])
+        x = likelihoods.binarise(train[rng.integers(0, len(train), 128)])
         lik, kl = model.terms(x, tg.randn(128, model.latent))
         loss = -(lik - beta * kl).mean()
         opt.zero_grad()
@@ -580,8 +583,8 @@ check.mean("7.17", np.array(estimates), exact_elbo)
 # same terms. (Single precision: five digits.)
 
 # %%
-encoder, decoder = vae.mlp((1, 8, 8), latent=2, hidden=256)
-library = vae.VAE(encoder, decoder, vae.Bernoulli(), latent=2)
+encoder, decoder = nets.mlp_autoencoder((1, 8, 8), latent=2, hidden=256)
+library = vae.VAE(encoder, decoder, likelihoods.Bernoulli(), latent=2)
 library.load_state_dict(dict(zip(library.state_dict(), model.state_dict().values())))
 eps = tg.randn(len(test_x), 2, generator=tg.Generator().manual_seed(2))
 with tg.no_grad():
@@ -1026,7 +1029,7 @@ check.exercise("7.5", posterior)
 # `python examples/vae.py --demo` (or `make demo`; seed 0, 3,300 steps, some ten seconds) gives a
 # test ELBO of -23.41 nats and $\log p(x) \geq -23.00$ (± 0.01 for the draws, ± 0.20 for the
 # pictures), with pictures in `runs/demo/`. With a code of 8 and 1,500 steps
-# (`benchmarks/results/vae-family.md`, seeds 0 to 2): ELBO $-22.96 \pm 0.01$,
+# (`benchmarks/results/vae/vae-family.md`, seeds 0 to 2): ELBO $-22.96 \pm 0.01$,
 # $\log p(x) = -22.62 \pm 0.01$, KL $3.79 \pm 0.07$, $6.7 \pm 0.6$ active units. There too: $\beta$
 # from 0.1 to 10, the score-function estimator in training, and Fashion-MNIST.
 #

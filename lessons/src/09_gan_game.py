@@ -932,8 +932,8 @@ check.exercise("9.4", weigh)
 #
 # `python examples/gan.py --objective minimax` plays the same game in the plane (8 bells on a ring;
 # samples, the discriminator's field and an animation are written into `runs/gan`). What such runs
-# gave, five seeds each with a small budget, stands in `benchmarks/results/gan-toys.md`: with the
-# minimax loss all 8 modes of the ring in every seed (57 % of samples within three standard
+# gave, five seeds each with a small budget, stands in `benchmarks/results/gan/gan-toys.md`: with
+# the minimax loss all 8 modes of the ring in every seed (57 % of samples within three standard
 # deviations), and 21.0 of the 25 modes of the grid, standard error 1.6 (2500 points of a single
 # Gaussian touch 18).
 #

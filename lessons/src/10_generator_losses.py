@@ -19,7 +19,7 @@ import numpy as np
 import tinygen as tg
 from tinygen import data, nn
 from tinygen.lessons import check
-from tinygen.models import gan, gan_devices
+from tinygen.models import gan
 
 rng = np.random.default_rng(10)
 a = np.linspace(-8, 4, 200)
@@ -702,9 +702,9 @@ for eta_ in (0.05, 0.2, 0.45):
 def play(kind, steps, eta=0.1):
     """The library's optimizers on V = theta phi; the points visited."""
     leaf = tg.tensor(w, requires_grad=True)
-    make = gan_devices.OptimisticSGD if kind == "optimistic" else tg.optim.SGD
+    make = gan.OptimisticSGD if kind == "optimistic" else tg.optim.SGD
     optimizer = make([leaf], lr=eta)
-    extra = gan_devices.Extragradient(optimizer)
+    extra = gan.Extragradient(optimizer)
     points = [w]
     for _ in range(steps):
         leaf.grad = tg.tensor(-field(leaf.detach().numpy()))
@@ -1020,9 +1020,9 @@ check.exercise("10.4", good_loss)
 #
 # `python examples/gan.py --objective non_saturating` (or `minimax`, `maximum_likelihood`) trains on
 # eight bells on a ring; add `--optimistic` for optimistic Adam, `--beta1 0.9` for momentum,
-# `--data grid` for 25 modes. Five seeds each, 1500 steps (`benchmarks/results/gan-toys.md`): all
-# three losses find the 8 modes of the ring; on the grid minimax finds 21.0 of 25 (standard error
-# 1.6), non-saturating 10.2 (3.1), maximum likelihood 22.2 (0.5); one Gaussian with the law's
+# `--data grid` for 25 modes. Five seeds each, 1500 steps (`benchmarks/results/gan/gan-toys.md`):
+# all three losses find the 8 modes of the ring; on the grid minimax finds 21.0 of 25 (standard
+# error 1.6), non-saturating 10.2 (3.1), maximum likelihood 22.2 (0.5); one Gaussian with the law's
 # covariance touches 18. At this small budget, with Adam and $\beta_1 = 0.5$, the non-saturating
 # loss is *not* ahead: saturation hurts when $D$ is far ahead, and here it seems not to be.
 #

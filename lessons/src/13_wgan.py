@@ -19,7 +19,7 @@ import numpy as np
 import tinygen as tg
 from tinygen import metrics, nn
 from tinygen.lessons import check
-from tinygen.models import gan, gan_devices
+from tinygen.models import gan
 
 rng = np.random.default_rng(13)
 
@@ -544,8 +544,8 @@ def fitted_critic(prepare, steps, report):
 marks = (10, 100, 300, 1000)
 print("steps of the critic            " + "".join(f"{s:10d}" for s in marks))
 for name, prepare in (
-    ("weights clipped to 0.1", lambda o: gan_devices.clip_after_step(o, 0.1)),
-    ("gradients clipped to 1", lambda o: gan_devices.clip_gradients_before_step(o, 1.0)),
+    ("weights clipped to 0.1", lambda o: gan.clip_after_step(o, 0.1)),
+    ("gradients clipped to 1", lambda o: gan.clip_gradients_before_step(o, 1.0)),
 ):
     slopes = fitted_critic(prepare, 1000, marks)
     print(f"{name:24s} slope: " + "".join(f"{s:10.3g}" for s in slopes))
@@ -676,7 +676,7 @@ blob = rng.normal(0, 0.25, (24, 2)) + [0.3, 0.0]
 best = metrics.optimal_transport(distance(ring, blob))
 tg.manual_seed(2)
 net = network(2, 64, 64, 1)
-optimizer = gan_devices.clip_after_step(tg.optim.RMSprop(net.parameters(), lr=1e-3), 0.05)
+optimizer = gan.clip_after_step(tg.optim.RMSprop(net.parameters(), lr=1e-3), 0.05)
 ring_t, blob_t = (tg.tensor(v, dtype=tg.float32) for v in (ring, blob))
 for _ in range(800):
     gap = net(ring_t).mean() - net(blob_t).mean()
@@ -713,7 +713,7 @@ for name in ("minimax", "wgan"):
     opponent, row = network(1, 32, 32, 1), gan.OBJECTIVES[name]
     optimizer = tg.optim.RMSprop(opponent.parameters(), lr=1e-3)
     if row.clip:
-        gan_devices.clip_after_step(optimizer, 0.1)
+        gan.clip_after_step(optimizer, 0.1)
     x, y = tg.randn(256, 1) * 0.5 - 3, tg.randn(256, 1) * 0.5 + 3
     sizes = []
     for step in range(1, 801):
@@ -735,7 +735,7 @@ for name in ("minimax", "wgan"):
 #
 # ## 5. The library's version
 #
-# The row `wgan` of `tinygen.models.gan`, with `gan_devices.clip_after_step`, is what we wrote by
+# The row `wgan` of `tinygen.models.gan`, with `gan.clip_after_step`, is what we wrote by
 # hand:
 
 # %%
@@ -748,10 +748,10 @@ with tg.no_grad():
     by_hand = model.discriminator(model.generator(tg.randn(64, 1))).mean()
     by_hand = by_hand - model.discriminator(x).mean()
 print(f"critic's loss: library {loss.item():.6f}, by hand {by_hand.item():.6f}")
-opt = gan_devices.clip_after_step(tg.optim.RMSprop(model.discriminator.parameters(), lr=0.1), CLIP)
+opt = gan.clip_after_step(tg.optim.RMSprop(model.discriminator.parameters(), lr=0.1), CLIP)
 loss.backward()
 opt.step()
-largest = gan_devices.max_weight(model.discriminator.parameters())
+largest = gan.max_weight(model.discriminator.parameters())
 print(f"largest weight after a step: {largest:.3g}")
 
 # %% [markdown]
@@ -770,7 +770,7 @@ def gap_of(clip, steps=600):
     f = network(1, 32, 1)
     optimizer = tg.optim.RMSprop(f.parameters(), lr=5e-3)
     if clip:
-        gan_devices.clip_after_step(optimizer, clip)
+        gan.clip_after_step(optimizer, clip)
     x = tg.randn(256, 1)
     found = []
     for step in range(1, steps + 1):
@@ -780,7 +780,7 @@ def gap_of(clip, steps=600):
         optimizer.step()
         if step % 200 == 0:
             found.append(gap.item())
-    return found, gan_devices.max_weight(f.parameters())
+    return found, gan.max_weight(f.parameters())
 
 
 for name, clip in (("clipped at 0.1", 0.1), ("clipping forgotten", None)):

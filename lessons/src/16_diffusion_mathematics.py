@@ -81,7 +81,7 @@ coin = rng.choice([-1.0, 1.0], 100_000)
 step = np.sqrt(1 - beta[t]) * coin + np.sqrt(beta[t]) * rng.standard_normal(coin.shape)
 check.mean("16.1", np.stack([step * coin, step**2], 1), [np.sqrt(1 - beta[t]), 1.0])
 
-ddpm = diffusion.linear(T)  # the library's process with these betas
+ddpm = diffusion.linear_betas(T)  # the library's process with these betas
 points = tg.tensor(rng.standard_normal((5, 1)))
 mean, variance = ddpm.forward(points, t, t - 1)
 check.equal("16.1", np.sqrt(1 - beta[t]) * points.numpy(), mean)
@@ -1212,7 +1212,8 @@ check.exercise("16.5", step_back)
 #
 # (seed 0, one run each, the same trained network; the script draws the samples, the paths and a
 # film of the chain). `--schedule linear` is the schedule of 50 steps that stops too early: the
-# library warns when it is made. More settings side by side: benchmarks/results/diffusion-2d.md.
+# library warns when it is made. More settings side by side:
+# benchmarks/results/diffusion/diffusion-2d.md.
 #
 # ## Further reading
 #

@@ -23,7 +23,7 @@ import numpy as np
 import tinygen as tg
 from tinygen import data, nn
 from tinygen.lessons import check
-from tinygen.models import diffusion
+from tinygen.models import diffusion, nets
 
 T = 100
 process = diffusion.linear_scaled(T)  # Ho et al.'s betas, ten times larger for a tenth of the steps
@@ -293,7 +293,7 @@ turn = np.exp(-np.log(10_000.0) * np.arange(8) / 8) * 40.0  # delta = 40
 later = np.concatenate([np.cos(turn) * sin + np.sin(turn) * cos,
                         np.cos(turn) * cos - np.sin(turn) * sin], 1)  # fmt: skip
 check.equal("17.6", clocks(tau + 40.0, 16), later)
-check.equal("17.6", clocks(tau, 16), diffusion.sinusoids(tau, 16))
+check.equal("17.6", clocks(tau, 16), nets.sinusoids(tau, 16))
 
 
 # %% [markdown]
@@ -1211,9 +1211,9 @@ check.exercise("17.5", bits)
 # three in ten hidden, predicting $v$: 6600 steps, 478 seconds on one thread of a busy machine, seed
 # 0. That run's bound on 200 test images is 2.750 bits/dim (the script itself prints that of the
 # first 100), where knowing nothing costs $\log_2 17 = 4.09$. The third draws 100 digits, a class a
-# row. In benchmarks/results/diffusion-images.md (one label in ten hidden, three seeds) 20 steps of
-# DDIM with guidance 2 take 5 ms an image and all 200 steps of DDPM 29. The same table sets the
-# bound's weights against none: 2.69 against 2.76 bits/dim, Fréchet distance 0.18 ± 0.02 against
+# row. In benchmarks/results/diffusion/diffusion-images.md (one label in ten hidden, three seeds) 20
+# steps of DDIM with guidance 2 take 5 ms an image and all 200 steps of DDPM 29. The same table sets
+# the bound's weights against none: 2.69 against 2.76 bits/dim, Fréchet distance 0.18 ± 0.02 against
 # 0.16 ± 0.01. At the end of training averaged and raw weights are alike (0.18 and 0.18, DDIM 50);
 # at step 2670 of 6600 they are not (0.22 and 0.35, one seed, three labels in ten hidden). The
 # scripts write the pictures, among them the raw weights beside the averaged ones.

@@ -4,8 +4,9 @@
     k.my_kernel(grid, block, y, x, n)             # checked and cast by the kernel's signature
 
 Read source.py (what the .cu text says), launch.py (typed launches), compiler.py, emulator.py and
-gpu.py (the two ways to run), convolution.py (which convolution kernel runs when), fused.py
-(activations, norms, Adam, random numbers), nvrtc.py (registers and spills, without a GPU)."""
+gpu.py (the two ways to run), library.py (our kernels, compiled once), convolution.py (which
+convolution kernel runs when), fused.py (activations, norms, Adam, random numbers),
+nvrtc.py (registers and spills, without a GPU)."""
 
 from typing import Any
 
@@ -13,11 +14,11 @@ from ..backend import cupy as require
 from ..backend import problem
 from . import convolution
 from .compiler import available as emulator_available
-from .convolution import emulated, uses_kernels
 from .emulator import KernelError
 from .fused import adam, adam_many, philox_bits, philox_normal, philox_uniform
 from .gpu import explained, is_available, memory_allocated, synchronize
 from .launch import Kernel, Kernels
+from .library import emulated, uses_kernels
 from .source import kernel_folder
 
 __all__ = [

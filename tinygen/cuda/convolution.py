@@ -5,15 +5,13 @@ CuPy arrays run on the GPU, NumPy arrays in the emulator. Shapes are PyTorch's, 
 (O, C/groups, KH, KW); the memory of activations is channels-last, and outputs are views of
 channels-last buffers. float32, and float64 by the naive kernels."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..backend import cupy
 from . import gpu
-from .launch import Kernels
+from .library import ENOUGH_BLOCKS, kernels
 
 Pair = tuple[int, int]
 
@@ -55,7 +53,6 @@ TILES = {
     "one_in_3x3": (9, 64, 256),
     "one_in_4x4": (16, 64, 256),
 }
-ENOUGH_BLOCKS = 264  # two for each multiprocessor of an H100 or H200
 
 
 def choose(op: str, s: Conv, tf32: bool) -> str:
@@ -138,36 +135,7 @@ def _splits(s: Conv, version: str) -> tuple[int, int]:
     return -(-pixels // chunk), chunk
 
 
-# ---- where it runs
-
-_loaded: dict[tuple[Any, ...], Kernels] = {}
-_emulation: list[tuple[bool, int | None]] = []
-
-
-@contextmanager
-def emulated(check: bool = True, seed: int | None = 0) -> Iterator[None]:
-    """Within it, the convolutions of CPU tensors run on the CUDA kernels, in the emulator."""
-    _emulation.append((check, seed))
-    try:
-        yield
-    finally:
-        _emulation.pop()
-
-
-def uses_kernels(x: Any) -> bool:
-    """Whether a convolution of `x` runs on the handwritten kernels: on the GPU, or under
-    `emulated()`."""
-    return bool(_emulation) or gpu.is_gpu_array(x)
-
-
-def kernels(file: str, like: Any) -> Kernels:
-    """tinygen's own kernels of `file`, compiled once a process, for the device that `like` is
-    on."""
-    check, seed = _emulation[-1] if _emulation else (True, 0)
-    key: tuple[Any, ...] = (file, "gpu") if gpu.is_gpu_array(like) else (file, check, seed)
-    if key not in _loaded:
-        _loaded[key] = Kernels(file, gpu=key[1] == "gpu", check=check, seed=seed)
-    return _loaded[key]
+# ---- how it is launched
 
 
 def _tf32_here(like: Any, allowed: bool) -> bool:

@@ -14,7 +14,7 @@ from .. import ops
 from ..ops.elementwise import sigmoid_grad, silu_grad, tanh_grad
 from ..ops.kinks import _leaky, gate
 from ..threads import channel_rows
-from .convolution import ENOUGH_BLOCKS, kernels, uses_kernels
+from .library import ENOUGH_BLOCKS, kernels, uses_kernels
 
 
 def _blocks(n: int) -> int:

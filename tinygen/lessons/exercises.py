@@ -1,6 +1,6 @@
 """The exercises of the lessons: each is judged by properties that a right answer has.
 
-An exercise of lesson 7 is a function in `lesson07.py` that asks an answer questions:
+An exercise of lesson 7 is a function in `judges/lesson07.py` that asks an answer questions:
 
     @exercise("7.1")
     def kl(answer):
@@ -72,7 +72,7 @@ def judge(number: str, answer: Any) -> Verdict:
 
 def registered(lesson: str | int) -> list[str]:
     """The numbers of a lesson's exercises, in order."""
-    importlib.import_module(f"{__package__}.lesson{int(lesson):02d}")
+    importlib.import_module(f"{__package__}.judges.lesson{int(lesson):02d}")
     return sorted(number for number in _JUDGES if number.split(".")[0] == str(int(lesson)))
 
 

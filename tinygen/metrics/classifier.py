@@ -1,7 +1,7 @@
 """A small classifier of digits whose features stand in for Inception's.
 
 `digits_classifier()` is for the bundled digits (8 x 8); the weights, digits_classifier.npz, come
-from benchmarks/gan_classifier.py. Pictures of other sets: train one with `fit_classifier`.
+from benchmarks/quality/gan_classifier.py. Pictures of other sets: train one with `fit_classifier`.
 Distances in these features compare models with each other, not with published FIDs.
 """
 

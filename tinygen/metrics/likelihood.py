@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.reconstruction import ssim as ssim
+from ..nn.functional import ssim as ssim
 from ..tensor import Tensor
 
 

@@ -5,12 +5,13 @@
     loss = model.loss(x)                                 # train it
     x = diffusion.sample(model, (64, 1, 8, 8), "ddim", steps=20)    # go back
 
-Read in the order process, parameterisation, model, samplers, likelihood, networks.
+Read in the order process, parameterisation, model, samplers, likelihood, exact, ddpm. The networks
+are in models/nets: TimeMLP for points, UNet for pictures.
 """
 
+from .exact import ExactDenoiser
 from .likelihood import VLB, bits_per_dim, discretised_log_prob, hybrid_loss, step_term, vlb
 from .model import VARIANCES, Diffusion
-from .networks import ExactDenoiser, TimeMLP, sinusoids
 from .parameterisation import KINDS, WEIGHTS, Prediction, loss_weight
 from .process import (
     SCHEDULES,
@@ -20,7 +21,7 @@ from .process import (
     cosine,
     equal,
     geometric,
-    linear,
+    linear_betas,
     linear_scaled,
     schedule,
 )
@@ -39,7 +40,6 @@ __all__ = [
     "ExactDenoiser",
     "Prediction",
     "Process",
-    "TimeMLP",
     "bits_per_dim",
     "chain",
     "cosine",
@@ -47,12 +47,11 @@ __all__ = [
     "equal",
     "geometric",
     "hybrid_loss",
-    "linear",
+    "linear_betas",
     "linear_scaled",
     "loss_weight",
     "sample",
     "schedule",
-    "sinusoids",
     "step_term",
     "timesteps",
     "vlb",

@@ -19,7 +19,7 @@ from ...backend import Generator, float64
 from ...ops import erf, log, randn, stack, where
 from ...tape import no_grad
 from ...tensor import Tensor
-from ..vae import gaussian_log_prob, sum_dims
+from ..likelihoods import gaussian_log_prob, sum_dims
 from .model import Diffusion
 from .process import Steps, column
 

@@ -207,7 +207,9 @@ def _numbers(values: Any, what: str, name: str) -> np.ndarray[Any, Any]:
 # --- schedules ----------------------------------------------------------------------------------
 
 
-def linear(T: int, start: float = 1e-4, end: float = 0.02, reference: int | None = None) -> VP:
+def linear_betas(
+    T: int, start: float = 1e-4, end: float = 0.02, reference: int | None = None
+) -> VP:
     """beta_t rises in equal steps from `start` to `end` (Ho et al. 2020, for T = 1000).
 
     With fewer steps the same betas leave signal (alpha-bar_50 = 0.603): reference=1000 makes
@@ -241,8 +243,8 @@ def equal(T: int, sigma_max: float = 10.0, data_variance: float = 0.0) -> VE:
 
 
 def linear_scaled(T: int) -> VP:
-    """`linear` with reference=1000: for T other than 1000."""
-    return linear(T, reference=1000)
+    """`linear_betas` with reference=1000: for T other than 1000."""
+    return linear_betas(T, reference=1000)
 
 
 def _length(T: int) -> int:
@@ -252,7 +254,7 @@ def _length(T: int) -> int:
 
 
 SCHEDULES: dict[str, Callable[[int], Process]] = {
-    "linear": linear,
+    "linear": linear_betas,
     "linear_scaled": linear_scaled,
     "cosine": cosine,
     "geometric": geometric,

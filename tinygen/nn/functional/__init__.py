@@ -69,6 +69,7 @@ from .norms import (
     layer_norm,
     normalize,
 )
+from .similarity import ssim
 
 
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
@@ -149,6 +150,7 @@ __all__ = [
     "softplus",
     "softshrink",
     "softsign",
+    "ssim",
     "tanh",
     "tanhshrink",
     "threshold",

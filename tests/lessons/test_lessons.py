@@ -1,0 +1,236 @@
+"""The lessons: every displayed equation is checked, every judge of an exercise can judge.
+
+That the notebooks run is tested by `make lessons-check`, which executes them from fresh kernels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import lesson_rules as rules
+import numpy as np
+import pytest
+
+import tinygen as tg
+from tinygen.lessons import catalogue, check, exercises
+
+jupytext = pytest.importorskip("jupytext", reason="pip install -e '.[test]' brings jupytext")
+nbformat = pytest.importorskip("nbformat")
+
+FOLDER = Path(__file__).resolve().parents[2] / "lessons"
+NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
+SOURCES = sorted((FOLDER / "src").glob("[0-9]*.py"))
+
+
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def by_name(path: Path) -> str:
+    return path.stem
+
+
+def test_every_source_has_its_notebook_and_solutions() -> None:
+    assert SOURCES
+    assert [p.stem for p in SOURCES] == [p.stem for p in NOTEBOOKS]
+    assert [p.stem[:2] for p in SOURCES] == [p.stem[-2:] for p in sorted(solutions_files())]
+
+
+def solutions_files() -> list[Path]:
+    return list((FOLDER / "solutions").glob("lesson*.py"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_the_notebook_keeps_the_rules(path: Path) -> None:
+    assert rules.violations(read(path)) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_the_notebook_is_its_source_executed(path: Path) -> None:
+    notebook, source = read(path), jupytext.read(FOLDER / "src" / f"{path.stem}.py")
+    assert [c.source for c in notebook.cells] == [c.source for c in source.cells]
+    text = "\0".join(f"{cell.cell_type}\0{cell.source}" for cell in source.cells)
+    now = hashlib.sha256(text.encode()).hexdigest()
+    assert notebook.metadata.tinygen.source == now, f"stale outputs: make lessons ({path.stem})"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_tags_and_exercises_carry_the_lessons_number(path: Path) -> None:
+    notebook, number = read(path), str(int(path.stem[:2]))
+    assert {tag.split(".")[0] for tag in rules.tags(notebook)} == {number}
+    assert rules.exercises(notebook) == exercises.registered(number)
+    assert catalogue._read(path).number == int(number)
+
+
+def loaded(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", sorted(solutions_files()), ids=by_name)
+def test_right_answers_pass_and_wrong_ones_get_a_hint(path: Path) -> None:
+    if path.stem == "lesson03" and not tg.cuda.emulator_available():
+        pytest.skip("lesson 3 asks for a kernel, and the emulator needs a C++ compiler")
+    answers = loaded(path)
+    numbers = exercises.registered(path.stem[-2:])
+    assert sorted(answers.RIGHT) == sorted(answers.WRONG) == numbers
+    for number in numbers:
+        assert answers.RIGHT[number] and len(answers.WRONG[number]) >= 2
+        for answer in answers.RIGHT[number]:
+            verdict = exercises.judge(number, answer)
+            assert verdict.right, f"{number}: {answer} is right, but: {verdict.text}"
+        for answer in answers.WRONG[number]:
+            verdict = exercises.judge(number, answer)
+            assert not verdict.right, f"{number}: {answer} is wrong and passes"
+            assert verdict.text.startswith("not yet. "), f"{number}: no hint: {verdict.text}"
+        assert exercises.judge(number, None).text == "still open."
+    assert any(len(answers.RIGHT[n]) > 1 for n in numbers), "no right answer by another route"
+
+
+# The rules themselves: a small notebook that keeps them, and each way to break one.
+
+MATHS = "A line.\n\n$$\na = b \\tag{7.1}\n$$\n\nMore."
+CLOSED = "\n".join(f"## {name}\n" for name in (*rules.SECTIONS, *rules.CLOSING))
+
+
+def small(maths: str = MATHS, code: str = 'check.equal("7.1", a, b)', said: str = "(7.1) ") -> Any:
+    v4 = nbformat.v4
+    picture = v4.new_output("display_data", {"image/png": "iVBOR", "text/plain": "<Figure>"})
+    stubs = "\n".join(f'check.exercise("7.{k}", f{k})' for k in (1, 2, 3))
+    return v4.new_notebook(
+        cells=[
+            v4.new_markdown_cell("# Lesson 7: A title\n\n> **Question.** Which?"),
+            v4.new_code_cell("draw()", execution_count=1, outputs=[picture]),
+            v4.new_markdown_cell(maths),
+            v4.new_code_cell(code, execution_count=2, outputs=[v4.new_output("stream", text=said)]),
+            v4.new_markdown_cell(CLOSED),
+            v4.new_code_cell(stubs, execution_count=3),
+        ]
+    )
+
+
+def test_outputs_are_compared_without_what_rounding_changes() -> None:
+    pytest.importorskip("nbclient", reason="pip install -e '.[lessons-build]' brings it")
+    texts = loaded(FOLDER / "build.py").texts
+    committed = texts(small(said="(7.1) left 2.5, right 2.5, difference 0"))
+    assert committed == texts(small(said="(7.1) left 2.4, right -2e-3, difference below 1e-15"))
+    assert committed != texts(small(said="(7.1) left 2.5, right 2.5, gap 0"))
+
+
+def test_a_notebook_that_keeps_the_rules_breaks_none() -> None:
+    assert rules.violations(small()) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (small(maths="A line.\n\n$$\na = b\n$$\n"), "0 tags"),
+        (small(maths="A.\n\n$$\na \\tag{7.1} = b \\tag{7.2}\n$$\n"), "2 tags"),
+        (small(code="print('(7.1)')"), "(7.1) has no check"),
+        (small(code='# check.equal("7.1", a, b)'), "(7.1) has no check"),
+        (small(said=""), "not printed"),
+        (small(maths="None."), "checked above"),
+        (small(maths=MATHS + "\n\n$$\na = b \\tag{7.1}\n$$\n"), "stands twice"),
+        (small(maths="A line.\n$$\na = b \\tag{7.1}\n$$\n"), "no blank line"),
+        (small(maths="A line.\n\n$$ a = b \\tag{7.1} $$\n"), "not alone"),
+        (small(maths=MATHS + r" And $\operatorname{KL}$."), "operatorname"),
+        (small(maths=MATHS + r" And $\{a\}$."), "backslash before punctuation"),
+        (small(maths=MATHS + r" And $a<b$."), "bare <"),
+        (small(said="(7.1)\r 50 %"), "progress bar"),
+        (small(said="(7.1) /home/me/x"), "path of one machine"),
+    ],
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "notebook",
+)
+def test_a_broken_rule_is_named(broken: Any, says: str) -> None:
+    assert any(says in line for line in rules.violations(broken)), rules.violations(broken)
+
+
+def test_more_broken_rules_are_named() -> None:
+    notebook = small()
+    notebook.cells[1].outputs[0].data["image/png"] = "x" * (rules.LARGEST + 1)
+    notebook.cells[3].execution_count = 7
+    notebook.cells[4].source = notebook.cells[4].source.replace("Fix the slide", "Slides")
+    notebook.cells[5].source = 'check.exercise("7.1", f)'
+    notebook.cells[5].outputs = [nbformat.v4.new_output("stream", name="stderr", text="oops")]
+    found = "\n".join(rules.violations(notebook))
+    for says in ("300,001 bytes", "top to bottom", "Fix the slide", "1 exercises", "stderr"):
+        assert says in found, found
+
+
+# The checks and the judge.
+
+
+def test_equal_prints_or_raises(capsys: pytest.CaptureFixture[str]) -> None:
+    check.equal("7.1", tg.tensor([1.0, 2.0]), np.array([1.0, 2.0]))
+    check.equal("7.2", 2.0, 2.0 + 1e-12)
+    said = capsys.readouterr().out
+    assert "(7.1)  2 numbers on each side, largest difference 0" in said
+    assert "(7.2)  left 2, right 2, difference below 1e-12" in said or "below 1e-11" in said
+    for left, right in [(1.0, 1.1), (np.nan, 1.0), (np.inf, 1.0), ([1.0, 2.0], [1.0, 2.1])]:
+        with pytest.raises(check.Disagreement, match=r"\(7\.3\)"):
+            check.equal("7.3", left, right)
+
+
+def test_mean_sees_a_bias_of_its_size() -> None:
+    draws = np.random.default_rng(0).normal(1.0, 1.0, (10_000, 3))
+    check.mean("7.1", draws, np.ones(3))
+    with pytest.raises(check.Disagreement, match="standard errors"):
+        check.mean("7.1", draws, np.array([1.0, 1.0, 1.1]))
+    with pytest.raises(check.Disagreement):
+        check.mean("7.1", np.full(10, np.nan), 0.0)
+
+
+def test_at_most() -> None:
+    check.at_most("7.1", [1.0, 2.0], 2.0)
+    for smaller in (2.1, np.nan, [0.0, 2.1]):
+        with pytest.raises(check.Disagreement):
+            check.at_most("7.1", smaller, 2.0)
+
+
+def test_the_judge_never_raises(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def judge(answer: Any) -> None:
+        exercises.expect(answer(2) == 4, "Two and two.")
+
+    monkeypatch.setattr(exercises, "_JUDGES", {"0.1": judge})
+    monkeypatch.setattr(exercises, "registered", lambda lesson: ["0.1"])
+
+    def stub(x: int) -> None: ...
+
+    def todo(x: int) -> int:
+        raise NotImplementedError
+
+    assert exercises.judge("0.1", lambda x: x + x) == exercises.Verdict(True, "right.")
+    assert exercises.judge("0.1", lambda x: x + 1).text == "not yet. Two and two."
+    assert exercises.judge("0.1", lambda x: 1 / 0).text.startswith("your code raised ZeroDivision")
+    assert {exercises.judge("0.1", f).text for f in (stub, todo, None, ...)} == {"still open."}
+    assert check.exercise("0.1", stub) is None  # a cell's last line shows no value
+    assert capsys.readouterr().out == "Exercise 0.1: still open.\n"
+    with pytest.raises(KeyError, match="there is no exercise 0.9"):
+        exercises.judge("0.9", stub)
+
+
+def test_the_catalogue_reads_titles(tmp_path: Path) -> None:
+    nbformat.write(small(), tmp_path / "07_a.ipynb")
+    (found,) = catalogue.lessons(tmp_path)
+    assert (found.number, found.title, found.question) == (7, "A title", "Which?")
+    (tmp_path / "08_b.ipynb").write_text("{")
+    with pytest.raises(ValueError, match="08_b.ipynb is not a notebook"):
+        catalogue.lessons(tmp_path)
+
+
+def test_the_readme_lists_every_lesson_with_its_picture() -> None:
+    text = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    for lesson in catalogue.lessons(FOLDER):
+        assert f"[{lesson.number}. {lesson.title}](lessons/{lesson.path.name})" in text
+        assert lesson.question in text, f"README's question of lesson {lesson.number} is stale"
+        picture = f"lessons/pictures/{lesson.path.stem}.png"
+        assert picture in text and (FOLDER.parent / picture).is_file()

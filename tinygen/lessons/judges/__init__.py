@@ -1,0 +1,1 @@
+"""The judges of the lessons' exercises, a file a lesson."""

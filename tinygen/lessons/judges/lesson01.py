@@ -1,0 +1,134 @@
+"""The judges of lesson 1: a map and two five-line models."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..check import close
+from ..exercises import exercise, expect
+
+
+@exercise("1.1")
+def fit_rate(answer: Any) -> None:
+    rng = np.random.default_rng(1)
+    for rate in (0.2, 1.0, 7.0):
+        x = rng.exponential(1 / rate, 50)
+        found = float(answer(x))
+        expect(found > 0, "A rate is positive.")
+        scaled = float(answer(10 * x))
+        expect(
+            close(scaled, found / 10),
+            "Measure the times in tenths of the unit: all ten times as large, the rate a tenth.",
+        )
+
+        def log_likelihood(rate: float, x: Any = x) -> float:
+            return float(len(x) * np.log(rate) - rate * x.sum())
+
+        worse = max(log_likelihood(found * 1.001), log_likelihood(found / 1.001))
+        expect(
+            log_likelihood(found) > worse,
+            "A rate near yours makes these data more likely: where is the derivative of "
+            "n log(rate) - rate * sum(x) zero?",
+        )
+
+
+@exercise("1.2")
+def log_density(answer: Any) -> None:
+    rng = np.random.default_rng(2)
+    w, mu, var = rng.dirichlet(np.ones(4)), rng.normal(size=4), rng.uniform(0.1, 2, 4)
+    one = answer(np.array([0.3]), np.ones(1), np.array([0.1]), np.array([2.0]))
+    expect(
+        close(one, [-0.5 * (0.2**2 / 2 + np.log(4 * np.pi))]),
+        "With one component it is the log of a normal density; the last argument is the variance.",
+    )
+    x = np.linspace(-20, 20, 40_001)
+    logs = np.asarray(answer(x, w, mu, var))
+    expect(logs.shape == x.shape, f"One number for each x: shape {x.shape}, not {logs.shape}.")
+    expect(
+        abs(np.exp(logs).sum() * (x[1] - x[0]) - 1) < 1e-6,
+        "exp of it must integrate to 1: are the weights in, and is the sum over components?",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        far = np.asarray(answer(np.array([1000.0]), w, mu, var))
+    expect(
+        np.isfinite(far).all(),
+        "At x = 1000 every exp underflows to 0, and log 0 is -inf: take the largest term out of "
+        "the sum first.",
+    )
+    best = (np.log(w) - 0.5 * ((1000 - mu) ** 2 / var + np.log(2 * np.pi * var))).max()
+    expect(close(far, [best], 1e-6), "Far out the widest component rules; yours is off there.")
+
+
+@exercise("1.3")
+def kl(answer: Any) -> None:
+    rng = np.random.default_rng(3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(50):
+            p, q = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5))
+            expect(float(answer(p, q)) >= -1e-12, "It is never negative: which law goes first?")
+            expect(abs(float(answer(p, p))) < 1e-9, "A law does not differ from itself.")
+        half = float(answer(np.array([0.5, 0.5]), np.array([0.25, 0.75])))
+        expect(
+            close(half, 0.5 * np.log(2) + 0.5 * np.log(2 / 3)),
+            "The mean of log p - log q is under the first law, in nats.",
+        )
+        zero = answer(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
+        expect(close(float(zero), np.log(2)), "Where p is 0 the term is 0, not nan.")
+        none = answer(np.array([0.5, 0.5]), np.array([1.0, 0.0]))
+        expect(np.isposinf(float(none)), "q says impossible, p says it happens: infinite.")
+
+
+@exercise("1.4")
+def em_coins(answer: Any) -> None:
+    rng = np.random.default_rng(4)
+    x = (rng.random((200, 6)) < rng.random((2, 6))[rng.integers(0, 2, 200)]).astype(float)
+    w, m = np.array([0.4, 0.6]), rng.uniform(0.2, 0.8, (2, 6))
+
+    def log_likelihood(w: Any, m: Any) -> float:
+        logs = np.log(w) + x @ np.log(m).T + (1 - x) @ np.log(1 - m).T
+        return float(np.logaddexp.reduce(logs, axis=1).sum())
+
+    before = log_likelihood(w, m)
+    for _ in range(20):
+        w, m = (np.asarray(part) for part in answer(x, w, m))
+        expect(w.shape == (2,) and m.shape == (2, 6), "Return the new w (K,) and m (K, d).")
+        expect(close(w.sum(), 1.0), "The new weights must sum to 1.")
+        m = np.clip(m, 1e-9, 1 - 1e-9)
+        expect(
+            close(w @ m, x.mean(0), 1e-5),
+            "After an M-step the model's mean picture, sum_j w_j m_j, is the data's mean picture.",
+        )
+        after = log_likelihood(w, m)
+        expect(after >= before - 1e-9, "The likelihood fell; EM's never does.")
+        before = after
+    expect(
+        np.abs(m[0] - m[1]).max() > 0.2,
+        "The two components stay alike: do the responsibilities depend on the data?",
+    )
+
+
+@exercise("1.5")
+def sample(answer: Any) -> None:
+    rng = np.random.default_rng(5)
+    w, mu, var = np.array([0.7, 0.3]), np.array([-3.0, 4.0]), np.array([0.25, 1.0])
+    n = 40_000
+    x = np.asarray(answer(n, w, mu, var, rng), dtype=float)
+    expect(x.shape == (n,), f"n numbers: shape ({n},), not {x.shape}.")
+    left = x < 0
+    expect(
+        abs(left.mean() - 0.7) < 0.02,
+        f"70 % of the draws should come from the component at -3; {left.mean():.0%} do.",
+    )
+    expect(
+        abs(x[left].std() - 0.5) < 0.03 and abs(x[~left].std() - 1.0) < 0.05,
+        "The spreads are off: var is the variance, a normal draw is scaled by its root.",
+    )
+    expect(
+        abs(np.corrcoef(x[:-1], x[1:])[0, 1]) < 0.05,
+        "Neighbouring draws go together: each draw must choose its component anew.",
+    )

@@ -1,0 +1,162 @@
+"""The judges of lesson 6: the ELBO, three ways."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ...tensor import Tensor
+from ..check import close
+from ..exercises import exercise, expect
+
+
+def _numbers(value: Any) -> np.ndarray[Any, Any]:
+    value = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+    return np.asarray(value, dtype=np.float64)
+
+
+@exercise("6.1")
+def kl(answer: Any) -> None:
+    rng = np.random.default_rng(1)
+    mu, mean = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
+    log_var, prior = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
+    found = _numbers(answer(mu, log_var, mean, prior))
+    expect(found.shape == (5,), f"One number for each example: shape (5,), not {found.shape}.")
+    same = _numbers(answer(mu, log_var, mu, log_var))
+    expect(close(same, np.zeros(5)), "A law does not differ from itself: this must be 0.")
+    expect((found > 0).all(), "A divergence of two different laws is positive.")
+    zero = np.zeros((5, 3))
+    standard = 0.5 * (mu**2 + np.exp(log_var) - 1 - log_var).sum(1)
+    expect(
+        close(_numbers(answer(mu, log_var, zero, zero)), standard),
+        "With the prior N(0, I) it must be (6.14), summed over the dimensions; log_var is "
+        "the logarithm of the variance.",
+    )
+    shift = _numbers(answer(mu + 1, log_var, mean + 1, prior))
+    expect(close(shift, found), "Moving both laws by the same amount changes nothing.")
+    scale = _numbers(answer(2 * mu, log_var + math.log(4), 2 * mean, prior + math.log(4)))
+    expect(
+        close(scale, found),
+        "Measured in half the unit, both laws are twice as wide, and the divergence is the same: "
+        "in what unit does the distance of the means count?",
+    )
+    line = np.linspace(-30, 30, 20_001)
+    q = -0.5 * ((line - 0.4) ** 2 / math.exp(-0.5) - 0.5 + math.log(2 * math.pi))
+    p = -0.5 * ((line + 1.0) ** 2 / math.exp(0.8) + 0.8 + math.log(2 * math.pi))
+    exact = float((np.exp(q) * (q - p)).sum() * (line[1] - line[0]))
+    one = [np.array([[v]]) for v in (0.4, -0.5, -1.0, 0.8)]
+    expect(
+        close(_numbers(answer(*one)), [exact]),
+        "It differs from the integral of q (log q - log p): which law takes the mean?",
+    )
+
+
+@exercise("6.2")
+def weighted_bound(answer: Any) -> None:
+    rng = np.random.default_rng(2)
+    log_w = rng.normal(size=(6, 4))
+    found = _numbers(answer(log_w))
+    expect(found.shape == (4,), f"One number for each example: shape (4,), not {found.shape}.")
+    expect(
+        close(_numbers(answer(log_w[:1])), log_w[0]),
+        "With k = 1 the bound is the log-weight itself.",
+    )
+    expect(
+        close(_numbers(answer(np.repeat(log_w[:1], 7, axis=0))), log_w[0]),
+        "Seven equal weights have the same mean as one of them: did you divide by k?",
+    )
+    expect(
+        close(_numbers(answer(log_w[::-1].copy())), found),
+        "The order of the draws must not matter.",
+    )
+    expect(
+        (found >= log_w.mean(0) - 1e-9).all(),
+        "The logarithm of the mean lies above the mean of the logarithms.",
+    )
+    expect(
+        close(np.exp(found), np.exp(log_w).mean(0)),
+        "exp of it must be the mean of the weights of that example.",
+    )
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for shift in (-1000.0, 1000.0):
+            far = _numbers(answer(log_w + shift))
+            expect(
+                close(far, found + shift),
+                f"Add {shift:.0f} to every log-weight and the bound moves by as much; yours gives "
+                f"{far[0]:.4g} for {found[0] + shift:.4g}. What does exp do out there?",
+            )
+
+
+@exercise("6.3")
+def log_evidence(answer: Any) -> None:
+    rng = np.random.default_rng(3)
+    line = np.linspace(-25, 25, 5001)
+    one = _numbers(answer(line[:, None], np.array([[1.3, -0.4]]), np.array([0.7]), 0.3))
+    expect(one.shape == (5001,), f"One number for each row of x: (5001,), not {one.shape}.")
+    p = np.exp(one) * (line[1] - line[0])
+    expect(abs(p.sum() - 1) < 1e-6, "exp of it must integrate to 1: look at the determinant.")
+    expect(abs((p * line).sum() - 0.7) < 1e-6, "The mean of x must be b.")
+    variance = float((p * (line - 0.7) ** 2).sum())
+    expect(
+        abs(variance - 2.15) < 1e-6,
+        f"The variance of x is that of W z plus that of the noise; yours is {variance:.3f} where "
+        "it should be 1.69 + 0.16 + 0.3.",
+    )
+    W, b, eta = rng.normal(size=(4, 2)), rng.normal(size=4), 0.4
+    x = rng.normal(size=(6, 4))
+    found = _numbers(answer(x, W, b, eta))
+    turn = np.linalg.qr(rng.normal(size=(2, 2)))[0]
+    expect(
+        close(_numbers(answer(x, W @ turn, b, eta)), found),
+        "Rotating z changes nothing that can be seen in x.",
+    )
+    axis = np.linspace(-8, 8, 401)
+    z = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
+    prior = -0.5 * (z**2).sum(1) - math.log(2 * math.pi)
+    for at, value in zip(x, found, strict=True):
+        square = ((at - b - z @ W.T) ** 2).sum(1) / eta
+        joint = prior - 0.5 * square - 2 * math.log(2 * math.pi * eta)
+        exact = np.logaddexp.reduce(joint) + 2 * math.log(axis[1] - axis[0])
+        expect(
+            abs(value - exact) < 1e-6,
+            f"The integral (6.1) on a grid is {exact:.4f} where you have {value:.4f}.",
+        )
+
+
+@exercise("6.4")
+def best_encoder(answer: Any) -> None:
+    rng = np.random.default_rng(4)
+    W, b, eta = rng.normal(size=(5, 3)), rng.normal(size=5), 0.3
+    x = rng.normal(size=(4, 5)) * 2
+    means, variances = (_numbers(part) for part in answer(x, W, b, eta))
+    expect(
+        means.shape == (4, 3) and variances.shape == (3,),
+        f"Return means (4, 3) and variances (3,), not {means.shape} and {variances.shape}.",
+    )
+    expect((variances > 0).all(), "A variance is positive.")
+
+    def elbo(means: Any, variances: Any) -> Any:
+        square = ((x - b - means @ W.T) ** 2).sum(1) + ((W**2) @ variances).sum()
+        cost = (means**2).sum(1) + (variances - 1 - np.log(variances)).sum()
+        return -0.5 * square / eta - 0.5 * cost
+
+    best = elbo(means, variances)
+    for i in range(3):
+        for step in (1e-3, -1e-3):
+            moved = means.copy()
+            moved[:, i] += step
+            expect(
+                (elbo(moved, variances) < best).all(),
+                f"The ELBO rises when the mean of z_{i + 1} is moved by {step}: is the prior in?",
+            )
+            wider = variances.copy()
+            wider[i] *= 1 + 10 * step
+            expect(
+                (elbo(means, wider) < best).all(),
+                f"The ELBO rises when the variance of z_{i + 1} is multiplied by {1 + 10 * step}: "
+                "the best independent q is narrower than the posterior.",
+            )

@@ -1,0 +1,210 @@
+"""The judges of lesson 7: the variational autoencoder."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ...tensor import Tensor
+from ..check import close
+from ..exercises import exercise, expect
+
+
+def _array(value: Any) -> np.ndarray[Any, Any]:
+    value = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+    return np.asarray(value, dtype=np.float64)
+
+
+@exercise("7.1")
+def draw_codes(answer: Any) -> None:
+    rng = np.random.default_rng(1)
+    mu = np.tile(np.array([-3.0, 0.0, 5.0]), (40_000, 1))
+    log_var = np.tile(np.log(np.array([0.04, 1.0, 9.0])), (40_000, 1))
+    z = _array(answer(mu, log_var, rng))
+    expect(z.shape == mu.shape, f"One code for each row: shape {mu.shape}, not {z.shape}.")
+    expect(
+        np.all(np.abs(z.mean(0) - mu[0]) < [0.01, 0.05, 0.12]),
+        "The draws are not centred at mu.",
+    )
+    expect(
+        close(z.std(0), np.sqrt([0.04, 1.0, 9.0]), 0.03),
+        "The spread is off: log_var is the logarithm of the variance; what multiplies the noise "
+        "is a standard deviation.",
+    )
+    noise = (z - mu) / z.std(0)
+    expect(
+        abs(np.corrcoef(noise[:-1, 0], noise[1:, 0])[0, 1]) < 0.05,
+        "Neighbouring rows share their noise: each row needs its own.",
+    )
+    expect(
+        np.abs(np.corrcoef(noise.T) - np.eye(3)).max() < 0.05,
+        "The dimensions of one code share their noise: the covariance should be diagonal.",
+    )
+
+
+@exercise("7.2")
+def best_baseline(answer: Any) -> None:
+    rng = np.random.default_rng(2)
+    for level in (0.0, -50.0, 7.0):
+        e = rng.standard_normal(50_000)
+        f, s = level + 0.3 * e - 1.5 * e**2 + 0.2 * e**3, e / 0.7
+        b = _array(answer(f, s))
+        expect(b.shape == (), f"One constant for all draws, not an array of shape {b.shape}.")
+
+        def variance(b: Any, f: Any = f, s: Any = s) -> float:
+            return float(((f - b) * s).var())
+
+        tried = level + np.linspace(-10, 10, 2001)
+        least = min(variance(t) for t in tried)
+        if least * 1.5 < variance(b):
+            hint = "Raise f by a constant: the best baseline rises by it too."
+        else:
+            hint = (
+                "Close, but another constant has less variance. Draws with a large score weigh "
+                "more: write E[(f - b)^2 s^2] as a parabola in b."
+            )
+        expect(variance(b) < 1.002 * least, hint)
+
+
+@exercise("7.3")
+def elbo(answer: Any) -> None:
+    rng = np.random.default_rng(3)
+    x = (rng.random((6, 10)) < 0.5).astype(float)
+    logits = rng.normal(size=(6, 10))
+    mu, log_var = rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
+
+    def ask(x: Any, logits: Any, mu: Any, log_var: Any) -> float:
+        value = _array(answer(x, logits, mu, log_var))
+        expect(value.shape == (), f"One number for the batch, not an array of shape {value.shape}.")
+        return float(value)
+
+    none = np.zeros((6, 3))
+    fair = ask(x, np.zeros((6, 10)), none, none)
+    expect(
+        fair < 0,
+        "With logits 0 and q the prior it is the log-probability of coin tosses: negative.",
+    )
+    expect(
+        close(fair, -10 * np.log(2)),
+        "With logits 0 and q equal to the prior, ten fair coins a picture: -10 log 2, the sum over "
+        "the pixels, the mean over the batch.",
+    )
+    with_kl = ask(x, np.zeros((6, 10)), mu, log_var)
+    expect(with_kl < fair, "A q that differs from the prior costs nats: the KL is subtracted.")
+    wider = ask(
+        x, np.zeros((6, 10)), np.concatenate([mu, mu], 1), np.concatenate([log_var, log_var], 1)
+    )
+    expect(
+        close(fair - wider, 2 * (fair - with_kl)),
+        "Every code dimension twice: the KL should double (a sum over dimensions).",
+    )
+    shifted = ask(x, np.zeros((6, 10)), none + 2.0, none)
+    expect(
+        close(fair - shifted, 6.0),
+        "mu = 2 in three dimensions, variance 1: the KL is 3 * 2^2 / 2 nats.",
+    )
+    broad = ask(x, np.zeros((6, 10)), none, none + np.log(4.0))
+    expect(
+        close(fair - broad, 1.5 * (4 - 1 - np.log(4.0))),
+        "The KL of a normal law with mean 0 and variance 4 is off: what is log_var the log of?",
+    )
+    right = float(np.log(1 / (1 + np.exp(-logits * (2 * x - 1)))).sum(1).mean())
+    value = ask(x, logits, none, none)
+    expect(close(value, right), "The log-likelihood is off: a 1 has probability sigmoid(logit).")
+    twice = ask(*(np.concatenate([part, part]) for part in (x, logits, mu, log_var)))
+    expect(
+        close(twice, ask(x, logits, mu, log_var)),
+        "The same pictures twice in the batch must change nothing: a mean over the batch.",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sure = ask(x, np.where(x == 1, 1000.0, -1000.0), none, none)
+        wrong = ask(x, np.where(x == 1, -1000.0, 1000.0), none, none)
+    expect(
+        np.isfinite(sure) and close(sure, 0.0) and np.isfinite(wrong) and close(wrong, -10_000.0),
+        "At logits of 1000 it should be 0 when right and -1000 a pixel when wrong: use the form of "
+        "(7.12) with log(1 + e^a), computed without overflow.",
+    )
+
+
+@exercise("7.4")
+def log_p_and_error(answer: Any) -> None:
+    rng = np.random.default_rng(4)
+    log_w = 0.7 * rng.standard_normal((500, 4)) + np.array([0.0, -3.0, 1.0, 2.0])
+
+    def ask(log_w: Any) -> list[np.ndarray[Any, Any]]:
+        found = [_array(part) for part in answer(log_w)]
+        expect(len(found) == 2, "Return two arrays: the estimate and its standard error.")
+        for part in found:
+            expect(
+                part.shape == log_w.shape[1:],
+                f"One number for each picture: shape {log_w.shape[1:]}, not {part.shape}.",
+            )
+        return found
+
+    value, error = ask(log_w)
+    same, no_error = ask(np.tile(np.array([0.5, -2.0]), (9, 1)))
+    expect(
+        close(same, [0.5, -2.0]), "Equal weights: the estimate is their common log. Mean, not sum?"
+    )
+    expect(close(no_error, [0.0, 0.0]), "Equal weights have no spread: the error is 0.")
+    expect(
+        bool(np.all(value > log_w.mean(0) + 0.05)),
+        "The mean of the logarithms is the ELBO; here it is the logarithm of the mean.",
+    )
+    expect(close(value, np.log(np.exp(log_w).mean(0))), "The estimate is log of the mean weight.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        low, low_error = ask(log_w - 1000)
+    expect(
+        bool(np.isfinite(low).all()) and close(low, value - 1000),
+        "All weights smaller by e^-1000: the estimate must fall by 1000, not to -inf.",
+    )
+    expect(
+        bool(np.isfinite(low_error).all()) and close(low_error, error, 1e-4),
+        "All weights times a constant: the error of the logarithm must not change.",
+    )
+    fewer = ask(log_w[:125])[1]
+    expect(
+        bool(np.all(fewer / error > 1.4)) and bool(np.all(fewer / error < 2.9)),
+        "A quarter of the draws should about double the error: it falls as 1 / sqrt(k).",
+    )
+    w = np.exp(log_w)
+    relative = w.std(0, ddof=1) / w.mean(0) / np.sqrt(500)
+    expect(
+        bool(np.all(np.abs(error / relative - 1) < 0.1)),
+        "The error is off: it is the standard error of the mean weight, divided by that mean.",
+    )
+
+
+@exercise("7.5")
+def posterior(answer: Any) -> None:
+    rng = np.random.default_rng(5)
+    for outputs, codes, eta in ((1, 1, 0.3), (5, 2, 0.2), (2, 3, 1.7)):
+        W, x = rng.normal(size=(outputs, codes)), rng.normal(size=outputs)
+        mean, cov = (_array(part) for part in answer(x, W, eta))
+        expect(
+            mean.shape == (codes,) and cov.shape == (codes, codes),
+            f"A mean ({codes},) and a covariance ({codes}, {codes}).",
+        )
+        expect(close(cov, cov.T), "A covariance matrix is symmetric.")
+        expect(bool(np.all(np.linalg.eigvalsh(cov) > 0)), "A covariance matrix is positive.")
+        z = rng.normal(size=(20, codes))
+        log_joint = -((x - z @ W.T) ** 2).sum(1) / (2 * eta) - (z**2).sum(1) / 2
+        off = z - mean
+        log_q = -0.5 * np.einsum("ni,ij,nj->n", off, np.linalg.inv(cov), off)
+        slopes = np.linalg.lstsq(np.c_[z, np.ones(20)], log_joint - log_q, rcond=None)[0]
+        gap = log_joint - log_q
+        curved = np.abs(gap - np.c_[z, np.ones(20)] @ slopes).max() > 1e-6
+        expect(
+            not curved,
+            "The covariance is off: log p(x|z) + log p(z) - log q(z) must not be curved in z. What "
+            "precision does each of the two terms bring?",
+        )
+        expect(
+            np.ptp(gap) < 1e-6,
+            "The covariance is right, the mean is not: at it the gradient by z of "
+            "log p(x|z) + log p(z) is zero.",
+        )

@@ -1,0 +1,89 @@
+"""The judges of lesson 9: the GAN as a game."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..check import _array, close
+from ..exercises import exercise, expect
+
+LOG2 = float(np.log(2.0))
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(9)
+
+
+@exercise("9.1")
+def best_discriminator(answer: Any) -> None:
+    p, q = _rng().uniform(0.1, 2.0, (2, 50))
+    d = _array(answer(p, q, 0.5))
+    expect(d.shape == p.shape, "It should return one number for each entry of p.")
+    expect(np.all((d > 0) & (d < 1)), "It is a probability: where both appear, inside (0, 1).")
+    expect(close(answer(p, p, 0.5), 0.5 * np.ones(50)), "Where p = q and half is real, D is 1/2.")
+    expect(
+        close(np.append(_array(answer([2.0], [0.0], 0.5)), answer([0.0], [2.0], 0.5)), [1.0, 0.0]),
+        "Where only data appear D is 1, where only samples appear it is 0. Which is p?",
+    )
+    for share in (0.5, 0.8, 0.1):
+        d = _array(answer(p, q, share))
+        gain = share * p * np.log(d) + (1 - share) * q * np.log(1 - d)
+        for other in (d * 0.99, 1 - (1 - d) * 0.99):
+            rival = share * p * np.log(other) + (1 - share) * q * np.log(1 - other)
+            expect(
+                np.all(gain >= rival),
+                f"With share = {share} another D scores higher. Of what D sees at x, how much is "
+                "real, how much is made?",
+            )
+
+
+@exercise("9.2")
+def value(answer: Any) -> None:
+    zeros = answer(np.zeros(3), np.zeros(5))
+    expect(np.size(_array(zeros)) == 1, "The value of a batch is one number: means over examples.")
+    expect(close(zeros, -2 * LOG2), "Logits 0 mean D = 1/2 on both sides: V is -log 4.")
+    sure = answer(np.full(2, 1000.0), np.full(3, -1000.0))
+    expect(
+        np.isfinite(_array(sure)),
+        "Logits of 1000 give inf or nan: do not take the log of a sigmoid.",
+    )
+    expect(close(sure, 0.0), "A D that is sure and right on both sides has V = 0.")
+    expect(
+        close(answer(np.full(2, -1000.0), np.full(3, -1000.0)), -1000.0),
+        "A real example with the logit -1000 costs 1000: log sigmoid(-1000), not clipped.",
+    )
+    a, b = _rng().normal(0.0, 2.0, 7), _rng().normal(1.0, 2.0, 4)
+    with_more = answer(a, np.concatenate([b, b]))
+    expect(close(with_more, answer(a, b)), "Twice the same samples: V is a sum of means, not sums.")
+    s, t = 1 / (1 + np.exp(-a)), 1 / (1 + np.exp(-b))
+    exact = np.log(s).mean() + np.log(1 - t).mean()
+    expect(close(answer(a, b), exact), "Check the sign inside each softplus, and which is real.")
+
+
+@exercise("9.3")
+def divergence(answer: Any) -> None:
+    half = np.full(6, 0.5)
+    expect(close(answer(half, half), 0.0), "D is at a loss everywhere, so the laws are the same.")
+    sure = answer(np.full(4, 1 - 1e-12), np.full(3, 1e-12))
+    expect(close(sure, LOG2), "D is always sure and right: JS is then at its maximum, log 2.")
+    p, q = np.array([0.1, 0.2, 0.7]), np.array([0.4, 0.4, 0.2])
+    m, d = (p + q) / 2, p / (p + q)
+    exact = 0.5 * (p * np.log(p / m)).sum() + 0.5 * (q * np.log(q / m)).sum()
+    real, made = np.repeat(d, [1, 2, 7]), np.repeat(d, [4, 4, 2])  # each value as often as it comes
+    expect(close(answer(real, made), exact), "Solve V = -log 4 + 2 JS for JS; V is from averages.")
+
+
+@exercise("9.4")
+def weigh(answer: Any) -> None:
+    a = _rng().normal(0.0, 1.5, 40)
+    w = _array(answer(a))
+    expect(w.shape == a.shape, "One weight for each sample.")
+    expect(close(w.sum(), 1.0), "The weights should sum to 1.")
+    expect(np.all(w > 0), "A weight is a ratio of densities: positive.")
+    expect(close(w[0] / w[1], np.exp(a[0] - a[1])), "Two weights are to each other as e^logit.")
+    expect(close(answer(np.zeros(4)), np.full(4, 0.25)), "Equal logits, equal weights.")
+    large = _array(answer(np.array([1000.0, 1000.0, -1000.0])))
+    expect(np.isfinite(large).all(), "Logits of 1000 overflow: subtract the largest one first.")
+    expect(close(large, [0.5, 0.5, 0.0]), "Logits 1000, 1000, -1000: two equal weights, one of 0.")

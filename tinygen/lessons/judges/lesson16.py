@@ -1,0 +1,132 @@
+"""Judges of the exercises of lesson 16."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...tensor import Tensor
+from ..check import close
+from ..exercises import exercise, expect
+
+Answer = Callable[..., Any]
+
+
+def _array(value: Any) -> np.ndarray[Any, Any]:
+    """A learner's number, array or Tensor as float64."""
+    value = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+    return np.asarray(value, dtype=np.float64)
+
+
+@exercise("16.1")
+def alpha_bar(answer: Answer) -> None:
+    betas = np.random.default_rng(1).uniform(0.05, 0.4, 7)
+    bar = _array(answer(betas))
+    expect(bar.shape == (8,), "There are T + 1 frames, t = 0 .. T, so T + 1 numbers.")
+    expect(close(bar[0], 1.0), "At t = 0 all of the data is there: what share is that?")
+    expect((np.diff(bar) < 0).all(), "Each step loses signal, so the numbers must fall.")
+    expect(
+        close(bar[1:] / bar[:-1], 1 - betas),
+        "From t - 1 to t the share of the data's variance (not of its size) shrinks by alpha_t.",
+    )
+    long = _array(answer(np.linspace(1e-4, 0.02, 1000)))
+    expect(0 < long[-1] < 1e-4, "After DDPM's 1000 steps almost nothing is left, but not nothing.")
+
+
+@exercise("16.2")
+def posterior_stride(answer: Answer) -> None:
+    rng = np.random.default_rng(2)
+    x0, xt = rng.standard_normal(2)
+    bar_u, bar_t = 0.7, 0.3
+    result = answer(x0, xt, bar_u, bar_t)
+    expect(len(result) == 2, "Return two things: the mean and the variance.")
+    mean, variance = (float(_array(part)) for part in result)
+    expect(
+        0 < variance < 1 - bar_u,
+        "Seeing x_t besides x_0 must leave less variance than q(x_u | x_0) has, and not none.",
+    )
+    on_track = _array(answer(x0, np.sqrt(bar_t) * x0, bar_u, bar_t)[0])
+    expect(
+        close(on_track, np.sqrt(bar_u) * x0),
+        "If x_t is just sqrt(alpha-bar_t) x_0, no noise was drawn: where was x_u on average?",
+    )
+    told, known = (_array(part) for part in answer(x0, xt, 1.0, bar_t))
+    expect(close(told, x0) and close(known, 0.0), "For u = 0 we were told the answer: x_0 itself.")
+    gain = float(_array(answer(x0, xt + 1.0, bar_u, bar_t)[0])) - mean
+    expect(
+        close(variance + gain**2 * (1 - bar_t), 1 - bar_u),
+        "Averaged over x_t given x_0, mean and variance must give back q(x_u | x_0).",
+    )
+    expect(
+        close(gain * (1 - bar_t), np.sqrt(bar_t / bar_u) * (1 - bar_u)),
+        "The covariance of x_u and x_t given x_0 is not the chain's: the alpha of the "
+        "stride is the product of the alphas from u to t.",
+    )
+
+
+@exercise("16.3")
+def betas_from_snr(answer: Answer) -> None:
+    betas = np.random.default_rng(3).uniform(0.05, 0.5, 6)
+    bar = np.cumprod(1 - betas)
+    found = _array(answer(bar / (1 - bar)))
+    expect(found.shape == betas.shape, "One beta for each of the T ratios.")
+    expect(((found > 0) & (found < 1)).all(), "Each beta must lie between 0 and 1.")
+    expect(
+        close(found[0], betas[0]),
+        "Begin with the first: SNR(1) belongs to alpha-bar_1 = 1 - beta_1.",
+    )
+    expect(
+        close(found, betas),
+        "alpha-bar from the SNR first; then a beta compares two neighbouring alpha-bars.",
+    )
+
+
+@exercise("16.4")
+def score_from_v(answer: Answer) -> None:
+    rng = np.random.default_rng(4)
+    x0, eps = rng.standard_normal((2, 5))
+    for bar in (0.2, 0.9):
+        a, s = np.sqrt(bar), np.sqrt(1 - bar)
+        xt, v = a * x0 + s * eps, a * eps - s * x0
+        score = _array(answer(v, xt, bar))
+        expect(score.shape == xt.shape, "One arrow for each x_t, so the shape of x_t.")
+        expect(not close(score, eps / s), "The arrow points the wrong way: towards the noise.")
+        expect(not close(score, -eps), "That is the noise turned round; its size is not yet right.")
+        expect(
+            close(score, -eps / s),
+            "Get epsilon from x_t and v as in (16.19), then the score from epsilon.",
+        )
+    xt = rng.standard_normal(5)
+    same = _array(answer(np.zeros(5), xt, 0.4))
+    expect(
+        close(same, -xt),
+        "For data N(0, 1) the best v is 0, and the score of N(0, 1) is known.",
+    )
+
+
+@exercise("16.5")
+def step_back(answer: Answer) -> None:
+    rng = np.random.default_rng(5)
+    xt, guess, noise = rng.standard_normal((3, 4))
+    expect(
+        close(answer(xt, guess, 1.5, 0.0, noise), guess),
+        "At sigma_u = 0 there is no noise left: the answer is the guess itself.",
+    )
+    quiet = _array(answer(xt, guess, 1.5, 1.0, np.zeros(4)))
+    expect(not close(quiet, guess), "Without fresh noise the step must still keep a part of x_t.")
+    expect(
+        close(quiet, guess + (xt - guess) / 1.5**2),
+        "What part of x_t - x0_hat is kept? Look at variances, not standard deviations.",
+    )
+    fresh = _array(answer(xt, guess, 1.5, 1.0, noise)) - quiet
+    expect(
+        close(answer(xt, guess, 1.5, 1.0, 2 * noise), quiet + 2 * fresh),
+        "The fresh noise enters by a factor.",
+    )
+    kept = (1.0 / 1.5**2) ** 2 * 1.5**2  # of the old noise's variance, for a guess that is x_0
+    expect(
+        close(kept + (fresh / noise) ** 2, np.ones(4)),
+        "If the guess is x_0, old noise kept and fresh noise must add up to sigma_u^2.",
+    )

@@ -1,0 +1,64 @@
+"""Generative adversarial networks: one table of objectives, the model that uses a row, the tricks.
+
+Read in the order objectives, penalties, model, training. The networks are in models/nets.
+"""
+
+from .model import GAN, DTerms, pack
+from .objectives import (
+    OBJECTIVES,
+    Objective,
+    critic_gap,
+    cross_entropy,
+    energy_gap,
+    hinge_d,
+    least_squares_d,
+    log_ratio,
+    objective,
+    two_jsd,
+)
+from .penalties import PENALTIES, input_gradients, interpolates, perturbed, zero_on_data
+from .training import (
+    Extragradient,
+    OptimisticAdam,
+    OptimisticSGD,
+    clip_after_step,
+    clip_gradients_before_step,
+    collapse,
+    d_steps,
+    frozen,
+    max_weight,
+    ramp,
+    spread,
+)
+
+__all__ = [
+    "GAN",
+    "OBJECTIVES",
+    "PENALTIES",
+    "DTerms",
+    "Extragradient",
+    "Objective",
+    "OptimisticAdam",
+    "OptimisticSGD",
+    "clip_after_step",
+    "clip_gradients_before_step",
+    "collapse",
+    "critic_gap",
+    "cross_entropy",
+    "d_steps",
+    "energy_gap",
+    "frozen",
+    "hinge_d",
+    "input_gradients",
+    "interpolates",
+    "least_squares_d",
+    "log_ratio",
+    "max_weight",
+    "objective",
+    "pack",
+    "perturbed",
+    "ramp",
+    "spread",
+    "two_jsd",
+    "zero_on_data",
+]

@@ -1,0 +1,170 @@
+"""What keeps a GAN's training alive, and what tells that it died; apart from the networks.
+
+Two players descend two losses: plain gradient steps of both need not approach a solution (on the
+bilinear game min_x max_y x y they spiral outwards). Here are the optimizers that do better, the
+post-step hook that clips weights, schedules of the number of D steps, and a watch for collapse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ... import nn
+from ...backend import Array
+from ...nn.utils import clip_grad_value_
+from ...optim import SGD, Adam, Optimizer, clip_weights_
+from ...optim.optimizer import Group, State
+from ...tensor import Tensor, wrap
+
+
+@contextmanager
+def frozen(net: nn.Module) -> Iterator[None]:
+    """Inside the block no gradient is computed for the net's parameters, only through it."""
+    kept = [(p, p.requires_grad) for p in net.parameters()]
+    try:
+        net.requires_grad_(False)
+        yield
+    finally:
+        for p, requires_grad in kept:
+            p.requires_grad_(requires_grad)
+
+
+# --- around the optimizer's step --------------------------------------------------------------
+
+
+def clip_after_step(optimizer: Optimizer, c: float) -> Optimizer:
+    """From now on every step ends with all weights in [-c, c] (WGAN; c > 0 or ValueError)."""
+    if not c > 0:
+        raise ValueError(f"clip_after_step: expected c > 0, got {c}")
+    step = optimizer.step
+
+    def clipped(closure: Callable[[], Any] | None = None) -> Any:
+        loss = step(closure)
+        for group in optimizer.param_groups:
+            clip_weights_(group["params"], c)
+        return loss
+
+    setattr(optimizer, "step", clipped)  # noqa: B010  (a method, for a type checker)
+    return optimizer
+
+
+def clip_gradients_before_step(optimizer: Optimizer, c: float) -> Optimizer:
+    """The mistake: clip the gradients of the parameters to [-c, c] before every step.
+
+    Sometimes printed as WGAN's rule. It shortens steps; it bounds neither the weights nor the
+    critic's slope, however long one trains. Here to be shown wrong.
+    """
+    step = optimizer.step
+
+    def clipped(closure: Callable[[], Any] | None = None) -> Any:
+        for group in optimizer.param_groups:
+            clip_grad_value_(group["params"], c)
+        return step(closure)
+
+    setattr(optimizer, "step", clipped)  # noqa: B010
+    return optimizer
+
+
+class _Optimistic(Optimizer):
+    """Moves by twice this step minus the last one: p -= 2 u_t - u_(t-1); the first is plain."""
+
+    def update(self, p: Array, g: Array, state: State, group: Group) -> None:
+        last = state.pop("last_move", None)
+        before = p.copy(order="K")
+        super().update(p, g, state, group)
+        move = np.subtract(p, before, out=before)
+        if last is not None:
+            np.add(p, np.subtract(move, last._array, out=last._array), out=p)
+        state["last_move"] = wrap(move)
+
+
+class OptimisticSGD(_Optimistic, SGD):
+    """Optimistic gradient descent: spirals into the solution of a bilinear game."""
+
+
+class OptimisticAdam(_Optimistic, Adam):
+    """Adam with optimistic steps (Daskalakis et al. 2018, arXiv:1711.00141).
+
+    On a bilinear game it comes closer than Adam, but, as Adam's steps do not shrink with the
+    gradient, it does not converge at a constant lr.
+    """
+
+
+class Extragradient:
+    """Look ahead, then step from where you were with the gradient found there (Korpelevich 1976).
+
+        for each batch:
+            compute gradients;  extra.look_ahead()     # all players move
+            compute gradients;  extra.step()           # back, then the real step
+
+    optimizers: those of all players.
+    """
+
+    def __init__(self, *optimizers: Optimizer) -> None:
+        self.optimizers = optimizers
+        self._kept: list[tuple[Tensor, Array]] = []
+
+    def look_ahead(self) -> None:
+        if self._kept:
+            raise RuntimeError("Extragradient.look_ahead: called twice; step() comes in between")
+        params = [p for opt in self.optimizers for p in opt._params()]
+        self._kept = [(p, p._array.copy(order="K")) for p in params]
+        for opt in self.optimizers:
+            opt.step()
+
+    def step(self) -> None:
+        if not self._kept:
+            raise RuntimeError("Extragradient.step: call look_ahead() first")
+        for p, array in self._kept:
+            np.copyto(p._array, array)
+            p._version[0] += 1
+        self._kept = []
+        for opt in self.optimizers:
+            opt.step()
+
+
+# --- how many D steps a G step ----------------------------------------------------------------
+
+
+def d_steps(step: int, k: int = 1, warm: int = 0, every: int = 0, many: int = 100) -> int:
+    """D steps before the G step number `step` (from 1): k, or `many` while warming up.
+
+    WGAN's own: d_steps(step, 5, warm=25, every=500), 100 for the first 25 and every 500th.
+    """
+    if k < 1:
+        raise ValueError(f"d_steps: expected k >= 1, got {k}")
+    return many if step <= warm or (every and step % every == 0) else k
+
+
+def ramp(step: int, start: float, end: float, steps: int) -> float:
+    """From `start` at step 0 to `end` at step `steps` and after: to lower instance noise, say."""
+    return start + (end - start) * min(max(step / steps, 0.0), 1.0)
+
+
+# --- is it still alive? -----------------------------------------------------------------------
+
+
+def spread(samples: Tensor) -> float:
+    """Mean distance between two samples of a batch (each and its neighbour in it)."""
+    x = samples.detach().flatten(1)._array
+    return float(np.sqrt(((x - np.roll(x, 1, 0)) ** 2).sum(1)).mean())
+
+
+def collapse(samples: Tensor, data: Tensor, least: float = 0.1) -> str | None:
+    """A line of warning where samples spread less than `least` times as wide as data; or None."""
+    ours, theirs = spread(samples), spread(data)
+    if ours >= least * theirs:
+        return None
+    return (
+        f"the generator has collapsed: samples lie {ours:.3g} apart on average, data {theirs:.3g}; "
+        "see --pack, --noise or another objective"
+    )
+
+
+def max_weight(params: Iterable[Tensor]) -> float:
+    """max |w| over all parameters."""
+    return max(float(abs(p._array).max()) for p in params)

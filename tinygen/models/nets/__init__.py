@@ -1,0 +1,59 @@
+"""Networks without an objective, shared by the families: what they are of, never what for.
+
+In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
+(layers that look at more than one example), dcgan (generator and discriminator), time, unet.
+"""
+
+from .autoencoding import (
+    AUTOENCODERS,
+    classifier,
+    conv_autoencoder,
+    mlp_autoencoder,
+    set_output_bias,
+)
+from .batch import (
+    Maxout,
+    MinibatchDiscrimination,
+    ReferenceBatchNorm,
+    WithReference,
+    referenced,
+)
+from .condition import Beside, Conditional
+from .dcgan import (
+    AutoencoderEnergy,
+    dcgan,
+    dcgan_energy,
+    halvings,
+    mlp_energy,
+    mlp_gan,
+    spectrally_normalised,
+)
+from .dense import mlp
+from .time import TimeMLP, sinusoids
+from .unet import UNet
+
+__all__ = [
+    "AUTOENCODERS",
+    "AutoencoderEnergy",
+    "Beside",
+    "Conditional",
+    "Maxout",
+    "MinibatchDiscrimination",
+    "ReferenceBatchNorm",
+    "TimeMLP",
+    "UNet",
+    "WithReference",
+    "classifier",
+    "conv_autoencoder",
+    "dcgan",
+    "dcgan_energy",
+    "halvings",
+    "mlp",
+    "mlp_autoencoder",
+    "mlp_energy",
+    "mlp_gan",
+    "referenced",
+    "set_output_bias",
+    "sinusoids",
+    "spectrally_normalised",
+]

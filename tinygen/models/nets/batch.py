@@ -1,0 +1,124 @@
+"""Layers of GANs: units that take a maximum, and layers that look at more than one example.
+
+Against collapse (a discriminator that sees how alike the samples of a batch are) and against the
+noise of batch norm (statistics of a fixed reference batch).
+"""
+
+from __future__ import annotations
+
+from ... import nn
+from ...ops import abs, amax, cat, exp, mean, rsqrt, square
+from ...tensor import Tensor
+
+
+class Maxout(nn.Module):
+    """The largest of `pieces` linear maps, for each unit (Goodfellow et al. 2013)."""
+
+    def __init__(self, in_features: int, out_features: int, pieces: int = 5) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_features, out_features * pieces)
+        self.shape = (out_features, pieces)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return amax(self.linear(x).unflatten(1, self.shape), 2)
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Features x (B, A) -> (B, A + kernels): how close each example is to the rest of its batch.
+
+    M_i = T x_i in `kernels` x `dims`; o_b(x_i) = sum over j != i of exp(-|M_ib - M_jb|_1). A batch
+    of look-alikes gives itself away (Salimans et al. 2016, arXiv:1606.03498).
+    """
+
+    def __init__(self, features: int, kernels: int = 16, dims: int = 8) -> None:
+        super().__init__()
+        self.project = nn.Linear(features, kernels * dims, bias=False)
+        self.shape = (kernels, dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        m = self.project(x).unflatten(1, self.shape)
+        distance = abs(m.unsqueeze(0) - m.unsqueeze(1)).sum(3)  # (B, B, kernels)
+        closeness = exp(-distance).sum(1) - 1.0  # without the example itself, exp(0)
+        return cat([x, closeness], 1)
+
+
+class ReferenceBatchNorm(nn.Module):
+    """Batch norm whose statistics are those of a fixed reference batch (Salimans et al. 2016).
+
+    own=True, virtual batch norm: of the n reference examples and the example itself, as one of
+    n + 1. An example's output then does not depend on its batch-mates. Works inside
+    `WithReference`, which sends the reference batch through first.
+    """
+
+    def __init__(self, features: int, own: bool = True, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(_ones(features)), nn.Parameter(_ones(features) * 0.0)
+        self.own, self.eps, self.collecting = own, eps, False
+        self.moments: tuple[int, Tensor, Tensor] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        space = tuple(range(2, x.ndim))  # each example's own moments, (B, C, 1, ...), come first
+        centre = mean(x, space, keepdim=True) if space else x
+        within = mean(square(x - centre), space, keepdim=True) if space else x * 0.0
+        if self.collecting:
+            m = mean(centre, 0, keepdim=True)
+            v = mean(within + square(centre - m), 0, keepdim=True)
+            self.moments = (x.shape[0], m, v)
+        if self.moments is None:
+            raise RuntimeError(
+                "ReferenceBatchNorm: no reference batch yet; call the net through WithReference"
+            )
+        n, m, v = self.moments
+        if self.own and not self.collecting:
+            of_all = (n * m + centre) / (n + 1)
+            v = (n * (v + square(m - of_all)) + within + square(centre - of_all)) / (n + 1)
+            m = of_all
+        shape = (1, x.shape[1]) + (1,) * len(space)
+        out: Tensor = (x - m) * rsqrt(v + self.eps)
+        out = out * self.weight.reshape(shape) + self.bias.reshape(shape)
+        return out
+
+
+def _ones(n: int) -> Tensor:
+    return Tensor([1.0] * n)
+
+
+class WithReference(nn.Module):
+    """A net with ReferenceBatchNorm layers, and the batch they refer to (kept as a buffer).
+
+    Every call costs two: the reference batch goes through the present weights first.
+    """
+
+    reference: Tensor
+
+    def __init__(self, net: nn.Module, reference: Tensor) -> None:
+        super().__init__()
+        self.net = net
+        self.register_buffer("reference", reference)
+
+    def forward(self, x: Tensor) -> Tensor:
+        layers = [m for m in self.net.modules() if isinstance(m, ReferenceBatchNorm)]
+        for layer in layers:
+            layer.collecting = True
+        self.net(self.reference)
+        for layer in layers:
+            layer.collecting = False
+        out: Tensor = self.net(x)
+        for layer in layers:
+            layer.moments = None  # let go of the graph
+        return out
+
+
+def referenced(net: nn.Module, reference: Tensor, own: bool = True) -> WithReference:
+    """The net with every batch norm replaced by that of a reference batch; own: virtual.
+
+    For G the batch is one of codes, for D one of data (packed, or with labels, as D sees them).
+    """
+    for module in list(net.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.BatchNorm2d):  # BatchNorm1d is one too
+                norm = ReferenceBatchNorm(child.num_features, own, child.eps)
+                if child.weight is not None and child.bias is not None:
+                    norm.weight, norm.bias = child.weight, child.bias
+                setattr(module, name, norm)
+    return WithReference(net, reference)

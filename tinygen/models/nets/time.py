@@ -1,0 +1,62 @@
+"""How a network is told the time, and the network for points that is: a time-embedded MLP."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ... import nn
+from ...backend import move
+from ...ops import cat
+from ...tensor import Tensor, wrap
+
+
+def sinusoids(time: Tensor, width: int, slowest: float = 1e4) -> Tensor:
+    """(B,) -> (B, width): sines, then cosines, at rates from 1 falling to 1 / `slowest`."""
+    rates = np.exp(np.arange(width // 2) * (-2.0 * math.log(slowest) / width))
+    angle = time[:, None] * wrap(move(rates.astype(time.dtype), time.device))
+    return cat([angle.sin(), angle.cos()], 1)
+
+
+def with_label(context: Tensor, embedding: nn.Embedding | None, label: Tensor | None) -> Tensor:
+    """context + the label's embedding; ValueError for a label that the network would not see."""
+    if label is None:
+        return context
+    if embedding is None:
+        raise ValueError("got labels, but the network was made with classes = 0")
+    out: Tensor = context + embedding(label)
+    return out
+
+
+class TimeMLP(nn.Module):
+    """(x (B, dims), time (B,)[, label (B,)]) -> (B, out): residual layers that all see the time.
+
+    The last layer begins at 0. classes > 0 takes labels 0 .. classes, the last one for "none".
+    """
+
+    def __init__(
+        self, dims: int = 2, hidden: int = 128, layers: int = 3, classes: int = 0,
+        out: int | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if min(dims, hidden, layers) < 1 or hidden % 2:
+            raise ValueError(
+                f"TimeMLP: expected dims, layers >= 1 and an even hidden >= 2, got {dims}, "
+                f"{layers} and {hidden}"
+            )
+        self.hidden = hidden
+        self.time = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
+        self.label = nn.Embedding(classes + 1, hidden) if classes else None
+        self.first = nn.Linear(dims, hidden)
+        self.layers = nn.ModuleList([nn.Linear(hidden, hidden) for _ in range(layers)])
+        self.last = nn.Linear(hidden, out or dims)
+        for parameter in self.last.parameters():  # the first prediction is 0
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor, time: Tensor, label: Tensor | None = None) -> Tensor:
+        context = with_label(self.time(sinusoids(time, self.hidden)), self.label, label)
+        h = self.first(x)
+        for layer in self.layers:
+            h = h + layer(nn.functional.silu(h + context))
+        return self.last(nn.functional.silu(h))

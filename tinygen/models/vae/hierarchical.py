@@ -1,0 +1,249 @@
+"""The hierarchical VAE: K levels of codes, each the VAE of the one below.
+
+    p(x, z_1..z_K) = p(z_K) p(z_{K-1}|z_K) ... p(z_1|z_2) p(x|z_1),     p(z_K) = N(0, I)
+    q(z_1..z_K|x)  = q(z_1|x) q(z_2|z_1) ... q(z_K|z_{K-1})
+
+    log p(x) >= E_q[ log p(x|z_1) - sum_k log q(z_k|z_{k-1}) / p(z_k|z_{k+1}) ],   z_0 = x.
+
+Every arrow is a diagonal Gaussian whose network gives mean beside log_var. In `shared` all levels
+have the same size and one network serves them all, told the level: with the fixed encoder
+(`FixedNoise`) instead of a learned one nothing but the way down is left to learn. That is
+diffusion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+
+from ... import nn
+from ...backend import Generator
+from ...ops import cat, full_like, randn, stack
+from ...tape import no_grad
+from ...tensor import Tensor
+from ..likelihoods import (
+    Likelihood,
+    gaussian_log_prob,
+    reparameterise,
+    standard_normal_log_prob,
+)
+from ..nets.dense import mlp, positive
+from .bounds import importance, iwae
+
+
+class HierarchicalELBO(NamedTuple):
+    """The terms of the bound, in nats, each the mean over the batch (or (B,) with reduce=False)."""
+
+    elbo: Tensor  # log_likelihood - beta (kls[0] + ... + kls[K-1])
+    log_likelihood: Tensor  # log p(x|z_1)
+    kls: Tensor  # (K,) or (K, B): log q(z_k|z_{k-1}) / p(z_k|z_{k+1}), one draw; on average a KL
+
+
+class HierarchicalVAE(nn.Module):
+    """encoders[k]: z_k -> mean beside log_var of z_{k+1}, from x = z_0 on, of sizes[k] dimensions.
+
+    decoders[0]: z_1 -> what `likelihood` takes; decoders[k]: z_{k+1} -> mean beside log_var of z_k.
+    Raises ValueError unless there are K >= 1 of each.
+    """
+
+    def __init__(
+        self,
+        encoders: Sequence[nn.Module],
+        decoders: Sequence[nn.Module],
+        likelihood: Likelihood,
+        sizes: Sequence[int],
+    ) -> None:
+        super().__init__()
+        if not len(encoders) == len(decoders) == len(sizes) >= 1:
+            raise ValueError(
+                "HierarchicalVAE: expected an encoder, a decoder and a size for each level; got "
+                f"{len(encoders)}, {len(decoders)} and {len(sizes)}"
+            )
+        for size in sizes:
+            positive("HierarchicalVAE", latent=size)
+        self.encoders, self.decoders = nn.ModuleList(encoders), nn.ModuleList(decoders)
+        self.likelihood, self.sizes = likelihood, tuple(sizes)
+
+    def _moments(self, net: nn.Module, z: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        out = net(z)
+        if out.ndim != 2 or out.shape[1] != 2 * size:
+            raise RuntimeError(
+                f"HierarchicalVAE: expected (B, {2 * size}), mean beside log_var of {size} "
+                f"dimensions; the network returned {out.shape}"
+            )
+        mean, log_var = out.chunk(2, dim=1)
+        return mean, log_var
+
+    def up(
+        self, x: Tensor, generator: Generator | None = None
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """A draw z_1..z_K of q, and log q(z_k|z_{k-1}) of each, (B,)."""
+        codes, log_q, z = [], [], x
+        for encoder, size in zip(self.encoders, self.sizes, strict=True):
+            mean, log_var = self._moments(encoder, z, size)
+            z = reparameterise(mean, log_var, generator)
+            codes.append(z)
+            log_q.append(gaussian_log_prob(z, mean, log_var))
+        return codes, log_q
+
+    def log_prior(self, codes: list[Tensor]) -> list[Tensor]:
+        """log p(z_k|z_{k+1}) for k = 1..K-1, then log p(z_K); each (B,)."""
+        found = []
+        for k, (below, above) in enumerate(zip(codes[:-1], codes[1:], strict=True)):
+            moments = self._moments(self.decoders[k + 1], above, self.sizes[k])
+            found.append(gaussian_log_prob(below, *moments))
+        return [*found, standard_normal_log_prob(codes[-1])]
+
+    def forward(
+        self, x: Tensor, beta: float = 1.0, generator: Generator | None = None, reduce: bool = True
+    ) -> HierarchicalELBO:
+        """The ELBO of a batch and its terms, from one draw of all levels."""
+        codes, log_q = self.up(x, generator)
+        kls = stack([q - p for q, p in zip(log_q, self.log_prior(codes), strict=True)])
+        log_likelihood = self.likelihood.log_prob(x, self.decoders[0](codes[0]))
+        elbo = log_likelihood - beta * kls.sum(0)
+        if not reduce:
+            return HierarchicalELBO(elbo, log_likelihood, kls)
+        return HierarchicalELBO(elbo.mean(), log_likelihood.mean(), kls.mean(1))
+
+    def log_weights(
+        self, x: Tensor, k: int = 1, generator: Generator | None = None, c: Tensor | None = None
+    ) -> Tensor:
+        """log p(x, z_1..z_K) - log q(z_1..z_K|x) for k draws: (k, B)."""
+        if c is not None:
+            raise ValueError("HierarchicalVAE: a condition c was given; this model has none")
+        positive("HierarchicalVAE.log_weights", k=k)
+        many = x.repeat(k, *[1] * (x.ndim - 1))
+        return self(many, generator=generator, reduce=False).elbo.reshape(k, -1)
+
+    def iwae(
+        self, x: Tensor, k: int = 5, form: str = "bound", generator: Generator | None = None
+    ) -> Tensor:
+        """The importance-weighted bound of a batch, its mean in nats; `bounds.iwae` says more."""
+        return iwae(self.log_weights(x, k, generator), form).mean()
+
+    @no_grad()
+    def log_prob(self, x: Tensor, samples: int = 100, generator: Generator | None = None) -> Tensor:
+        """log p(x) of each example by importance sampling, (B,); see bounds.importance."""
+        return importance(self, x, samples, generator).log_p
+
+    @no_grad()
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Decode the mean of q(z_1|x)."""
+        mean, _ = self._moments(self.encoders[0], x, self.sizes[0])
+        return self.likelihood.mean(self.decoders[0](mean))
+
+    @no_grad()
+    def sample(self, n: int, generator: Generator | None = None, noise: bool = False) -> Tensor:
+        """n pictures: z_K from N(0, I), then down the chain; the mean of p(x|z_1), or with
+        noise=True a draw from it. Where the picture is z_1 itself (`OnItself`) the mean is that of
+        p(z_1|z_2): the noise of the last step is left out, as diffusion's samplers do.
+        """
+        like = next(chain(self.parameters(), self.buffers()))  # a level may have nothing to learn
+        z = randn(n, self.sizes[-1], generator=generator, dtype=like.dtype, device=like.device)
+        for k in range(len(self.sizes) - 1, 0, -1):
+            moments = self._moments(self.decoders[k], z, self.sizes[k - 1])
+            clean = k == 1 and not noise and isinstance(self.decoders[0], OnItself)
+            z = moments[0] if clean else reparameterise(*moments, generator)
+        out = self.decoders[0](z)
+        return self.likelihood.sample(out, generator) if noise else self.likelihood.mean(out)
+
+
+# --- reference networks -------------------------------------------------------------------------
+
+
+def levels(
+    shape: Sequence[int], sizes: Sequence[int], likelihood: Likelihood, hidden: int = 256
+) -> HierarchicalVAE:
+    """A model of K = len(sizes) levels with networks of their own, two hidden layers each."""
+    if not sizes:
+        raise ValueError("levels: expected at least one size")
+    positive("levels", latent=min(sizes), hidden=hidden)
+    pixels = math.prod(shape)
+    whole = [pixels, *sizes]
+    encoders = [
+        mlp([below, hidden, hidden, 2 * above])
+        for below, above in zip(whole[:-1], whole[1:], strict=True)
+    ]
+    encoders[0].insert(0, nn.Flatten())
+    first = mlp([sizes[0], hidden, hidden, likelihood.outputs * pixels])
+    first.append(nn.Unflatten(1, (likelihood.outputs * shape[0], *shape[1:])))
+    decoders = [
+        mlp([above, hidden, hidden, 2 * below])
+        for below, above in zip(whole[1:-1], whole[2:], strict=True)
+    ]
+    return HierarchicalVAE(encoders, [first, *decoders], likelihood, sizes)
+
+
+class AtLevel(nn.Module):
+    """One step of a network that all levels share: net([z, level]), mean beside log_var.
+
+    The mean is z + net's mean: a small step from where it stands, as neighbouring levels of the
+    same size are.
+    """
+
+    def __init__(self, net: nn.Module, level: float) -> None:
+        super().__init__()
+        self.net, self.level = net, level
+
+    def forward(self, z: Tensor) -> Tensor:
+        z = z.flatten(1)
+        at = full_like(z[:, :1].detach(), self.level)
+        step, log_var = self.net(cat([z, at], 1)).chunk(2, dim=1)
+        return cat([z + step, log_var], 1)
+
+
+class FixedNoise(nn.Module):
+    """q(z_k|z_{k-1}) = N(sqrt(1 - beta) z_{k-1}, beta I): an encoder with nothing to learn."""
+
+    def __init__(self, beta: float) -> None:
+        super().__init__()
+        if not 0.0 < beta < 1.0:
+            raise ValueError(f"FixedNoise: expected 0 < beta < 1, got {beta}")
+        self.beta = beta
+
+    def forward(self, z: Tensor) -> Tensor:
+        z = z.flatten(1)
+        return cat([math.sqrt(1.0 - self.beta) * z, full_like(z, math.log(self.beta))], 1)
+
+
+class OnItself(nn.Module):
+    """p(x|z_1) = N(z_1, variance): the picture is the first code, in the picture's shape."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.reshape(-1, *self.shape)
+
+
+def shared(
+    shape: Sequence[int],
+    count: int,
+    likelihood: Likelihood,
+    hidden: int = 256,
+    betas: Sequence[float] | None = None,
+) -> HierarchicalVAE:
+    """The lecture notes' variant: `count` levels of the picture's own size, one network each way.
+
+    betas: `count` noise levels of a fixed encoder instead of the shared learned one, as in
+    diffusion. Takes a Gaussian likelihood, and pictures that are centred (data.to_symmetric).
+    """
+    positive("shared", count=count, hidden=hidden)
+    size = math.prod(shape)
+    if betas is not None and len(betas) != count:
+        raise ValueError(f"shared: expected {count} betas, got {len(betas)}")
+    at = np.linspace(-1.0, 1.0, count + 1)
+    down = mlp([size + 1, hidden, hidden, 2 * size])
+    if betas is None:
+        up = mlp([size + 1, hidden, hidden, 2 * size])
+        encoders: list[nn.Module] = [AtLevel(up, float(t)) for t in at[:-1]]
+    else:
+        encoders = [FixedNoise(beta) for beta in betas]
+    decoders = [OnItself(shape), *(AtLevel(down, float(t)) for t in at[1:-1])]
+    return HierarchicalVAE(encoders, decoders, likelihood, [size] * count)
