@@ -482,12 +482,12 @@ def _created(function: Any) -> Any:
 def install(monkeypatch: Any) -> types.ModuleType:
     """Make `import cupy` find the stand-in, and tinygen find a GPU."""
     from tinygen import backend
-    from tinygen.cuda import convolution
+    from tinygen.cuda import library
 
     made = modules()
     for name, module in made.items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(backend, "cupy_packages", lambda: ["cupy-cuda12x 14.2.0"])
-    monkeypatch.setattr(convolution, "_loaded", {})
+    monkeypatch.setattr(library, "_loaded", {})
     backend.problem.cache_clear()
     return made["cupy"]
