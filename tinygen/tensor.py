@@ -358,3 +358,12 @@ def check_grad(g: Any, of: Node | Tensor, name: str) -> None:
             f"{name}: a gradient of shape {g.shape} and dtype {g.dtype} for a tensor of shape "
             f"{of.shape} and dtype {of.dtype}; they must be the same"
         )
+
+
+def same_shape(name: str, x: Tensor, y: Tensor, hint: str = "") -> None:
+    """Raise where two Tensors that belong together, value by value, would broadcast."""
+    if x.shape != y.shape:
+        advice = f"; {hint}" if hint else ""
+        raise ValueError(
+            f"{name}: expected two of the same shape, got {x.shape} and {y.shape}{advice}"
+        )

@@ -27,9 +27,7 @@ import numpy as np
 
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import diffusion
-from tinygen.models.diffusion import ddpm
-from tinygen.run import load_run
+from tinygen.models import diffusion, restore
 
 RESULTS = Path(__file__).parents[1] / "results" / "diffusion"
 SAMPLED: dict[str, dict[str, Any]] = {
@@ -96,23 +94,11 @@ class Judge:
         }  # fmt: skip
 
 
-def load(folder: Path, average: bool) -> tuple[diffusion.Diffusion, dict[str, Any]]:
-    config, state = load_run(folder / "last.npz")
-    model = ddpm.image_model(config)
-    model.load_state_dict(state["model"])
-    if average:
-        model.load_state_dict(state["ema"]["shadow"], strict=False)
-    return model, config
-
-
-def draw(model: diffusion.Diffusion, shape: list[int], y: Any, n: int, **how: Any) -> tg.Tensor:
+def draw(model: diffusion.DDPM, y: Any, n: int, **how: Any) -> tg.Tensor:
     """n images in parts of 100, the same noise for every model."""
     generator = tg.Generator().manual_seed(2)
     parts = [
-        diffusion.sample(
-            model, (100, *shape), y=None if y is None else y[i : i + 100], generator=generator,
-            **how,
-        )
+        model.sample(100, generator, None if y is None else y[i : i + 100], **how)
         for i in range(0, n, 100)
     ]  # fmt: skip
     return tg.cat(parts)
@@ -124,28 +110,28 @@ def judge_run(
     """A row for each sampler and kind of weights."""
     rows = []
     for average in (True, False):
-        model, config = load(folder, average)
+        _, config, model = restore(folder / "last.npz", average)
         images, labels = judge.test[:tested], judge.labels[:tested]
         draws = tg.Generator().manual_seed(1)
         bound = diffusion.vlb(model, images, labels, judge.levels, draws).total
         common = {
             "loss": config["loss"], "seed": config["seed"],
             "weights": "averaged" if average else "raw",
-            "bits": diffusion.bits_per_dim(bound, images[0].numel()).mean().item(),
+            "bits": metrics.bits_per_dim(bound, images[0].numel()).mean().item(),
         }  # fmt: skip
-        free = draw(model, config["shape"], None, judge.n, **SAMPLED["ddim 50"])
+        free = draw(model, None, judge.n, **SAMPLED["ddim 50"])
         common |= judge.balance(free)
         names = samplers if config["loss"] == "simple" else FEW
         for name in names if average else ["ddim 50"]:
             began = time.process_time()
-            x = draw(model, config["shape"], judge.y, judge.n, **SAMPLED[name])
+            x = draw(model, judge.y, judge.n, **SAMPLED[name])
             seconds = (time.process_time() - began) / judge.n
             rows.append(common | {"sampler": name, "seconds": seconds, **judge.measure(x, judge.y)})
             print(folder.name, rows[-1], flush=True)
             if pictures and average and config["seed"] == 0:
                 keep(x, config, name.replace(", ", "-").replace(" ", "-"))
     if pictures and config["seed"] == 0 and config["loss"] == "simple":
-        inpaint(load(folder, True)[0], judge, config["data"])
+        inpaint(restore(folder / "last.npz")[2], judge, config["data"])
     return rows
 
 
@@ -162,7 +148,7 @@ def inpaint(model: diffusion.Diffusion, judge: Judge, name: str) -> None:
     mask = tg.zeros(1, *x.shape[1:])
     mask[..., : x.shape[3] // 2] = 1.0
     made = diffusion.sample(
-        model, x.shape, "ddim", 50, eta=1.0, y=y, known=(mask, x), resample=5,
+        model, x.shape, "ddim", 50, eta=1.0, labels=y, known=(mask, x), resample=5,
         generator=tg.Generator().manual_seed(3),
     )  # fmt: skip
     path = RESULTS / f"diffusion-{name}-inpainting.png"
@@ -263,7 +249,7 @@ def main() -> None:
     path = RESULTS / "diffusion-images.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     if not args.report:
-        configs = [load_run(folder / "last.npz")[0] for folder in args.runs]
+        configs = [restore(folder / "last.npz")[1] for folder in args.runs]
         name = configs[0]["data"]
         judge = Judge(name, args.root, args.n)
         tested = min(args.tested, len(judge.test))

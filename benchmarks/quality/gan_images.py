@@ -48,10 +48,11 @@ def train_one(objective: str, x: tg.Tensor, seed: int, args: argparse.Namespace)
     generator, judge = nets.dcgan(x.shape[1:], args.latent, args.width, norm=norm)
     if objective == "began":
         judge = nets.dcgan_energy(x.shape[1:], args.code, args.width)
-    model = gan.GAN(generator, judge, objective, args.latent)
+        model = gan.BEGAN(generator, judge, args.latent, gamma=args.gamma, rate=args.rate)
+    else:
+        model = gan.GAN(generator, judge, objective, args.latent)
     if objective == "wgan":
         opts = [tg.optim.RMSprop(net.parameters(), lr=2e-4) for net in (generator, judge)]
-        gan.clip_after_step(opts[1], model.clip)
     else:
         opts = [
             tg.optim.Adam(net.parameters(), lr=5e-4, betas=(0.5, 0.999))
@@ -61,14 +62,16 @@ def train_one(objective: str, x: tg.Tensor, seed: int, args: argparse.Namespace)
     rng = np.random.default_rng(seed)
     for _ in range(args.steps):
         for _ in range(rounds):
-            loss = model.discriminator_loss(x[rng.integers(len(x), size=args.batch)]).loss
+            loss = model.discriminator_terms(x[rng.integers(len(x), size=args.batch)])["loss"]
             opts[1].zero_grad()
             loss.backward()
             opts[1].step()
+            if objective == "wgan":
+                tg.optim.clip_weights_(judge.parameters(), model.objective.clip)
         if objective == "began":
-            model.balance(gamma=args.gamma, rate=args.rate)
-        with gan.frozen(model.discriminator):
-            loss = model.generator_loss(args.batch)
+            model.balance()
+        with gan.frozen(model.D):
+            loss = model.generator_terms(args.batch)["loss"]
             opts[0].zero_grad()
             loss.backward()
         opts[0].step()

@@ -76,10 +76,8 @@ def optimizers(model: gan.GAN, args: argparse.Namespace, extra: dict) -> list:
     kind = gan.OptimisticAdam if extra.get("optimistic") else tg.optim.Adam
     opts = [
         kind(net.parameters(), lr=extra.get(key, args.lr), betas=(0.5, 0.9))
-        for net, key in ((model.discriminator, "lr_d"), (model.generator, "lr_g"))
+        for net, key in ((model.D, "lr_d"), (model.G, "lr_g"))
     ]
-    if model.clip is not None:
-        gan.clip_after_step(opts[0], model.clip)
     return opts
 
 
@@ -93,22 +91,25 @@ def train(law: str, objective: str, seed: int, args: argparse.Namespace, extra: 
     row = gan.OBJECTIVES[objective]
     options = {key: value for key, value in extra.items() if key in GANS}
     options |= {"weight": args.weight} if row.penalty else {}
-    options |= {"clip": args.clip} if row.clip else {}
-    model = gan.GAN(*networks(objective, args.hidden, extra), objective, 2, **options)
+    pair = networks(objective, args.hidden, extra)
+    if row.output == "energy":
+        model = gan.BEGAN(*pair, 2, gamma=args.gamma, rate=args.rate)
+    else:
+        model = gan.GAN(*pair, objective, 2, **options)
     opt_d, opt_g = opts = optimizers(model, args, extra)
     lookahead = gan.Extragradient(*opts)
-    ema = tg.optim.EMA(model.generator, extra.get("ema", 0.0))
+    ema = tg.optim.EMA(model.G, extra.get("ema", 0.0))
     rounds = extra.get("d_steps", 5 if objective.startswith("wgan") else 1)
     rng = np.random.default_rng(seed)
 
     def gradients_d() -> None:
-        loss = model.discriminator_loss(points[rng.integers(len(points), size=args.batch)]).loss
+        loss = model.discriminator_terms(points[rng.integers(len(points), size=args.batch)])["loss"]
         opt_d.zero_grad()
         loss.backward()
 
     def gradients_g() -> None:
-        with gan.frozen(model.discriminator):
-            loss = model.generator_loss(args.batch)
+        with gan.frozen(model.D):
+            loss = model.generator_terms(args.batch)["loss"]
             opt_g.zero_grad()
             loss.backward()
 
@@ -116,8 +117,10 @@ def train(law: str, objective: str, seed: int, args: argparse.Namespace, extra: 
         for _ in range(rounds):
             gradients_d()
             opt_d.step()
+            if row.clip:
+                tg.optim.clip_weights_(model.D.parameters(), args.clip)
         if objective == "began":
-            model.balance(gamma=args.gamma, rate=args.rate)
+            model.balance()
         gradients_g()
         opt_g.step()
 
@@ -126,6 +129,8 @@ def train(law: str, objective: str, seed: int, args: argparse.Namespace, extra: 
             gradients_d()
             gradients_g()
             move()
+            if row.clip:
+                tg.optim.clip_weights_(model.D.parameters(), args.clip)
 
     turn = extragradient if extra.get("extra") else alternate
     noise, rates = model.noise, [opt.param_groups[0]["lr"] for opt in opts]

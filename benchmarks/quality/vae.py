@@ -64,7 +64,7 @@ def plain(likelihood, objective):
 
 
 def conditional():
-    pair = nets.mlp_autoencoder(DIGITS, LATENT, HIDDEN, condition=10)
+    pair = nets.mlp_autoencoder(DIGITS, LATENT, HIDDEN, classes=10)
     return vae.ConditionalVAE(*pair, likelihoods.Bernoulli(), LATENT, 10)
 
 
@@ -97,7 +97,10 @@ BINARY = {
     "IWAE, k = 5, weights form": plain(
         likelihoods.Bernoulli, lambda model, x, c, t: -model.iwae(x, 5, "weights")
     ),
-    "conditional VAE (log p(x given c))": (conditional, lambda model, x, c, t: -model(x, c=c).elbo),
+    "conditional VAE (log p(x given c))": (
+        conditional,
+        lambda model, x, c, t: -model(x, labels=c).elbo,
+    ),
     "hierarchical, codes 16 and 8": (two_levels, elbo(1.0)),
     "hierarchical, KL warmed up": (two_levels, warmed_up),
 }

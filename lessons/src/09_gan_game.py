@@ -781,11 +781,11 @@ print(f"mean of the data {moments[0]:.3f}; of the samples {draws.mean():.3f}; "
 model = gan.GAN(network(), network(), "minimax", latent=1)
 real = batch(64)
 tg.manual_seed(5)
-terms = model.discriminator_loss(real)
+terms = model.discriminator_terms(real)
 tg.manual_seed(5)
 with tg.no_grad():
-    by_hand = -V(model.discriminator(real), model.discriminator(model.generator(tg.randn(64, 1))))
-print(f"D's loss: library {terms.loss.item():.6f}, by hand {by_hand.item():.6f}")
+    by_hand = -V(model.D(real), model.D(model.G(tg.randn(64, 1))))
+print(f"D's loss: library {terms['loss'].item():.6f}, by hand {by_hand.item():.6f}")
 
 row = gan.OBJECTIVES["minimax"]
 print(f"best logit: largest difference {np.abs(row.optimal(p6, q6) - logit).max():.1e}")

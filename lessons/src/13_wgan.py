@@ -523,19 +523,22 @@ for name, s, c in (("this critic, c = 0.01", sizes, 0.01), ("this critic, c = 0.
 
 
 # %%
-def fitted_critic(prepare, steps, report):
+def fitted_critic(clipped, steps, report):
     """A critic between N(0, 1) and N(3, 1); its slope at the steps in `report`."""
     tg.manual_seed(1)
     f = network(1, 32, 32, 1)
     optimizer = tg.optim.RMSprop(f.parameters(), lr=1e-3)
-    prepare(optimizer)
     x, y = tg.randn(300, 1), tg.randn(300, 1) + 3.0
     slopes = []
     for step in range(1, steps + 1):
         gap = f(x).mean() - f(y).mean()
         optimizer.zero_grad()
         (-gap).backward()
+        if clipped == "gradients":
+            tg.nn.utils.clip_grad_value_(f.parameters(), 1.0)
         optimizer.step()
+        if clipped == "weights":
+            tg.optim.clip_weights_(f.parameters(), 0.1)
         if step in report:
             slopes.append(slope_of(f, x, y))
     return slopes
@@ -543,11 +546,9 @@ def fitted_critic(prepare, steps, report):
 
 marks = (10, 100, 300, 1000)
 print("steps of the critic            " + "".join(f"{s:10d}" for s in marks))
-for name, prepare in (
-    ("weights clipped to 0.1", lambda o: gan.clip_after_step(o, 0.1)),
-    ("gradients clipped to 1", lambda o: gan.clip_gradients_before_step(o, 1.0)),
-):
-    slopes = fitted_critic(prepare, 1000, marks)
+for clipped, bound_of_it in (("weights", 0.1), ("gradients", 1)):
+    name = f"{clipped} clipped to {bound_of_it}"
+    slopes = fitted_critic(clipped, 1000, marks)
     print(f"{name:24s} slope: " + "".join(f"{s:10.3g}" for s in slopes))
 print(f"the bound (13.19) with c = 0.1: {bound((1, 32, 32, 1), 0.1):.3g}")
 
@@ -676,13 +677,14 @@ blob = rng.normal(0, 0.25, (24, 2)) + [0.3, 0.0]
 best = metrics.optimal_transport(distance(ring, blob))
 tg.manual_seed(2)
 net = network(2, 64, 64, 1)
-optimizer = gan.clip_after_step(tg.optim.RMSprop(net.parameters(), lr=1e-3), 0.05)
+optimizer = tg.optim.RMSprop(net.parameters(), lr=1e-3)
 ring_t, blob_t = (tg.tensor(v, dtype=tg.float32) for v in (ring, blob))
 for _ in range(800):
     gap = net(ring_t).mean() - net(blob_t).mean()
     optimizer.zero_grad()
     (-gap).backward()
     optimizer.step()
+    tg.optim.clip_weights_(net.parameters(), 0.05)
 K = slope_of(net, ring_t, blob_t)
 u = np.linspace(-2.2, 2.2, 60)
 mesh = np.stack(np.meshgrid(u, u), -1).reshape(-1, 2)
@@ -712,8 +714,6 @@ for name in ("minimax", "wgan"):
     tg.manual_seed(5)
     opponent, row = network(1, 32, 32, 1), gan.OBJECTIVES[name]
     optimizer = tg.optim.RMSprop(opponent.parameters(), lr=1e-3)
-    if row.clip:
-        gan.clip_after_step(optimizer, 0.1)
     x, y = tg.randn(256, 1) * 0.5 - 3, tg.randn(256, 1) * 0.5 + 3
     sizes = []
     for step in range(1, 801):
@@ -721,6 +721,8 @@ for name in ("minimax", "wgan"):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if row.clip:
+            tg.optim.clip_weights_(opponent.parameters(), 0.1)
         if step in (50, 200, 800):
             leaf = y.detach().requires_grad_()
             (g,) = tg.autograd.grad(row.generator(opponent(leaf)) * 256, [leaf])
@@ -735,23 +737,24 @@ for name in ("minimax", "wgan"):
 #
 # ## 5. The library's version
 #
-# The row `wgan` of `tinygen.models.gan`, with `gan.clip_after_step`, is what we wrote by
-# hand:
+# The row `wgan` of `tinygen.models.gan`, with `optim.clip_weights_` after the step, is what we
+# wrote by hand:
 
 # %%
-model = gan.GAN(network(1, 32, 32, 1), network(1, 32, 32, 1), "wgan", latent=1, clip=CLIP)
+model = gan.GAN(network(1, 32, 32, 1), network(1, 32, 32, 1), "wgan", latent=1)
 x = real(64)
 tg.manual_seed(7)
-loss = model.discriminator_loss(x).loss
+loss = model.discriminator_terms(x)["loss"]
 tg.manual_seed(7)
 with tg.no_grad():
-    by_hand = model.discriminator(model.generator(tg.randn(64, 1))).mean()
-    by_hand = by_hand - model.discriminator(x).mean()
+    by_hand = model.D(model.G(tg.randn(64, 1))).mean()
+    by_hand = by_hand - model.D(x).mean()
 print(f"critic's loss: library {loss.item():.6f}, by hand {by_hand.item():.6f}")
-opt = gan.clip_after_step(tg.optim.RMSprop(model.discriminator.parameters(), lr=0.1), CLIP)
+opt = tg.optim.RMSprop(model.D.parameters(), lr=0.1)
 loss.backward()
 opt.step()
-largest = gan.max_weight(model.discriminator.parameters())
+tg.optim.clip_weights_(model.D.parameters(), CLIP)
+largest = gan.max_weight(model.D.parameters())
 print(f"largest weight after a step: {largest:.3g}")
 
 # %% [markdown]
@@ -769,8 +772,6 @@ def gap_of(clip, steps=600):
     tg.manual_seed(3)
     f = network(1, 32, 1)
     optimizer = tg.optim.RMSprop(f.parameters(), lr=5e-3)
-    if clip:
-        gan.clip_after_step(optimizer, clip)
     x = tg.randn(256, 1)
     found = []
     for step in range(1, steps + 1):
@@ -778,6 +779,8 @@ def gap_of(clip, steps=600):
         optimizer.zero_grad()
         (-gap).backward()
         optimizer.step()
+        if clip:
+            tg.optim.clip_weights_(f.parameters(), clip)
         if step % 200 == 0:
             found.append(gap.item())
     return found, gan.max_weight(f.parameters())

@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygen as tg
-from tinygen import data, nn
+from tinygen import data, metrics, nn
 from tinygen.lessons import check
 from tinygen.models import diffusion, nets
 
@@ -1011,7 +1011,7 @@ for mu, sigma in ((0.3, 0.1), (-1.4, 0.5)):
     check.equal("17.18", ours, theirs, tol=1e-8)
 knows_nothing = -np.log(np.full((8, 8), 1 / K)).sum()  # nats of an 8x8 image, each level 1/16
 check.equal("17.19", knows_nothing / (64 * math.log(2)), math.log2(K))
-check.equal("17.19", knows_nothing / (64 * math.log(2)), diffusion.bits_per_dim(knows_nothing, 64))
+check.equal("17.19", knows_nothing / (64 * math.log(2)), metrics.bits_per_dim(knows_nothing, 64))
 
 # %% [markdown]
 # No model can need fewer bits than the entropy of the data. Shannon's theorem, applied to the
@@ -1044,7 +1044,7 @@ for steps in (20, 60, 200):
                           levels=levels, generator=tg.Generator().manual_seed(8))  # fmt: skip
     mean_bound = (p_atoms * bound.total.numpy().reshape(20, 64).mean(0)).sum()
     check.at_most("17.20", entropy, mean_bound)
-    bits = diffusion.bits_per_dim(mean_bound, 2)
+    bits = metrics.bits_per_dim(mean_bound, 2)
     print(f"      T = {steps:3}: bound {bits:.3f} bits/dim")
 
 # %% [markdown]

@@ -690,10 +690,10 @@ MODELS: dict[str, Any] = {  # name: the model, and what is asked of it on x
     ),
     "conditional": (
         lambda: vae.ConditionalVAE(
-            *nets.mlp_autoencoder((1, 8, 8), 2, 16, condition=3), likelihoods.Bernoulli(), 2, 3
+            *nets.mlp_autoencoder((1, 8, 8), 2, 16, classes=3), likelihoods.Bernoulli(), 2, 3
         ).double(),
         lambda m, x: [
-            *m(likelihoods.binarise(x, noise()), c=here(x, [0, 2, 1, 1]), generator=noise())
+            *m(likelihoods.binarise(x, noise()), labels=here(x, [0, 2, 1, 1]), generator=noise())
         ],
     ),
     "hierarchical": (
@@ -719,7 +719,7 @@ MODELS: dict[str, Any] = {  # name: the model, and what is asked of it on x
     "sparse": (lambda: ae.SparseAutoencoder(*parts()), lambda m, x: [m.loss(x)]),
     "perceptual": (
         lambda: reconstruction.Perceptual(nets.classifier((1, 8, 8), 3, 4)).double(),
-        lambda m, x: [m(x * 0.9, x), reconstruction.ssim(x * 0.9, x), metrics.psnr(x * 0.9, x)],
+        lambda m, x: [m(x * 0.9, x), nn.functional.ssim(x * 0.9, x), metrics.psnr(x * 0.9, x)],
     ),
     "diffusion": (
         lambda: unet_diffusion().double(),
@@ -728,7 +728,7 @@ MODELS: dict[str, Any] = {  # name: the model, and what is asked of it on x
             diffusion.hybrid_loss(m, x, here(x, [0, 2, 1, 1]), 17, generator=noise()),
             *diffusion.vlb(m, x, 1, 17, noise()),
             *(
-                diffusion.sample(m, x.shape, sampler, 2, y=1, generator=noise(), **options)
+                diffusion.sample(m, x.shape, sampler, 2, labels=1, generator=noise(), **options)
                 for sampler, options in (
                     ("ancestral", {"guidance": 2.0}),
                     ("ddim", {"eta": 0.5, "known": (x > 0.5, x), "resample": 2}),
@@ -993,7 +993,7 @@ STEPS: dict[str, Any] = {
     ),
     "gan": (
         lambda: gan.GAN(*nets.mlp_gan((1, 8, 8), 2, 16, 2), "wgan_gp", 2),
-        lambda m, x, y: m.discriminator_loss(x).loss + m.generator_loss(4),
+        lambda m, x, y: m.discriminator_terms(x)["loss"] + m.generator_terms(4)["loss"],
     ),
     "unet": (
         lambda: nets.UNet(1, 8, (1, 2), attention=(1,), classes=3),

@@ -20,8 +20,8 @@ def test_arrows_point_uphill() -> None:
     net, codes = model(), tg.randn(20, 2)
     x, arrows = gan_plot.generator_arrows(net, codes)
     with tg.no_grad():
-        before = net.discriminator(tg.tensor(x)).numpy()
-        after = net.discriminator(tg.tensor(x + 1e-2 * arrows)).numpy()
+        before = net.D(tg.tensor(x)).numpy()
+        after = net.D(tg.tensor(x + 1e-2 * arrows)).numpy()
     assert x.shape == arrows.shape == (20, 2)
     assert (after > before).all()
     assert all(p.grad is None for p in net.parameters())
@@ -33,7 +33,7 @@ def test_lab_and_warp_grid_draw(options: dict[str, int], tmp_path: object) -> No
     gan_plot.lab(
         net, data, tg.randn(30, 2), resolution=20, title="step 1", path=tmp_path / "lab.png"
     )
-    gan_plot.warp_grid(net.generator, data, lines=5, path=tmp_path / "warp.png")
+    gan_plot.warp_grid(net.G, data, lines=5, path=tmp_path / "warp.png")
     assert (tmp_path / "lab.png").stat().st_size > 1000
     assert (tmp_path / "warp.png").stat().st_size > 1000
 

@@ -8,22 +8,23 @@ from typing import Any
 import numpy as np
 
 from ..nn.functional import ssim as ssim
-from ..tensor import Tensor
+from ..tensor import Tensor, same_shape
 
 
-def bits_per_dim(log_p: float, dims: int, levels: int | None = None) -> float:
-    """-log p(x) in nats of one x of `dims` dimensions -> bits for each dimension.
+def bits_per_dim(nats: Any, dims: int, levels: int | None = None) -> Any:
+    """-log p(x) in nats, for one x of `dims` dimensions -> bits for each dimension.
 
-        -(log p - dims log levels) / (dims log 2)
+        (nats + dims log levels) / (dims log 2)
 
-    levels: the number of grey values, when log p is the density of pixels that
+    nats: minus what `log_prob` or an ELBO says, so that less is better; a number, or a Tensor of
+    them. levels: the number of grey values, when p is the density of pixels that
     `likelihoods.dequantise` scaled to [0, 1): one grey value is then 1/levels wide, and P(x) ~
-    p(x) / levels^dims. None: log p is already a log-probability (Bernoulli pixels), or a density
-    that is to stay one.
+    p(x) / levels^dims. None: p is already a probability (Bernoulli pixels, a discretised decoder),
+    or a density that is to stay one. ValueError unless dims >= 1 and levels >= 2.
     """
     if dims < 1 or (levels is not None and levels < 2):
         raise ValueError(f"bits_per_dim: expected dims >= 1 and levels >= 2, got {dims}, {levels}")
-    return -float(log_p) / (dims * math.log(2.0)) + (math.log2(levels) if levels else 0.0)
+    return nats / (dims * math.log(2.0)) + (math.log2(levels) if levels else 0.0)
 
 
 def psnr(y: Tensor, x: Tensor, data_range: float = 1.0) -> Tensor:
@@ -31,8 +32,7 @@ def psnr(y: Tensor, x: Tensor, data_range: float = 1.0) -> Tensor:
 
     A strictly falling function of the MSE: another scale, not another loss. Infinite for y = x.
     """
-    if y.shape != x.shape:
-        raise ValueError(f"psnr: expected two of the same shape, got {y.shape} and {x.shape}")
+    same_shape("psnr", y, x)
     if not data_range > 0:
         raise ValueError(f"psnr: expected data_range > 0, got {data_range}")
     mse = (y - x).square().flatten(1).mean(1)

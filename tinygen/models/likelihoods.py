@@ -8,12 +8,13 @@ pixels, Gaussian pixels with one variance, with one for each pixel; binary and c
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from .. import nn
 from ..backend import Generator, float32, refuse, uint8
 from ..nn import functional as F
 from ..ops import bernoulli, rand, randn
-from ..tensor import Tensor
+from ..tensor import Tensor, same_shape
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -52,8 +53,9 @@ def kl_gaussians(mu: Tensor, log_var: Tensor, mean: Tensor, prior_log_var: Tenso
 
     1/2 sum( (mu - mean)^2 / v + e^log_var / v - 1 - log_var + log v ),  v = e^prior_log_var.
     """
-    ratio = ((mu - mean).square() + log_var.exp()) / prior_log_var.exp()
-    return 0.5 * sum_dims(ratio - 1.0 - log_var + prior_log_var)
+    gap = log_var - prior_log_var
+    apart = (mu - mean).square() * (-prior_log_var).exp()
+    return 0.5 * sum_dims(apart + gap.exp() - 1.0 - gap)
 
 
 def reparameterise(mu: Tensor, log_var: Tensor, generator: Generator | None = None) -> Tensor:
@@ -68,13 +70,9 @@ def reparameterise(mu: Tensor, log_var: Tensor, generator: Generator | None = No
 # --- what a pixel is drawn from -------------------------------------------------------------
 
 
-def _same_shape(name: str, x: Tensor, mean: Tensor) -> None:
+def _one_each(name: str, x: Tensor, mean: Tensor) -> None:
     """Broadcasting would count pixels twice, and call the sum a likelihood."""
-    if x.shape != mean.shape:
-        raise ValueError(
-            f"{name}: expected one mean for each pixel of x {x.shape}, the decoder gives "
-            f"{mean.shape}; build it for this shape, with outputs={name}.outputs"
-        )
+    same_shape(name, x, mean, f"build the decoder for x's shape, with outputs={name}.outputs")
 
 
 def _in_unit_interval(name: str, x: Tensor) -> None:
@@ -111,7 +109,7 @@ class Bernoulli(Likelihood):
     """
 
     def log_prob(self, x: Tensor, logits: Tensor) -> Tensor:
-        _same_shape("Bernoulli", x, logits)
+        _one_each("Bernoulli", x, logits)
         _in_unit_interval("Bernoulli", x)
         return bernoulli_log_prob(x, logits)
 
@@ -141,7 +139,7 @@ class Gaussian(Likelihood):
             self.register_buffer("log_var", start)
 
     def log_prob(self, x: Tensor, mean: Tensor) -> Tensor:
-        _same_shape("Gaussian", x, mean)
+        _one_each("Gaussian", x, mean)
         return gaussian_log_prob(x, mean, self.log_var)
 
     def mean(self, mean: Tensor) -> Tensor:
@@ -179,7 +177,7 @@ class GaussianPerPixel(Likelihood):
 
     def log_prob(self, x: Tensor, out: Tensor) -> Tensor:
         mean, log_var = self.moments(out)
-        _same_shape("GaussianPerPixel", x, mean)
+        _one_each("GaussianPerPixel", x, mean)
         return gaussian_log_prob(x, mean, log_var)
 
     def mean(self, out: Tensor) -> Tensor:
@@ -187,6 +185,14 @@ class GaussianPerPixel(Likelihood):
 
     def sample(self, out: Tensor, generator: Generator | None = None) -> Tensor:
         return reparameterise(*self.moments(out), generator)
+
+
+LIKELIHOODS: dict[str, Callable[[], Likelihood]] = {
+    "bernoulli": Bernoulli,
+    "gaussian": lambda: Gaussian(0.05, learn=True),
+    "fixed": lambda: Gaussian(0.05),
+    "pixel": GaussianPerPixel,
+}
 
 
 # --- data for a likelihood ------------------------------------------------------------------
@@ -210,7 +216,7 @@ def dequantise(pixels: Tensor, maximum: int = 255, generator: Generator | None =
     A density on the integers is unbounded (a spike on each costs nothing), one on [0, 1) is not:
     with n = maximum + 1 grey levels and D pixels, by Jensen (Theis et al., 2016)
         E_u log p((x + u) / n) - D log n  <=  log P(x),   P(x) = integral of p over x's own cube.
-    `metrics.bits_per_dim(log_p, D, levels=n)` takes the D log n off.
+    `metrics.bits_per_dim(-log_p, D, levels=n)` takes the D log n off.
     """
     if pixels.dtype != uint8:
         raise TypeError(f"dequantise: expected uint8 pixels, got {pixels.dtype}")

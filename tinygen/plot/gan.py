@@ -31,10 +31,10 @@ def extent_of(*points: Any, margin: float = 0.25) -> Extent:
 def generator_arrows(model: Any, codes: Tensor) -> tuple[Array, Array]:
     """Samples G(z) (n, 2), and minus the gradient of G's loss by each: the way D sends it."""
     with no_grad():
-        x = model.generator(codes)
+        x = model.G(codes)
     x = x.detach().requires_grad_()
     with enable_grad():
-        loss = model.objective.generator(model.discriminator(x)) * float(len(x))
+        loss = model.objective.generator(model.D(x)) * float(len(x))
         (gradient,) = grad(loss, [x])
     return x.detach().cpu().numpy(), -gradient.cpu().numpy()
 
@@ -60,11 +60,11 @@ def lab(
         figure = new_figure(5.0, 4.8)
         axes = figure.add_subplot()
         if model.apart:
-            _field(axes, model.discriminator, extent, resolution, codes.device)
+            _field(axes, model.D, extent, resolution, codes.device)
             samples, arrows = generator_arrows(model, codes)
         else:
             with no_grad():
-                samples = points_2d(model.generator(codes), "lab")
+                samples = points_2d(model.G(codes), "lab")
         axes.scatter(
             points[:, 0], points[:, 1], s=3, color=GREY, linewidths=0, alpha=0.5, label="data"
         )

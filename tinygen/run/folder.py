@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..backend import default_generator
-from ..serialization import load, write_atomically
+from ..serialization import write_atomically
 
 
 def cannot(what: str, path: Path, error: OSError) -> OSError:
@@ -64,21 +64,6 @@ def record(config: Any) -> dict[str, Any]:
         "command": sys.argv,
     }
     return json.loads(json.dumps(content, default=str))  # type: ignore[no-any-return]
-
-
-def load_run(checkpoint: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A run's settings, from config.json beside the checkpoint, and the states it tracked.
-
-    FileNotFoundError if one of both is missing, RuntimeError if it is no checkpoint of a Run.
-    """
-    settings = Path(checkpoint).with_name("config.json")
-    for path in (Path(checkpoint), settings):
-        if not path.is_file():
-            raise FileNotFoundError(f"load_run: there is no {path}")
-    state = load(checkpoint)
-    if not isinstance(state, dict) or "objects" not in state:
-        raise RuntimeError(f"load_run: {checkpoint} is not a checkpoint of a Run")
-    return json.loads(settings.read_text())["config"], state["objects"]
 
 
 def _versions() -> dict[str, str]:

@@ -40,6 +40,8 @@ class Run:
 
     config: what the run was started with (a dict, or an argparse or dataclass object); kept in
         config.json beside the versions and the seed.
+    system: the slug of the system that is trained (models.SYSTEMS); kept, with the config, in every
+        checkpoint, so that models.restore(file) makes the model again.
     resume: True goes on from last.npz (says so and starts anew if there is none), "best" from
         best.npz. False starts anew; a run that is in the folder already is moved aside.
     save_every, save_seconds: a checkpoint whenever so many steps or seconds have passed since the
@@ -53,6 +55,7 @@ class Run:
         config: Any = None,
         resume: bool | str = False,
         *,
+        system: str | None = None,
         save_every: int | None = None,
         save_seconds: float | None = 60.0,
         best: str | None = None,
@@ -65,6 +68,7 @@ class Run:
         self.best_value: float | None = None
         self._best, self._sign = best, 1.0 if mode == "min" else -1.0
         self._save_every, self._save_seconds = save_every, save_seconds
+        self._system = system
         self._objects: dict[str, Any] = {}
         self._row: dict[str, Any] = {}
         self._seconds, self._began = 0.0, time.monotonic()
@@ -288,6 +292,8 @@ class Run:
             "seconds": self._elapsed(),
             "log_bytes": self._log.size(),
             "rng": default_generator.get_state(),
+            "system": self._system,
+            "config": self._record["config"],
             "objects": states,
         }
         save(content, path)

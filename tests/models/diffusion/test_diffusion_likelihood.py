@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 import tinygen as tg
 from tinygen.models import diffusion as D
 from tinygen.models import nets
-from tinygen.models.diffusion.likelihood import gaussian_kl, prior_term
+from tinygen.models.diffusion.likelihood import prior_term
+from tinygen.models.likelihoods import kl_gaussians
 from tinygen.testing import check_grads
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*x_T still shows the data")
@@ -104,7 +105,7 @@ def test_gaussian_kl_is_the_mean_log_ratio() -> None:
     log_q = -0.5 * (log1 + (z - mean1).square() / log1.exp())
     log_p = -0.5 * (log2 + (z - mean2).square() / log2.exp())
     sampled = (log_q - log_p).sum(1).mean().item()
-    assert gaussian_kl(mean1, log1, mean2, log2).item() == pytest.approx(sampled, rel=0.03)
+    assert kl_gaussians(mean1, log1, mean2, log2).item() == pytest.approx(sampled, rel=0.03)
 
 
 # --- the discretised decoder ------------------------------------------------------------------
@@ -151,10 +152,6 @@ def test_the_bound_of_discrete_data_is_one() -> None:
     nats = terms.total.reshape(2000, 3).mean(0).numpy()
     assert np.exp(-nats).sum() <= 1.0
     assert nats == pytest.approx(np.full(3, math.log(3)), abs=0.2)
-
-
-def test_bits_per_dim() -> None:
-    assert D.bits_per_dim(3 * math.log(256), 3) == pytest.approx(8.0)
 
 
 # --- losses on the bound ----------------------------------------------------------------------

@@ -210,8 +210,8 @@ def test_guidance_0_is_the_unconditional_sampler() -> None:
     model = D.Diffusion(D.cosine(10), net, classes=3)
     start = tg.randn(4, 2)
     free = D.sample(model, (4, 2), "ddim", start=start)
-    none = D.sample(model, (4, 2), "ddim", start=start, y=1, guidance=0.0)
-    one = D.sample(model, (4, 2), "ddim", start=start, y=1)
+    none = D.sample(model, (4, 2), "ddim", start=start, labels=1, guidance=0.0)
+    one = D.sample(model, (4, 2), "ddim", start=start, labels=1)
     assert np.allclose(free.numpy(), none.numpy(), atol=1e-5)
     assert not np.allclose(free.numpy(), one.numpy(), atol=1e-3)
 
@@ -254,7 +254,7 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match=r"guidance = 3 needs a conditional model \(classes > 0\)"):
         D.sample(plain, (1, 2), guidance=3.0)
     with pytest.raises(ValueError, match="the model is not conditional"):
-        D.sample(plain, (1, 2), y=1)
+        D.sample(plain, (1, 2), labels=1)
     with pytest.raises(ValueError, match=r"expected a start of shape \(4, 2\), got \(3, 2\)"):
         D.sample(plain, (4, 2), start=tg.zeros(3, 2))
     with pytest.raises(ValueError, match="0 <= eta <= 1"):
@@ -262,8 +262,8 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="'learned' needs a model made with variance='learned'"):
         D.sample(plain, (1, 2), variance="learned")
     labelled = D.Diffusion(D.cosine(10), nets.TimeMLP(2, 8, classes=3), classes=3)
-    with pytest.raises(ValueError, match="guidance = 3 needs labels y"):
+    with pytest.raises(ValueError, match="guidance = 3 needs labels"):
         D.sample(labelled, (1, 2), guidance=3.0)
     for y in (4, -1, tg.tensor([0, 5])):
         with pytest.raises(ValueError, match=r"labels must be in 0..2 \(or 3 for none\), got"):
-            D.sample(labelled, (2, 2), y=y)
+            D.sample(labelled, (2, 2), labels=y)

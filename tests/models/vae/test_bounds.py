@@ -274,10 +274,10 @@ def test_densities_to_second_order() -> None:
 
 @pytest.mark.parametrize("net", sorted(nets.AUTOENCODERS))
 def test_conditional_vae_uses_its_label(net: str) -> None:
-    pair = nets.AUTOENCODERS[net]((1, 8, 8), 3, condition=4)
+    pair = nets.AUTOENCODERS[net]((1, 8, 8), 3, classes=4)
     model = vae.ConditionalVAE(*pair, likelihoods.Bernoulli(), 3, 4)
     x, c = likelihoods.binarise(tg.rand(5, 1, 8, 8)), tg.tensor([0, 1, 2, 3, 3])
-    (-model(x, c=c).elbo).backward()
+    (-model(x, labels=c).elbo).backward()
     assert all(p.grad is not None and p.grad.dtype == tg.float32 for p in model.parameters())
     z = tg.zeros(5, 3)
     assert not np.allclose(
@@ -286,8 +286,8 @@ def test_conditional_vae_uses_its_label(net: str) -> None:
     assert not np.allclose(
         model.encode(x, c)[0].detach().numpy(), model.encode(x, c * 0)[0].detach().numpy()
     )
-    assert model.sample(5, c=c).shape == x.shape == model.reconstruct(x, c).shape
-    assert model.log_prob(x, 7, c=c).shape == (5,)
+    assert model.sample(5, labels=c).shape == x.shape == model.reconstruct(x, c).shape
+    assert model.log_prob(x, 7, labels=c).shape == (5,)
 
 
 def test_conditional_vae_is_exact_where_the_label_shifts_the_mean() -> None:
@@ -295,17 +295,17 @@ def test_conditional_vae_is_exact_where_the_label_shifts_the_mean() -> None:
     model = linear_gaussian(shift=0.0)
 
     class Shifted(nn.Module):
-        def forward(self, z: tg.Tensor, c: tg.Tensor) -> tg.Tensor:
-            return model.decoder(z) + (c @ tg.tensor([[0.0], [2.0]]).double())
+        def forward(self, z: tg.Tensor, labels: tg.Tensor) -> tg.Tensor:
+            return model.decoder(z) + 2.0 * labels.double().unsqueeze(1)
 
     class Centred(nn.Module):
-        def forward(self, x: tg.Tensor, c: tg.Tensor) -> tg.Tensor:
-            return model.encoder(x - c @ tg.tensor([[0.0], [2.0]]).double())
+        def forward(self, x: tg.Tensor, labels: tg.Tensor) -> tg.Tensor:
+            return model.encoder(x - 2.0 * labels.double().unsqueeze(1))
 
     both = vae.ConditionalVAE(Centred(), Shifted(), model.likelihood, 2, 2)
     x, c = normal(6, 4), tg.tensor([0, 1, 1, 0, 1, 0])
     truth = log_p(x - 2.0 * c.double().unsqueeze(1))
-    assert np.allclose(both.log_prob(x, 20_000, c=c).numpy(), truth, atol=0.05)
+    assert np.allclose(both.log_prob(x, 20_000, labels=c).numpy(), truth, atol=0.05)
 
 
 # --- shapes and dtypes ----------------------------------------------------------------------------
@@ -329,25 +329,28 @@ LIKELIHOODS = [
 )
 def test_every_model_keeps_shapes_and_dtypes(net, shape, batch, latent, likelihood, classes, dtype):
     p = likelihood()
-    pair = nets.AUTOENCODERS[net](shape, latent, 4, outputs=p.outputs, condition=classes)
+    pair = nets.AUTOENCODERS[net](shape, latent, 4, outputs=p.outputs, classes=classes)
     plain = vae.VAE(*pair, p, latent)
     model = vae.ConditionalVAE(*pair, p, latent, classes) if classes else plain
     model = model.double() if dtype == tg.float64 else model
     x = tg.rand(batch, *shape, dtype=dtype)
     c = tg.arange(batch) % classes if classes else None
-    for terms in (model(x, reduce=False, c=c), model.score_function(x, 3, reduce=False, c=c)):
+    for terms in (
+        model(x, reduce=False, labels=c),
+        model.score_function(x, 3, reduce=False, labels=c),
+    ):
         assert all(t.shape == (batch,) and t.dtype == dtype for t in terms)
         assert (terms.kl >= 0).all() and np.isfinite(terms.elbo.detach().numpy()).all()
-    assert model.log_weights(x, 2, c=c).shape == (2, batch)
+    assert model.log_weights(x, 2, labels=c).shape == (2, batch)
     for form in ("bound", "weights"):
         model.zero_grad()
-        (-model.iwae(x, 2, form, c=c)).backward()
+        (-model.iwae(x, 2, form, labels=c)).backward()
         grads = [q.grad for q in model.parameters()]
         assert all(g is not None and g.dtype == dtype for g in grads)
     for noise in (False, True):
-        pictures = model.sample(batch, noise=noise, c=c)
+        pictures = model.sample(batch, noise=noise, labels=c)
         assert pictures.shape == x.shape and pictures.dtype == dtype
-    assert model.log_prob(x, 2, c=c).dtype == dtype
+    assert model.log_prob(x, 2, labels=c).dtype == dtype
 
 
 # --- hierarchical: on a linear-Gaussian chain one draw is exact -----------------------------------
@@ -423,15 +426,13 @@ def test_pictures_of_same_size_levels_leave_the_last_noise_out() -> None:
     z = tg.randn(3, 4, generator=tg.Generator().manual_seed(1))  # z_2: there is no other draw
     wanted = model.decoders[1](z).chunk(2, dim=1)[0].reshape(3, 1, 2, 2).detach().numpy()
     clean, noisy = (
-        model.sample(3, tg.Generator().manual_seed(1), noise) for noise in (False, True)
+        model.sample(3, tg.Generator().manual_seed(1), noise=noise) for noise in (False, True)
     )
     assert np.allclose(clean.numpy(), wanted)
     assert not np.allclose(noisy.numpy(), wanted, atol=0.1)
     for betas in (None, [0.5]):  # one level: the decoder has no parameter at all
-        assert (
-            hierarchical.shared((1, 2, 2), 1, likelihoods.Gaussian(), 8, betas).sample(3).shape[0]
-            == 3
-        )
+        one = hierarchical.shared((1, 2, 2), 1, likelihoods.Gaussian(), 8, betas)
+        assert one.sample(3).shape[0] == 3
 
 
 def test_hierarchical_to_second_order() -> None:
@@ -463,18 +464,18 @@ def test_shared_levels_share_one_network_and_lead_to_diffusion() -> None:
 
 
 def test_bad_input_is_named() -> None:
-    pair = nets.mlp_autoencoder((1, 4, 4), 2, condition=3)
+    pair = nets.mlp_autoencoder((1, 4, 4), 2, classes=3)
     model, x = vae.ConditionalVAE(*pair, likelihoods.Bernoulli(), 2, 3), tg.rand(2, 1, 4, 4)
     with pytest.raises(ValueError, match=r"labels in 0..2, got 0..3"):
-        model(x, c=tg.tensor([0, 3]))
+        model(x, labels=tg.tensor([0, 3]))
     with pytest.raises(ValueError, match=r"labels in 0..2, got -1..1"):
-        model(x, c=tg.tensor([-1, 1]))
+        model(x, labels=tg.tensor([-1, 1]))
     with pytest.raises(ValueError, match=r"2 integer labels, got float32"):
-        model(x, c=tg.tensor([0.0, 1.0]))
+        model(x, labels=tg.tensor([0.0, 1.0]))
     with pytest.raises(ValueError, match="give the labels"):
         model(x)
     with pytest.raises(ValueError, match="takes a ConditionalVAE"):
-        linear_gaussian()(normal(2, 4), c=tg.tensor([0, 1]))
+        linear_gaussian()(normal(2, 4), labels=tg.tensor([0, 1]))
     with pytest.raises(ValueError, match=r"pixels in \[0, 1\], got -1"):
         likelihoods.Bernoulli().log_prob(x * 0 - 1, x)
     with pytest.raises(ValueError, match=r"pixels in \[0, 1\], got nan"):
@@ -490,7 +491,7 @@ def test_bad_input_is_named() -> None:
         (likelihoods.GaussianPerPixel(), tg.zeros(2, 4, 4, 4)),
     ):
         name = type(likelihood).__name__
-        with pytest.raises(ValueError, match=rf"{name}: .*x \(2, 1, 4, 4\).*\(2, 2, 4, 4\)"):
+        with pytest.raises(ValueError, match=rf"{name}: .*\(2, 1, 4, 4\).*\(2, 2, 4, 4\)"):
             likelihood.log_prob(x, out)
     with pytest.raises(ValueError, match="form 'bound' or 'weights', got 'best'"):
         bounds.iwae(tg.ones(2, 2), "best")

@@ -141,8 +141,7 @@ def test_forward_estimates_the_bound() -> None:
 def test_std_bug_breaks_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """sigma = e^log_var, a real bug of two libraries: the "lower bound" can exceed log p(x)."""
     monkeypatch.setattr(
-        vae,
-        "reparameterise",
+        "tinygen.models.vae.vae.reparameterise",
         lambda mu, log_var, generator=None: mu + log_var.exp() * tg.randn_like(mu),
     )
     toy, x = LinearGaussian(), normal(4, 3)

@@ -5,12 +5,14 @@
     loss = model.loss(x)                                 # train it
     x = diffusion.sample(model, (64, 1, 8, 8), "ddim", steps=20)    # go back
 
-Read in the order process, parameterisation, model, samplers, likelihood, exact, ddpm. The networks
-are in models/nets: TimeMLP for points, UNet for pictures.
+Read in the order process, parameterisation, model, samplers, likelihood, exact; then the
+systems, diffusion_2d and ddpm. The networks are in models/nets: TimeMLP for points, UNet for
+pictures.
 """
 
+from .ddpm import DDPM
 from .exact import ExactDenoiser
-from .likelihood import VLB, bits_per_dim, discretised_log_prob, hybrid_loss, step_term, vlb
+from .likelihood import VLB, discretised_log_prob, hybrid_loss, step_term, vlb
 from .model import VARIANCES, Diffusion
 from .parameterisation import KINDS, WEIGHTS, Prediction, loss_weight
 from .process import (
@@ -28,6 +30,7 @@ from .process import (
 from .samplers import SAMPLERS, chain, sample, timesteps
 
 __all__ = [
+    "DDPM",
     "KINDS",
     "SAMPLERS",
     "SCHEDULES",
@@ -40,7 +43,6 @@ __all__ = [
     "ExactDenoiser",
     "Prediction",
     "Process",
-    "bits_per_dim",
     "chain",
     "cosine",
     "discretised_log_prob",

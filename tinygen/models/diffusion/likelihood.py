@@ -19,7 +19,7 @@ from ...backend import Generator, float64
 from ...ops import erf, log, randn, stack, where
 from ...tape import no_grad
 from ...tensor import Tensor
-from ..likelihoods import gaussian_log_prob, sum_dims
+from ..likelihoods import gaussian_log_prob, kl_gaussians, sum_dims
 from .model import Diffusion
 from .process import Steps, column
 
@@ -36,18 +36,6 @@ class VLB(NamedTuple):
         """-ELBO >= -log p(x_0)."""
         total: Tensor = self.prior + self.steps.sum(1) + self.decoder
         return total
-
-
-def bits_per_dim(nats: Any, dims: int) -> Any:
-    """nats of a whole x -> bits for each of its `dims` numbers: nats / (dims log 2)."""
-    return nats / (dims * math.log(2.0))
-
-
-def gaussian_kl(mean1: Tensor, log_var1: Tensor, mean2: Tensor, log_var2: Tensor) -> Tensor:
-    """KL(N(mean1, e^log_var1) || N(mean2, e^log_var2)), summed over dimensions: (B,)."""
-    gap = log_var1 - log_var2
-    apart = (mean1 - mean2).square() * (-log_var2).exp()
-    return 0.5 * sum_dims(gap.exp() - 1.0 - gap + apart)
 
 
 def discretised_log_prob(x: Tensor, mean: Tensor, log_var: Tensor, levels: int) -> Tensor:
@@ -74,7 +62,7 @@ def prior_term(model: Diffusion, x0: Tensor) -> Tensor:
     """KL(q(x_T | x_0) || N(0, prior_std^2 I)): (B,), free of parameters."""
     mean, variance = model.process.q(x0, model.process.T)
     log_prior = 2.0 * math.log(model.process.prior_std) + 0.0 * variance
-    return gaussian_kl(mean, variance.log() + 0.0 * x0, 0.0 * mean, log_prior)
+    return kl_gaussians(mean, variance.log() + 0.0 * x0, 0.0 * mean, log_prior)
 
 
 def step_term(
@@ -82,7 +70,7 @@ def step_term(
     x0: Tensor,
     t: Steps,
     eps: Tensor,
-    y: Any = None,
+    labels: Any = None,
     levels: int | None = None,
     freeze_mean: bool = False,
 ) -> Tensor:
@@ -94,14 +82,14 @@ def step_term(
     process = model.process
     t = np.broadcast_to(process.steps(t), x0.shape[:1])
     x = process.diffuse(x0, t, eps)
-    p = model.predict(x, t, y)
+    p = model.predict(x, t, labels)
     if freeze_mean:
         p = p._replace(x0=p.x0.detach())
     log_var = model.reverse_log_variance(p, x, t, t - 1) + 0.0 * x0
     mean = process.posterior(p.x0, x, t, t - 1).mean
     true = process.posterior(x0, x, t, t - 1).mean
     posterior = process.posterior_variance(np.maximum(t, 2), np.maximum(t, 2) - 1)
-    kl = gaussian_kl(true, column(np.log(posterior), x), mean, log_var)
+    kl = kl_gaussians(true, column(np.log(posterior), x), mean, log_var)
     if not (t == 1).any():
         return kl
     if levels is None:
@@ -115,7 +103,7 @@ def step_term(
 def hybrid_loss(
     model: Diffusion,
     x0: Tensor,
-    y: Any = None,
+    labels: Any = None,
     levels: int | None = None,
     share: float = 0.001,
     generator: Generator | None = None,
@@ -131,10 +119,10 @@ def hybrid_loss(
     model.check_range(x0)
     t = model.process.draw_steps(len(x0), generator)
     eps = randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
-    if model.classes and y is not None:
-        y = model.drop_labels(model.labels(y, x0), generator)
-    bound = model.process.T * step_term(model, x0, t, eps, y, levels, freeze_mean=True)
-    simple = model.errors(x0, t, eps, y).mean()
+    if model.classes and labels is not None:
+        labels = model.drop_labels(model.as_labels(labels, x0), generator)
+    bound = model.process.T * step_term(model, x0, t, eps, labels, levels, freeze_mean=True)
+    simple = model.errors(x0, t, eps, labels).mean()
     loss: Tensor = simple + share / x0[0].numel() * bound.mean()
     return loss
 
@@ -143,7 +131,7 @@ def hybrid_loss(
 def vlb(
     model: Diffusion,
     x0: Tensor,
-    y: Any = None,
+    labels: Any = None,
     levels: int | None = None,
     generator: Generator | None = None,
 ) -> VLB:
@@ -152,5 +140,5 @@ def vlb(
     terms = []
     for t in range(1, model.process.T + 1):
         eps = randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
-        terms.append(step_term(model, x0, t, eps, y, levels))
+        terms.append(step_term(model, x0, t, eps, labels, levels))
     return VLB(prior_term(model, x0), stack(terms[1:], 1), terms[0])

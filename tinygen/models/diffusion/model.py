@@ -22,7 +22,7 @@ Net = Callable[..., Any]
 class Diffusion(nn.Module):
     """A reverse chain p(x_u | x_t) = N(posterior mean at the predicted x_0, variance).
 
-    net: (x, time) -> as x, or (x, time, label) when classes > 0; time (B,) is 1000 t / T.
+    net: (x, time) -> as x, or (x, time, labels) when classes > 0; time (B,) is 1000 t / T.
     predicts: what the network's output is, one of KINDS.
     variance: of the reverse step: "small" is the posterior's (beta-tilde), "large" the forward
         step's (beta), the two bounds on the true one for data of variance 0 and 1; "learned" takes
@@ -59,29 +59,31 @@ class Diffusion(nn.Module):
 
     # --- prediction -----------------------------------------------------------------------------
 
-    def predict(self, x: Tensor, t: Steps, y: Any = None, guidance: float = 1.0) -> Prediction:
+    def predict(self, x: Tensor, t: Steps, labels: Any = None, guidance: float = 1.0) -> Prediction:
         """x_0 and eps as the network sees them in x = x_t.
 
         guidance = g answers none + g (label - none) (Ho and Salimans 2022, their w is g - 1):
         1 is the plain conditional model, 0 the unconditional one, more exaggerates the label. A
         learned variance is that of the conditional model, whatever g.
         """
-        out, fraction = self.output(x, t, y, guidance)
+        out, fraction = self.output(x, t, labels, guidance)
         a, s = self.process.level(t, x)
         return prediction(self.predicts, out, x, a, s)._replace(fraction=fraction)
 
     def output(
-        self, x: Tensor, t: Steps, y: Any = None, guidance: float = 1.0
+        self, x: Tensor, t: Steps, labels: Any = None, guidance: float = 1.0
     ) -> tuple[Tensor, Tensor | None]:
         """The network's word as it is, as x is shaped, and the place of a learned log-variance."""
         steps = np.broadcast_to(self.process.steps(t), x.shape[:1])
         time = wrap(move((steps * (1000.0 / self.process.T)).astype(x.dtype), x.device))
-        self._check_labels(y, guidance)
+        self._check_labels(labels, guidance)
         if guidance == 1.0:
-            out = self.net(x, time, self.labels(y, x)) if self.classes else self.net(x, time)
+            out = (
+                self.net(x, time, self.as_labels(labels, x)) if self.classes else self.net(x, time)
+            )
             return self._parts(out, x)
-        labels = cat([self.labels(y, x), self.labels(None, x)])
-        both = self.net(cat([x, x]), cat([time, time]), labels).chunk(2)
+        both_labels = cat([self.as_labels(labels, x), self.as_labels(None, x)])
+        both = self.net(cat([x, x]), cat([time, time]), both_labels).chunk(2)
         (labelled, place), (plain, _) = (self._parts(half, x) for half in both)
         return plain + guidance * (labelled - plain), place
 
@@ -98,16 +100,16 @@ class Diffusion(nn.Module):
         word, place = out.chunk(2, dim=1)
         return word, 0.5 * (place + 1.0)
 
-    def _check_labels(self, y: Any, guidance: float) -> None:
-        if guidance != 1.0 and (not self.classes or y is None):
-            what = "labels y" if self.classes else "a conditional model (classes > 0)"
+    def _check_labels(self, labels: Any, guidance: float) -> None:
+        if guidance != 1.0 and (not self.classes or labels is None):
+            what = "labels" if self.classes else "a conditional model (classes > 0)"
             raise ValueError(f"guidance = {guidance:g} needs {what}")
-        if y is not None and not self.classes:
+        if labels is not None and not self.classes:
             raise ValueError("got labels, but the model is not conditional (classes = 0)")
 
-    def labels(self, y: Any, x: Tensor) -> Tensor:
-        """(B,) int64 beside x, `classes` where y is None; ValueError if not in 0..classes."""
-        given = self.classes if y is None else y
+    def as_labels(self, labels: Any, x: Tensor) -> Tensor:
+        """(B,) int64 beside x, `classes` where labels is None; ValueError if not in 0..classes."""
+        given = self.classes if labels is None else labels
         array: Array = given._array if isinstance(given, Tensor) else np.asarray(given)
         if array.dtype.kind not in "iu" or array.shape not in ((), (1,), x.shape[:1]):
             raise ValueError(
@@ -145,12 +147,12 @@ class Diffusion(nn.Module):
     # --- losses -----------------------------------------------------------------------------------
 
     def errors(
-        self, x0: Tensor, t: Steps, eps: Tensor, y: Any = None, weight: str = "simple"
+        self, x0: Tensor, t: Steps, eps: Tensor, labels: Any = None, weight: str = "simple"
     ) -> Tensor:
         """w_t |target - network|^2 of x_t = a_t x_0 + s_t eps, mean over dimensions: (B,)."""
         a, s = self.process.level(t, x0)
         x = a * x0 + s * eps
-        difference = target(self.predicts, x0, eps, a, s) - self.output(x, t, y)[0]
+        difference = target(self.predicts, x0, eps, a, s) - self.output(x, t, labels)[0]
         w = column(loss_weight(weight, self.predicts, self.process, t), x0)
         errors: Tensor = (w * difference.square()).flatten(1).mean(1)
         return errors
@@ -158,7 +160,7 @@ class Diffusion(nn.Module):
     def loss(
         self,
         x0: Tensor,
-        y: Any = None,
+        labels: Any = None,
         weight: str = "simple",
         generator: Generator | None = None,
     ) -> Tensor:
@@ -169,15 +171,15 @@ class Diffusion(nn.Module):
         self.check_range(x0)
         t = self.process.draw_steps(len(x0), generator)
         eps = randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
-        if self.classes and y is not None:
-            y = self.drop_labels(self.labels(y, x0), generator)
-        loss: Tensor = self.errors(x0, t, eps, y, weight).mean()
+        if self.classes and labels is not None:
+            labels = self.drop_labels(self.as_labels(labels, x0), generator)
+        loss: Tensor = self.errors(x0, t, eps, labels, weight).mean()
         return loss
 
-    def drop_labels(self, y: Tensor, generator: Generator | None = None) -> Tensor:
-        """y with a share `drop` of it replaced by "no label"."""
-        none = rand(y.shape, generator=generator, device=y.device) < self.drop
-        out: Tensor = where(none, self.classes, y)
+    def drop_labels(self, labels: Tensor, generator: Generator | None = None) -> Tensor:
+        """The labels with a share `drop` of it replaced by "no label"."""
+        none = rand(labels.shape, generator=generator, device=labels.device) < self.drop
+        out: Tensor = where(none, self.classes, labels)
         return out
 
     def check_range(self, x0: Tensor) -> None:

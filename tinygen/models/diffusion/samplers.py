@@ -137,7 +137,7 @@ def chain(
     *,
     eta: float = 0.0,
     variance: str | None = None,
-    y: Any = None,
+    labels: Any = None,
     guidance: float = 1.0,
     clip: bool | None = None,
     threshold: float | None = None,
@@ -150,7 +150,7 @@ def chain(
 
     sampler: a key of SAMPLERS. steps: how many of the T to take (all unless given).
     eta: of ddim. variance: of ancestral, the model's own unless given.
-    y, guidance: labels (B,) or one, and how much to make of them (`Diffusion.predict`).
+    labels, guidance: (B,) integers or one, and how much to make of them (`Diffusion.predict`).
     clip: predictions of x_0 cut to [-1, 1] (default: if the model is `bounded`); threshold: by
         this quantile instead (`clip_x0`).
     known = (mask, x): pixels where mask is 1 are known to be x's: they are put into every x_u at
@@ -181,7 +181,7 @@ def chain(
         return randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
     def predict(x: Tensor, t: int) -> Prediction:
-        p = model.predict(x, t, y, guidance)
+        p = model.predict(x, t, labels, guidance)
         return clip_x0(p, x, t, model, threshold) if clip or threshold is not None else p
 
     def go(x: Tensor, t: int, u: int) -> Tensor:

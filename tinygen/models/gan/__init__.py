@@ -1,9 +1,11 @@
 """Generative adversarial networks: one table of objectives, the model that uses a row, the tricks.
 
-Read in the order objectives, penalties, model, training. The networks are in models/nets.
+Read in the order objectives, penalties, gan, training; then the systems: dcgan, cgan, wgan, began.
+Networks are in models/nets.
 """
 
-from .model import GAN, DTerms, pack
+from .began import BEGAN
+from .gan import GAN, pack
 from .objectives import (
     OBJECTIVES,
     Objective,
@@ -21,8 +23,6 @@ from .training import (
     Extragradient,
     OptimisticAdam,
     OptimisticSGD,
-    clip_after_step,
-    clip_gradients_before_step,
     collapse,
     d_steps,
     frozen,
@@ -32,16 +32,14 @@ from .training import (
 )
 
 __all__ = [
+    "BEGAN",
     "GAN",
     "OBJECTIVES",
     "PENALTIES",
-    "DTerms",
     "Extragradient",
     "Objective",
     "OptimisticAdam",
     "OptimisticSGD",
-    "clip_after_step",
-    "clip_gradients_before_step",
     "collapse",
     "critic_gap",
     "cross_entropy",

@@ -1,22 +1,20 @@
 """What keeps a GAN's training alive, and what tells that it died; apart from the networks.
 
 Two players descend two losses: plain gradient steps of both need not approach a solution (on the
-bilinear game min_x max_y x y they spiral outwards). Here are the optimizers that do better, the
-post-step hook that clips weights, schedules of the number of D steps, and a watch for collapse.
+bilinear game min_x max_y x y they spiral outwards). Here are the optimizers that do better,
+schedules of the number of D steps, and a watch for collapse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
 from ... import nn
 from ...backend import Array
-from ...nn.utils import clip_grad_value_
-from ...optim import SGD, Adam, Optimizer, clip_weights_
+from ...optim import SGD, Adam, Optimizer
 from ...optim.optimizer import Group, State
 from ...tensor import Tensor, wrap
 
@@ -33,40 +31,7 @@ def frozen(net: nn.Module) -> Iterator[None]:
             p.requires_grad_(requires_grad)
 
 
-# --- around the optimizer's step --------------------------------------------------------------
-
-
-def clip_after_step(optimizer: Optimizer, c: float) -> Optimizer:
-    """From now on every step ends with all weights in [-c, c] (WGAN; c > 0 or ValueError)."""
-    if not c > 0:
-        raise ValueError(f"clip_after_step: expected c > 0, got {c}")
-    step = optimizer.step
-
-    def clipped(closure: Callable[[], Any] | None = None) -> Any:
-        loss = step(closure)
-        for group in optimizer.param_groups:
-            clip_weights_(group["params"], c)
-        return loss
-
-    setattr(optimizer, "step", clipped)  # noqa: B010  (a method, for a type checker)
-    return optimizer
-
-
-def clip_gradients_before_step(optimizer: Optimizer, c: float) -> Optimizer:
-    """The mistake: clip the gradients of the parameters to [-c, c] before every step.
-
-    Sometimes printed as WGAN's rule. It shortens steps; it bounds neither the weights nor the
-    critic's slope, however long one trains. Here to be shown wrong.
-    """
-    step = optimizer.step
-
-    def clipped(closure: Callable[[], Any] | None = None) -> Any:
-        for group in optimizer.param_groups:
-            clip_grad_value_(group["params"], c)
-        return step(closure)
-
-    setattr(optimizer, "step", clipped)  # noqa: B010
-    return optimizer
+# --- optimizers for two players --------------------------------------------------------------
 
 
 class _Optimistic(Optimizer):

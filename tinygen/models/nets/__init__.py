@@ -18,7 +18,7 @@ from .batch import (
     WithReference,
     referenced,
 )
-from .condition import Beside, Conditional
+from .condition import Conditional, check_labels
 from .dcgan import (
     AutoencoderEnergy,
     dcgan,
@@ -35,7 +35,6 @@ from .unet import UNet
 __all__ = [
     "AUTOENCODERS",
     "AutoencoderEnergy",
-    "Beside",
     "Conditional",
     "Maxout",
     "MinibatchDiscrimination",
@@ -43,6 +42,7 @@ __all__ = [
     "TimeMLP",
     "UNet",
     "WithReference",
+    "check_labels",
     "classifier",
     "conv_autoencoder",
     "dcgan",

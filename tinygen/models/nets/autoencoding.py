@@ -2,7 +2,8 @@
 
 An encoder maps x (B, *shape) to (B, moments * latent): mu beside log_var for a VAE (moments=2), the
 code alone for an autoencoder (1). A decoder maps a code to (B, outputs * C, H, W): logits or means,
-and for outputs=2 log variances beside them. With condition=m both also take c (B, m).
+and for outputs=2 log variances beside them. With classes=m both also take labels (B,), integers
+in 0..m-1.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from ... import nn
 from ...tape import no_grad
 from ...tensor import Tensor
-from .condition import Beside
+from .condition import Conditional
 from .dense import mlp, positive
 
 
@@ -26,7 +27,7 @@ def mlp_autoencoder(
     *,
     moments: int = 2,
     outputs: int = 1,
-    condition: int = 0,
+    classes: int = 0,
 ) -> tuple[nn.Module, nn.Module]:
     """Encoder and decoder, multilayer perceptrons, for x of shape (B, *shape).
 
@@ -36,11 +37,13 @@ def mlp_autoencoder(
     widths = [hidden, hidden] if isinstance(hidden, int) else list(hidden)
     positive("mlp_autoencoder", latent=latent, **{"hidden": min(widths, default=1)})
     pixels = math.prod(shape)
-    encoder = mlp([pixels + condition, *widths, moments * latent])
+    encoder = mlp([pixels + classes, *widths, moments * latent])
     encoder.insert(0, nn.Flatten())
-    decoder = mlp([latent + condition, *reversed(widths), outputs * pixels])
+    decoder = mlp([latent + classes, *reversed(widths), outputs * pixels])
     decoder.append(nn.Unflatten(1, (outputs * shape[0], *shape[1:])))
-    return (Beside(encoder), Beside(decoder)) if condition else (encoder, decoder)
+    if not classes:
+        return encoder, decoder
+    return Conditional(encoder, classes, planes=False), Conditional(decoder, classes)
 
 
 def conv_autoencoder(
@@ -50,7 +53,7 @@ def conv_autoencoder(
     *,
     moments: int = 2,
     outputs: int = 1,
-    condition: int = 0,
+    classes: int = 0,
 ) -> tuple[nn.Module, nn.Module]:
     """Encoder and decoder that halve and double the size twice by 4x4 convolutions of stride 2.
 
@@ -64,16 +67,18 @@ def conv_autoencoder(
         )
     small = (2 * width, height // 4, breadth // 4)
     encoder = nn.Sequential(
-        nn.Conv2d(channels + condition, width, 4, 2, 1), nn.SiLU(),
+        nn.Conv2d(channels + classes, width, 4, 2, 1), nn.SiLU(),
         nn.Conv2d(width, 2 * width, 4, 2, 1), nn.SiLU(),
         nn.Flatten(), nn.Linear(math.prod(small), moments * latent),
     )  # fmt: skip
     decoder = nn.Sequential(
-        nn.Linear(latent + condition, math.prod(small)), nn.SiLU(), nn.Unflatten(1, small),
+        nn.Linear(latent + classes, math.prod(small)), nn.SiLU(), nn.Unflatten(1, small),
         nn.ConvTranspose2d(2 * width, width, 4, 2, 1), nn.SiLU(),
         nn.ConvTranspose2d(width, outputs * channels, 4, 2, 1),
     )  # fmt: skip
-    return (Beside(encoder, True), Beside(decoder)) if condition else (encoder, decoder)
+    if not classes:
+        return encoder, decoder
+    return Conditional(encoder, classes), Conditional(decoder, classes)
 
 
 AUTOENCODERS = {"mlp": mlp_autoencoder, "conv": conv_autoencoder}

@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 from ... import nn
+from ...backend import refuse
 from ...nn import functional as F
 from ...ops import cat
 from ...tensor import Tensor
 
 
-def with_labels(x: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """x beside its label: (B, d + classes), or (B, C + classes, H, W) with planes of 0 and 1."""
-    hot = F.one_hot(labels, classes).to(x.dtype)
-    if x.ndim == 4:
-        hot = hot.reshape(*hot.shape, 1, 1).expand(*hot.shape, *x.shape[2:])
-    return cat([x, hot], 1)
+def check_labels(name: str, labels: Tensor, batch: int, classes: int) -> Tensor:
+    """The labels, if they are `batch` integers in 0..classes-1; else a ValueError."""
+    if labels.shape != (batch,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name}: expected {batch} integer labels, got {labels.dtype} of shape {labels.shape}"
+        )
+    if batch:
+        low, high, last = labels._array.min(), labels._array.max(), classes - 1
+        refuse((low < 0) | (high > last), lambda: ValueError(
+            f"{name}: expected labels in 0..{last}, got {int(low)}..{int(high)}"
+        ))  # fmt: skip
+    return labels
 
 
 class Conditional(nn.Module):
-    """A network of (x, labels): `net` gets both, side by side (Mirza and Osindero 2014).
+    """A network of (x, labels): `net` sees x with the label beside it (Mirza and Osindero 2014).
 
-    For G, x is the code z; for D the picture. Build `net` for `classes` more inputs or channels.
+    x (B, d) gets `classes` more numbers, one of them 1; an image (B, C, H, W) gets as many planes,
+    or with planes=False is flattened first. `net` is built for so many more inputs or channels.
+    ValueError for labels that are not (B,) integers in 0..classes-1.
     """
 
-    def __init__(self, net: nn.Module, classes: int) -> None:
+    def __init__(self, net: nn.Module, classes: int, planes: bool = True) -> None:
         super().__init__()
-        self.net, self.classes = net, classes
+        self.net, self.classes, self.planes = net, classes, planes
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        return self.net(with_labels(x, labels, self.classes))
-
-
-class Beside(nn.Module):
-    """net(x with c): a condition c (B, m) is m more inputs, or m constant planes of an image."""
-
-    def __init__(self, net: nn.Module, planes: bool = False) -> None:
-        super().__init__()
-        self.net, self.planes = net, planes
-
-    def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        if not self.planes:
-            return self.net(cat([x.flatten(1), c.to(x.dtype)], 1))
-        planes = c.to(x.dtype).reshape(*c.shape, 1, 1).expand(*c.shape, *x.shape[2:])
-        return self.net(cat([x, planes], 1))
+        check_labels("Conditional", labels, x.shape[0], self.classes)
+        hot = F.one_hot(labels, self.classes).to(x.dtype)
+        if x.ndim == 4 and self.planes:
+            hot = hot.reshape(*hot.shape, 1, 1).expand(*hot.shape, *x.shape[2:])
+        else:
+            x = x.flatten(1)
+        return self.net(cat([x, hot], 1))

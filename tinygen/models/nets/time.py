@@ -19,18 +19,18 @@ def sinusoids(time: Tensor, width: int, slowest: float = 1e4) -> Tensor:
     return cat([angle.sin(), angle.cos()], 1)
 
 
-def with_label(context: Tensor, embedding: nn.Embedding | None, label: Tensor | None) -> Tensor:
-    """context + the label's embedding; ValueError for a label that the network would not see."""
-    if label is None:
+def with_label(context: Tensor, embedding: nn.Embedding | None, labels: Tensor | None) -> Tensor:
+    """context + the labels' embedding; ValueError for a label that the network would not see."""
+    if labels is None:
         return context
     if embedding is None:
         raise ValueError("got labels, but the network was made with classes = 0")
-    out: Tensor = context + embedding(label)
+    out: Tensor = context + embedding(labels)
     return out
 
 
 class TimeMLP(nn.Module):
-    """(x (B, dims), time (B,)[, label (B,)]) -> (B, out): residual layers that all see the time.
+    """(x (B, dims), time (B,)[, labels (B,)]) -> (B, out): residual layers that all see the time.
 
     The last layer begins at 0. classes > 0 takes labels 0 .. classes, the last one for "none".
     """
@@ -54,8 +54,8 @@ class TimeMLP(nn.Module):
         for parameter in self.last.parameters():  # the first prediction is 0
             nn.init.zeros_(parameter)
 
-    def forward(self, x: Tensor, time: Tensor, label: Tensor | None = None) -> Tensor:
-        context = with_label(self.time(sinusoids(time, self.hidden)), self.label, label)
+    def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
+        context = with_label(self.time(sinusoids(time, self.hidden)), self.label, labels)
         h = self.first(x)
         for layer in self.layers:
             h = h + layer(nn.functional.silu(h + context))

@@ -56,7 +56,7 @@ class Attention(nn.Module):
 
 
 class UNet(nn.Module):
-    """(x (B, C, H, W), time (B,)[, label (B,)]) -> (B, out, H, W).
+    """(x (B, C, H, W), time (B,)[, labels (B,)]) -> (B, out, H, W).
 
     channels: C. width: channels at full size, `multipliers` times it at each smaller size.
     depth: blocks a size. attention: sizes (0 is the largest) with attention after each block.
@@ -117,9 +117,9 @@ class UNet(nn.Module):
         self.norm, self.last = nn.GroupNorm(_groups(c), c), nn.Conv2d(c, out or channels, 3, 1, 1)
         zero_(self.last)
 
-    def forward(self, x: Tensor, time: Tensor, label: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
         self._check(x)
-        context = F.silu(with_label(self.time(sinusoids(time, self.width)), self.label, label))
+        context = F.silu(with_label(self.time(sinusoids(time, self.width)), self.label, labels))
         h, skips = self.first(x), []
         for i, (block, look) in enumerate(zip(self.down, self.down_attention, strict=True)):
             h = look(block(h, context))

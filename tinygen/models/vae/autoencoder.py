@@ -9,8 +9,8 @@ A code learned without labels serves a classifier with few labels: `Classifier`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,9 @@ from ...backend import Array, Generator
 from ...ops import rand, randn, scatter_add, topk, zeros_like
 from ...tape import no_grad
 from ...tensor import Tensor
+from .. import nets
 from ..nets.dense import mlp, positive
+from ..systems import NEEDED, settings, split
 from .reconstruction import squared_error
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -28,9 +30,16 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class Autoencoder(nn.Module):
     """encoder: x (B, ...) -> code (B, latent); decoder: code -> a picture shaped as x."""
 
+    classes = 0
+    pixels = (0.0, 1.0)
+    code_mean: Tensor
+    code_std: Tensor
+
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
+        self.register_buffer("code_mean", Tensor([0.0]))
+        self.register_buffer("code_std", Tensor([1.0]))
 
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x)
@@ -47,6 +56,31 @@ class Autoencoder(nn.Module):
     ) -> Tensor:
         """The mean over the batch of distance(reconstruction, x); `generator` for what draws."""
         return distance(self(x), x).mean()
+
+    def terms(
+        self, batch: Tensor | Sequence[Tensor], distance: Loss = squared_error
+    ) -> dict[str, Tensor]:
+        """The loss of a batch; it has no parts."""
+        return {"loss": self.loss(split(batch)[0], distance)}
+
+    @no_grad()
+    def measure_codes(self, x: Tensor) -> None:
+        """Note the mean and spread of each number of the codes of x, for `sample`."""
+        codes = self.encode(x)
+        self.code_mean.copy_(codes.mean(0))
+        self.code_std.copy_(codes.std(0))
+
+    @no_grad()
+    def sample(
+        self, n: int, generator: Generator | None = None, labels: Tensor | None = None
+    ) -> Tensor:
+        """What n random codes decode to. There is no prior to draw them from: they come from the
+        Gaussian of `measure_codes`, and nothing says that they look like anything."""
+        if labels is not None:
+            raise ValueError("Autoencoder.sample: labels were given; this model has none")
+        like = self.code_mean
+        noise = randn(n, like.shape[0], generator=generator, dtype=like.dtype, device=like.device)
+        return self.decode(self.code_mean + self.code_std * noise)
 
 
 # --- linear: principal component analysis -----------------------------------------------------
@@ -211,3 +245,44 @@ class Classifier(nn.Module):
     def accuracy(self, x: Tensor, labels: Tensor) -> float:
         """The part of the examples, in 0..1, whose largest logit is at their label."""
         return float((self(x).argmax(1) == labels).to(x.dtype).mean().item())
+
+
+# --- by name ------------------------------------------------------------------------------------
+
+
+def build(config: Mapping[str, Any]) -> Autoencoder:
+    """kind: plain, linear, denoising (noise `sigma`), ksparse (`k` units speak) or sparse (at the
+    price `weight`). net: "mlp", "conv" or "notes" (500-300). loss "ssim" ends in a sigmoid."""
+    c = settings(
+        "autoencoder", config, shape=NEEDED, kind="plain", net="mlp", latent=16, loss="mse",
+        sigma=0.3, k=8, weight=0.05,
+    )  # fmt: skip
+    model = _of_kind(c)
+    model.register_buffer("code_mean", model.code_mean.expand(c.latent).clone())
+    model.register_buffer("code_std", model.code_std.expand(c.latent).clone())
+    return model
+
+
+def _of_kind(c: Any) -> Autoencoder:
+    if c.kind == "linear":
+        return linear_autoencoder(c.shape, c.latent)
+    if c.net == "conv":
+        encoder, decoder = nets.conv_autoencoder(c.shape, c.latent, moments=1)
+    else:
+        hidden = [500, 300] if c.net == "notes" else 256
+        encoder, decoder = nets.mlp_autoencoder(c.shape, c.latent, hidden, moments=1)
+    if c.loss == "ssim":  # SSIM takes -x for x: pictures must not go below 0
+        decoder = nn.Sequential(decoder, nn.Sigmoid())
+    match c.kind:
+        case "plain":
+            return Autoencoder(encoder, decoder)
+        case "denoising":
+            return DenoisingAutoencoder(encoder, decoder, GaussianNoise(c.sigma))
+        case "ksparse":
+            return KSparseAutoencoder(encoder, decoder, c.k)
+        case "sparse":
+            return SparseAutoencoder(encoder, decoder, c.weight)
+    raise ValueError(
+        f"autoencoder: no kind is called {c.kind!r}; there are plain, linear, denoising, ksparse "
+        "and sparse"
+    )

@@ -28,7 +28,11 @@ class Weighted(Protocol):
     """A model with importance weights."""
 
     def log_weights(
-        self, x: Tensor, k: int = 1, generator: Generator | None = None, c: Tensor | None = None
+        self,
+        x: Tensor,
+        k: int = 1,
+        generator: Generator | None = None,
+        labels: Tensor | None = None,
     ) -> Tensor: ...
 
 
@@ -80,7 +84,7 @@ def importance(
     x: Tensor,
     k: int = 100,
     generator: Generator | None = None,
-    c: Tensor | None = None,
+    labels: Tensor | None = None,
     at_once: int = 8192,
 ) -> Importance:
     """log p(x) of each example from k draws of q(z|x).
@@ -90,7 +94,7 @@ def importance(
     positive("importance", k=k)
     step = max(1, at_once // max(1, x.shape[0]))
     sizes = [min(step, k - start) for start in range(0, k, step)]
-    return estimate(cat([model.log_weights(x, size, generator, c) for size in sizes]))
+    return estimate(cat([model.log_weights(x, size, generator, labels) for size in sizes]))
 
 
 class Average(NamedTuple):

@@ -14,9 +14,9 @@ diffusion.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,12 +26,14 @@ from ...ops import cat, full_like, randn, stack
 from ...tape import no_grad
 from ...tensor import Tensor
 from ..likelihoods import (
+    LIKELIHOODS,
     Likelihood,
     gaussian_log_prob,
     reparameterise,
     standard_normal_log_prob,
 )
 from ..nets.dense import mlp, positive
+from ..systems import NEEDED, settings, split
 from .bounds import importance, iwae
 
 
@@ -49,6 +51,9 @@ class HierarchicalVAE(nn.Module):
     decoders[0]: z_1 -> what `likelihood` takes; decoders[k]: z_{k+1} -> mean beside log_var of z_k.
     Raises ValueError unless there are K >= 1 of each.
     """
+
+    classes = 0
+    pixels = (0.0, 1.0)
 
     def __init__(
         self,
@@ -110,12 +115,27 @@ class HierarchicalVAE(nn.Module):
             return HierarchicalELBO(elbo, log_likelihood, kls)
         return HierarchicalELBO(elbo.mean(), log_likelihood.mean(), kls.mean(1))
 
+    def terms(self, batch: Tensor | Sequence[Tensor], beta: float = 1.0) -> dict[str, Tensor]:
+        """loss = -(log_likelihood - beta kl) of a batch, its parts, and the ELBO (beta = 1)."""
+        bound = self(split(batch)[0], beta)
+        kl = bound.kls.sum()
+        return {
+            "loss": -bound.elbo,
+            "elbo": bound.log_likelihood - kl,
+            "log_likelihood": bound.log_likelihood,
+            "kl": kl,
+        }
+
     def log_weights(
-        self, x: Tensor, k: int = 1, generator: Generator | None = None, c: Tensor | None = None
+        self,
+        x: Tensor,
+        k: int = 1,
+        generator: Generator | None = None,
+        labels: Tensor | None = None,
     ) -> Tensor:
         """log p(x, z_1..z_K) - log q(z_1..z_K|x) for k draws: (k, B)."""
-        if c is not None:
-            raise ValueError("HierarchicalVAE: a condition c was given; this model has none")
+        if labels is not None:
+            raise ValueError("HierarchicalVAE: labels were given; this model has none")
         positive("HierarchicalVAE.log_weights", k=k)
         many = x.repeat(k, *[1] * (x.ndim - 1))
         return self(many, generator=generator, reduce=False).elbo.reshape(k, -1)
@@ -138,11 +158,19 @@ class HierarchicalVAE(nn.Module):
         return self.likelihood.mean(self.decoders[0](mean))
 
     @no_grad()
-    def sample(self, n: int, generator: Generator | None = None, noise: bool = False) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        generator: Generator | None = None,
+        labels: Tensor | None = None,
+        noise: bool = False,
+    ) -> Tensor:
         """n pictures: z_K from N(0, I), then down the chain; the mean of p(x|z_1), or with
         noise=True a draw from it. Where the picture is z_1 itself (`OnItself`) the mean is that of
         p(z_1|z_2): the noise of the last step is left out, as diffusion's samplers do.
         """
+        if labels is not None:
+            raise ValueError("HierarchicalVAE: labels were given; this model has none")
         like = next(chain(self.parameters(), self.buffers()))  # a level may have nothing to learn
         z = randn(n, self.sizes[-1], generator=generator, dtype=like.dtype, device=like.device)
         for k in range(len(self.sizes) - 1, 0, -1):
@@ -247,3 +275,19 @@ def shared(
         encoders = [FixedNoise(beta) for beta in betas]
     decoders = [OnItself(shape), *(AtLevel(down, float(t)) for t in at[1:-1])]
     return HierarchicalVAE(encoders, decoders, likelihood, [size] * count)
+
+
+def build(config: Mapping[str, Any]) -> HierarchicalVAE:
+    """Levels of codes of these `sizes`; or `shared` levels of the picture's own size, one network.
+
+    shared > 0: pictures in [-1, 1] and a Gaussian; fixed: the way up is noise, not learned.
+    """
+    c = settings(
+        "hierarchical", config, shape=NEEDED, sizes=(16, 8), shared=0, fixed=False, hidden=256
+    )
+    if not c.shared:
+        return levels(c.shape, c.sizes, LIKELIHOODS["bernoulli"](), c.hidden)
+    betas = list(np.geomspace(0.05, 0.9, c.shared)) if c.fixed else None
+    model = shared(c.shape, c.shared, LIKELIHOODS["gaussian"](), c.hidden, betas)
+    model.pixels = (-1.0, 1.0)
+    return model

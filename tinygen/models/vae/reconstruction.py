@@ -14,24 +14,19 @@ from collections.abc import Callable, Sequence
 
 from ... import nn
 from ...nn import functional as F
-from ...tensor import Tensor
+from ...tensor import Tensor, same_shape
 from ..likelihoods import sum_dims
-
-
-def _same_shape(name: str, x: Tensor, y: Tensor) -> None:
-    if x.shape != y.shape:
-        raise ValueError(f"{name}: expected two of the same shape, got {x.shape} and {y.shape}")
 
 
 def squared_error(y: Tensor, x: Tensor) -> Tensor:
     """|y - x|^2, summed over the pixels."""
-    _same_shape("squared_error", x, y)
+    same_shape("squared_error", x, y)
     return sum_dims((y - x).square())
 
 
 def absolute_error(y: Tensor, x: Tensor) -> Tensor:
     """|y - x|_1, summed over the pixels: up to a constant -log of a Laplace density."""
-    _same_shape("absolute_error", x, y)
+    same_shape("absolute_error", x, y)
     return sum_dims((y - x).abs())
 
 
@@ -71,7 +66,7 @@ class Perceptual(nn.Module):
         return found
 
     def forward(self, y: Tensor, x: Tensor) -> Tensor:
-        _same_shape("Perceptual", x, y)
+        same_shape("Perceptual", x, y)
         pairs = zip(self.features(y), self.features(x), strict=True)
         loss = self.pixel * (y - x).square().flatten(1).mean(1)
         for fy, fx in pairs:

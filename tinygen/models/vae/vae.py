@@ -8,28 +8,31 @@
 
 and what is missing is KL(q(z|x) || p(z|x)). Training maximises the ELBO over both networks at once.
 Everything is in nats, summed over the dimensions of one x or z; the mean over the batch is the
-last step. What is given beside x (a label c) makes it conditional: `ConditionalVAE`.
+last step. What is given beside x (a label labels) makes it conditional: `ConditionalVAE`.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ... import nn
-from ...backend import Generator, refuse
-from ...ops import one_hot, randn
+from ...backend import Generator
+from ...ops import randn
 from ...tape import no_grad
 from ...tensor import Tensor
+from .. import nets
 from ..likelihoods import (
+    LIKELIHOODS,
     Likelihood,
     gaussian_log_prob,
     kl_to_standard_normal,
     reparameterise,
     standard_normal_log_prob,
 )
+from ..nets.condition import check_labels
 from ..nets.dense import positive
+from ..systems import NEEDED, settings, split
 from .bounds import importance, iwae, leave_one_out, with_gradient_of
 
 
@@ -48,6 +51,9 @@ class VAE(nn.Module):
     decoder: z (B, latent) -> what `likelihood` takes, shaped as x
     """
 
+    classes = 0
+    pixels = (0.0, 1.0)
+
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, latent: int
     ) -> None:
@@ -56,15 +62,15 @@ class VAE(nn.Module):
         self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
         self.latent = latent
 
-    def given(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
-        """What a network is called with: x, and in a conditional model c beside it."""
-        if c is not None:
-            raise ValueError("VAE: a condition c was given; that takes a ConditionalVAE")
+    def given(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+        """What a network is called with: x, and in a conditional model its labels."""
+        if labels is not None:
+            raise ValueError("VAE: labels were given; that takes a ConditionalVAE")
         return (x,)
 
-    def encode(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """mu and log sigma^2 of q(z|x), each (B, latent)."""
-        out = self.encoder(*self.given(x, c))
+        out = self.encoder(*self.given(x, labels))
         if out.ndim != 2 or out.shape[1] != 2 * self.latent:
             raise RuntimeError(
                 f"VAE: the encoder must return (B, {2 * self.latent}), mu beside log_var, for "
@@ -73,13 +79,13 @@ class VAE(nn.Module):
         mu, log_var = out.chunk(2, dim=1)
         return mu, log_var
 
-    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """The mean of p(x|z): the picture that z stands for."""
-        return self.likelihood.mean(self.decoder(*self.given(z, c)))
+        return self.likelihood.mean(self.decoder(*self.given(z, labels)))
 
-    def log_likelihood(self, x: Tensor, z: Tensor, c: Tensor | None = None) -> Tensor:
+    def log_likelihood(self, x: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """log p(x|z) of each example, (B,)."""
-        return self.likelihood.log_prob(x, self.decoder(*self.given(z, c)))
+        return self.likelihood.log_prob(x, self.decoder(*self.given(z, labels)))
 
     def forward(
         self,
@@ -87,14 +93,20 @@ class VAE(nn.Module):
         beta: float = 1.0,
         generator: Generator | None = None,
         reduce: bool = True,
-        c: Tensor | None = None,
+        labels: Tensor | None = None,
     ) -> ELBO:
         """The ELBO of a batch and its terms; beta = 1 is the bound, others weigh the KL."""
-        mu, log_var = self.encode(x, c)
+        mu, log_var = self.encode(x, labels)
         z = reparameterise(mu, log_var, generator)
         return _terms(
-            self.log_likelihood(x, z, c), kl_to_standard_normal(mu, log_var), beta, reduce
+            self.log_likelihood(x, z, labels), kl_to_standard_normal(mu, log_var), beta, reduce
         )
+
+    def terms(self, batch: Tensor | Sequence[Tensor], beta: float = 1.0) -> dict[str, Tensor]:
+        """loss = -elbo of a batch (x,) or (x, labels), with the parts of the bound beside it."""
+        x, labels = split(batch)
+        bound = self(x, beta, labels=labels if self.classes else None)
+        return {"loss": -bound.elbo} | bound._asdict()
 
     def score_function(
         self,
@@ -103,7 +115,7 @@ class VAE(nn.Module):
         beta: float = 1.0,
         generator: Generator | None = None,
         reduce: bool = True,
-        c: Tensor | None = None,
+        labels: Tensor | None = None,
     ) -> ELBO:
         """The same bound from k draws of z, with the other estimator of its gradient (REINFORCE).
 
@@ -111,25 +123,29 @@ class VAE(nn.Module):
         with b the mean f of the other draws (0 for k = 1). No gradient goes through z, so z may be
         discrete and f a black box; the price is variance, which `forward` has far less of.
         """
-        mu, log_var = self.encode(x, c)
-        many = _Repeated(x, c, k)
+        mu, log_var = self.encode(x, labels)
+        many = _Repeated(x, labels, k)
         mus, log_vars = many.times(mu), many.times(log_var)
         z = reparameterise(mus, log_vars, generator).detach()
-        f = many.back(self.log_likelihood(many.x, z, many.c))
+        f = many.back(self.log_likelihood(many.x, z, many.labels))
         log_q = many.back(gaussian_log_prob(z, mus, log_vars))
         gain = f.detach() - leave_one_out(f)
         likelihood = with_gradient_of(f, f + gain * log_q).mean(0)
         return _terms(likelihood, kl_to_standard_normal(mu, log_var), beta, reduce)
 
     def log_weights(
-        self, x: Tensor, k: int = 1, generator: Generator | None = None, c: Tensor | None = None
+        self,
+        x: Tensor,
+        k: int = 1,
+        generator: Generator | None = None,
+        labels: Tensor | None = None,
     ) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x) for k draws z ~ q(z|x) of each example: (k, B)."""
         positive("VAE.log_weights", k=k)
-        many = _Repeated(x, c, k)
-        mu, log_var = (many.times(moment) for moment in self.encode(x, c))
+        many = _Repeated(x, labels, k)
+        mu, log_var = (many.times(moment) for moment in self.encode(x, labels))
         z = reparameterise(mu, log_var, generator)
-        log_joint = self.log_likelihood(many.x, z, many.c) + standard_normal_log_prob(z)
+        log_joint = self.log_likelihood(many.x, z, many.labels) + standard_normal_log_prob(z)
         return many.back(log_joint - gaussian_log_prob(z, mu, log_var))
 
     def iwae(
@@ -138,28 +154,28 @@ class VAE(nn.Module):
         k: int = 5,
         form: str = "bound",
         generator: Generator | None = None,
-        c: Tensor | None = None,
+        labels: Tensor | None = None,
     ) -> Tensor:
         """The importance-weighted bound of a batch, its mean in nats; `bounds.iwae` says more."""
-        return iwae(self.log_weights(x, k, generator, c), form).mean()
+        return iwae(self.log_weights(x, k, generator, labels), form).mean()
 
     @no_grad()
-    def reconstruct(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+    def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Decode the mean of q(z|x)."""
-        return self.decode(self.encode(x, c)[0], c)
+        return self.decode(self.encode(x, labels)[0], labels)
 
     @no_grad()
     def sample(
         self,
         n: int,
         generator: Generator | None = None,
+        labels: Tensor | None = None,
         noise: bool = False,
-        c: Tensor | None = None,
     ) -> Tensor:
         """n pictures from the prior: the mean of p(x|z), or with noise=True a draw from it."""
         like = next(iter(self.decoder.parameters()))
         z = randn(n, self.latent, generator=generator, dtype=like.dtype, device=like.device)
-        out = self.decoder(*self.given(z, c))
+        out = self.decoder(*self.given(z, labels))
         return self.likelihood.sample(out, generator) if noise else self.likelihood.mean(out)
 
     @no_grad()
@@ -168,7 +184,7 @@ class VAE(nn.Module):
         x: Tensor,
         samples: int = 100,
         generator: Generator | None = None,
-        c: Tensor | None = None,
+        labels: Tensor | None = None,
     ) -> Tensor:
         """log p(x) of each example by importance sampling, (B,): a lower bound that tightens.
 
@@ -177,7 +193,7 @@ class VAE(nn.Module):
         error: `bounds.importance`.
         """
         positive("VAE.log_prob", samples=samples)
-        return importance(self, x, samples, generator, c).log_p
+        return importance(self, x, samples, generator, labels).log_p
 
 
 def _terms(log_likelihood: Tensor, kl: Tensor, beta: float, reduce: bool) -> ELBO:
@@ -188,9 +204,9 @@ def _terms(log_likelihood: Tensor, kl: Tensor, beta: float, reduce: bool) -> ELB
 class _Repeated:
     """A batch k times over, (k B, ...), so that k draws for each example are one network call."""
 
-    def __init__(self, x: Tensor, c: Tensor | None, k: int) -> None:
+    def __init__(self, x: Tensor, labels: Tensor | None, k: int) -> None:
         self.k = k
-        self.x, self.c = self.times(x), None if c is None else self.times(c)
+        self.x, self.labels = self.times(x), None if labels is None else self.times(labels)
 
     def times(self, t: Tensor) -> Tensor:
         return t.repeat(self.k, *[1] * (t.ndim - 1))
@@ -203,9 +219,9 @@ class _Repeated:
 class ConditionalVAE(VAE):
     """A VAE of x given a label c in 0..classes-1 (Sohn, Lee and Yan, 2015).
 
-    log p(x|c) >= E_q(z|x,c)[log p(x|z,c)] - KL(q(z|x,c) || p(z)). Both networks take (input, c)
-    with c one-hot, as those of nets.mlp_autoencoder(..., condition=classes) do; the prior of z does
-    not depend on c, so z keeps what the label does not say. Every method takes c=, (B,) integers.
+    log p(x|c) >= E_q(z|x,c)[log p(x|z,c)] - KL(q(z|x,c) || p(z)). Both networks take (input,
+    labels), as those of nets.mlp_autoencoder(..., classes=) do; the prior of z does not depend on
+    c, so z keeps what the label does not say. Every method takes labels=, (B,) integers.
     """
 
     def __init__(
@@ -220,20 +236,24 @@ class ConditionalVAE(VAE):
         positive("ConditionalVAE", classes=classes)
         self.classes = classes
 
-    def given(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
-        if c is None:
-            raise ValueError("ConditionalVAE: give the labels, c=, one integer for each example")
-        return x, one_hot(self.checked(c, x.shape[0]), self.classes).to(x.dtype)
+    def given(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+        if labels is None:
+            raise ValueError("ConditionalVAE: give the labels, one integer for each example")
+        return x, check_labels("ConditionalVAE", labels, x.shape[0], self.classes)
 
-    def checked(self, c: Tensor, batch: int) -> Tensor:
-        """The labels, or a ValueError that says what is wrong with them."""
-        if c.shape != (batch,) or not np.issubdtype(c.dtype, np.integer):
-            raise ValueError(
-                f"ConditionalVAE: expected {batch} integer labels, got {c.dtype} of shape {c.shape}"
-            )
-        if batch:
-            low, high, last = c._array.min(), c._array.max(), self.classes - 1
-            refuse((low < 0) | (high > last), lambda: ValueError(
-                f"ConditionalVAE: expected labels in 0..{last}, got {int(low)}..{int(high)}"
-            ))  # fmt: skip
-        return c
+
+def build(config: Mapping[str, Any]) -> VAE:
+    """For pictures of `shape` in [0, 1]; conditional where classes > 0.
+
+    net: "mlp" (two layers of `hidden`) or "conv". likelihood: a key of LIKELIHOODS.
+    """
+    c = settings(
+        "vae", config, shape=NEEDED, latent=2, net="mlp", hidden=256, likelihood="bernoulli",
+        classes=0,
+    )  # fmt: skip
+    likelihood = LIKELIHOODS[c.likelihood]()
+    make, width = nets.AUTOENCODERS[c.net], {"mlp": c.hidden, "conv": 32}[c.net]
+    encoder, decoder = make(c.shape, c.latent, width, outputs=likelihood.outputs, classes=c.classes)
+    if c.classes:
+        return ConditionalVAE(encoder, decoder, likelihood, c.latent, c.classes)
+    return VAE(encoder, decoder, likelihood, c.latent)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...backend import Array, move
 from ...conv import conv2d
-from ...tensor import Tensor, wrap
+from ...tensor import Tensor, same_shape, wrap
 
 
 def _window(size: int, sigma: float) -> Array:
@@ -29,8 +29,7 @@ def ssim(
     so a loss of it needs a decoder that cannot go below 0 (a sigmoid). The window is the largest
     odd size that fits where the image is smaller than it.
     """
-    if x.shape != y.shape:
-        raise ValueError(f"ssim: expected two of the same shape, got {y.shape} and {x.shape}")
+    same_shape("ssim", y, x)
     if x.ndim != 4:
         raise ValueError(f"ssim: expected images (B, C, H, W), got {x.shape}")
     if not data_range > 0:

@@ -1,8 +1,12 @@
-"""The model of a GAN: generator, discriminator and a row of the table of objectives."""
+"""The model of a GAN: generator G, discriminator D and a row of the table of objectives.
+
+The system "gan" is its smallest case: multilayer perceptrons, for points and small pictures.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,49 +15,42 @@ from ...backend import Generator
 from ...ops import randn
 from ...tape import no_grad
 from ...tensor import Tensor, wrap
-from ..nets.batch import MinibatchDiscrimination
-from ..nets.dcgan import AutoencoderEnergy
+from .. import nets
+from ..systems import NEEDED, settings, split
 from .objectives import cross_entropy, least_squares_d, objective
 from .penalties import PENALTIES
 
 
-class DTerms(NamedTuple):
-    """What a discriminator step minimises, and what it is made of; all scalars."""
-
-    loss: Tensor  # the row's loss + weight * penalty
-    real: Tensor  # mean output for data
-    fake: Tensor  # mean output for samples
-    penalty: Tensor
-
-
 class GAN(nn.Module):
-    """Generator, discriminator and a row of the table.
+    """G, D and the objective they are trained by.
 
-    generator: z (B, latent) -> samples; with labels, (z, labels) -> samples
-    discriminator: samples -> raw output (B,), or (x, labels) -> (B,); (B / pack,) if packed
-    penalty, weight, clip: other than the row's own; penalty="none" switches it off
+    G: z (B, latent) -> samples; with labels, (z, labels) -> samples
+    D: samples -> raw output (B,), or (x, labels) -> (B,); (B / pack,) if packed
+    penalty, weight: other than the row's own; penalty="none" switches it off
     smoothing: data is to be called real with probability 1 - smoothing only (one-sided)
     noise: std of the Gaussian noise on everything that D sees; may be lowered while training
     pack: D sees `pack` samples at once (PacGAN, arXiv:1712.04086)
+
+    ValueError where objective, networks and options cannot go together.
     """
 
-    k: Tensor
+    outputs: tuple[str, ...] = ("logit", "score")  # what D may say here; an energy takes a BEGAN
+    classes = 0
+    pixels = (-1.0, 1.0)
 
     def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, objective_name: str, latent: int,
-        *, penalty: str | None = None, weight: float | None = None, clip: float | None = None,
+        self, G: nn.Module, D: nn.Module, objective_name: str, latent: int,
+        *, penalty: str | None = None, weight: float | None = None,
         smoothing: float = 0.0, noise: float = 0.0, pack: int = 1,
     ) -> None:  # fmt: skip
         super().__init__()
         self.objective, self.objective_name = objective(objective_name), objective_name
-        self.generator, self.discriminator, self.latent = generator, discriminator, latent
+        self.G, self.D, self.latent = G, D, latent
         self.penalty_name = self._penalty(penalty)
         self.weight = self.objective.weight if weight is None else weight
         if penalty is not None and weight is None and self.weight == 0.0:
             self.weight = 10.0
-        self.clip = self.objective.clip if clip is None else clip
         self.smoothing, self.noise, self.pack = smoothing, noise, pack
-        self.register_buffer("k", Tensor([0.0]))  # BEGAN's balance k_t
         self._check()
 
     def _penalty(self, name: str | None) -> str | None:
@@ -63,8 +60,6 @@ class GAN(nn.Module):
         return None if name == "none" else name
 
     def _check(self) -> None:
-        if self.clip is not None and not self.clip > 0.0:
-            raise ValueError(f"GAN: expected clip > 0, got {self.clip}")
         if not 0.0 <= self.smoothing < 0.5:
             raise ValueError(f"GAN: expected 0 <= smoothing < 0.5, got {self.smoothing}")
         if self.noise < 0.0 or self.weight < 0.0:
@@ -82,14 +77,22 @@ class GAN(nn.Module):
                 f"GAN: the penalty {self.penalty_name!r} is about D's slope at each example, but D "
                 "holds a batch norm, which mixes them; build D with norm='layer' or without"
             )
-        last = [m for m in self.discriminator.modules() if not isinstance(m, nn.Flatten)][-1]
-        energies = self.objective.output == "energy"
-        if self._holds(AutoencoderEnergy) and not energies:
+        self._check_output()
+
+    def _check_output(self) -> None:
+        if self.objective.output not in self.outputs:
+            raise ValueError(
+                f"{type(self).__name__}: the D of {self.objective_name} says: "
+                f"{self.objective.output}; this model takes a {' or a '.join(self.outputs)}; an "
+                "energy is for models.gan.BEGAN"
+            )
+        if self._holds(nets.AutoencoderEnergy):
             raise ValueError(
                 "GAN: D is an autoencoder, whose output is an energy, low for data; "
                 f"{self.objective_name} needs a {self.objective.output}, high for data"
             )
-        if isinstance(last, nn.Sigmoid) and not energies:  # an autoencoder may well end in one
+        last = [m for m in self.D.modules() if not isinstance(m, nn.Flatten)][-1]
+        if isinstance(last, nn.Sigmoid):
             raise ValueError(
                 f"GAN: {self.objective_name} needs D's raw output (a {self.objective.output}), but "
                 "the discriminator ends in a Sigmoid; leave it out"
@@ -98,28 +101,32 @@ class GAN(nn.Module):
     @property
     def apart(self) -> bool:
         """Whether D judges each sample by itself: neither packed nor with a look at its batch."""
-        return self.pack == 1 and not self._holds(nn.BatchNorm2d, MinibatchDiscrimination)
+        return self.pack == 1 and not self._holds(nn.BatchNorm2d, nets.MinibatchDiscrimination)
 
     def _holds(self, *kinds: type[nn.Module]) -> bool:
-        return any(isinstance(module, kinds) for module in self.discriminator.modules())
+        return any(isinstance(module, kinds) for module in self.D.modules())
 
     # --- samples --------------------------------------------------------------------------------
 
     def draw(self, n: int, generator: Generator | None = None) -> Tensor:
         """n codes z ~ N(0, I), (n, latent)."""
-        like = next(iter(self.generator.parameters()))
+        like = next(iter(self.G.parameters()))
         return randn(n, self.latent, generator=generator, dtype=like.dtype, device=like.device)
 
     @no_grad()
+    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """G(z) in evaluation mode (batch norm by its running statistics), without a gradient."""
+        training = self.G.training
+        self.G.eval()
+        out: Tensor = self.G(z, *_given(labels))
+        self.G.train(training)
+        return out
+
     def sample(
         self, n: int, generator: Generator | None = None, labels: Tensor | None = None
     ) -> Tensor:
-        """n samples, in evaluation mode (batch norm by its running statistics)."""
-        training = self.generator.training
-        self.generator.eval()
-        out = self.generator(self.draw(n, generator), *_given(labels))
-        self.generator.train(training)
-        return out
+        """n samples of fresh codes, as `decode` makes them."""
+        return self.decode(self.draw(n, generator), labels)
 
     # --- losses -----------------------------------------------------------------------------------
 
@@ -129,51 +136,38 @@ class GAN(nn.Module):
             raise ValueError("GAN: packed samples have no common label; use pack=1 with labels")
         if self.noise:
             x = x + self.noise * randn(x.shape, dtype=x.dtype, device=x.device)
-        return self.discriminator(pack(x, self.pack), *_given(labels))
+        return self.D(pack(x, self.pack), *_given(labels))
 
-    def discriminator_loss(self, real: Tensor, labels: Tensor | None = None) -> DTerms:
-        """D's loss on a batch of data and as many fresh samples, which get no gradient."""
+    def discriminator_terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
+        """D's loss on a batch of data and as many fresh samples, which get no gradient.
+
+        loss: the row's loss + weight * penalty; real, fake: D's mean output for data and samples.
+        """
+        real, labels = split(batch)
         with no_grad():
-            fake = self.generator(self.draw(real.shape[0]), *_given(labels))
+            fake = self.G(self.draw(real.shape[0]), *_given(labels))
         if fake.shape != real.shape:
             raise RuntimeError(f"GAN: G makes samples {fake.shape}, the data are {real.shape}")
         on_real, on_fake = self.judge(real, labels), self.judge(fake, labels)
-        self._last = on_real.detach(), on_fake.detach()
-        energies = self.objective.output == "energy"
-        target = {"target": 1.0 - self.smoothing} if self.smoothing else {}
-        seen = self.k * on_fake if energies else on_fake
-        loss = self.objective.discriminator(on_real, seen, **target)
         penalty = wrap(np.zeros((), real.dtype))
         if self.penalty_name is not None:
-            look = lambda x: self.discriminator(x, *_given(labels))  # noqa: E731
+            look = lambda x: self.D(x, *_given(labels))  # noqa: E731
             x, y = pack(real, self.pack), pack(fake, self.pack)
             penalty = PENALTIES[self.penalty_name](look, x, y)
+        loss = self.discriminator_loss(on_real, on_fake)
+        if self.penalty_name is not None:
             loss = loss + self.weight * penalty
-        return DTerms(loss, on_real.mean(), on_fake.mean(), penalty)
+        return {"loss": loss, "real": on_real.mean(), "fake": on_fake.mean(), "penalty": penalty}
 
-    def generator_loss(self, n: int, labels: Tensor | None = None) -> Tensor:
-        """G's loss on n fresh samples. Inside `frozen(gan.discriminator)` D is left alone."""
-        fake = self.generator(self.draw(n), *_given(labels))
-        return self.objective.generator(self.judge(fake, labels))
+    def discriminator_loss(self, on_real: Tensor, on_fake: Tensor) -> Tensor:
+        """The row's loss of D, from its outputs."""
+        target = {"target": 1.0 - self.smoothing} if self.smoothing else {}
+        return self.objective.discriminator(on_real, on_fake, **target)
 
-    # --- after a step -------------------------------------------------------------------------
-
-    def balance(self, gamma: float = 0.5, rate: float = 1e-3) -> float:
-        """BEGAN's k_{t+1} = clip(k_t + rate (gamma L(x) - L(G(z))), 0, 1); returns M.
-
-        M = L(x) + |gamma L(x) - L(G(z))| measures convergence; L are those of the last D step.
-        ValueError where L(x) < 0.
-        """
-        real, fake = (float(out.mean().item()) for out in self._last)
-        if real < 0.0:
-            raise ValueError(
-                f"GAN.balance: energies are >= 0, D's mean for data is {real:.4g}; its output must "
-                "be an error such as an autoencoder's (nets.AutoencoderEnergy)"
-            )
-        difference = gamma * real - fake
-        self.k._array[...] = min(max(self.k.item() + rate * difference, 0.0), 1.0)
-        self.k._version[0] += 1
-        return real + abs(difference)
+    def generator_terms(self, n: int, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """G's loss on n fresh samples. Inside `frozen(gan.D)` D is left alone."""
+        fake = self.G(self.draw(n), *_given(labels))
+        return {"loss": self.objective.generator(self.judge(fake, labels))}
 
 
 def _given(labels: Tensor | None) -> tuple[Tensor, ...]:
@@ -188,3 +182,24 @@ def pack(x: Tensor, m: int) -> Tensor:
     if n % m:
         raise ValueError(f"pack: a batch of {n} cannot be packed by {m}; choose a multiple of {m}")
     return x.reshape(n // m, m * channels, *space)
+
+
+def build(config: Mapping[str, Any]) -> GAN:
+    """Multilayer perceptrons for samples of `shape`, under any objective but an energy's."""
+    c = settings(
+        "gan", config, shape=NEEDED, objective="non_saturating", latent=2, hidden=128, layers=3,
+        batch_norm=False, maxout=0, spectral=False, virtual=0, minibatch=0, pack=1,
+        penalty=None, weight=None, smoothing=0.0, noise=0.0,
+    )  # fmt: skip
+    G, D = nets.mlp_gan(
+        c.shape, c.latent, c.hidden, c.layers, batch_norm=c.batch_norm, maxout=c.maxout,
+        tanh=len(c.shape) == 3, packed=c.pack, minibatch=c.minibatch,
+    )  # fmt: skip
+    if c.virtual:
+        G = nets.referenced(G, randn(c.virtual, c.latent))
+    if c.spectral:
+        D = nets.spectrally_normalised(D)
+    return GAN(
+        G, D, c.objective, c.latent,
+        penalty=c.penalty, weight=c.weight, smoothing=c.smoothing, noise=c.noise, pack=c.pack,
+    )  # fmt: skip

@@ -1,0 +1,29 @@
+"""The conditional GAN: G and D are both told the label (Mirza and Osindero 2014).
+
+    min_G max_D  E log D(x, y) + E log(1 - D(G(z, y), y)),     y drawn from the data in both
+
+D learns the law of pictures of each class, and lets no picture pass that is good but of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import nets
+from ..systems import NEEDED, settings
+from .gan import GAN
+
+
+def build(config: Mapping[str, Any]) -> GAN:
+    """A DCGAN for pictures of `shape` whose networks take (x, labels), labels in 0..classes-1."""
+    c = settings(
+        "cgan", config, shape=NEEDED, classes=NEEDED, objective="non_saturating", latent=32,
+        width=32, norm="layer",
+    )  # fmt: skip
+    G, D = nets.dcgan(c.shape, c.latent, c.width, norm=c.norm, classes=c.classes)
+    model = GAN(
+        nets.Conditional(G, c.classes), nets.Conditional(D, c.classes), c.objective, c.latent
+    )
+    model.classes = c.classes
+    return model

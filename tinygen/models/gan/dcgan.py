@@ -1,0 +1,32 @@
+"""DCGAN: convolutions up and down, with any objective of the table (Radford et al. 2015).
+
+The five guidelines stand at the networks, nets/dcgan.py; the game is gan.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...ops import randn
+from .. import nets
+from ..systems import NEEDED, settings
+from .gan import GAN
+from .objectives import objective
+
+
+def build(config: Mapping[str, Any]) -> GAN:
+    """For pictures of `shape` (C, S, S) in [-1, 1].
+
+    norm: D's; batch unless the objective has a gradient penalty, then layer. virtual: size of the
+    reference batch of virtual batch norm in G, 0 for none.
+    """
+    c = settings(
+        "dcgan", config, shape=NEEDED, objective="non_saturating", latent=32, width=32, norm=None,
+        virtual=0, minibatch=0, pack=1, smoothing=0.0, noise=0.0,
+    )  # fmt: skip
+    norm = c.norm or ("layer" if objective(c.objective).penalty else "batch")
+    G, D = nets.dcgan(c.shape, c.latent, c.width, norm=norm, packed=c.pack, minibatch=c.minibatch)
+    if c.virtual:
+        G = nets.referenced(G, randn(c.virtual, c.latent))
+    return GAN(G, D, c.objective, c.latent, smoothing=c.smoothing, noise=c.noise, pack=c.pack)

@@ -1,0 +1,122 @@
+"""The systems there are: one slug each, by which everything of a system is called.
+
+    slug        file                          example              test                card
+    ddpm        models/diffusion/ddpm.py      examples/ddpm.py     test_ddpm.py        ddpm.md
+
+A system's file has `build(config) -> model`, config being a dict that JSON can hold. Every model
+has `sample(n, generator=None, labels=None)`, and `terms(batch) -> dict` with the "loss" to minimise
+and the named parts it is made of; a GAN, which has two players, has `discriminator_terms(batch)`
+and `generator_terms(n)`. A batch is what a loader yields: (x,) or (x, labels).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from .. import nn
+from ..serialization import load
+from ..tensor import Tensor
+
+
+class System(NamedTuple):
+    """A row of SYSTEMS. The slug names its file, example, test, results and card."""
+
+    family: str  # the folder of models/ that its file is in
+    title: str
+    paper: str
+    lesson: int | None  # the lesson that derives it
+
+
+SYSTEMS: dict[str, System] = {
+    "mixture": System(
+        "explicit", "Mixture of Bernoullis, by EM", "Dempster, Laird and Rubin 1977", 1
+    ),
+    "autoencoder": System(
+        "vae", "Autoencoder: plain, linear, denoising, sparse",
+        "Vincent et al. 2008; Makhzani and Frey 2013, arXiv:1312.5663", None,
+    ),
+    "vae": System(
+        "vae", "Variational autoencoder", "Kingma and Welling 2013, arXiv:1312.6114", 7
+    ),
+    "hierarchical": System(
+        "vae", "Hierarchical VAE", "Kingma et al. 2016, arXiv:1606.04934", None
+    ),
+    "gan": System(
+        "gan", "GAN in the plane, any objective", "Goodfellow et al. 2014, arXiv:1406.2661", 9
+    ),
+    "dcgan": System(
+        "gan", "Deep convolutional GAN", "Radford et al. 2015, arXiv:1511.06434", None
+    ),
+    "cgan": System("gan", "Conditional GAN", "Mirza and Osindero 2014, arXiv:1411.1784", None),
+    "wgan": System(
+        "gan", "Wasserstein GAN with weight clipping", "Arjovsky et al. 2017, arXiv:1701.07875", 13
+    ),
+    "began": System(
+        "gan", "Boundary equilibrium GAN", "Berthelot et al. 2017, arXiv:1703.10717", None
+    ),
+    "diffusion_2d": System(
+        "diffusion", "Diffusion in the plane", "Sohl-Dickstein et al. 2015, arXiv:1503.03585", 16
+    ),
+    "ddpm": System(
+        "diffusion", "Denoising diffusion model of images", "Ho et al. 2020, arXiv:2006.11239", 17
+    ),
+}  # fmt: skip
+
+
+def build(slug: str, config: Mapping[str, Any]) -> nn.Module:
+    """The untrained model that a config describes; ValueError names an unknown slug."""
+    if slug not in SYSTEMS:
+        raise ValueError(f"no system is called {slug!r}; there are {', '.join(SYSTEMS)}")
+    module = importlib.import_module(f".{SYSTEMS[slug].family}.{slug}", __package__)
+    model: nn.Module = module.build(config)
+    return model
+
+
+def restore(
+    checkpoint: str | os.PathLike[str], averaged: bool = True
+) -> tuple[str, dict[str, Any], Any]:
+    """The slug, the config and the trained model of a checkpoint, ready to sample.
+
+    averaged: with the exponential moving average of the weights where the run kept one.
+    FileNotFoundError if there is no such file, RuntimeError if it is no checkpoint of a system.
+    """
+    if not Path(checkpoint).is_file():
+        raise FileNotFoundError(f"restore: there is no {checkpoint}")
+    state = load(checkpoint)
+    if not isinstance(state, dict) or not {"system", "config", "objects"} <= set(state):
+        raise RuntimeError(f"restore: {checkpoint} is not a checkpoint of one of the systems")
+    slug, config, objects = state["system"], state["config"], state["objects"]
+    if slug not in SYSTEMS or "model" not in objects:
+        raise RuntimeError(f"restore: {checkpoint} holds no model of a system (system: {slug!r})")
+    model: Any = build(slug, config)
+    model.load_state_dict(objects["model"])
+    if averaged and "ema" in objects:  # of the model, or of the part of it that samples
+        part = getattr(model, "G", model)
+        part.load_state_dict(objects["ema"]["shadow"], strict=False)  # parameters, no buffers
+    return slug, config, model.eval()
+
+
+NEEDED: Any = object()
+
+
+def settings(slug: str, config: Mapping[str, Any], **defaults: Any) -> SimpleNamespace:
+    """What `build` reads from a config, by name; ValueError names what is NEEDED and not there."""
+    missing = [name for name, value in defaults.items() if value is NEEDED and name not in config]
+    if missing:
+        raise ValueError(
+            f"{slug}: no {', '.join(missing)} in the config; is it one of examples/{slug}.py?"
+        )
+    return SimpleNamespace(**{name: config.get(name, value) for name, value in defaults.items()})
+
+
+def split(batch: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+    """A batch as (x, labels), labels None where it has none."""
+    if isinstance(batch, Tensor):
+        return batch, None
+    x, *rest = batch
+    return x, rest[0] if rest else None
