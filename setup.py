@@ -23,7 +23,7 @@ setup(
         "tinygen": ["py.typed"],
         "tinygen.data": ["*.npz"],
         "tinygen.metrics": ["*.npz"],
-        "tinygen.kernels": ["*.cu"],
+        "tinygen.kernels": ["*.cu", "*.cuh"],
         "tinygen.kernels.emulator": ["*"],
         "tinygen.examples": ["*.py"],
         "tinygen.notebooks": ["*.ipynb", "*.md", "solutions/*.py"],

@@ -24,10 +24,9 @@
 //     conv2d_tf32_*       + tensor cores: 10-bit mantissas, asynchronous copies   opt-in
 //     conv2d_one_in       one input channel: bound by writing y
 //     conv2d_one_out      one output channel: a warp is one dot product
+// What it shares with conv_transpose2d.cu and conv2d_weight.cu is in tile.cuh: read that at rung 3.
 
-struct Conv {
-    int N, C, H, W, O, OH, OW, KH, KW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups;
-};
+#include "tile.cuh"
 
 // ---- 1. naive: one thread computes one output, a gather
 //
@@ -102,11 +101,9 @@ extern "C" __global__ void __launch_bounds__(256)
 //
 // In the tile kernel a multiply-add costs two loads from shared memory, which can deliver a quarter
 // of that. Here a thread owns 8 x 8 outputs: for each k it loads 8 + 8 numbers and does 64
-// multiply-adds from registers.
+// multiply-adds from registers (tile.cuh has load, put and multiply).
 //
-//   warp    64 x 32 outputs: 8 x 4 lanes. A lane's 8 rows are two runs of 4 (32 apart), its 8
-//           columns two runs of 4 (16 apart): every load from shared memory is 16 bytes, and the
-//           lanes of a warp cover the banks without conflict.
+//   warp    64 x 32 outputs: 8 x 4 lanes of 8 x 8.
 //   block   WM x WN warps, BM = 64 WM by BN = 32 WN outputs, walking along k in slabs of BK = 8.
 //   As      [k][m]: transposed while storing, so that a lane's 4 rows are 4 neighbours. Padded by
 //           4 floats, which spreads the stores over the banks and keeps rows on 16 bytes.
@@ -118,8 +115,6 @@ extern "C" __global__ void __launch_bounds__(256)
 //
 // No division happens inside the loop: each thread always loads the same column of the slab, so it
 // keeps (kh, kw, c) of that column and steps it by BK with carries.
-
-const int BK = 8;
 
 // Column k = (kh, kw, c) of A, stepped without divisions.
 struct Tap {
@@ -145,45 +140,6 @@ struct Pixel {
         if (m >= M) ih = -(1 << 30);  // rows past the end lie outside of every image
     }
 };
-
-// Outside of its array a thread may form an address but must not read there: it takes zeros.
-template <int VEC>
-__device__ __forceinline__ void load(float (&to)[VEC], const float* from, bool inside) {
-    if (VEC == 4) {
-        float4 v = inside ? *reinterpret_cast<const float4*>(from) : make_float4(0, 0, 0, 0);
-        to[0] = v.x, to[1 % VEC] = v.y, to[2 % VEC] = v.z, to[3 % VEC] = v.w;
-    } else {
-        to[0] = inside ? *from : 0;
-    }
-}
-
-template <int VEC>
-__device__ __forceinline__ void put(float* to, const float (&from)[VEC]) {
-    if (VEC == 4)
-        *reinterpret_cast<float4*>(to) =
-            make_float4(from[0], from[1 % VEC], from[2 % VEC], from[3 % VEC]);
-    else
-        *to = from[0];
-}
-
-// acc += the product of one slab: As [BK][BM + 4] by Bs [BK][BN + 4].
-template <int BM, int BN>
-__device__ __forceinline__ void multiply(float (&acc)[8][8], const float (&As)[BK][BM + 4],
-                                         const float (&Bs)[BK][BN + 4], int row, int col) {
-#pragma unroll 2  // more would not leave room for two blocks on a multiprocessor
-    for (int k = 0; k < BK; ++k) {
-        float4 a0 = *reinterpret_cast<const float4*>(&As[k][row]),
-               a1 = *reinterpret_cast<const float4*>(&As[k][row + 32]);
-        float4 b0 = *reinterpret_cast<const float4*>(&Bs[k][col]),
-               b1 = *reinterpret_cast<const float4*>(&Bs[k][col + 16]);
-        float a[8] = {a0.x, a0.y, a0.z, a0.w, a1.x, a1.y, a1.z, a1.w};
-        float b[8] = {b0.x, b0.y, b0.z, b0.w, b1.x, b1.y, b1.z, b1.w};
-#pragma unroll
-        for (int i = 0; i < 8; ++i)
-#pragma unroll
-            for (int j = 0; j < 8; ++j) acc[i][j] += a[i] * b[j];
-    }
-}
 
 template <int WM, int WN, int VEC>
 __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, const Conv& s) {
@@ -248,11 +204,11 @@ __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, c
     int half = 0;
     for (int k0 = BK; k0 < K; k0 += BK, half ^= 1) {
         fetch(k0);
-        multiply<BM, BN>(acc, As[half], Bs[half], row, col);
+        multiply<2>(acc, As[half], Bs[half], row, col);
         store(half ^ 1);
         __syncthreads();
     }
-    multiply<BM, BN>(acc, As[half], Bs[half], row, col);
+    multiply<2>(acc, As[half], Bs[half], row, col);
 
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
@@ -262,12 +218,7 @@ __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, c
         for (int j = 0; j < 8; j += VEC) {
             int o = j % 4 + j / 4 * 16;
             if (o >= cols) continue;
-            float* to = out + (long long)m * s.O + o;
-            if (VEC == 4)
-                *reinterpret_cast<float4*>(to) = make_float4(
-                    acc[i][j], acc[i][(j + 1) % 8], acc[i][(j + 2) % 8], acc[i][(j + 3) % 8]);
-            else
-                *to = acc[i][j];
+            put<VEC>(out + (long long)m * s.O + o, &acc[i][j]);
         }
     }
 }
@@ -293,41 +244,16 @@ extern "C" __global__ void __launch_bounds__(64, 6)
 
 // ---- 4. tensor cores: the same product by mma.sync, in TF32
 //
-// One instruction multiplies a 16 x 8 by an 8 x 8 matrix for a whole warp. Its inputs are TF32: the
-// sign and exponent of a float and 10 bits of its mantissa, so a product is off by up to 2^-10 of
-// itself; sums stay fp32. A warp owns 64 x 32 outputs again: 4 x 4 instructions for every 8 k.
+// One instruction multiplies a 16 x 8 by an 8 x 8 matrix for a whole warp (tile.cuh has mma and
+// multiply_tf32). A warp owns 64 x 32 outputs again: 4 x 4 instructions for every 8 k.
 //
-// Numbers travel from global to shared memory by cp.async, 16 bytes at a time, past the registers:
-// As is [m][k] now, as x lies. Three slabs of 16 k are under way at once. "Outside" costs nothing:
-// cp.async reads 0 of the 16 bytes and writes zeros. Rows are padded so that the 32 lanes of a load
-// hit 32 different banks: lane (r, q), see mma below, reads As at 20 r + q (rows of 20 floats) and
-// Bs at 8 q + r (rows of BN + 8, BN a multiple of 32), modulo 32. Needs Cg and Og to be multiples
-// of 4.
+// Numbers travel from global to shared memory by cp.async (copy16), 16 bytes at a time, past the
+// registers: As is [m][k] now, as x lies. Three slabs of 16 k are under way at once. Rows are
+// padded so that the 32 lanes of a load hit 32 different banks: lane (r, q), see mma, reads As at
+// 20 r + q (rows of 20 floats) and Bs at 8 q + r (rows of BN + 8, BN a multiple of 32), modulo 32.
+// Needs Cg and Og to be multiples of 4.
 
 #if __CUDA_ARCH__ >= 800
-__device__ __forceinline__ void copy16(float* to, const float* from, bool inside) {
-    unsigned target = __cvta_generic_to_shared(to);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(from),
-                 "r"(inside ? 16 : 0));
-}
-
-__device__ __forceinline__ unsigned tf32(float x) {
-    unsigned bits;
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
-    return bits;
-}
-
-// d += a * b for one warp. With r = lane / 4 and q = lane % 4 a lane holds
-//     a: (r, q) (r + 8, q) (r, q + 4) (r + 8, q + 4)     b: (q, r) (q + 4, r)
-//     d: (r, 2q) (r, 2q + 1) (r + 8, 2q) (r + 8, 2q + 1)
-__device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-        "{%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-
 template <int WM, int WN>
 __device__ __forceinline__ void tf32_gemm(float* y, const float* x, const float* w, const Conv& s) {
     const int KT = 16, BM = 64 * WM, BN = 32 * WN, THREADS = 32 * WM * WN;
@@ -381,24 +307,9 @@ __device__ __forceinline__ void tf32_gemm(float* y, const float* x, const float*
         __syncthreads();  // ... everyone's has, and the slab before is no longer read
         fetch(k0 + 2 * KT, (slab + 2) % 3);
         asm volatile("cp.async.commit_group;");
-#pragma unroll
-        for (int k = 0; k < KT; k += 8) {
-            unsigned a[4][4], b[4][2];
-#pragma unroll
-            for (int i = 0; i < 4; ++i)
-#pragma unroll
-                for (int v = 0; v < 4; ++v)
-                    a[i][v] = tf32(As[slab][row + 16 * i + r + v % 2 * 8][k + q + v / 2 * 4]);
-#pragma unroll
-            for (int j = 0; j < 4; ++j)
-#pragma unroll
-                for (int v = 0; v < 2; ++v)
-                    b[j][v] = tf32(Bs[slab][k + q + v * 4][col + 8 * j + r]);
-#pragma unroll
-            for (int i = 0; i < 4; ++i)
-#pragma unroll
-                for (int j = 0; j < 4; ++j) mma(acc[i][j], a[i], b[j]);
-        }
+        multiply_tf32<KT>(
+            acc, [&](int m, int k) { return As[slab][row + m][k]; },
+            [&](int k, int o) { return Bs[slab][k][col + o]; });
     }
 
 #pragma unroll

@@ -29,9 +29,7 @@
 //     conv2d_weight_one_in_*   one input channel: a filter's taps in registers, bound by reading g
 //     conv2d_weight_reduce     the second stage
 
-struct Conv {
-    int N, C, H, W, O, OH, OW, KH, KW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups;
-};
+#include "tile.cuh"
 
 // ---- 1. naive: one thread computes one weight's gradient
 //
@@ -103,8 +101,6 @@ extern "C" __global__ void __launch_bounds__(256)
 // innermost, and no tile is transposed. A thread keeps its column k = (kh, kw, c) for good and
 // walks over the pixels.
 
-const int BK = 8;
-
 // Output pixel p = (n, oh, ow), stepped without divisions.
 struct Place {
     int n, oh, ow;
@@ -129,45 +125,6 @@ struct Column {
         return (unsigned)ih < s.H && (unsigned)iw < s.W;
     }
 };
-
-// Outside of its array a thread may form an address but must not read there: it takes zeros.
-template <int VEC>
-__device__ __forceinline__ void load(float (&to)[VEC], const float* from, bool inside) {
-    if (VEC == 4) {
-        float4 v = inside ? *reinterpret_cast<const float4*>(from) : make_float4(0, 0, 0, 0);
-        to[0] = v.x, to[1 % VEC] = v.y, to[2 % VEC] = v.z, to[3 % VEC] = v.w;
-    } else {
-        to[0] = inside ? *from : 0;
-    }
-}
-
-template <int VEC>
-__device__ __forceinline__ void put(float* to, const float (&from)[VEC]) {
-    if (VEC == 4)
-        *reinterpret_cast<float4*>(to) =
-            make_float4(from[0], from[1 % VEC], from[2 % VEC], from[3 % VEC]);
-    else
-        *to = from[0];
-}
-
-// acc += the product of one slab: As [BK][BM + 4] by Bs [BK][BN + 4].
-template <int BM, int BN>
-__device__ __forceinline__ void multiply(float (&acc)[8][8], const float (&As)[BK][BM + 4],
-                                         const float (&Bs)[BK][BN + 4], int row, int col) {
-#pragma unroll 1  // more would not leave room for two blocks on a multiprocessor
-    for (int k = 0; k < BK; ++k) {
-        float4 a0 = *reinterpret_cast<const float4*>(&As[k][row]),
-               a1 = *reinterpret_cast<const float4*>(&As[k][row + 32]);
-        float4 b0 = *reinterpret_cast<const float4*>(&Bs[k][col]),
-               b1 = *reinterpret_cast<const float4*>(&Bs[k][col + 16]);
-        float a[8] = {a0.x, a0.y, a0.z, a0.w, a1.x, a1.y, a1.z, a1.w};
-        float b[8] = {b0.x, b0.y, b0.z, b0.w, b1.x, b1.y, b1.z, b1.w};
-#pragma unroll
-        for (int i = 0; i < 8; ++i)
-#pragma unroll
-            for (int j = 0; j < 8; ++j) acc[i][j] += a[i] * b[j];
-    }
-}
 
 template <int WM, int WN, int VEC>
 __device__ __forceinline__ void gemm(float* partial, const float* x, const float* g, const Conv& s,
@@ -226,11 +183,11 @@ __device__ __forceinline__ void gemm(float* partial, const float* x, const float
     int half = 0;
     for (int p0 = begin + BK; p0 < end; p0 += BK, half ^= 1) {
         fetch(p0);
-        multiply<BM, BN>(acc, As[half], Bs[half], row, col);
+        multiply<1>(acc, As[half], Bs[half], row, col);
         store(half ^ 1);
         __syncthreads();
     }
-    multiply<BM, BN>(acc, As[half], Bs[half], row, col);
+    multiply<1>(acc, As[half], Bs[half], row, col);
 
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
@@ -240,12 +197,7 @@ __device__ __forceinline__ void gemm(float* partial, const float* x, const float
         for (int j = 0; j < 8; j += VEC) {
             int o = j % 4 + j / 4 * 16;
             if (o >= cols) continue;
-            float* to = out + (long long)m * Og + o;
-            if (VEC == 4)
-                *reinterpret_cast<float4*>(to) = make_float4(
-                    acc[i][j], acc[i][(j + 1) % 8], acc[i][(j + 2) % 8], acc[i][(j + 3) % 8]);
-            else
-                *to = acc[i][j];
+            put<VEC>(out + (long long)m * Og + o, &acc[i][j]);
         }
     }
 }
@@ -274,29 +226,6 @@ extern "C" __global__ void __launch_bounds__(64, 5)
 // As is [p][k] here, as x lies; rows of BM + 8 floats put the fragment loads 8 q + r on 32 banks.
 
 #if __CUDA_ARCH__ >= 800
-__device__ __forceinline__ void copy16(float* to, const float* from, bool inside) {
-    unsigned target = __cvta_generic_to_shared(to);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(from),
-                 "r"(inside ? 16 : 0));
-}
-
-__device__ __forceinline__ unsigned tf32(float x) {
-    unsigned bits;
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
-    return bits;
-}
-
-// d += a * b for one warp. With r = lane / 4 and q = lane % 4 a lane holds
-//     a: (r, q) (r + 8, q) (r, q + 4) (r + 8, q + 4)     b: (q, r) (q + 4, r)
-//     d: (r, 2q) (r, 2q + 1) (r + 8, 2q) (r + 8, 2q + 1)
-__device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-        "{%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-
 template <int WM, int WN>
 __device__ __forceinline__ void tf32_gemm(float* partial, const float* x, const float* g,
                                           const Conv& s, int chunk) {
@@ -346,24 +275,9 @@ __device__ __forceinline__ void tf32_gemm(float* partial, const float* x, const 
         __syncthreads();
         fetch(p0 + 2 * KT, (slab + 2) % 3);
         asm volatile("cp.async.commit_group;");
-#pragma unroll
-        for (int k = 0; k < KT; k += 8) {
-            unsigned a[4][4], b[4][2];
-#pragma unroll
-            for (int i = 0; i < 4; ++i)
-#pragma unroll
-                for (int v = 0; v < 4; ++v)
-                    a[i][v] = tf32(As[slab][k + q + v / 2 * 4][row + 16 * i + r + v % 2 * 8]);
-#pragma unroll
-            for (int j = 0; j < 4; ++j)
-#pragma unroll
-                for (int v = 0; v < 2; ++v)
-                    b[j][v] = tf32(Bs[slab][k + q + v * 4][col + 8 * j + r]);
-#pragma unroll
-            for (int i = 0; i < 4; ++i)
-#pragma unroll
-                for (int j = 0; j < 4; ++j) mma(acc[i][j], a[i], b[j]);
-        }
+        multiply_tf32<KT>(
+            acc, [&](int m, int k) { return As[slab][k][row + m]; },
+            [&](int k, int o) { return Bs[slab][k][col + o]; });
     }
 
 #pragma unroll

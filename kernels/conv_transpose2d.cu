@@ -32,9 +32,7 @@
 //     conv_transpose2d_tf32_*    + tensor cores                                  opt-in
 //     conv_transpose2d_one_out   one output channel: a warp is one dot product
 
-struct Conv {
-    int N, C, H, W, O, OH, OW, KH, KW, stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups;
-};
+#include "tile.cuh"
 
 // ---- 1. naive: one thread computes one output, asking of every tap whether it reaches it
 
@@ -169,47 +167,6 @@ extern "C" __global__ void __launch_bounds__(256)
 // phase's taps out of all of w's, so B has a Tap of its own; and a row's outputs lie stride pixels
 // apart in y.
 
-const int BK = 8;
-
-// Outside of its array a thread may form an address but must not read there: it takes zeros.
-template <int VEC>
-__device__ __forceinline__ void load(float (&to)[VEC], const float* from, bool inside) {
-    if (VEC == 4) {
-        float4 v = inside ? *reinterpret_cast<const float4*>(from) : make_float4(0, 0, 0, 0);
-        to[0] = v.x, to[1 % VEC] = v.y, to[2 % VEC] = v.z, to[3 % VEC] = v.w;
-    } else {
-        to[0] = inside ? *from : 0;
-    }
-}
-
-template <int VEC>
-__device__ __forceinline__ void put(float* to, const float (&from)[VEC]) {
-    if (VEC == 4)
-        *reinterpret_cast<float4*>(to) =
-            make_float4(from[0], from[1 % VEC], from[2 % VEC], from[3 % VEC]);
-    else
-        *to = from[0];
-}
-
-// acc += the product of one slab: As [BK][BM + 4] by Bs [BK][BN + 4].
-template <int BM, int BN>
-__device__ __forceinline__ void multiply(float (&acc)[8][8], const float (&As)[BK][BM + 4],
-                                         const float (&Bs)[BK][BN + 4], int row, int col) {
-#pragma unroll 1  // more would not leave room for two blocks on a multiprocessor
-    for (int k = 0; k < BK; ++k) {
-        float4 a0 = *reinterpret_cast<const float4*>(&As[k][row]),
-               a1 = *reinterpret_cast<const float4*>(&As[k][row + 32]);
-        float4 b0 = *reinterpret_cast<const float4*>(&Bs[k][col]),
-               b1 = *reinterpret_cast<const float4*>(&Bs[k][col + 16]);
-        float a[8] = {a0.x, a0.y, a0.z, a0.w, a1.x, a1.y, a1.z, a1.w};
-        float b[8] = {b0.x, b0.y, b0.z, b0.w, b1.x, b1.y, b1.z, b1.w};
-#pragma unroll
-        for (int i = 0; i < 8; ++i)
-#pragma unroll
-            for (int j = 0; j < 8; ++j) acc[i][j] += a[i] * b[j];
-    }
-}
-
 template <int WM, int WN, int VEC>
 __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, const Conv& s) {
     const int BM = 64 * WM, BN = 32 * WN, THREADS = 32 * WM * WN;
@@ -273,11 +230,11 @@ __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, c
     int half = 0;
     for (int k0 = BK; k0 < K; k0 += BK, half ^= 1) {
         fetch(k0);
-        multiply<BM, BN>(acc, As[half], Bs[half], row, col);
+        multiply<1>(acc, As[half], Bs[half], row, col);
         store(half ^ 1);
         __syncthreads();
     }
-    multiply<BM, BN>(acc, As[half], Bs[half], row, col);
+    multiply<1>(acc, As[half], Bs[half], row, col);
 
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
@@ -288,11 +245,7 @@ __device__ __forceinline__ void gemm(float* y, const float* x, const float* w, c
         for (int j = 0; j < 8; j += VEC) {
             int o = o0 + col + j % 4 + j / 4 * 16;
             if (o >= Og) continue;
-            if (VEC == 4)
-                *reinterpret_cast<float4*>(out + o) = make_float4(
-                    acc[i][j], acc[i][(j + 1) % 8], acc[i][(j + 2) % 8], acc[i][(j + 3) % 8]);
-            else
-                out[o] = acc[i][j];
+            put<VEC>(out + o, &acc[i][j]);
         }
     }
 }
@@ -318,29 +271,6 @@ extern "C" __global__ void __launch_bounds__(64, 5)
 // be multiples of 4.
 
 #if __CUDA_ARCH__ >= 800
-__device__ __forceinline__ void copy16(float* to, const float* from, bool inside) {
-    unsigned target = __cvta_generic_to_shared(to);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(target), "l"(from),
-                 "r"(inside ? 16 : 0));
-}
-
-__device__ __forceinline__ unsigned tf32(float x) {
-    unsigned bits;
-    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
-    return bits;
-}
-
-// d += a * b for one warp. With r = lane / 4 and q = lane % 4 a lane holds
-//     a: (r, q) (r + 8, q) (r, q + 4) (r + 8, q + 4)     b: (q, r) (q + 4, r)
-//     d: (r, 2q) (r, 2q + 1) (r + 8, 2q) (r + 8, 2q + 1)
-__device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-        "{%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-
 template <int WM, int WN>
 __device__ __forceinline__ void tf32_gemm(float* y, const float* x, const float* w, const Conv& s) {
     const int KT = 16, BM = 64 * WM, BN = 32 * WN, THREADS = 32 * WM * WN;
@@ -397,24 +327,9 @@ __device__ __forceinline__ void tf32_gemm(float* y, const float* x, const float*
         __syncthreads();
         fetch(k0 + 2 * KT, (slab + 2) % 3);
         asm volatile("cp.async.commit_group;");
-#pragma unroll
-        for (int k = 0; k < KT; k += 8) {
-            unsigned a[4][4], b[4][2];
-#pragma unroll
-            for (int i = 0; i < 4; ++i)
-#pragma unroll
-                for (int v = 0; v < 4; ++v)
-                    a[i][v] = tf32(As[slab][row + 16 * i + r + v % 2 * 8][k + q + v / 2 * 4]);
-#pragma unroll
-            for (int j = 0; j < 4; ++j)
-#pragma unroll
-                for (int v = 0; v < 2; ++v)
-                    b[j][v] = tf32(Bs[slab][k + q + v * 4][col + 8 * j + r]);
-#pragma unroll
-            for (int i = 0; i < 4; ++i)
-#pragma unroll
-                for (int j = 0; j < 4; ++j) mma(acc[i][j], a[i], b[j]);
-        }
+        multiply_tf32<KT>(
+            acc, [&](int m, int k) { return As[slab][row + m][k]; },
+            [&](int k, int o) { return Bs[slab][k][col + o]; });
     }
 
 #pragma unroll

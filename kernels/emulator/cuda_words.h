@@ -28,7 +28,7 @@ EmuIndex emu_block_index() __attribute__((const));
 EmuIndex emu_block_dim() __attribute__((const));
 EmuIndex emu_grid_dim() __attribute__((const));
 void* emu_dynamic_shared() __attribute__((const));
-void emu_barrier(int line);
+void emu_barrier(const char* place);
 void emu_access(const void* address, unsigned bytes, int kind, void* pc);
 // Each lane of the mask hands in `bytes` bytes; the answer holds lane l's at [l * 64].
 const char* emu_warp_exchange(unsigned mask, const void* value, unsigned bytes, void* pc);
@@ -45,7 +45,9 @@ void emu_copy_wait(unsigned pending);
 #define blockIdx emu_block_index()
 #define blockDim emu_block_dim()
 #define gridDim emu_grid_dim()
-#define __syncthreads() emu_barrier(__LINE__)
+#define EMU_TEXT_(x) #x
+#define EMU_TEXT(x) EMU_TEXT_(x)
+#define __syncthreads() emu_barrier(__FILE__ ":" EMU_TEXT(__LINE__))
 static const int warpSize = 32;
 
 #define __CUDA_ARCH__ 900

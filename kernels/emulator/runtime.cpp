@@ -33,9 +33,10 @@ enum Failure {
     OUT_OF_MEMORY
 };
 struct Report {
-    int failure, access, line, other_line;
-    u32 bytes, region, same_block, reserved;
+    int failure, access, other_access;
+    u32 bytes, region, same_block;
     u64 address, offset, pc, other_pc;
+    const char *place, *other_place;  // "file:line" of the barriers that threads wait at
     Index block, thread, other_block, other_thread;
 };
 
@@ -83,7 +84,7 @@ struct Fiber {
     uintptr_t stack;
     Index index;
     State state;
-    int line;
+    const char* place;
     u32 thread, mask, exchanges, warp_syncs, group;
     void* pc;
     std::vector<Copy> copies;
@@ -173,7 +174,7 @@ void describe(Failure failure, const Fiber* f, void* pc) {
     report->block = block_index;
     report->thread = f->index;
     report->pc = u64(pc) - image_start;
-    report->line = f->line;
+    report->place = f->place;
 }
 
 [[maybe_unused]] void fail(Failure failure, uintptr_t address, u32 bytes, int access, void* pc) {
@@ -198,12 +199,12 @@ bool unordered(const Mark& m, const Region& r) {
     return m.thread / 32 != current->thread / 32 || m.warp_syncs == uint16_t(current->warp_syncs);
 }
 
-void fail_race(const Mark& m, int other, uintptr_t a, u32 bytes, int access, void* pc) {
+void fail_race(const Mark& m, int other_access, uintptr_t a, u32 bytes, int access, void* pc) {
     report->other_pc = m.pc;
     report->same_block = m.block == block_id;
     report->other_block = block_of(m.block);
     report->other_thread = fibers[m.thread].index;
-    report->other_line = other;
+    report->other_access = other_access;
     fail(RACE, a, bytes, access, pc);
 }
 
@@ -320,10 +321,11 @@ bool release_block(u32 threads, bool* done) {
     *done = !first;
     for (u32 t = 0; first && t < threads; ++t) {
         Fiber& f = fibers[t];
-        if (f.state == AT_BARRIER && f.line == first->line) continue;
+        bool same = f.place == first->place || !strcmp(f.place, first->place);
+        if (f.state == AT_BARRIER && same) continue;
         describe(DIVERGENT_BARRIER, first, nullptr);
         report->other_thread = f.index;
-        report->other_line = f.state == DONE ? 0 : f.line;
+        report->other_place = f.state == DONE ? nullptr : f.place;
         return false;
     }
     for (u32 t = 0; first && t < threads; ++t) fibers[t].state = READY;
@@ -335,7 +337,7 @@ bool run_block(u32 threads, Random* random) {
     barriers = 1;
     for (u32 t = 0; t < threads; ++t) {
         Fiber& f = fibers[t];
-        f.state = READY, f.line = 0, f.exchanges = f.warp_syncs = f.group = 0;
+        f.state = READY, f.place = "", f.exchanges = f.warp_syncs = f.group = 0;
         f.copies.clear();
         f.thread = t;
         f.stack = uintptr_t(stacks) + STACK * t;
@@ -389,9 +391,9 @@ Index emu_block_dim() { return block; }
 Index emu_grid_dim() { return grid; }
 void* emu_dynamic_shared() { return dynamic_shared; }
 
-void emu_barrier(int line) {
+void emu_barrier(const char* place) {
     current->state = AT_BARRIER;
-    current->line = line;
+    current->place = place;
     to_scheduler(current);
 }
 

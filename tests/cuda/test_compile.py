@@ -34,6 +34,7 @@ def compiled(file, arch):
 
 def test_every_kernel_file_is_here():
     assert {p.name for p in source.kernel_folder().glob("*.cu")} == set(FILES)
+    assert {p.name for p in source.kernel_folder().glob("*.cuh")} == {"tile.cuh"}
 
 
 @needs_nvrtc
@@ -98,6 +99,7 @@ def test_no_division_inside_the_inner_loops(file):
 @needs_nvcc
 @pytest.mark.parametrize("file", FILES)
 def test_nvcc_agrees(file, tmp_path):
+    """And finds the header by itself: the file is compiled as it lies in kernels/."""
     path = source.kernel_folder() / file
     command = [
         "nvcc",

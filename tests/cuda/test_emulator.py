@@ -266,6 +266,52 @@ def test_a_syntax_error_names_the_files_own_line(tmp_path):
         )
 
 
+HEADER = """\
+__device__ void leave(float* tile, float x) {
+    tile[0] = x;
+}
+__device__ void meet() { __syncthreads(); }
+"""
+KERNELS = """\
+#include "meet.cuh"
+extern "C" __global__ void race(float* y) {
+    __shared__ float tile[1];
+    if (threadIdx.x == 0) leave(tile, 1);
+    if (threadIdx.x == 1) y[0] = tile[0];
+}
+extern "C" __global__ void ahead(float* y) {
+    __shared__ float tile[1];
+    if (threadIdx.x == 0) tile[0] = y[0];
+    if (threadIdx.x == 1) leave(tile, 1);
+}
+extern "C" __global__ void barriers(float* y) {
+    if (threadIdx.x == 0) meet();
+    if (threadIdx.x == 1) __syncthreads();
+}
+#line 4
+extern "C" __global__ void same_number(float* y) { threadIdx.x ? __syncthreads() : meet(); }
+"""
+
+
+@pytest.mark.parametrize(
+    "kernel, file, line, said",
+    [
+        ("race", "meet.cu", 5, "of the same block wrote at meet.cuh:2: no barrier"),
+        ("ahead", "meet.cuh", 2, "of the same block wrote at meet.cu:9: no barrier"),
+        ("barriers", "meet.cuh", 4, "but thread (1, 0, 0) waits at meet.cu:14"),
+        ("same_number", "meet.cuh", 4, "but thread (1, 0, 0) waits at meet.cu:4"),
+    ],
+)
+def test_a_report_names_the_header_where_it_happened(tmp_path, kernel, file, line, said):
+    (tmp_path / "meet.cuh").write_text(HEADER)
+    k = compiled(tmp_path, KERNELS, "meet.cu", seed=None)
+    with pytest.raises(cuda.KernelError) as caught:
+        k[kernel](1, 2, np.zeros(1, np.float32))
+    e, text = caught.value, (tmp_path / file).read_text().splitlines()[line - 1].strip()
+    assert (e.file, e.line) == (file, line) and str(e).startswith(f"{file}:{line}: ")
+    assert said in str(e) and str(e).endswith(f"\n  {line} | {text}")
+
+
 def test_without_a_compiler_the_message_says_what_to_install():
     code = """
 import importlib.util

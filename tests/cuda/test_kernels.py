@@ -478,6 +478,13 @@ MUTANTS = [
     ("conv2d_weight", "gemm_64x64", "place.step(A_ROWS, s);", "place.step(BK, s);"),
     ("conv2d_weight", "tile", "As[ty][tx] = inside ?", "As[ty][tx] = true ?"),
     ("conv2d_weight", "tile", "[lane] = sum;\n    __syncthreads();", "[lane] = sum;"),
+    ("conv2d", "gemm_64x64", "float4 v = inside ?", "float4 v = true ?"),  # from here in tile.cuh
+    ("conv_transpose2d", "gemm_64x64_any", "to[0] = inside ?", "to[0] = true ?"),
+    ("conv_transpose2d", "gemm_64x64", "&As[k][row + 32]", "&As[k][row + 16]"),
+    ("conv2d_weight", "gemm_128x32", "&Bs[k][col + 16]", "&Bs[k][col]"),
+    ("conv2d", "tf32_64x64", "(inside ? 16 : 0)", "(16)"),
+    ("conv_transpose2d", "tf32_64x64", "k + q + v / 2 * 4", "k + q + v % 2 * 4"),
+    ("conv2d_weight", "tf32_64x64", "mma(acc[i][j], a[i], b[j])", "mma(acc[i][j], a[i], b[i])"),
 ]  # fmt: skip
 MUTANT_GEOMETRIES = [
     Geometry(2, 8, 12, (7, 6), (3, 3), (1, 1), (1, 1), (1, 1), 1, 0),
@@ -498,16 +505,17 @@ def run_all(op, version):
             check_close(dx, reference_input(g, w, geo), version)
         else:
             dw = convolution.conv2d_weight(x, g, geo.kernel, *geo.options(), version=version)
-            check_close(dw, reference_weight(x, g, geo))
+            check_close(dw, reference_weight(x, g, geo), version)
 
 
 @pytest.mark.parametrize("op, version, right, wrong", MUTANTS)
 def test_a_bug_planted_in_our_own_kernel_is_caught(
     op, version, right, wrong, tmp_path, monkeypatch
 ):
-    text = (cuda.kernel_folder() / f"{op}.cu").read_text()
-    assert right in text
-    (tmp_path / f"{op}.cu").write_text(text.replace(right, wrong))
+    texts = {f: (cuda.kernel_folder() / f).read_text() for f in (f"{op}.cu", "tile.cuh")}
+    assert sum(right in text for text in texts.values()) == 1
+    for file, text in texts.items():
+        (tmp_path / file).write_text(text.replace(right, wrong))
     mutant = cuda.emulate(tmp_path / f"{op}.cu")
     run_all(op, version)
     monkeypatch.setattr(convolution, "kernels", lambda file, like: mutant)

@@ -130,6 +130,7 @@ def sources() -> set[str]:
         if kinds is None or path.suffix in kinds or path.name == "py.typed"
     }
     assert {"tinygen/py.typed", "tinygen/data/digits.npz", "tinygen/kernels/conv2d.cu"} <= found
+    assert "tinygen/kernels/tile.cuh" in found
     assert "tinygen/examples/vae.py" in found
     return {name.replace(os.sep, "/") for name in found}
 
@@ -142,7 +143,8 @@ def test_wheel_and_sdist_hold_every_file(built: tuple[Path, Path]) -> None:
     assert not strangers and not any("__pycache__" in name for name in inside), strangers
     with tarfile.open(sdist) as archive:
         names = {name.split("/", 1)[-1] for name in archive.getnames()}
-    assert {"README.md", "LICENSE", "pyproject.toml", "setup.py", "kernels/conv2d.cu"} <= names
+    assert {"README.md", "LICENSE", "pyproject.toml", "setup.py"} <= names
+    assert {"kernels/conv2d.cu", "kernels/tile.cuh"} <= names
 
 
 def test_metadata(built: tuple[Path, Path]) -> None:

@@ -3,8 +3,8 @@
     k = tinygen.cuda.emulate("my_kernel.cu")      # or load("my_kernel.cu") on a GPU
     k.my_kernel(grid, block, y, x, n)             # checked and cast by the kernel's signature
 
-Read source.py (what the .cu text says), launch.py (typed launches), compiler.py, emulator.py and
-gpu.py (the two ways to run), library.py (our kernels, compiled once), convolution.py (which
+Read source.py (the .cu text and what it says), launch.py (typed launches), compiler.py, emulator.py
+and gpu.py (the two ways to run), library.py (our kernels, compiled once), convolution.py (which
 convolution kernel runs when), fused.py (activations, norms, Adam, random numbers),
 nvrtc.py (registers and spills, without a GPU)."""
 

@@ -1,5 +1,6 @@
-"""Compiles an unedited .cu file for the host: its text, after kernels/emulator/cuda_words.h, which
-defines the CUDA words in C++, and before one entry a kernel, linked with runtime.cpp beside it."""
+"""Compiles an unedited .cu file for the host: its text and its headers', after
+kernels/emulator/cuda_words.h, which defines the CUDA words in C++, and before one entry a kernel,
+linked with runtime.cpp beside it."""
 
 import hashlib
 import importlib.util
@@ -92,7 +93,7 @@ def _ptx_call(body: str) -> str:
 
 
 def _wrapper(source: Source, names: tuple[str, ...]) -> str:
-    parts = [f'\n#line 1 "{source.path.name}"', translate(source.text), '#line 1 "entries"']
+    parts = ["", translate(source.text), '#line 1 "entries"']
     for i, name in enumerate(names):
         parameters = source.kernels[name.split("<")[0]].parameters
         types = [

@@ -34,6 +34,7 @@ FAILURES = (
 GUARD = "(guard)"  # a byte with which the compiler notes that it has initialised an array
 Index = ctypes.c_uint32 * 3
 Argument = tuple[str, int]  # its name, and its place in an array of pointers
+Place = tuple[str, int]  # file and line
 
 
 # The emulated GPU is one; ctypes lets other threads of Python run, and launch, during a launch.
@@ -42,9 +43,10 @@ _one_at_a_time = threading.Lock()
 
 class _Report(ctypes.Structure):
     _fields_ = [
-        *((n, ctypes.c_int) for n in ("failure", "access", "line", "other_line")),
-        *((n, ctypes.c_uint32) for n in ("bytes", "region", "same_block", "reserved")),
+        *((n, ctypes.c_int) for n in ("failure", "access", "other_access")),
+        *((n, ctypes.c_uint32) for n in ("bytes", "region", "same_block")),
         *((n, ctypes.c_uint64) for n in ("address", "offset", "pc", "other_pc")),
+        *((n, ctypes.c_char_p) for n in ("place", "other_place")),
         *((n, Index) for n in ("block", "thread", "other_block", "other_thread")),
     ]
 
@@ -178,9 +180,8 @@ class HostModule:
         shared_mem: int,
     ) -> KernelError:
         kind = FAILURES[r.failure]
-        file = self.source.path.name
         block, thread = tuple(r.block), tuple(r.thread)
-        line = r.line if kind == "divergent barrier" else self._line(r.pc)
+        file, line = _split(r.place) if kind == "divergent barrier" else self._find(r.pc)
         who = f"block {block} thread {thread}"
         what = f"{ACCESS[r.access]} {r.bytes} bytes"
         place = self._place(r, arrays, addresses, shared_mem)
@@ -191,11 +192,12 @@ class HostModule:
                 if r.same_block
                 else f"block {tuple(r.other_block)} {other}"
             )
-            where = f"line {self._line(r.other_pc)}"
+            where = _seen_from(file, *self._find(r.other_pc))
             order = "no barrier between them" if r.same_block else "blocks run in any order"
-            said = f"{what} {place}, which {other} {DID[r.other_line]} at {where}: {order}"
+            said = f"{what} {place}, which {other} {DID[r.other_access]} at {where}: {order}"
         elif kind == "divergent barrier":
-            other = f"waits at line {r.other_line}" if r.other_line else "has returned"
+            waits = r.other_place and f"waits at {_seen_from(file, *_split(r.other_place))}"
+            other = waits or "has returned"
             said = f"waits at this __syncthreads(), but thread {tuple(r.other_thread)} {other}"
         elif kind == "divergent warp":
             said = "waits in a warp operation that not every lane of its mask reaches"
@@ -207,7 +209,7 @@ class HostModule:
             said = f"{what} {place}, not a multiple of {r.bytes} bytes"
         else:
             said = f"{what} {place}"
-        text = self.source.text.splitlines()
+        text = self.source.files[file].splitlines()
         quoted = f"\n  {line} | {text[line - 1].strip()}" if 0 < line <= len(text) else ""
         message = f"{file}:{line}: {kind} in kernel '{name}': {who} {said}{quoted}"
         return KernelError(message, kind, name, file, line, block, thread)
@@ -234,16 +236,27 @@ class HostModule:
         argument = f"{i[0]}[{i[1]}]" if "." in i[0] else i[0]
         return f"of argument '{argument}' {_offset(offset, size)}"
 
-    def _line(self, pc: int) -> int:
+    def _find(self, pc: int) -> Place:
+        nowhere = self.source.path.name, 0
         tool = shutil.which("addr2line") or shutil.which("llvm-addr2line")
         if not tool:
-            return 0
+            return nowhere
         # A return address: the call is one byte before it.
         out = subprocess.run(
             [tool, "-e", str(self.path), hex(pc - 1)], capture_output=True, text=True, check=False
         ).stdout
-        m = re.search(re.escape(self.source.path.name) + r":(\d+)", out)
-        return int(m[1]) if m else 0
+        m = re.search(r"([^/\n]+):(\d+)", out)
+        return (m[1], int(m[2])) if m and m[1] in self.source.files else nowhere
+
+
+def _split(place: bytes) -> Place:
+    """b"tile.cuh:12" -> ("tile.cuh", 12)."""
+    file, _, line = place.decode().rpartition(":")
+    return file, int(line)
+
+
+def _seen_from(here: str, file: str, line: int) -> str:
+    return f"line {line}" if file == here else f"{file}:{line}"
 
 
 def _gap(at: int, start: int, size: int) -> int:

@@ -57,10 +57,8 @@ class GpuModule:
         mangled = [n for n in names if not source.kernels[n.split("<")[0]].extern_c]
         self.source = source
         with explained():
-            # NVRTC names its input after a temporary file; #line gives errors the real name and
-            # line.
             self.module = cp.RawModule(
-                code=f'#line 1 "{source.path.name}"\n{source.text}',
+                code=source.text,
                 options=("-std=c++17",),
                 name_expressions=names if mangled else None,
             )

@@ -1,4 +1,5 @@
-"""Where the .cu files are, and what a kernel's text says of its parameters."""
+"""Where the .cu files are, their text with the headers they include, and what it says of a
+kernel's parameters."""
 
 import re
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ DTYPES: dict[str, Any] = {
 VECTORS = {"float": np.float32, "int": np.int32, "uint": np.uint32, "double": np.float64}
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+INCLUDE = re.compile(  # or a comment: what stands in one is no include
+    COMMENT.pattern + r'|^[ \t]*#[ \t]*include[ \t]*"(?P<name>[^"\n]+)"', re.DOTALL | re.MULTILINE
+)
 STRUCT = re.compile(r"\bstruct\s+(\w+)\s*\{([^{}()]*)\}\s*;")
 KERNEL = re.compile(
     r"(?P<template>template\s*<[^>]*>\s*)?(?P<c>extern\s+\"C\"\s+)?__global__\s+"
@@ -88,11 +92,16 @@ class Signature:
 
 @dataclass(frozen=True)
 class Source:
-    """A .cu file: its path, text and kernels by name."""
+    """A .cu file: its path, its text, its kernels by name, and the files that it consists of.
+
+    `text` is what every compiler gets: each header in the place where it is included, between
+    `#line`s that say which file and line is which. `files` has the texts of the .cu file and of its
+    headers under the names that the `#line`s give."""
 
     path: Path
     text: str
     kernels: dict[str, Signature]
+    files: dict[str, str]
 
 
 def kernel_folder() -> Path:
@@ -108,15 +117,46 @@ def kernel_folder() -> Path:
 
 
 def read(path: str | Path) -> Source:
-    """Read a .cu file; a bare name such as "conv2d.cu" that is not in the current folder is one of
-    tinygen's own."""
+    """Read a .cu file and the headers it includes; a bare name such as "conv2d.cu" that is not in
+    the current folder is one of tinygen's own."""
     found = Path(path)
     if not found.is_file() and found.name == str(path):
         found = kernel_folder() / path
     if not found.is_file():
         raise FileNotFoundError(f"no kernel file {path}: not here, and not in {kernel_folder()}")
-    text = found.read_text(encoding="utf-8")
-    return Source(found, text, parse(text, found.name))
+    files: dict[str, str] = {}
+    text = _expand(found, files)
+    return Source(found, text, parse(text, found.name), files)
+
+
+def _expand(path: Path, files: dict[str, str]) -> str:
+    """The text of `path`, with every `#include "x.cuh"` replaced by the text of x.cuh the first
+    time and by nothing later. x.cuh lies beside the file that includes it, or is tinygen's own."""
+    text = files[path.name] = path.read_text(encoding="utf-8")
+
+    def header_of(m: re.Match[str]) -> str:
+        if m["name"] is None:
+            return m[0]
+        line = text.count("\n", 0, m.start()) + 1
+        header = _find(m["name"], path, line)
+        if header.name not in files:
+            return f'{_expand(header, files)}\n#line {line} "{path.name}"\n'
+        if files[header.name] != header.read_text(encoding="utf-8"):
+            raise ValueError(f"{path}:{line}: there is another {header.name} already; rename one")
+        return ""
+
+    return f'#line 1 "{path.name}"\n{INCLUDE.sub(header_of, text)}'
+
+
+def _find(name: str, includer: Path, line: int) -> Path:
+    folders = includer.parent, kernel_folder()
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(
+        f"{includer}:{line}: header {name} is missing: it is not beside that file and not in "
+        f"{folders[1]}; a header of the compiler's own is included by <{name}>"
+    )
 
 
 def parse(text: str, file: str = "the kernel file") -> dict[str, Signature]:
