@@ -5,8 +5,8 @@
 
 Read source.py (the .cu text and what it says), launch.py (typed launches), compiler.py, emulator.py
 and gpu.py (the two ways to run), library.py (our kernels, compiled once), convolution.py (which
-convolution kernel runs when), fused.py (activations, norms, Adam, random numbers),
-nvrtc.py (registers and spills, without a GPU)."""
+convolution kernel runs when), fused.py (activations, norms, Adam, random numbers), nvrtc.py
+(registers and spills, without a GPU)."""
 
 from typing import Any
 

@@ -111,7 +111,7 @@ def test_a_header_of_our_own_is_found_from_anywhere_and_one_beside_the_file_goes
 
 def test_a_missing_header_is_named_with_the_file_and_line_that_includes_it(main):
     (main.parent / "deep" / "second.cuh").unlink()
-    message = r"deep/first\.cuh:1: header second\.cuh is missing: it is not beside that file and not"
+    message = r"deep/first\.cuh:1: header second\.cuh is missing: it is not beside that file"
     with pytest.raises(FileNotFoundError, match=message):
         source.read(main)
 
