@@ -38,6 +38,11 @@ READING_ORDER = [
     "cli",
     "__main__",
 ]
+# The floors of models/, from the ground up: a file imports from its own family or from below, and
+# families on one floor never import each other.
+GROUND = {"nets", "likelihoods", "latent", "ode", "systems"}
+FAMILIES = {"explicit", "vae", "gan", "diffusion", "autoregressive", "flow", "score"}
+COMBINED = {"vq", "translation", "text"}
 OPS = [
     "promotion",
     "explain",
@@ -133,6 +138,23 @@ def test_imports_point_upwards_in_the_reading_order() -> None:
         if name  # the front page loads the files below it lazily, in functions
         for other in others
         if place(other) > place(name)
+    ]
+    assert not wrong, wrong
+
+
+def floor(room: str) -> int:
+    return next(i for i, rooms in enumerate((GROUND, FAMILIES, COMBINED)) if room in rooms)
+
+
+def test_no_family_of_models_imports_another_of_its_floor() -> None:
+    wrong = [
+        f"{name} imports {other}"
+        for name, others in graph().items()
+        if name.startswith("models.")
+        for other in others
+        if other.startswith("models.")
+        and (a := name.split(".")[1]) != (b := other.split(".")[1])
+        and (floor(b) > floor(a) or floor(a) == floor(b) > 0)
     ]
     assert not wrong, wrong
 

@@ -1,6 +1,10 @@
 """The diffusion model of images: a U-Net under a `Diffusion` (Ho et al. 2020, arXiv:2006.11239).
 
-x_t = a_t x_0 + s_t eps,  eps ~ N(0, I);      the U-Net sees x_t, t and the label, says eps or v
+    x_t = a_t x_0 + s_t eps,  eps ~ N(0, I);      the U-Net sees x_t, t and the label, says eps or v
+
+What goes wrong: noise added on the last step of sampling makes pictures grainy; a schedule that
+ends before all is noise starts the way back from a law it never saw; asked for eps, the network
+must be exact where there is little noise to see.
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@
 
 A component is a picture of probabilities: choose component j with probability w_j and toss a coin
 for every pixel. Density, samples and the posterior p(j | x) are exact.
+
+What goes wrong: components that no picture chooses die; a coin that is never heads makes one unseen
+heads impossible (hence the prior); pixels are independent within a component, so samples are noisy.
 """
 
 from __future__ import annotations

@@ -7,6 +7,9 @@ D's output is an energy, the error L(x) = mean |x - D(x)| with which it rebuilds
 
 so that D looks away from samples while E L(G(z)) is above gamma E L(x). The gap of the energies is
 a lower bound of W1 between their laws (Berthelot et al. 2017, arXiv:1703.10717).
+
+What goes wrong: with many numbers in its code D copies whatever it is given and G collapses to a
+few sharp pictures; results vary much from seed to seed.
 """
 
 from __future__ import annotations

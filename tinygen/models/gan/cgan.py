@@ -3,6 +3,9 @@
     min_G max_D  E log D(x, y) + E log(1 - D(G(z, y), y)),     y drawn from the data in both
 
 D learns the law of pictures of each class, and lets no picture pass that is good but of another.
+
+What goes wrong: labels drawn for the samples otherwise than the data's teach D the label alone; a
+label that reaches G but not D is ignored.
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """DCGAN: convolutions up and down, with any objective of the table (Radford et al. 2015).
 
 The five guidelines stand at the networks, nets/dcgan.py; the game is gan.py's.
+
+What goes wrong: batch norm makes the pictures of a batch depend on each other, so it forbids
+gradient penalties and blinks in small batches; a D without a norm runs away; few pictures are
+learned by heart, which the nearest training pictures show.
 """
 
 from __future__ import annotations

@@ -1,6 +1,12 @@
 """The model of a GAN: generator G, discriminator D and a row of the table of objectives.
 
 The system "gan" is its smallest case: multilayer perceptrons, for points and small pictures.
+
+    min_G max_D  E log D(x) + E log(1 - D(G(z)))         (Goodfellow et al. 2014)
+
+What goes wrong: G makes some modes of the data and forgets others; the two players circle instead
+of meeting; a D that is far ahead tells G nothing. The samples of the last step are worse than those
+of weights averaged over many.
 """
 
 from __future__ import annotations

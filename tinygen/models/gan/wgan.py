@@ -5,6 +5,10 @@
 The critic f has its weights clipped to [-c, c] after each of its steps, which bounds its slope by
 some K that nobody knows: its gap estimates K W1. The clipping is a line of the training loop,
 `optim.clip_weights_(model.D.parameters(), c)`: it belongs to the step, not to the model.
+
+What goes wrong: forgotten, the gap grows for ever and measures patience; with a small c the
+critic's gradients vanish layer by layer, with a large one they explode; momentum makes the critic
+unstable, hence RMSprop. Pictures come out softer than with a gradient penalty.
 """
 
 from __future__ import annotations

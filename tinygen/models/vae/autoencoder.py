@@ -5,6 +5,9 @@
 Plain; linear, which is principal component analysis; denoising (Vincent et al., 2008), whose
 residual is the score; sparse by keeping the k largest (Makhzani and Frey, 2013) or by a penalty.
 A code learned without labels serves a classifier with few labels: `Classifier`.
+
+What goes wrong: there is no prior, so a random code decodes to nothing in particular; a code as
+large as the picture learns to copy; SSIM is blind to the negative of a picture.
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@ Every arrow is a diagonal Gaussian whose network gives mean beside log_var. In `
 have the same size and one network serves them all, told the level: with the fixed encoder
 (`FixedNoise`) instead of a learned one nothing but the way down is left to learn. That is
 diffusion.
+
+What goes wrong: the upper levels stay unused (their KL is 0) unless the KL's weight rises slowly
+from 0; levels of the picture's own size need many steps each to be small.
 """
 
 from __future__ import annotations

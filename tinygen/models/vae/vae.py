@@ -8,7 +8,11 @@
 
 and what is missing is KL(q(z|x) || p(z|x)). Training maximises the ELBO over both networks at once.
 Everything is in nats, summed over the dimensions of one x or z; the mean over the batch is the
-last step. What is given beside x (a label labels) makes it conditional: `ConditionalVAE`.
+last step. Labels given beside x make it conditional: `ConditionalVAE`.
+
+What goes wrong: blur, since one code must explain all the pictures that it stands for; unused codes
+(posterior collapse) where the decoder does well without them; log-variances taken for variances,
+and then the "bound" is none.
 """
 
 from __future__ import annotations

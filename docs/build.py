@@ -1,0 +1,140 @@
+"""Make what is made: docs/cards/<slug>.md, and the table in examples/README.md.
+
+    python docs/build.py            write them
+    python docs/build.py --check    write nothing; exit status 1 where one is stale
+
+A card is the system's docstring, its default command and what that command printed and drew when
+`benchmarks/quality/examples.py` ran it. No number in it is typed by hand.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tinygen.lessons import lessons  # noqa: E402
+from tinygen.models import SYSTEMS  # noqa: E402
+
+FAMILIES = {
+    "explicit": "Explicit densities",
+    "vae": "Autoencoders",
+    "gan": "Adversarial networks",
+    "diffusion": "Diffusion",
+}
+
+
+def results(slug: str) -> dict[str, Any]:
+    path = ROOT / "benchmarks" / "results" / SYSTEMS[slug].family / f"{slug}.json"
+    return json.loads(path.read_text()) if path.exists() else {"rows": {}, "versions": {}}
+
+
+def picture(slug: str) -> Path | None:
+    path = ROOT / "benchmarks" / "results" / SYSTEMS[slug].family / f"{slug}.png"
+    return path if path.exists() else None
+
+
+def link(path: Path, start: Path) -> str:
+    return Path(os.path.relpath(path, start)).as_posix()
+
+
+def lesson(number: int | None, start: Path) -> str:
+    if number is None:
+        return ""
+    found = next(x for x in lessons() if x.number == number)
+    return f"[lesson {number}]({link(found.path, start)})"
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def markdown(docstring: str) -> str:
+    """A docstring as Markdown: indented blocks are formulas and stay as they are."""
+    return re.sub(r"(?m)^(\S.*)\n( {4})", r"\1\n\n\2", docstring.strip())
+
+
+def card(slug: str) -> str:
+    system, here = SYSTEMS[slug], ROOT / "docs" / "cards"
+    module = importlib.import_module(f"tinygen.models.{system.family}.{slug}")
+    file = ROOT / "tinygen" / "models" / system.family / f"{slug}.py"
+    example = ROOT / "examples" / f"{slug}.py"
+    parts = [f"# {system.title}\n"]
+    facts = [
+        f"`{slug}`", FAMILIES[system.family], system.paper, lesson(system.lesson, here),
+        f"[model]({link(file, here)})", f"[example]({link(example, here)})",
+    ]  # fmt: skip
+    parts.append(" · ".join(fact for fact in facts if fact) + "\n")
+    if path := picture(slug):
+        parts.append(f"![samples of {slug}]({link(path, here)})\n")
+    parts.append(markdown(module.__doc__ or "") + "\n")
+    found = results(slug)
+    for command, row in found["rows"].items():
+        v = found["versions"]
+        parts.append(f"## `python {command}`\n")
+        parts.append(
+            f"{duration(row['seconds'])} on {v['cores']} shared cores (tinygen {v['tinygen']}, "
+            f"NumPy {v['numpy']}, Python {v['python']}). It prints\n"
+        )
+        parts.append("\n".join(f"    {line}" for line in row["said"]) + "\n")
+    return "\n".join(parts)
+
+
+def table() -> str:
+    here = ROOT / "examples"
+    parts = [
+        "# The examples\n",
+        "One flat script a system: `python examples/vae.py`, `python examples/vae.py --help`. Each "
+        "reads from top to bottom: options, data, model, optimizer, loop, samples. The seconds are "
+        "those of the default command on 2 shared cores. This table is made by `docs/build.py`.\n",
+    ]
+    for family, title in FAMILIES.items():
+        parts += [
+            f"## {title}\n",
+            "|  | example | what | paper | lesson | time |",
+            "|---|---|---|---|---|---|",
+        ]
+        for slug, system in SYSTEMS.items():
+            if system.family != family:
+                continue
+            path, rows = picture(slug), list(results(slug)["rows"].values())
+            image = f'<img src="{link(path, here)}" width="110" alt="">' if path else ""
+            time = duration(rows[0]["seconds"]) if rows else ""
+            parts.append(
+                f"| {image} | [{slug}]({slug}.py) | [{system.title}](../docs/cards/{slug}.md) | "
+                f"{system.paper} | {lesson(system.lesson, here)} | {time} |"
+            )
+        parts.append("")
+    parts.append(
+        "`sample.py` draws from any checkpoint: `python examples/sample.py runs/vae/last.npz`.\n"
+    )
+    return "\n".join(parts)
+
+
+def pages() -> dict[Path, str]:
+    """Every page by its path."""
+    made = {ROOT / "docs" / "cards" / f"{slug}.md": card(slug) for slug in SYSTEMS}
+    return made | {ROOT / "examples" / "README.md": table()}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    args = parser.parse_args()
+    stale = [p for p, text in pages().items() if not p.exists() or p.read_text() != text]
+    for path in stale:
+        print(f"{'stale' if args.check else 'wrote'}: {path.relative_to(ROOT)}")
+        if not args.check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(pages()[path])
+    return 1 if args.check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
