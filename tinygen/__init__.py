@@ -33,7 +33,7 @@ from .backend import (
     uint8,
 )
 from .backend import bool_ as bool
-from .ops import *  # noqa: F403
+from .ops import *
 from .ops import __all__ as _ops
 from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor

@@ -8,6 +8,9 @@ import numpy as np
 
 from ..tensor import Tensor, same_device, wrap
 
+__all__ = ["allclose", "equal", "isclose"]
+METHODS = {*__all__}
+
 
 def equal(x: Tensor, y: Tensor) -> builtins.bool:
     """Same shape and same elements? A Python bool."""

@@ -14,6 +14,13 @@ from ..backend import Array, Generator, create, default_generator, get_default_d
 from ..tensor import Tensor, as_array, wrap
 from .shapes import ints
 
+__all__ = [
+    "arange", "as_tensor", "bernoulli", "empty", "empty_like", "eye", "from_numpy", "full",
+    "full_like", "linspace", "meshgrid", "multinomial", "normal", "ones", "ones_like", "rand",
+    "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "tensor", "zeros",
+    "zeros_like",
+]  # fmt: skip
+
 
 def _finish(array: Array, device: Any, requires_grad: bool) -> Tensor:
     out = wrap(array if device is None else move(array, device))

@@ -15,6 +15,18 @@ from ..tensor import Tensor, as_array, wrap
 from ..threads import GRAIN, compute, in_parts
 from .op import elementwise, floating, promote
 
+__all__ = [
+    "acos", "add", "cos", "div", "erf", "exp", "expm1", "floor_divide", "gelu", "log", "log1p",
+    "logaddexp", "mul", "neg", "pow", "reciprocal", "remainder", "rsqrt", "sigmoid", "silu",
+    "sin", "softplus", "sqrt", "square", "sub", "tanh", "where",
+]  # fmt: skip
+METHODS = {*__all__} - {"gelu", "where"}
+IN_PLACE = METHODS - {"logaddexp", "silu", "softplus"}
+OPERATORS = {
+    "__add__": "add", "__sub__": "sub", "__mul__": "mul", "__truediv__": "div",
+    "__floordiv__": "floor_divide", "__mod__": "remainder", "__pow__": "pow", "__neg__": "neg",
+}  # fmt: skip
+
 
 def zero(g: Tensor) -> Tensor:
     """The gradient of a function that is constant almost everywhere."""
@@ -197,6 +209,16 @@ def cos(x: Array) -> Array:
 
 
 cos.vjp(lambda g, x: -g * sin(x))
+
+
+@floating
+def acos(x: Array) -> Array:
+    """The angle whose cosine is x, in radians; NaN outside [-1, 1]"""
+    with np.errstate(invalid="ignore"):
+        return np.arccos(x)
+
+
+acos.vjp(lambda g, x: -g * rsqrt(1.0 - x * x))
 
 
 @floating

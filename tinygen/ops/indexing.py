@@ -15,6 +15,14 @@ from .elementwise import where
 from .op import cast, op, sum_to, view_op
 from .shapes import clone, position
 
+__all__ = [
+    "gather", "index_select", "masked_fill", "masked_select", "nonzero", "one_hot", "scatter_add",
+    "take_along_dim",
+]  # fmt: skip
+METHODS = {*__all__} - {"one_hot"}
+IN_PLACE = {"masked_fill"}
+OPERATORS = {"__getitem__": "getitem", "__setitem__": "setitem"}
+
 Index = Any  # int, slice, None, Ellipsis, integer or bool array, or a tuple of these
 
 

@@ -12,6 +12,14 @@ from ..threads import GRAIN, compute, in_parts, pays
 from .elementwise import expm1, where, zero
 from .op import cast, elementwise, floating, promote
 
+__all__ = [
+    "abs", "ceil", "clamp", "elu", "floor", "leaky_relu", "maximum", "minimum", "relu", "round",
+    "sign", "trunc",
+]  # fmt: skip
+METHODS = {*__all__} - {"elu", "leaky_relu"}
+IN_PLACE = METHODS - {"maximum", "minimum"}
+OPERATORS = {"__abs__": "abs"}
+
 
 @elementwise
 def gate(x: Array, condition: Array) -> Array:

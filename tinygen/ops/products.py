@@ -13,6 +13,10 @@ from ..tensor import Tensor
 from .op import broadcast_to, op, sum_to
 from .shapes import permute, reshape, squeeze, unsqueeze
 
+__all__ = ["addmm", "bmm", "dot", "einsum", "linear", "matmul", "mm", "mv", "outer"]
+METHODS = {*__all__} - {"einsum", "linear"}
+OPERATORS = {"__matmul__": "matmul"}
+
 
 def _check_product(name: str, x: Tensor, y: Tensor, fits: bool) -> None:
     for operand in (x, y):

@@ -9,6 +9,8 @@ import numpy as np
 from ..backend import DType, get_default_dtype
 from ..tensor import Tensor, wrap
 
+__all__ = ["result_type"]
+
 
 def operand(name: str, x: Any) -> Any:
     """x as a Tensor or as a Python number, which has a weak dtype."""

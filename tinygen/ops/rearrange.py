@@ -12,6 +12,9 @@ from ..tensor import Tensor, wrap
 from .op import op, view_op
 from .shapes import Shape, ints, position, reshape
 
+__all__ = ["flip", "pad", "roll", "tril", "triu"]
+METHODS = {*__all__} - {"pad"}
+
 
 @view_op
 def _flip(x: Array, *, axes: Shape) -> Array:

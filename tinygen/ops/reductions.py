@@ -24,6 +24,12 @@ from .op import broadcast_to, cast, op
 from .rearrange import flip
 from .shapes import cat, reshape
 
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "cumprod", "cumsum", "max",
+    "mean", "min", "norm", "prod", "sort", "std", "sum", "topk", "var",
+]  # fmt: skip
+METHODS = {*__all__}
+
 F = TypeVar("F", bound=Callable[..., Any])
 Dim = int | tuple[int, ...] | None
 

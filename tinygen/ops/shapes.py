@@ -13,6 +13,12 @@ from ..tensor import Tensor
 from ..threads import in_parts
 from .op import broadcast_to, op, promote, view_op
 
+__all__ = [
+    "cat", "chunk", "clone", "flatten", "movedim", "narrow", "permute", "repeat_interleave",
+    "reshape", "split", "squeeze", "stack", "t", "transpose", "unbind", "unflatten", "unsqueeze",
+]  # fmt: skip
+METHODS = {*__all__, "contiguous", "expand", "expand_as", "repeat"} - {"cat", "stack"}
+
 Shape = tuple[int, ...]
 
 

@@ -13,6 +13,9 @@ from .op import op
 from .reductions import Dim, axes, floats_only, numpy_names, one_axis, stretch
 from .reductions import sum as total
 
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+METHODS = {*__all__}
+
 
 @op
 def _logsumexp(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
