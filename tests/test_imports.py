@@ -20,6 +20,7 @@ READING_ORDER = [
     "tensor",
     "autograd",
     "ops",
+    "stubs",
     "serialization",
     "cuda",
     "conv_unfold",

@@ -91,12 +91,14 @@ def is_tensor(x: Any) -> Any:
     return isinstance(x, Tensor)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return importlib.import_module(f".{name}", __name__)
-    if name in ("save", "load"):
-        return getattr(importlib.import_module(".serialization", __name__), name)
-    raise AttributeError(f"tinygen has no {name!r}; see README, what is left out")
+if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own
+
+    def __getattr__(name: str) -> Any:
+        if name in _LAZY:
+            return importlib.import_module(f".{name}", __name__)
+        if name in ("save", "load"):
+            return getattr(importlib.import_module(".serialization", __name__), name)
+        raise AttributeError(f"tinygen has no {name!r}; see README, what is left out")
 
 
 def __dir__() -> list[str]:

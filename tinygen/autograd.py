@@ -105,7 +105,7 @@ def _backward_method(
     run_backward([self], [gradient], None, retain_graph, create_graph)
 
 
-Tensor.backward = _backward_method  # type: ignore[method-assign]
+Tensor.backward = _backward_method  # type: ignore[assignment, method-assign]
 
 
 # --- the pass -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
 from ..tensor import Tensor
@@ -19,6 +20,7 @@ from . import (
     shapes,
     softmaxes,
 )
+from .promotion import Operand
 
 FILES: tuple[Any, ...] = (
     convert, elementwise, kinks, comparisons, shapes, indexing, rearrange, reductions, softmaxes,
@@ -45,9 +47,9 @@ def fill_(x: Tensor, value: Any) -> Tensor:
     return indexing.assign(x, creation.full_like(x, value))
 
 
-def copy_(x: Tensor, source: Tensor) -> Tensor:
-    """The elements of `source`, broadcast and converted, in place."""
-    return indexing.assign(x, convert.to(source, x).expand(x.shape))
+def copy_(x: Tensor, src: Tensor) -> Tensor:
+    """The elements of `src`, broadcast and converted, in place."""
+    return indexing.assign(x, convert.to(src, x).expand(x.shape))
 
 
 def uniform_(x: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Any = None) -> Tensor:
@@ -66,12 +68,17 @@ def reshape_as(x: Tensor, other: Tensor) -> Tensor:
 
 
 def _swapped(function: Any) -> Any:
-    return lambda x, y: function(y, x)
+    def reflected(x: Tensor, other: Operand) -> Any:
+        return function(other, x)
+
+    reflected.__annotations__["return"], reflected.__doc__ = "Tensor", function.__doc__
+    return reflected
 
 
 def _comparison(function: Any) -> Any:
     """x == None and x == "a" are not elementwise questions: let Python answer them."""
 
+    @wraps(function, updated=())
     def compare(x: Tensor, y: Any) -> Any:
         return NotImplemented if y is None or isinstance(y, str) else function(x, y)
 

@@ -21,12 +21,15 @@ the cotangent `g` and asks by name for what else it needs, and only that is kept
     shared                 a dict for what the vjps of one call would else compute twice
 
 A vjp may be None: no gradient flows to that input.
+
+Whoever calls the op sees PyTorch's names: x is `input` and y is `other`, so mul(input=a, other=b).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from inspect import BoundArguments, Parameter, Signature
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -41,6 +44,7 @@ from .explain import caller, explain, refuse_nan
 from .promotion import operand, result_type
 
 REGISTRY: dict[str, Op] = {}  # every op there is, by name; tests walk it
+PUBLIC = {"x": "input", "y": "other"}  # what callers say for an input, as in PyTorch
 # Instead of the dtype that all inputs share:
 NONE: DType = np.dtype("V")
 MIXED: DType = np.dtype("O")
@@ -70,7 +74,7 @@ class Spec:
     """An op's forward, its vjps and, for each vjp, the names of what it asks for."""
 
     broadcasts = False
-    kernel: Callable[..., Array] | None = None  # does the forward's work on a GPU: cuda/fused.py
+    kernel: str | None = None  # the one of kernels/activations.cu that is the forward on a GPU
 
     def __init__(self, forward: Callable[..., Array]) -> None:
         code = forward.__code__
@@ -91,6 +95,35 @@ class Spec:
         for name in self.inputs:
             self.known |= {name, f"{name}_shape", f"{name}_dtype"}
         self.plan = cache(self._plan)
+        self.signature = self._signature()
+
+    def _signature(self) -> Signature:
+        """The parameters as a caller sees them, Tensors where the forward has arrays."""
+        kind = Parameter.VAR_POSITIONAL if self.variadic else Parameter.POSITIONAL_OR_KEYWORD
+        one = "Operand" if self.broadcasts and len(self.inputs) > 1 else "Tensor"
+        types, defaults = self.forward.__annotations__, self.forward.__kwdefaults__ or {}
+        inputs = [Parameter(PUBLIC.get(x, x), kind, annotation=one) for x in self.inputs]
+        constants = [
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                default=defaults.get(name, Parameter.empty),
+                annotation=types.get(name, Parameter.empty),
+            )
+            for name in self.constants
+        ]
+        return Signature([*inputs, *constants], return_annotation="Tensor")
+
+    def bind(self, inputs: Sequence[Any], constants: dict[str, Any]) -> BoundArguments:
+        """Which argument is for which parameter; TypeError for one too many, or one that lacks."""
+        names = self.signature.parameters
+        try:
+            if unknown := [repr(name) for name in constants if name not in names]:
+                raise TypeError(f"got an unexpected keyword argument {unknown[0]}")
+            return self.signature.bind(*inputs, **constants)
+        except TypeError as error:
+            expected = f"{self.name}({', '.join(names)})"
+            raise TypeError(f"{self.name}() {error}; expected {expected}") from None
 
     def set_vjps(self, *vjps: Callable[..., Tensor] | None) -> None:
         if len(vjps) != len(self.inputs):
@@ -224,13 +257,17 @@ def floating(forward: Callable[..., Array]) -> Op:
 def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool = False) -> Op:
     """The function that runs for every op: unpack, compute, wrap and, if wanted, record."""
     broadcasts = spec.broadcasts
+    arity = 0 if spec.variadic else len(spec.inputs)
 
     def call(*inputs: Any, **constants: Any) -> Tensor:
+        if constants and len(inputs) < arity:  # some came by name
+            bound = spec.bind(inputs, constants)
+            inputs, constants = bound.args, bound.kwargs
         arrays, flags, dtype = _unpack(inputs)
-        if promotes and dtype.kind != "f":
-            inputs = promote(spec.name, inputs, floating)  # type: ignore[assignment]
-            arrays, flags, dtype = _unpack(inputs)
         try:
+            if promotes and dtype.kind != "f":
+                inputs = promote(spec.name, inputs, floating)  # type: ignore[assignment]
+                arrays, flags, dtype = _unpack(inputs)
             if (
                 broadcasts
                 and arrays[0].__class__ is not ndarray
@@ -240,6 +277,7 @@ def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool
             else:
                 array = spec.forward(*arrays, **constants)
         except (ValueError, TypeError, IndexError, MemoryError) as error:
+            spec.bind(inputs, constants)  # raises if it is the call that is wrong
             raise explain(spec.name, error, inputs, spec.broadcasts) from error
         if array.__class__ is not ndarray and isinstance(array, generic):
             array = np.asarray(array)
@@ -284,6 +322,7 @@ def _finish(call: Any, spec: Spec) -> Op:
     call.spec, call.vjp = spec, spec.set_vjps
     call.__name__ = call.__qualname__ = spec.name
     call.__doc__, call.__module__ = spec.forward.__doc__, spec.forward.__module__
+    call.__signature__, call.__wrapped__ = spec.signature, spec.forward
     if spec.name in REGISTRY:
         raise ValueError(f"op: there is an op named {spec.name!r} already")
     REGISTRY[spec.name] = call
