@@ -96,7 +96,7 @@ Call = Callable[[Tensor], Any]
 
 
 @pytest.mark.parametrize(("call", "says"), [
-    (lambda x: tg.relu(x=x), r"^relu\(\) .*unexpected keyword argument 'x'; expected relu\(input\)"),
+    (lambda x: tg.relu(x=x), r"^relu\(\) .*unexpected keyword .* 'x'; expected relu\(input\)"),
     (lambda x: tg.add(x, foo=1), r"^add\(\) .* 'foo'; expected add\(input, other\)"),
     (lambda x: tg.add(x), r"^add\(\) missing a required argument: 'other'; expected add\(input, "),
     (lambda x: tg.add(x, x, x), r"^add\(\) too many positional arguments; expected add\("),

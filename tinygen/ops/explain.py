@@ -20,8 +20,7 @@ def explain(name: str, error: Exception, inputs: Sequence[Any], broadcasts: bool
     same_device(name, *tensors)
     strangers = [type(x).__name__ for x in inputs if not isinstance(x, (Tensor, int, float))]
     if strangers and not isinstance(error, IndexError):
-        wanted = "Tensors and numbers" if broadcasts else "a Tensor"
-        return TypeError(f"{name}: expected {wanted}, got {', '.join(strangers)}")
+        return TypeError(f"{name}: expected a Tensor, got {', '.join(strangers)}")
     shapes = " and ".join(str(x.shape) for x in tensors)
     if broadcasts and not _broadcast(*(x.shape for x in tensors)):
         return RuntimeError(

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from inspect import BoundArguments, Parameter, Signature
+from inspect import Parameter, Signature
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -114,16 +114,19 @@ class Spec:
         ]
         return Signature([*inputs, *constants], return_annotation="Tensor")
 
-    def bind(self, inputs: Sequence[Any], constants: dict[str, Any]) -> BoundArguments:
-        """Which argument is for which parameter; TypeError for one too many, or one that lacks."""
+    def bind(
+        self, inputs: Sequence[Any], constants: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The inputs in their order, and the constants; TypeError for a call that is wrong."""
         names = self.signature.parameters
         try:
             if unknown := [repr(name) for name in constants if name not in names]:
                 raise TypeError(f"got an unexpected keyword argument {unknown[0]}")
-            return self.signature.bind(*inputs, **constants)
+            bound = self.signature.bind(*inputs, **constants)
         except TypeError as error:
             expected = f"{self.name}({', '.join(names)})"
             raise TypeError(f"{self.name}() {error}; expected {expected}") from None
+        return bound.args, bound.kwargs
 
     def set_vjps(self, *vjps: Callable[..., Tensor] | None) -> None:
         if len(vjps) != len(self.inputs):
@@ -257,17 +260,17 @@ def floating(forward: Callable[..., Array]) -> Op:
 def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool = False) -> Op:
     """The function that runs for every op: unpack, compute, wrap and, if wanted, record."""
     broadcasts = spec.broadcasts
-    arity = 0 if spec.variadic else len(spec.inputs)
+    all_there = 1 << (0 if spec.variadic else len(spec.inputs))  # what flags are, at the least
 
     def call(*inputs: Any, **constants: Any) -> Tensor:
-        if constants and len(inputs) < arity:  # some came by name
-            bound = spec.bind(inputs, constants)
-            inputs, constants = bound.args, bound.kwargs
         arrays, flags, dtype = _unpack(inputs)
+        if flags < all_there:  # some came by name
+            inputs, constants = spec.bind(inputs, constants)
+            arrays, flags, dtype = _unpack(inputs)
+        if promotes and dtype.kind != "f":
+            inputs = promote(spec.name, inputs, floating)  # type: ignore[assignment]
+            arrays, flags, dtype = _unpack(inputs)
         try:
-            if promotes and dtype.kind != "f":
-                inputs = promote(spec.name, inputs, floating)  # type: ignore[assignment]
-                arrays, flags, dtype = _unpack(inputs)
             if (
                 broadcasts
                 and arrays[0].__class__ is not ndarray

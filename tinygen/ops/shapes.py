@@ -24,9 +24,9 @@ Shape = tuple[int, ...]
 
 def ints(sizes: Any, more: tuple[Any, ...] = ()) -> Shape:
     """f((2, 3)) and f(2, 3) mean the same; what the first parameter leaves over is in `more`."""
-    if more or not isinstance(sizes, (tuple, list)):
-        sizes = (sizes, *more)
-    return tuple(map(int, sizes))
+    if isinstance(sizes, (tuple, list)) and not more:
+        return tuple(map(int, sizes))
+    return (int(sizes), *map(int, more))
 
 
 def position(name: str, dim: int, ndim: int) -> int:
