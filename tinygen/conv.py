@@ -24,6 +24,8 @@ from .ops.shapes import squeeze, unsqueeze
 from .ops.windows import Pair, Size, as_pair, is_int
 from .tensor import Tensor
 
+__all__ = ["Window", "conv1d", "conv2d", "conv2d_weight", "conv_transpose2d"]
+
 
 class Window(NamedTuple):
     """How a kernel moves over an image, in pairs (vertical, horizontal), and the groups."""

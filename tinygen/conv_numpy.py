@@ -27,6 +27,8 @@ from .conv_unfold import tap_planes, tiles, unfolded
 from .ops.windows import Pair, meetings
 from .threads import PRODUCTS, in_parts, sum_of_parts
 
+__all__ = ["conv2d", "conv2d_weight", "conv_transpose2d", "output_size", "transposed_size"]
+
 FEW = 8  # with fewer channels than this, taps are planes
 
 

@@ -18,6 +18,8 @@ from . import ops
 from .ops.methods import COMPARISONS, members
 from .tensor import Tensor
 
+__all__ = ["files", "functions", "methods"]
+
 HEADER = '''"""Generated from the ops' files by python -m tinygen.stubs: edit those."""
 
 import builtins

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 else:
     Methods = object
 
+__all__ = ["Tensor", "as_array", "check_grad", "same_device", "wrap"]
+
 
 class Tensor(Methods):
     """An array with PyTorch's semantics and a gradient.

@@ -15,6 +15,11 @@ from ..backend import cupy
 from . import gpu
 from .launch import Kernels
 
+__all__ = [
+    "Conv", "ENOUGH_BLOCKS", "choose", "conv2d", "conv2d_weight", "conv_transpose2d", "emulated",
+    "fits", "kernels", "uses_kernels",
+]  # fmt: skip
+
 Pair = tuple[int, int]
 
 

@@ -14,6 +14,12 @@ from ..ops import on_gpu
 from ..threads import channel_rows
 from .convolution import ENOUGH_BLOCKS, kernels, uses_kernels
 
+__all__ = [
+    "Norm", "activation", "adam", "adam_many", "channel_norm", "channel_norm_back",
+    "channel_norm_weight", "moments", "normalises", "philox_bits", "philox_normal",
+    "philox_uniform",
+]  # fmt: skip
+
 
 def _blocks(n: int) -> int:
     return -(-n // 256)

@@ -10,6 +10,8 @@ import numpy as np
 from ..models.reconstruction import ssim as ssim
 from ..tensor import Tensor
 
+__all__ = ["active_units", "bits_per_dim", "mean_and_error", "psnr", "rate_distortion", "ssim"]
+
 
 def bits_per_dim(log_p: float, dims: int, levels: int | None = None) -> float:
     """-log p(x) in nats of one x of `dims` dimensions -> bits for each dimension.

@@ -22,6 +22,8 @@ from . import (
 )
 from .promotion import Operand
 
+__all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", "uniform_", "zero_"]
+
 FILES: tuple[Any, ...] = (
     convert, elementwise, kinks, comparisons, shapes, indexing, rearrange, reductions, softmaxes,
     products, compare,

@@ -15,6 +15,8 @@ import numpy as np
 
 from ..backend import Array
 
+__all__ = ["compute"]
+
 launch: Callable[..., Array] | None = None  # runs a kernel by its name; cuda/fused.py gives it
 
 

@@ -43,6 +43,11 @@ from . import on_gpu
 from .explain import caller, explain, refuse_nan
 from .promotion import operand, result_type
 
+__all__ = [
+    "ElementwiseSpec", "Op", "Plan", "Spec", "broadcast_to", "cast", "elementwise", "floating",
+    "op", "promote", "repeated", "sum_to", "view_op",
+]  # fmt: skip
+
 REGISTRY: dict[str, Op] = {}  # every op there is, by name; tests walk it
 PUBLIC = {"x": "input", "y": "other"}  # what callers say for an input, as in PyTorch
 # Instead of the dtype that all inputs share:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+__all__ = ["Pair", "Size", "as_pair", "is_int", "meetings", "overlap"]
+
 Pair: TypeAlias = tuple[int, int]
 Size: TypeAlias = int | Sequence[int]
 

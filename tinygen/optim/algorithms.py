@@ -19,6 +19,8 @@ from ..backend import Array
 from ..tensor import Tensor, wrap
 from .optimizer import Group, Optimizer, State, _at_least_0
 
+__all__ = ["Adam", "AdamW", "RMSprop", "SGD"]
+
 
 def _zeros(state: State, names: Iterable[str], p: Array) -> None:
     """Start the running averages `names` at zero."""

@@ -14,6 +14,8 @@ from ..tape import enable_grad
 from ..tensor import Tensor, wrap
 from ..threads import GRAIN, pays_side_by_side, side_by_side
 
+__all__ = ["Group", "Optimizer", "State", "clip_weights_"]
+
 Group: TypeAlias = dict[str, Any]
 State: TypeAlias = dict[str, Any]
 

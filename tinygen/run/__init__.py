@@ -2,3 +2,5 @@
 
 from .folder import load_run as load_run
 from .loop import Run as Run
+
+__all__ = ["Run", "load_run"]

@@ -28,6 +28,8 @@ from ...ops.op import op
 from ...tensor import Tensor, wrap
 from ...threads import GRAIN, channel_rows, image_sums, in_parts, pixel_sums
 
+__all__ = ["channel_norm", "moments"]
+
 Memo: TypeAlias = "dict[str, Any] | None"
 
 
