@@ -25,6 +25,8 @@ from .likelihoods import standard_normal_log_prob
 from .networks import positive
 from .vae import VAE
 
+__all__ = ["ais", "schedule"]
+
 PILOTS = 4  # chains an example that only tune the step size
 
 

@@ -22,6 +22,11 @@ from ..tensor import Tensor
 from .networks import dense, positive
 from .reconstruction import squared_error
 
+__all__ = [
+    "Autoencoder", "Classifier", "DenoisingAutoencoder", "GaussianNoise", "KSparseAutoencoder",
+    "Masking", "PCA", "SparseAutoencoder", "k_sparse", "linear", "pca",
+]  # fmt: skip
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 

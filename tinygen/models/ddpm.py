@@ -8,6 +8,8 @@ from typing import Any
 from . import diffusion
 from .unet import UNet
 
+__all__ = ["image_model"]
+
 SETTINGS = (
     "shape", "classes", "drop", "width", "depth", "schedule", "T", "parameterisation", "loss",
 )  # fmt: skip

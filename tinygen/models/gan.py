@@ -29,6 +29,12 @@ from ..tensor import Tensor, wrap
 from .gan_nets import AutoencoderEnergy, MinibatchDiscrimination
 from .gan_penalties import PENALTIES
 
+__all__ = [
+    "Conditional", "DTerms", "GAN", "Objective", "critic_gap", "cross_entropy", "energy_gap",
+    "hinge_d", "kl", "least_squares_d", "least_squares_divergence", "log_ratio", "objective",
+    "pack", "probability_real", "reverse_kl_minus_two_jsd", "two_jsd", "with_labels",
+]  # fmt: skip
+
 Densities = Callable[[Array, Array], Array]  # p_d(x), p_g(x) -> a number at each x
 
 # --- losses of the discriminator, from its outputs for data and for samples -------------------

@@ -20,6 +20,12 @@ from ..optim import SGD, Adam, Optimizer, clip_weights_
 from ..optim.optimizer import Group, State
 from ..tensor import Tensor, wrap
 
+__all__ = [
+    "Extragradient", "OptimisticAdam", "OptimisticSGD", "clip_after_step",
+    "clip_gradients_before_step", "collapse", "d_steps", "frozen", "linear", "max_weight",
+    "spread",
+]  # fmt: skip
+
 
 @contextmanager
 def frozen(net: nn.Module) -> Iterator[None]:

@@ -14,6 +14,12 @@ from ..nn.utils import spectral_norm
 from ..ops import abs, amax, cat, exp, mean, rsqrt, square
 from ..tensor import Tensor
 
+__all__ = [
+    "AutoencoderEnergy", "Maxout", "MinibatchDiscrimination", "ReferenceBatchNorm",
+    "WithReference", "dcgan", "dcgan_energy", "halvings", "mlp", "mlp_energy", "referenced",
+    "spectrally_normalised", "start_small",
+]  # fmt: skip
+
 LEAK = 0.2  # slope of DCGAN's LeakyReLU
 MAX_START = 7  # the largest size that a DCGAN generator starts from
 

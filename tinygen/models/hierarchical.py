@@ -34,6 +34,11 @@ from .likelihoods import (
 )
 from .networks import dense, positive
 
+__all__ = [
+    "AtLevel", "FixedNoise", "HierarchicalELBO", "HierarchicalVAE", "OnItself", "levels",
+    "shared",
+]  # fmt: skip
+
 
 class HierarchicalELBO(NamedTuple):
     """The terms of the bound, in nats, each the mean over the batch (or (B,) with reduce=False)."""

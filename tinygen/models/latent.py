@@ -10,6 +10,8 @@ from ..backend import Array
 from ..ops import acos, cat, stack, where
 from ..tensor import Tensor
 
+__all__ = ["attribute", "class_sums", "interpolate", "lerp", "slerp"]
+
 
 def lerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     """The straight line: (1 - t) a + t b."""

@@ -15,6 +15,12 @@ from ..nn import functional as F
 from ..ops import bernoulli, rand, randn
 from ..tensor import Tensor
 
+__all__ = [
+    "Bernoulli", "Gaussian", "GaussianPerPixel", "Likelihood", "bernoulli_log_prob", "binarise",
+    "dequantise", "gaussian_log_prob", "kl_gaussians", "kl_to_standard_normal", "reparameterise",
+    "standard_normal_log_prob", "sum_dims",
+]  # fmt: skip
+
 LOG_2PI = math.log(2.0 * math.pi)
 
 

@@ -17,6 +17,8 @@ from ..ops import cat
 from ..tape import no_grad
 from ..tensor import Tensor
 
+__all__ = ["Beside", "NETS", "classifier", "conv", "dense", "mlp", "positive", "set_output_bias"]
+
 
 def positive(name: str, **numbers: int) -> None:
     """Raise ValueError for a size that is not an integer >= 1."""

@@ -20,6 +20,8 @@ from ..nn import functional as F
 from ..tensor import Tensor, wrap
 from .likelihoods import sum_dims
 
+__all__ = ["Perceptual", "absolute_error", "dissimilarity", "squared_error", "ssim"]
+
 
 def _same_shape(name: str, x: Tensor, y: Tensor) -> None:
     if x.shape != y.shape:

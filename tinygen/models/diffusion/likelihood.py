@@ -23,6 +23,11 @@ from ..vae import gaussian_log_prob, sum_dims
 from .model import Diffusion
 from .process import Steps, column
 
+__all__ = [
+    "VLB", "bits_per_dim", "discretised_log_prob", "gaussian_kl", "hybrid_loss", "prior_term",
+    "step_term", "vlb",
+]  # fmt: skip
+
 
 class VLB(NamedTuple):
     """The terms in nats, each (B,); steps (B, T - 1) in the order t = 2 .. T."""

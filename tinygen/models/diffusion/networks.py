@@ -12,6 +12,8 @@ from ...ops import cat
 from ...tensor import Tensor, wrap
 from .process import Process
 
+__all__ = ["ExactDenoiser", "TimeMLP", "sinusoids", "with_label"]
+
 
 def sinusoids(time: Tensor, width: int, slowest: float = 1e4) -> Tensor:
     """(B,) -> (B, width): sines, then cosines, at rates from 1 falling to 1 / `slowest`."""
