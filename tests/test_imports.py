@@ -44,6 +44,7 @@ READING_ORDER = [
 OPS = [
     "promotion",
     "explain",
+    "signatures",
     "on_gpu",
     "op",
     "convert",

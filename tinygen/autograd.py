@@ -130,11 +130,11 @@ def run_backward(
                     outgrads[parent] = add(outgrads.get(parent), ingrad)
             return outgrad
 
-    Ours adds: several outputs, each with its cotangent (grad's <g, outputs>); only the nodes that
-    lead to `inputs`, so that nothing is computed for nobody; the order of birth for the sort (tape);
-    vjps recorded under create_graph, for gradients of gradients; saved arrays freed as soon as they
-    are used, for memory; leaves' and retain_grad's .grad; checks of every gradient's shape and dtype
-    and of changed arrays (node.check), and the hunt for NaNs, to name the op that is wrong.
+    Ours adds: several outputs, each with its cotangent; only the nodes that lead to `inputs`, so
+    that nothing is computed for nobody; the order of birth for the sort (tape.py); vjps recorded
+    under create_graph, for gradients of gradients; saved arrays freed as they are used, for memory;
+    .grad of leaves, and after retain_grad(); checks of each gradient's shape and dtype, of arrays
+    changed since (node.check) and, on demand, for NaNs, so that an error names the op.
     """
     retain = create_graph if retain_graph is None else retain_graph
     seeds = [_seed(output, gradient) for output, gradient in zip(outputs, gradients, strict=True)]

@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from inspect import Parameter, Signature
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -42,6 +41,7 @@ from ..threads import total
 from . import on_gpu
 from .explain import caller, explain, refuse_nan
 from .promotion import operand, result_type
+from .signatures import bind, public_signature
 
 __all__ = [
     "ElementwiseSpec", "Op", "Plan", "Spec", "broadcast_to", "cast", "elementwise", "floating",
@@ -49,7 +49,6 @@ __all__ = [
 ]  # fmt: skip
 
 REGISTRY: dict[str, Op] = {}  # every op there is, by name; tests walk it
-PUBLIC = {"x": "input", "y": "other"}  # what callers say for an input, as in PyTorch
 # Instead of the dtype that all inputs share:
 NONE: DType = np.dtype("V")
 MIXED: DType = np.dtype("O")
@@ -100,38 +99,8 @@ class Spec:
         for name in self.inputs:
             self.known |= {name, f"{name}_shape", f"{name}_dtype"}
         self.plan = cache(self._plan)
-        self.signature = self._signature()
-
-    def _signature(self) -> Signature:
-        """The parameters as a caller sees them, Tensors where the forward has arrays."""
-        kind = Parameter.VAR_POSITIONAL if self.variadic else Parameter.POSITIONAL_OR_KEYWORD
-        one = "Operand" if self.broadcasts and len(self.inputs) > 1 else "Tensor"
-        types, defaults = self.forward.__annotations__, self.forward.__kwdefaults__ or {}
-        inputs = [Parameter(PUBLIC.get(x, x), kind, annotation=one) for x in self.inputs]
-        constants = [
-            Parameter(
-                name,
-                Parameter.KEYWORD_ONLY,
-                default=defaults.get(name, Parameter.empty),
-                annotation=types.get(name, Parameter.empty),
-            )
-            for name in self.constants
-        ]
-        return Signature([*inputs, *constants], return_annotation="Tensor")
-
-    def bind(
-        self, inputs: Sequence[Any], constants: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The inputs in their order, and the constants; TypeError for a call that is wrong."""
-        names = self.signature.parameters
-        try:
-            if unknown := [repr(name) for name in constants if name not in names]:
-                raise TypeError(f"got an unexpected keyword argument {unknown[0]}")
-            bound = self.signature.bind(*inputs, **constants)
-        except TypeError as error:
-            expected = f"{self.name}({', '.join(names)})"
-            raise TypeError(f"{self.name}() {error}; expected {expected}") from None
-        return bound.args, bound.kwargs
+        numbers_too = self.broadcasts and len(self.inputs) > 1
+        self.signature = public_signature(forward, "Operand" if numbers_too else "Tensor")
 
     def set_vjps(self, *vjps: Callable[..., Tensor] | None) -> None:
         if len(vjps) != len(self.inputs):
@@ -270,7 +239,7 @@ def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool
     def call(*inputs: Any, **constants: Any) -> Tensor:
         arrays, flags, dtype = _unpack(inputs)
         if flags < all_there:  # some came by name
-            inputs, constants = spec.bind(inputs, constants)
+            inputs, constants = bind(spec.name, spec.signature, inputs, constants)
             arrays, flags, dtype = _unpack(inputs)
         if promotes and dtype.kind != "f":
             inputs = promote(spec.name, inputs, floating)  # type: ignore[assignment]
@@ -285,7 +254,9 @@ def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool
             else:
                 array = spec.forward(*arrays, **constants)
         except (ValueError, TypeError, IndexError, MemoryError) as error:
-            spec.bind(inputs, constants)  # raises if it is the call that is wrong
+            bind(
+                spec.name, spec.signature, inputs, constants
+            )  # raises if it is the call that is wrong
             raise explain(spec.name, error, inputs, spec.broadcasts) from error
         if array.__class__ is not ndarray and isinstance(array, generic):
             array = np.asarray(array)
