@@ -254,9 +254,7 @@ def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool
             else:
                 array = spec.forward(*arrays, **constants)
         except (ValueError, TypeError, IndexError, MemoryError) as error:
-            bind(
-                spec.name, spec.signature, inputs, constants
-            )  # raises if it is the call that is wrong
+            bind(spec.name, spec.signature, inputs, constants)  # is it the call that is wrong?
             raise explain(spec.name, error, inputs, spec.broadcasts) from error
         if array.__class__ is not ndarray and isinstance(array, generic):
             array = np.asarray(array)
