@@ -20,7 +20,8 @@ setup(
         "tinygen.notebooks": "lessons",
     },
     package_data={
-        "tinygen": ["py.typed"],
+        "tinygen": ["py.typed", "*.pyi"],
+        "tinygen.ops": ["*.pyi"],
         "tinygen.data": ["*.npz"],
         "tinygen.metrics": ["*.npz"],
         "tinygen.kernels": ["*.cu", "*.cuh"],

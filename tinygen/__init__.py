@@ -33,7 +33,7 @@ from .backend import (
     uint8,
 )
 from .backend import bool_ as bool
-from .ops import *  # noqa: F403
+from .ops import *
 from .ops import __all__ as _ops
 from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor
@@ -91,12 +91,14 @@ def is_tensor(x: Any) -> Any:
     return isinstance(x, Tensor)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return importlib.import_module(f".{name}", __name__)
-    if name in ("save", "load"):
-        return getattr(importlib.import_module(".serialization", __name__), name)
-    raise AttributeError(f"tinygen has no {name!r}; see README, what is left out")
+if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own
+
+    def __getattr__(name: str) -> Any:
+        if name in _LAZY:
+            return importlib.import_module(f".{name}", __name__)
+        if name in ("save", "load"):
+            return getattr(importlib.import_module(".serialization", __name__), name)
+        raise AttributeError(f"tinygen has no {name!r}; see README, what is left out")
 
 
 def __dir__() -> list[str]:

@@ -105,7 +105,7 @@ def _backward_method(
     run_backward([self], [gradient], None, retain_graph, create_graph)
 
 
-Tensor.backward = _backward_method  # type: ignore[method-assign]
+Tensor.backward = _backward_method  # type: ignore[assignment, method-assign]
 
 
 # --- the pass -------------------------------------------------------------------------------
@@ -118,7 +118,24 @@ def run_backward(
     retain_graph: bool | None,
     create_graph: bool,
 ) -> list[Tensor | None]:
-    """The one backward pass. With `inputs`: return their gradients. Without: fill leaves' .grad."""
+    """The one backward pass. With `inputs`: return their gradients. Without: fill leaves' .grad.
+
+    The idea is HIPS/autograd's pass, eight lines:
+
+        def backward_pass(g, end_node):
+            outgrads = {end_node: g}
+            for node in toposort(end_node):             # children before their parents
+                outgrad = outgrads.pop(node)            # complete: no child is left to add to it
+                for parent, ingrad in zip(node.parents, node.vjp(outgrad)):
+                    outgrads[parent] = add(outgrads.get(parent), ingrad)
+            return outgrad
+
+    Ours adds: several outputs, each with its cotangent; only the nodes that lead to `inputs`, so
+    that nothing is computed for nobody; the order of birth for the sort (tape.py); vjps recorded
+    under create_graph, for gradients of gradients; saved arrays freed as they are used, for memory;
+    .grad of leaves, and after retain_grad(); checks of each gradient's shape and dtype, of arrays
+    changed since (node.check) and, on demand, for NaNs, so that an error names the op.
+    """
     retain = create_graph if retain_graph is None else retain_graph
     seeds = [_seed(output, gradient) for output, gradient in zip(outputs, gradients, strict=True)]
     keys = [output._node or output for output in outputs]

@@ -15,6 +15,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+__all__ = [
+    "Array", "DType", "Generator", "bool_", "create", "cupy", "cupy_packages",
+    "default_generator", "device", "device_of", "empty_channels_last", "float16", "float32",
+    "float64", "get_default_dtype", "get_rng_state", "int16", "int32", "int64", "int8",
+    "is_numpy", "manual_seed", "module_for", "module_of", "move", "out_of_memory", "problem",
+    "refuse", "set_default_dtype", "set_rng_state", "settle", "uint8",
+]  # fmt: skip
+
 Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray; static types cannot tell them apart
 DType: TypeAlias = "np.dtype[Any]"
 

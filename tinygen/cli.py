@@ -16,6 +16,8 @@ from pathlib import Path
 from . import doctor
 from .lessons import catalogue as lessons
 
+__all__ = ["main"]
+
 DESCRIPTION = """\
 tinygen: generative models on a from-scratch autograd library in NumPy.
 

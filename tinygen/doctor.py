@@ -18,6 +18,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+__all__ = [
+    "Finding",
+    "SECTIONS",
+    "as_json",
+    "as_text",
+    "blas",
+    "examine",
+    "tinygen_version",
+    "works",
+]
+
 OK, NO, WARN, FAIL = "ok", "no", "warn", "FAIL"  # NO: not there, and nothing else is wrong
 
 OPTIONAL = (  # package, what it is for, what pip installs for it

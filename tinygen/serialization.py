@@ -24,6 +24,8 @@ from .backend import Array, is_numpy, move
 from .backend import device as Device
 from .tensor import Tensor, wrap
 
+__all__ = ["load", "save", "write_atomically"]
+
 Path: TypeAlias = "str | os.PathLike[str]"
 FORMAT = 1
 STRUCTURE = "structure.json"

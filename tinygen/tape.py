@@ -14,6 +14,11 @@ from typing import Any, TypeVar
 
 from .backend import Array, DType
 
+__all__ = [
+    "Node", "Switch", "detect_anomaly", "enable_grad", "is_grad_enabled", "mode", "no_grad",
+    "set_grad_enabled",
+]  # fmt: skip
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

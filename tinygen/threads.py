@@ -18,6 +18,12 @@ import numpy as np
 
 from .backend import Array, is_numpy
 
+__all__ = [
+    "GRAIN", "PRODUCTS", "channel_rows", "compute", "count", "image_sums", "in_parts", "matmul",
+    "openblas", "pays", "pays_side_by_side", "pixel_sums", "side_by_side", "sum_of_parts",
+    "total",
+]  # fmt: skip
+
 # Grains: work of about 20 us. A thread begins some 40 us after it was handed its part.
 GRAIN = 1 << 17  # numbers to add, say
 PRODUCTS = 1 << 20  # multiplications of a convolution, which copies besides

@@ -15,7 +15,7 @@ import tinygen as tg
 from tinygen import backend, cuda
 from tinygen.cuda import convolution, gpu, source
 from tinygen.nn import functional as F
-from tinygen.testing import check_grads
+from tinygen.testing import check_grads, sample
 
 emulated_here = pytest.mark.skipif(
     not cuda.emulator_available(), reason="the emulator needs Linux and g++ or clang++"
@@ -242,10 +242,16 @@ def test_only_within_emulated_do_cpu_tensors_run_on_kernels():
 
 
 @emulated_here
-def test_half_precision_is_refused_in_words():
-    x, w = np.zeros((1, 4, 4, 4), np.float16), np.zeros((4, 4, 3, 3), np.float16)
-    with pytest.raises(TypeError, match="expected dtype float32, got float16"):
-        cuda.conv2d(x, w, (1, 1), (1, 1), (1, 1), 1)
+def test_half_precision_goes_through_float32():
+    x, w = (sample(shape, 1).astype(np.float16) for shape in ((1, 4, 4, 4), (4, 4, 3, 3)))
+    numbers = ((1, 1), (1, 1), (1, 1), 1)
+    for f, more in ((cuda.conv2d, ()), (cuda.conv_transpose2d, ((0, 0),))):
+        exact = f(x.astype(np.float32), w.astype(np.float32), *numbers, *more)
+        out = f(x, w, *numbers, *more)
+        assert out.dtype == np.float16 and np.array_equal(out, exact.astype(np.float16))
+    exact = cuda.conv2d_weight(x.astype(np.float32), x.astype(np.float32), (3, 3), *numbers)
+    out = cuda.conv2d_weight(x, x, (3, 3), *numbers)
+    assert out.dtype == np.float16 and np.array_equal(out, exact.astype(np.float16))
 
 
 # ---- without a GPU, and with a CuPy that only remembers what it was told

@@ -207,9 +207,9 @@ def test_a_norm_sums_up_once_for_all_its_gradients(shape, monkeypatch):
     """And anew in the next backward, whatever has happened to the arrays in between."""
     sums, made = channel_norm._product_sums, []
 
-    def counted(g, x, memo):
-        made.append(not memo)
-        return sums(g, x, memo)
+    def counted(g, x):
+        made.append(g.shape)
+        return sums(g, x)
 
     monkeypatch.setattr(channel_norm, "_product_sums", counted)
     layer = nn.GroupNorm(2, shape[1]).double()
@@ -219,7 +219,7 @@ def test_a_norm_sums_up_once_for_all_its_gradients(shape, monkeypatch):
     first = tg.autograd.grad(loss, [x, layer.weight], retain_graph=True)
     v._array *= 2.0
     second = tg.autograd.grad(loss, [x, layer.weight])
-    assert made == [True, False, True, False]
+    assert len(made) == 2
     for a, b in zip(first, second, strict=True):
         np.testing.assert_allclose(2 * a.numpy(), b.numpy(), rtol=1e-12)
 

@@ -20,6 +20,7 @@ READING_ORDER = [
     "tensor",
     "autograd",
     "ops",
+    "stubs",
     "serialization",
     "cuda",
     "conv",
@@ -46,6 +47,7 @@ COMBINED = {"vq", "translation", "text"}
 OPS = [
     "promotion",
     "explain",
+    "signatures",
     "on_gpu",
     "op",
     "convert",

@@ -23,9 +23,11 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, empty_channels_last
-from ..ops.windows import Pair, meetings
+from ..ops.windows import Pair, meetings, output_size, transposed_size
 from ..threads import PRODUCTS, in_parts, sum_of_parts
 from .unfold import tap_planes, tiles, unfolded
+
+__all__ = ["conv2d", "conv2d_weight", "conv_transpose2d"]
 
 FEW = 8  # with fewer channels than this, taps are planes
 
@@ -121,31 +123,7 @@ def conv2d_weight(
     return sums[0] if groups == 1 else np.concatenate(sums)
 
 
-# --- sizes and layout -----------------------------------------------------------------------
-
-
-def output_size(x: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
-    """Height and width of conv2d's output, from the shapes of x and w; may come out <= 0."""
-    height, width = (
-        (x[2 + k] + 2 * padding[k] - dilation[k] * (w[2 + k] - 1) - 1) // stride[k] + 1
-        for k in (0, 1)
-    )
-    return height, width
-
-
-def transposed_size(
-    g: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, output_padding: Pair
-) -> Pair:
-    """Height and width of conv_transpose2d's output; output_padding rows are added at the end."""
-    height, width = (
-        (g[2 + k] - 1) * stride[k]
-        - 2 * padding[k]
-        + dilation[k] * (w[2 + k] - 1)
-        + 1
-        + output_padding[k]
-        for k in (0, 1)
-    )
-    return height, width
+# --- layout ---------------------------------------------------------------------------------
 
 
 def _empty(like: Array, channels: int, size: Pair) -> Array:

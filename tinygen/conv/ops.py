@@ -13,17 +13,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .. import cuda
 from ..backend import Array
+from ..cuda import convolution
 from ..ops.op import op
 from ..ops.rearrange import pad
 from ..ops.shapes import squeeze, unsqueeze
-from ..ops.windows import Pair, Size, as_pair, is_int
-from ..tensor import Tensor
+from ..ops.windows import Pair, Size, as_pair, is_int, output_size, transposed_size
+from ..tensor import Tensor, same_device
 from . import cpu
-from .cpu import output_size, transposed_size
+
+__all__ = ["Window", "conv1d", "conv2d", "conv2d_weight", "conv_transpose2d"]
 
 
 class Window(NamedTuple):
@@ -35,21 +35,15 @@ class Window(NamedTuple):
     groups: int
 
 
-def _kernels(x: Array) -> Any:
-    """Who computes: our CUDA kernels, on a GPU or in cuda.emulated(); None: cpu.py does."""
-    return cuda if cuda.uses_kernels(x) else None
-
-
-# --- the three ops ----------------------------------------------------------------------------
+# --- the three ops: on our CUDA kernels (on a GPU, or in cuda.emulated()), or on NumPy ----------
 
 
 @op
 def _conv2d(x: Array, w: Array, bias: Array | None, *, window: Window) -> Array:
     """out[n,o,i,j] = bias[o] + sum_cab x[n, c, i*s + a*d - p, j*s + b*d - p] w[o,c,a,b]."""
-    kernels = _kernels(x)
-    if kernels is None:
-        return cpu.conv2d(x, w, *window, bias=bias)
-    return _plus(_launched(kernels.conv2d, x, w, *window), bias)
+    if cuda.uses_kernels(x):
+        return convolution.conv2d(x, w, *window, bias=bias, tf32=cuda.allow_tf32)
+    return cpu.conv2d(x, w, *window, bias=bias)
 
 
 @op
@@ -57,30 +51,18 @@ def _conv_transpose2d(
     x: Array, w: Array, bias: Array | None, *, window: Window, output_padding: Pair
 ) -> Array:
     """The adjoint of conv2d in its image, and a bias."""
-    kernels = _kernels(x)
-    if kernels is None:
-        return cpu.conv_transpose2d(x, w, *window, output_padding, bias=bias)
-    return _plus(_launched(kernels.conv_transpose2d, x, w, *window, output_padding), bias)
+    numbers = (*window, output_padding)
+    if cuda.uses_kernels(x):
+        return convolution.conv_transpose2d(x, w, *numbers, bias=bias, tf32=cuda.allow_tf32)
+    return cpu.conv_transpose2d(x, w, *numbers, bias=bias)
 
 
 @op
 def _conv2d_weight(x: Array, y: Array, *, kernel_size: Pair, window: Window) -> Array:
     """The adjoint of conv2d in its weight."""
-    kernels = _kernels(x)
-    if kernels is None:
-        return cpu.conv2d_weight(x, y, kernel_size, *window)
-    return _launched(kernels.conv2d_weight, x, y, kernel_size, *window)
-
-
-def _launched(kernel: Any, a: Array, b: Array, *numbers: Any) -> Array:
-    """The kernels compute in float32 and float64; float16 goes through float32."""
-    if a.dtype != np.float16:
-        return kernel(a, b, *numbers)
-    return kernel(a.astype(np.float32), b.astype(np.float32), *numbers).astype(np.float16)
-
-
-def _plus(out: Array, bias: Array | None) -> Array:
-    return out if bias is None else np.add(out, bias.reshape(-1, 1, 1), out=out)
+    if cuda.uses_kernels(x):
+        return convolution.conv2d_weight(x, y, kernel_size, *window, tf32=cuda.allow_tf32)
+    return cpu.conv2d_weight(x, y, kernel_size, *window)
 
 
 def _to_image(g: Tensor, w: Tensor, x_shape: Any, window: Window) -> Tensor:
@@ -282,20 +264,14 @@ def _check_operands(name: str, x: Tensor, w: Tensor, b: Tensor | None) -> None:
             raise TypeError(f"{name}: expected Tensors, got {type(tensor).__name__}")
     if x.ndim != 4 or w.ndim != 4:
         raise RuntimeError(f"{name}: expected 4D tensors (N, C, H, W), got {x.shape}, {w.shape}")
-    dtypes = [str(tensor.dtype) for tensor in tensors]
-    if len(set(dtypes)) > 1:
+    if any(tensor.dtype != x.dtype for tensor in tensors):
         raise RuntimeError(
-            f"{name}: input, weight and bias types should be the same, got {', '.join(dtypes)}; "
-            "convert with .to(dtype)"
+            f"{name}: input, weight and bias types should be the same, got "
+            f"{', '.join(str(tensor.dtype) for tensor in tensors)}; convert with .to(dtype)"
         )
     if x.dtype.kind != "f":
         raise RuntimeError(f"{name}: expected floating-point tensors, got {x.dtype}")
-    devices = [str(tensor.device) for tensor in tensors]
-    if len(set(devices)) > 1:
-        raise RuntimeError(
-            f"{name}: expected all tensors to be on the same device, got {', '.join(devices)}; "
-            "move one with .to(device)"
-        )
+    same_device(name, *tensors)
 
 
 def _check_groups(name: str, w: Tensor, groups: int) -> None:

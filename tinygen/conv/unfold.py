@@ -14,6 +14,8 @@ import numpy as np
 from ..backend import Array
 from ..ops.windows import Pair, overlap
 
+__all__ = ["Plan", "tap_planes", "tiles", "unfolded"]
+
 TILE = 1 << 19  # numbers unfolded at a time: 2 MiB in float32, so that they stay in the cache
 
 

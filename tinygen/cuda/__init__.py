@@ -12,6 +12,7 @@ from typing import Any
 
 from ..backend import cupy as require
 from ..backend import problem
+from ..ops.windows import output_size, transposed_size
 from . import convolution
 from .compiler import available as emulator_available
 from .emulator import KernelError
@@ -77,22 +78,44 @@ def load(path: str, instances: tuple[str, ...] = ()) -> Kernels:
 
 def conv2d(x: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
     """y (N, O, OH, OW) of x (N, C, H, W) and w (O, C/groups, KH, KW)."""
-    return convolution.conv2d(x, w, stride, padding, dilation, groups, allow_tf32)
+    moves = (stride, padding, dilation)
+    fits = groups > 0 and w.shape[0] % groups == 0 and x.shape[1] == w.shape[1] * groups
+    _check("conv2d", x, w, groups, fits, output_size(x.shape, w.shape, *moves), moves)
+    return convolution.conv2d(x, w, *moves, groups, tf32=allow_tf32)
 
 
 def conv_transpose2d(
     g: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int, output_padding: Pair
 ) -> Any:
     """x (N, C_out, OH, OW) of g (N, C_in, H, W) and w (C_in, C_out/groups, KH, KW)."""
-    return convolution.conv_transpose2d(
-        g, w, stride, padding, dilation, groups, output_padding, allow_tf32
-    )
+    moves = (stride, padding, dilation)
+    fits = groups > 0 and g.shape[1] % groups == 0 and g.shape[1] == w.shape[0]
+    size = transposed_size(g.shape, w.shape, *moves, output_padding)
+    _check("conv_transpose2d", g, w, groups, fits, size, moves)
+    return convolution.conv_transpose2d(g, w, *moves, groups, output_padding, tf32=allow_tf32)
 
 
 def conv2d_weight(
     x: Any, g: Any, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
     """dw (O, C/groups, KH, KW) of x (N, C, H, W) and g (N, O, OH, OW)."""
-    return convolution.conv2d_weight(
-        x, g, kernel_size, stride, padding, dilation, groups, allow_tf32
-    )
+    moves = (stride, padding, dilation)
+    fits = groups > 0 and x.shape[1] % groups == 0 and g.shape[1] % groups == 0
+    _check("conv2d_weight", x, g, groups, fits and len(x) == len(g), g.shape[2:], moves)
+    return convolution.conv2d_weight(x, g, kernel_size, *moves, groups, tf32=allow_tf32)
+
+
+def _check(
+    op: str, x: Any, w: Any, groups: int, fits: bool, size: Pair, moves: tuple[Pair, Pair, Pair]
+) -> None:
+    """For raw arrays; conv/ops.py has checked what comes from Tensors."""
+    if not fits:
+        raise ValueError(
+            f"{op}: weight {w.shape} does not fit input {x.shape} with groups={groups}"
+        )
+    stride, _, dilation = moves
+    if min(*size, *stride, *dilation) < 1:
+        raise ValueError(
+            f"{op}: input {x.shape} and weight {w.shape} leave an output of {size[0]} x {size[1]} "
+            f"pixels (stride {stride}, dilation {dilation})"
+        )

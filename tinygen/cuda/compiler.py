@@ -16,6 +16,8 @@ from pathlib import Path
 
 from .source import Source, kernel_folder
 
+__all__ = ["available", "build", "cache_folder", "compiler", "translate"]
+
 EXTRA_FLAGS: list[str] = []
 
 

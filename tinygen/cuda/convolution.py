@@ -3,15 +3,19 @@ how many blocks.
 
 CuPy arrays run on the GPU, NumPy arrays in the emulator. Shapes are PyTorch's, (N, C, H, W) and
 (O, C/groups, KH, KW); the memory of activations is channels-last, and outputs are views of
-channels-last buffers. float32, and float64 by the naive kernels."""
+channels-last buffers. float32, and float64 by the naive kernels; float16 goes through float32.
+That shapes fit is the caller's business: conv/ops.py checks Tensors, cuda.conv2d raw arrays."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..backend import cupy
+from ..ops.windows import output_size, transposed_size
 from . import gpu
 from .library import ENOUGH_BLOCKS, kernels
+
+__all__ = ["Conv", "Pair", "TILES", "choose", "conv2d", "conv2d_weight", "conv_transpose2d", "fits"]
 
 Pair = tuple[int, int]
 
@@ -164,15 +168,7 @@ def _chosen(op: str, s: Conv, like: Any, tf32: bool, version: str | None) -> str
     return version
 
 
-def _check(op: str, s: Conv, x: Any, w_shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    if s.groups < 1 or s.C % s.groups or s.O % s.groups or w_shape != expected:
-        raise ValueError(
-            f"{op}: weight {w_shape} does not fit input {x.shape} with groups={s.groups}"
-        )
-    if min(s.OH, s.OW) < 1 or min(s.stride_h, s.stride_w, s.dil_h, s.dil_w) < 1:
-        raise ValueError(
-            f"{op}: input {x.shape} and weight {w_shape} leave an output of {s.OH} x {s.OW} pixels"
-        )
+def _check_size(op: str, s: Conv) -> None:
     if s.N * max(s.OH * s.OW, s.H * s.W) >= 2**31 - 1024:
         raise ValueError(
             f"{op}: {s.N} images of {s.OH} x {s.OW} are too many pixels for one launch; "
@@ -180,25 +176,35 @@ def _check(op: str, s: Conv, x: Any, w_shape: tuple[int, ...], expected: tuple[i
         )
 
 
-def _launch(op: str, version: str, out: Any, x: Any, w: Any, s: Conv) -> None:
-    """One launch that writes `out` (N, OH, OW, O) from `x` (N, H, W, C) and the packed weight."""
-    kernel = kernels(f"{op}.cu", x)[f"{op}_{version}"]
+def _launch(op: str, s: Conv, x: Any, w: Any, bias: Any, tf32: bool, version: str | None) -> Any:
+    """y (N, O, OH, OW) of x (N, C, H, W), the weight packed as (KH, KW, ...) and the bias (O,)."""
+    _check_size(op, s)
+    dtype, x, w = x.dtype, _channels_last(_float32(x)), _contiguous(_float32(w))
+    y = np.empty_like(x, shape=(s.N, s.OH, s.OW, s.O), order="C")
+    if y.size:
+        version = _chosen(op, s, x, tf32, version)
+        grid, block = _grid(op, version, s)
+        kernels(f"{op}.cu", x)[f"{op}_{version}"](grid, block, y, x, w, tuple(s))
+    y = y.astype(dtype, copy=False)
+    if bias is not None:
+        y += bias
+    return y.transpose(0, 3, 1, 2)
+
+
+def _float32(a: Any) -> Any:
+    return a.astype(np.float32) if a.dtype == np.float16 else a
+
+
+def _grid(op: str, version: str, s: Conv) -> tuple[Any, int]:
+    """Blocks and threads a block of a launch that writes an image."""
     rows, columns, phases = _matrix(op, s)
     if version.startswith("naive"):
-        kernel(-(-out.size // 128), 128, out, x, w, tuple(s))
-    elif version == "one_in":
-        kernel(-(-(-(-rows // 4) * (s.O // 4)) // 256), 256, out, x, w, tuple(s))
-    elif version == "one_out":
-        kernel((-(-rows // 8), 1, phases), 256, out, x, w, tuple(s))
-    else:
-        kernel(
-            (_blocks(rows, columns, version), s.groups, phases),
-            TILES[version][2],
-            out,
-            x,
-            w,
-            tuple(s),
-        )
+        return -(-s.N * s.OH * s.OW * s.O // 128), 128
+    if version == "one_in":
+        return -(-(-(-rows // 4) * (s.O // 4)) // 256), 256
+    if version == "one_out":
+        return (-(-rows // 8), 1, phases), 256
+    return (_blocks(rows, columns, version), s.groups, phases), TILES[version][2]
 
 
 # ---- the three
@@ -211,22 +217,15 @@ def conv2d(
     padding: Pair,
     dilation: Pair,
     groups: int,
+    bias: Any = None,
     tf32: bool = False,
     version: str | None = None,
 ) -> Any:
     """y (N, O, OH, OW) of x (N, C, H, W) and w (O, C/groups, KH, KW): kernels/conv2d.cu."""
     (N, C, H, W), (O, _, KH, KW) = x.shape, w.shape
-    OH, OW = (
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip((H, W), (KH, KW), stride, padding, dilation, strict=True)
-    )
+    OH, OW = output_size(x.shape, w.shape, stride, padding, dilation)
     s = Conv(N, C, H, W, O, OH, OW, KH, KW, *stride, *padding, *dilation, groups)
-    _check("conv2d", s, x, w.shape, (O, C // groups, KH, KW))
-    y = np.empty_like(x, shape=(N, OH, OW, O), order="C")
-    if y.size:
-        packed = _contiguous(w.transpose(2, 3, 1, 0))
-        _launch("conv2d", _chosen("conv2d", s, x, tf32, version), y, _channels_last(x), packed, s)
-    return y.transpose(0, 3, 1, 2)
+    return _launch("conv2d", s, x, w.transpose(2, 3, 1, 0), bias, tf32, version)
 
 
 def conv_transpose2d(
@@ -237,32 +236,16 @@ def conv_transpose2d(
     dilation: Pair,
     groups: int,
     output_padding: Pair,
+    bias: Any = None,
     tf32: bool = False,
     version: str | None = None,
 ) -> Any:
     """x (N, C_out, OH, OW) of g (N, C_in, H, W) and w (C_in, C_out/groups, KH, KW):
     kernels/conv_transpose2d.cu."""
     (N, C, H, W), (_, Og, KH, KW) = g.shape, w.shape
-    OH, OW = (
-        (n - 1) * s - 2 * p + d * (k - 1) + e + 1
-        for n, k, s, p, d, e in zip(
-            (H, W), (KH, KW), stride, padding, dilation, output_padding, strict=True
-        )
-    )
+    OH, OW = transposed_size(g.shape, w.shape, stride, padding, dilation, output_padding)
     s = Conv(N, C, H, W, Og * groups, OH, OW, KH, KW, *stride, *padding, *dilation, groups)
-    _check("conv_transpose2d", s, g, w.shape, (C, Og, KH, KW))
-    y = np.empty_like(g, shape=(N, OH, OW, s.O), order="C")
-    if y.size:
-        packed = _contiguous(w.transpose(2, 3, 0, 1))
-        _launch(
-            "conv_transpose2d",
-            _chosen("conv_transpose2d", s, g, tf32, version),
-            y,
-            _channels_last(g),
-            packed,
-            s,
-        )
-    return y.transpose(0, 3, 1, 2)
+    return _launch("conv_transpose2d", s, g, w.transpose(2, 3, 0, 1), bias, tf32, version)
 
 
 def conv2d_weight(
@@ -279,17 +262,18 @@ def conv2d_weight(
     """dw (O, C/groups, KH, KW) of x (N, C, H, W) and g (N, O, OH, OW): kernels/conv2d_weight.cu."""
     (N, C, H, W), (_, O, OH, OW), (KH, KW) = x.shape, g.shape, kernel_size
     s = Conv(N, C, H, W, O, OH, OW, KH, KW, *stride, *padding, *dilation, groups)
-    _check("conv2d_weight", s, x, g.shape, (N, O, OH, OW))
-    dw = np.empty_like(x, shape=(O, C // groups, KH, KW), order="C")
-    if not N or not dw.size:
-        dw.fill(0)
-        return dw
-    module, x, g = kernels("conv2d_weight.cu", x), _channels_last(x), _channels_last(g)
+    _check_size("conv2d_weight", s)
+    dw_shape = (O, C // groups, KH, KW)
+    if 0 in (N, *dw_shape):
+        return np.zeros_like(x, shape=dw_shape, order="C")
+    dtype, x, g = x.dtype, _channels_last(_float32(x)), _channels_last(_float32(g))
+    dw = np.empty_like(x, shape=dw_shape, order="C")
+    module = kernels("conv2d_weight.cu", x)
     version = _chosen("conv2d_weight", s, x, tf32, version)
     kernel = module[f"conv2d_weight_{version}"]
     if version.startswith("naive"):
         kernel(-(-dw.size // 128), 128, dw, x, g, tuple(s))
-        return dw
+        return dw.astype(dtype, copy=False)
     (splits, chunk), (rows, columns, _) = _splits(s, version), _matrix("conv2d_weight", s)
     partial = np.empty_like(x, shape=(splits, groups, rows, columns), order="C")
     kernel(
@@ -302,4 +286,4 @@ def conv2d_weight(
         chunk,
     )
     module.conv2d_weight_reduce(-(-dw.size // 32), 256, dw, partial, tuple(s), splits)
-    return dw
+    return dw.astype(dtype, copy=False)

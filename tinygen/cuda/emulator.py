@@ -19,6 +19,8 @@ import numpy as np
 from .compiler import build
 from .source import Signature, Source, Struct
 
+__all__ = ["HostModule", "KernelError", "shared_arrays"]
+
 ACCESS = ("reads", "writes", "updates")
 DID = ("read", "wrote")
 FAILURES = (

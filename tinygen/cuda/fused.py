@@ -1,20 +1,24 @@
 """Small fused kernels on raw arrays: activations, normalisations, Adam, counter-based random
 numbers. What costs several passes over the memory as array operations is one launch here.
 
-The table at the end says which ops run on a GPU by which kernel; nn/functional/channel_norm.py and
-optim/algorithms.py call theirs by name. All are float32; other dtypes are CuPy's."""
+Activations name their kernel beside the op (`spec.kernel` in ops/); nn/functional/channel_norm.py
+and optim/algorithms.py call theirs by name. All are float32; other dtypes are CuPy's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import ops
-from ..ops.elementwise import sigmoid_grad, silu_grad, tanh_grad
-from ..ops.kinks import _leaky, gate
+from ..ops import on_gpu
 from ..threads import channel_rows
 from .library import ENOUGH_BLOCKS, kernels, uses_kernels
+
+__all__ = [
+    "Norm", "activation", "adam", "adam_many", "channel_norm", "channel_norm_back",
+    "channel_norm_weight", "moments", "normalises", "philox_bits", "philox_normal",
+    "philox_uniform",
+]  # fmt: skip
 
 
 def _blocks(n: int) -> int:
@@ -31,6 +35,9 @@ def activation(name: str, *arrays: Any, **constants: float) -> Any:
         kernel = kernels("activations.cu", out)[name]
         kernel(_blocks(out.size), 256, out, *arrays, out.size, *constants.values())
     return out
+
+
+on_gpu.launch = activation
 
 
 # ---- normalisations: kernels/channel_norm.cu
@@ -226,23 +233,3 @@ def _philox(name: str, out: Any, seed: int, stream: int, offset: int) -> None:
         kernels("philox.cu", out)[name](
             _blocks(-(-out.size // 4)), 256, out, out.size, seed, stream, offset
         )
-
-
-# ---- the ops whose forward is one of these kernels on a GPU, where the arrays fit (ops/on_gpu.py)
-
-
-def _kernel(name: str) -> Callable[..., Any]:
-    return lambda *arrays, **constants: activation(name, *arrays, **constants)
-
-
-for _op, _name in (
-    (ops.sigmoid, "sigmoid"),
-    (sigmoid_grad, "sigmoid_grad"),
-    (tanh_grad, "tanh_grad"),
-    (ops.softplus, "softplus"),
-    (ops.silu, "silu"),
-    (silu_grad, "silu_grad"),
-    (_leaky, "leaky"),
-    (gate, "gate"),
-):
-    _op.spec.kernel = _kernel(_name)

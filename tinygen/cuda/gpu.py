@@ -7,6 +7,10 @@ from typing import Any
 from ..backend import cupy, out_of_memory, problem, settle
 from .source import Signature, Source, Struct
 
+__all__ = [
+    "GpuModule", "explained", "is_available", "is_gpu_array", "memory_allocated", "synchronize",
+]  # fmt: skip
+
 
 def is_available() -> bool:
     """True when device="cuda" can be used; `problem()` says why not."""

@@ -11,6 +11,8 @@ from .emulator import HostModule
 from .gpu import GpuModule, is_gpu_array
 from .source import Parameter, Signature, Struct
 
+__all__ = ["Kernel", "Kernels"]
+
 GRID_LIMITS = (2**31 - 1, 65535, 65535)
 BLOCK_LIMITS = (1024, 1024, 64)
 SHARED_LIMIT = 227 * 1024

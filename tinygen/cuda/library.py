@@ -8,6 +8,8 @@ from typing import Any
 from . import gpu
 from .launch import Kernels
 
+__all__ = ["ENOUGH_BLOCKS", "emulated", "kernels", "uses_kernels"]
+
 ENOUGH_BLOCKS = 264  # two for each multiprocessor of an H100 or H200
 
 _loaded: dict[tuple[Any, ...], Kernels] = {}

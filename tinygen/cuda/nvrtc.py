@@ -18,6 +18,10 @@ from typing import Any
 
 from .source import kernel_folder, read
 
+__all__ = [
+    "Resources", "compile_cubin", "disassembler", "library", "machine_code", "resources", "table",
+]  # fmt: skip
+
 ARCHITECTURES = (75, 80, 90)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["Parameter", "Signature", "Source", "Struct", "kernel_folder", "parse", "read"]
+
 DTYPES: dict[str, Any] = {
     "float": np.float32,
     "double": np.float64,

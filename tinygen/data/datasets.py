@@ -20,6 +20,8 @@ from .formats import PathLike, read_bytes
 from .images import ImageDataset
 from .sources import SOURCES, Source
 
+__all__ = ["default_root", "load"]
+
 PACKAGE_FOLDER = Path(__file__).parent
 
 

@@ -20,6 +20,11 @@ from typing import Any
 
 import numpy as np
 
+__all__ = [
+    "PathLike", "parse_cifar10", "parse_idx", "read_bytes", "read_cifar10", "read_idx",
+    "write_idx",
+]  # fmt: skip
+
 PathLike = str | os.PathLike[str]
 
 _GZIP = b"\x1f\x8b"

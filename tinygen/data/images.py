@@ -15,6 +15,8 @@ import numpy as np
 from ..backend import Array, float32, int64, uint8
 from ..tensor import Tensor, wrap
 
+__all__ = ["ImageDataset", "to_symmetric", "to_uint8", "to_unit"]
+
 
 def _array(x: Any) -> Array:
     return x._array if isinstance(x, Tensor) else np.asarray(x)

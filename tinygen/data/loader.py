@@ -15,6 +15,8 @@ import numpy as np
 from ..backend import Array, Generator, default_generator, move
 from ..tensor import Tensor, wrap
 
+__all__ = ["DataLoader", "Dataset", "TensorDataset", "default_collate"]
+
 
 class Dataset:
     """To subclass: `__len__()` and `__getitem__(index)`, which returns one sample."""

@@ -34,6 +34,8 @@ import numpy as np
 from ..backend import Array
 from .formats import parse_cifar10, parse_idx
 
+__all__ = ["SOURCES", "Source"]
+
 Pair = tuple[Array, Array]
 
 DIGITS_TRAIN = 1415

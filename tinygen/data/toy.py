@@ -14,6 +14,12 @@ import numpy as np
 from ..backend import Array, Generator, default_generator, float32
 from ..tensor import Tensor, wrap
 
+__all__ = [
+    "TOYS", "checkerboard", "checkerboard_centers", "gaussian_grid", "gaussian_ring",
+    "grid_centers", "parallel_lines", "pinwheel", "ring_centers", "swiss_roll", "toy",
+    "two_moons",
+]  # fmt: skip
+
 
 def _stream(generator: Generator | None) -> np.random.Generator:
     return (default_generator if generator is None else generator).numpy

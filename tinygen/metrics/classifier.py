@@ -19,6 +19,8 @@ from ..optim import AdamW
 from ..tape import no_grad
 from ..tensor import Tensor
 
+__all__ = ["Classifier", "digits_classifier", "fit_classifier"]
+
 WEIGHTS = Path(__file__).parent / "digits_classifier.npz"
 
 

@@ -14,6 +14,12 @@ import numpy as np
 from ..backend import Array
 from .samples import as_rows, squared_distances
 
+__all__ = [
+    "C2ST", "PrecisionRecall", "class_counts", "classifier_two_sample_test", "duplicates",
+    "frechet_distance", "inception_score", "kernel_distance", "mmd_squared", "nearest_neighbours",
+    "precision_recall",
+]  # fmt: skip
+
 
 def _pair(x: Any, y: Any, name: str, least: int = 1) -> tuple[Array, Array]:
     a, b = as_rows(x, name), as_rows(y, name)

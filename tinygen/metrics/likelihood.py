@@ -10,6 +10,8 @@ import numpy as np
 from ..nn.functional import ssim as ssim
 from ..tensor import Tensor, same_shape
 
+__all__ = ["active_units", "bits_per_dim", "mean_and_error", "psnr", "rate_distortion", "ssim"]
+
 
 def bits_per_dim(nats: Any, dims: int, levels: int | None = None) -> Any:
     """-log p(x) in nats, for one x of `dims` dimensions -> bits for each dimension.

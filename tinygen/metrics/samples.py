@@ -9,6 +9,8 @@ import numpy as np
 from ..backend import Array
 from ..tensor import Tensor
 
+__all__ = ["ModeReport", "as_rows", "mode_report", "squared_distances"]
+
 
 def as_rows(x: Any, name: str) -> Array:
     """A Tensor or array (n, ...) as float64 (n, d) on the CPU; finite, n >= 1."""

@@ -11,6 +11,8 @@ from ..backend import Array
 from ..tensor import Tensor
 from .samples import as_rows
 
+__all__ = ["Transport", "critic_slope", "optimal_transport", "wasserstein_1d"]
+
 
 def wasserstein_1d(x: Any, y: Any) -> float:
     """W1 between two samples on the line: int |F_x(t) - F_y(t)| dt, by sorting.

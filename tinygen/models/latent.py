@@ -7,18 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..backend import Array
-from ..ops import cat, stack, where
-from ..ops.op import elementwise
+from ..ops import acos, cat, stack, where
 from ..tensor import Tensor
 
-
-@elementwise
-def acos(x: Array) -> Array:
-    """The angle whose cosine is x."""
-    return np.arccos(x)
-
-
-acos.vjp(lambda g, x: -g / (1.0 - x * x).sqrt())
+__all__ = ["attribute", "class_sums", "interpolate", "lerp", "slerp"]
 
 
 def lerp(a: Tensor, b: Tensor, t: float) -> Tensor:

@@ -16,6 +16,12 @@ from ..nn import functional as F
 from ..ops import bernoulli, rand, randn
 from ..tensor import Tensor, same_shape
 
+__all__ = [
+    "Bernoulli", "Gaussian", "GaussianPerPixel", "LIKELIHOODS", "LOG_2PI", "Likelihood",
+    "bernoulli_log_prob", "binarise", "dequantise", "gaussian_log_prob", "kl_gaussians",
+    "kl_to_standard_normal", "reparameterise", "standard_normal_log_prob", "sum_dims",
+]  # fmt: skip
+
 LOG_2PI = math.log(2.0 * math.pi)
 
 

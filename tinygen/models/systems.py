@@ -22,6 +22,8 @@ from .. import nn
 from ..serialization import load
 from ..tensor import Tensor
 
+__all__ = ["NEEDED", "SYSTEMS", "System", "build", "restore", "settings", "split"]
+
 
 class System(NamedTuple):
     """A row of SYSTEMS. The slug names its file, example, test, results and card."""

@@ -14,6 +14,8 @@ from .linear import Linear
 from .module import Module
 from .parameter import Parameter, empty_parameter
 
+__all__ = ["MultiheadAttention"]
+
 
 class MultiheadAttention(Module):
     """concat(head_1, ..., head_h) W^O, head_i = softmax(q_i k_i^T / sqrt(E / h)) v_i.

@@ -8,6 +8,8 @@ from typing import Any
 
 from .module import Module
 
+__all__ = ["ModuleDict", "ModuleList", "Sequential"]
+
 
 class _Numbered(Module):
     """Modules under the names "0", "1", ...: what Sequential and ModuleList share."""

@@ -12,6 +12,8 @@ from . import init
 from .module import Module
 from .parameter import Parameter, empty_parameter
 
+__all__ = ["Conv1d", "Conv2d", "ConvTranspose2d", "Size", "sizes"]
+
 Size = int | tuple[int, ...]
 
 

@@ -10,6 +10,11 @@ from . import functional as F
 from .convolution import Size, sizes
 from .module import Module
 
+__all__ = [
+    "AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d", "PixelShuffle", "ReflectionPad2d",
+    "ReplicationPad2d", "Upsample", "ZeroPad2d",
+]  # fmt: skip
+
 
 class AvgPool2d(Module):
     """The mean over windows of (N, C, H, W); stride is kernel_size unless given."""

@@ -10,6 +10,12 @@ import numpy as np
 from ..backend import Array, Generator, default_generator, move
 from ..tensor import Tensor
 
+__all__ = [
+    "calculate_gain", "constant_", "eye_", "kaiming_normal_", "kaiming_uniform_",
+    "layer_default_", "normal_", "ones_", "orthogonal_", "trunc_normal_", "uniform_",
+    "xavier_normal_", "xavier_uniform_", "zeros_",
+]  # fmt: skip
+
 
 def _write(tensor: Tensor, values: Any) -> Tensor:
     """Overwrite in place, unrecorded; a graph that saved the old values will say so."""

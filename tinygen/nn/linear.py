@@ -12,6 +12,8 @@ from . import init
 from .module import Module
 from .parameter import Parameter, empty_parameter
 
+__all__ = ["Dropout", "Dropout2d", "Embedding", "Flatten", "Identity", "Linear", "Unflatten"]
+
 
 class Identity(Module):
     """x; takes any arguments."""

@@ -14,6 +14,8 @@ from ..tensor import Tensor, wrap
 from .parameter import Parameter
 from .state import Incompatible, convert, load, target
 
+__all__ = ["Handle", "Module"]
+
 M = TypeVar("M", bound="Module")
 
 

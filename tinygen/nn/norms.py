@@ -15,6 +15,8 @@ from .functional.norms import as_shape
 from .module import Module
 from .parameter import Parameter, empty_parameter
 
+__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d", "LayerNorm"]
+
 
 class _Norm(Module):
     """A norm with weights (start at 1) and biases (start at 0), where it has them."""

@@ -9,6 +9,8 @@ import numpy as np
 from ..backend import empty_channels_last, get_default_dtype, module_for
 from ..tensor import Tensor, as_array, wrap
 
+__all__ = ["Parameter", "empty_parameter"]
+
 
 class Parameter(Tensor):
     """A Tensor that a Module lists among its parameters. Shares the memory of a Tensor `data`."""

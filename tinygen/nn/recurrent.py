@@ -13,6 +13,8 @@ from . import init
 from .module import Module
 from .parameter import empty_parameter
 
+__all__ = ["LSTM"]
+
 State = tuple[Tensor, Tensor]
 
 

@@ -11,6 +11,8 @@ from ..backend import Array, DType, move
 from ..backend import device as Device
 from ..tensor import Tensor
 
+__all__ = ["Incompatible", "convert", "load", "target"]
+
 _DEVICES = ("cpu", "cuda")
 
 

@@ -14,6 +14,11 @@ from ..tensor import Tensor, wrap
 from .module import Module
 from .parameter import Parameter
 
+__all__ = [
+    "clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "remove_spectral_norm",
+    "spectral_norm", "vector_to_parameters",
+]  # fmt: skip
+
 Parameters = Tensor | Iterable[Tensor]
 
 

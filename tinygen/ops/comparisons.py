@@ -7,6 +7,17 @@ import numpy as np
 from ..backend import Array
 from .op import elementwise
 
+__all__ = [
+    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "eq", "ge", "gt", "isfinite",
+    "isinf", "isnan", "le", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne",
+]  # fmt: skip
+METHODS = {*__all__}
+OPERATORS = {
+    "__eq__": "eq", "__ne__": "ne", "__lt__": "lt", "__le__": "le", "__gt__": "gt", "__ge__": "ge",
+    "__and__": "bitwise_and", "__or__": "bitwise_or", "__xor__": "bitwise_xor",
+    "__invert__": "bitwise_not",
+}  # fmt: skip
+
 
 @elementwise
 def eq(x: Array, y: Array) -> Array:

@@ -12,6 +12,11 @@ from ..backend import Array, device_of, move
 from ..tensor import Tensor
 from .op import cast, op
 
+__all__: list[str] = []  # tinygen.float is the dtype
+METHODS = {
+    "to", "cpu", "cuda", "float", "double", "half", "int", "long", "bool", "type_as",
+}  # fmt: skip
+
 
 @op
 def _to_device(x: Array, *, where: str, back: str) -> Array:

@@ -14,6 +14,13 @@ from ..backend import Array, Generator, create, default_generator, get_default_d
 from ..tensor import Tensor, as_array, wrap
 from .shapes import ints
 
+__all__ = [
+    "arange", "as_tensor", "bernoulli", "empty", "empty_like", "eye", "from_numpy", "full",
+    "full_like", "linspace", "meshgrid", "multinomial", "normal", "ones", "ones_like", "rand",
+    "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "tensor", "zeros",
+    "zeros_like",
+]  # fmt: skip
+
 
 def _finish(array: Array, device: Any, requires_grad: bool) -> Tensor:
     out = wrap(array if device is None else move(array, device))
@@ -36,13 +43,13 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return tensor(data, dtype=dtype, device=device)
 
 
-def from_numpy(array: Any) -> Tensor:
+def from_numpy(ndarray: Any) -> Tensor:
     """A Tensor that shares the memory of a NumPy array."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"from_numpy: expected a numpy.ndarray, got {type(array).__name__}")
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"from_numpy: tinygen has floats, integers and bools, not {array.dtype}")
-    return wrap(array)
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy: expected a numpy.ndarray, got {type(ndarray).__name__}")
+    if ndarray.dtype.kind not in "fiub":
+        raise TypeError(f"from_numpy: tinygen has floats, integers and bools, not {ndarray.dtype}")
+    return wrap(ndarray)
 
 
 def full(
@@ -57,30 +64,36 @@ def full(
     if dtype is None and isinstance(fill_value, float):
         dtype = get_default_dtype()
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
-    array = create("full", device, _size("full", (size,)), value, dtype)
+    array = create("full", device, _size("full", size), value, dtype)
     return _finish(array, None, requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """All 0."""
-    array = create("zeros", device, _size("zeros", size), dtype or get_default_dtype())
+    array = create("zeros", device, _size("zeros", size, more), dtype or get_default_dtype())
     return _finish(array, None, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """All 1."""
-    array = create("ones", device, _size("ones", size), dtype or get_default_dtype())
+    array = create("ones", device, _size("ones", size, more), dtype or get_default_dtype())
     return _finish(array, None, requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Whatever lay in memory."""
-    array = create("empty", device, _size("empty", size), dtype or get_default_dtype())
+    array = create("empty", device, _size("empty", size, more), dtype or get_default_dtype())
     return _finish(array, None, requires_grad)
 
 
-def _size(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
-    shape = ints(size)
+def _size(name: str, size: Any, more: tuple[Any, ...] = ()) -> tuple[int, ...]:
+    shape = ints(size, more)
     if any(n < 0 for n in shape):
         raise RuntimeError(f"{name}: trying to create a tensor with negative dimension: {shape}")
     return shape
@@ -126,20 +139,22 @@ def meshgrid(*tensors: Tensor, indexing: Literal["ij", "xy"] = "ij") -> tuple[Te
     return tuple(wrap(grid) for grid in grids)
 
 
-def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    return _finish(np.zeros_like(x._array, dtype=dtype), None, requires_grad)
+def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.zeros_like(input._array, dtype=dtype), None, requires_grad)
 
 
-def ones_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    return _finish(np.ones_like(x._array, dtype=dtype), None, requires_grad)
+def ones_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.ones_like(input._array, dtype=dtype), None, requires_grad)
 
 
-def empty_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    return _finish(np.empty_like(x._array, dtype=dtype), None, requires_grad)
+def empty_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    return _finish(np.empty_like(input._array, dtype=dtype), None, requires_grad)
 
 
-def full_like(x: Tensor, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    return _finish(np.full_like(x._array, fill_value, dtype=dtype), None, requires_grad)
+def full_like(
+    input: Tensor, fill_value: Any, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
+    return _finish(np.full_like(input._array, fill_value, dtype=dtype), None, requires_grad)
 
 
 # --- random numbers -------------------------------------------------------------------------
@@ -160,20 +175,20 @@ def _real(draw: Any, size: tuple[int, ...], dtype: Any) -> Array:
 
 
 def rand(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None,
-    requires_grad: bool = False,
+    size: Any = (), *more: int, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Uniform on [0, 1)."""
-    array = _real(_source(generator).random, _size("rand", size), dtype)
+    array = _real(_source(generator).random, _size("rand", size, more), dtype)
     return _finish(array, device, requires_grad)
 
 
 def randn(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None,
-    requires_grad: bool = False,
+    size: Any = (), *more: int, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Standard normal."""
-    array = _real(_source(generator).standard_normal, _size("randn", size), dtype)
+    array = _real(_source(generator).standard_normal, _size("randn", size, more), dtype)
     return _finish(array, device, requires_grad)
 
 
@@ -199,7 +214,7 @@ def randint(
         low, high, size = 0, low, high
     if high <= low:
         raise RuntimeError(f"randint: expected low < high, got low={low} and high={high}")
-    array = np.asarray(_source(generator).integers(low, high, _size("randint", (size,))))
+    array = np.asarray(_source(generator).integers(low, high, _size("randint", size)))
     return _finish(array.astype(dtype or np.int64), device, False)
 
 
@@ -208,42 +223,42 @@ def randperm(n: int, *, generator: Generator | None = None, device: Any = None) 
     return _finish(_source(generator).permutation(n), device, False)
 
 
-def rand_like(x: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
-    return rand(x.shape, generator=generator, dtype=dtype or x.dtype, device=x.device)
+def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
+    return rand(input.shape, generator=generator, dtype=dtype or input.dtype, device=input.device)
 
 
-def randn_like(x: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
-    return randn(x.shape, generator=generator, dtype=dtype or x.dtype, device=x.device)
+def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
+    return randn(input.shape, generator=generator, dtype=dtype or input.dtype, device=input.device)
 
 
 def randint_like(
-    x: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None,
+    input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None,
     dtype: Any = None,
 ) -> Tensor:  # fmt: skip
     low, high = (0, low) if high is None else (low, high)
-    dtype = dtype or x.dtype
-    return randint(low, high, x.shape, generator=generator, dtype=dtype, device=x.device)
+    dtype = dtype or input.dtype
+    return randint(low, high, input.shape, generator=generator, dtype=dtype, device=input.device)
 
 
-def bernoulli(p: Tensor, *, generator: Generator | None = None) -> Tensor:
+def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with probability p, else 0, in p's dtype; no gradient flows."""
-    array = move(p._array, "cpu")
+    array = move(input._array, "cpu")
     if array.size and not (array.min() >= 0 and array.max() <= 1):
         raise RuntimeError("bernoulli: expected every p to be in [0, 1]")
     draws = _source(generator).random(array.shape, dtype=np.float32) < array
-    return _finish(np.asarray(draws, dtype=p.dtype), p.device, False)
+    return _finish(np.asarray(draws, dtype=input.dtype), input.device, False)
 
 
 def multinomial(
-    weights: Tensor, num_samples: int, replacement: bool = False, *,
+    input: Tensor, num_samples: int, replacement: bool = False, *,
     generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
     """Indices drawn in proportion to each row of non-negative weights, (n,) or (m, n).
 
     Without replacement: the largest log w + Gumbel noise, which draws in the same proportions.
     """
-    w = np.atleast_2d(move(weights._array, "cpu")).astype(np.float64)
-    if weights.ndim not in (1, 2) or not (w >= 0).all() or not (w.sum(1) > 0).all():
+    w = np.atleast_2d(move(input._array, "cpu")).astype(np.float64)
+    if input.ndim not in (1, 2) or not (w >= 0).all() or not (w.sum(1) > 0).all():
         raise RuntimeError("multinomial: expected 1 or 2 dimensions of weights >= 0, not all 0")
     source = _source(generator)
     if replacement:
@@ -262,5 +277,5 @@ def multinomial(
         with np.errstate(divide="ignore"):
             keys = np.log(w) + source.gumbel(size=w.shape)
         index = np.argsort(-keys, axis=1)[:, :num_samples]
-    index = index[0] if weights.ndim == 1 else index
-    return _finish(index.astype(np.int64), weights.device, False)
+    index = index[0] if input.ndim == 1 else index
+    return _finish(index.astype(np.int64), input.device, False)

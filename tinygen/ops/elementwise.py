@@ -15,6 +15,18 @@ from ..tensor import Tensor, as_array, wrap
 from ..threads import GRAIN, compute, in_parts
 from .op import elementwise, floating, promote
 
+__all__ = [
+    "acos", "add", "cos", "div", "erf", "exp", "expm1", "floor_divide", "gelu", "log", "log1p",
+    "logaddexp", "mul", "neg", "pow", "reciprocal", "remainder", "rsqrt", "sigmoid", "silu",
+    "sin", "softplus", "sqrt", "square", "sub", "tanh", "where",
+]  # fmt: skip
+METHODS = {*__all__} - {"gelu", "where"}
+IN_PLACE = METHODS - {"logaddexp", "silu", "softplus"}
+OPERATORS = {
+    "__add__": "add", "__sub__": "sub", "__mul__": "mul", "__truediv__": "div",
+    "__floordiv__": "floor_divide", "__mod__": "remainder", "__pow__": "pow", "__neg__": "neg",
+}  # fmt: skip
+
 
 def zero(g: Tensor) -> Tensor:
     """The gradient of a function that is constant almost everywhere."""
@@ -70,17 +82,27 @@ neg.vjp(lambda g: -g)
 
 
 @elementwise
-def pow(x: Array, y: Array) -> Array:  # noqa: A001
-    """x to the power y. At x = 0 the gradient for y is taken as 0."""
-    return x**y
+def pow(x: Array, exponent: Array) -> Array:
+    """x to the power of the exponent. At x = 0 the gradient for the exponent is taken as 0."""
+    return x**exponent
 
 
-pow.vjp(
-    lambda g, x, y: g * y * x ** where(y == 0, y, y - 1) if isinstance(y, Tensor)
-    else g * (y * x ** (y - 1)) if y != 0 else zero(g),
-    lambda g, x, out: g * out * log(where(x > 0, x, 1.0)) if isinstance(x, Tensor)
-    else g * out * (math.log(x) if x > 0 else 0.0),
-)  # fmt: skip
+def _pow_vjp_x(g: Tensor, x: Tensor, exponent: Any) -> Tensor:
+    """g y x^(y - 1), y being the exponent; 0 where y is 0, at x = 0 too"""
+    y = exponent
+    if isinstance(y, Tensor):
+        return g * y * x ** where(y == 0, y, y - 1)
+    return g * (y * x ** (y - 1)) if y != 0 else zero(g)
+
+
+def _pow_vjp_exponent(g: Tensor, x: Any, out: Tensor) -> Tensor:
+    """g x^y log x; 0 where x is not positive"""
+    if isinstance(x, Tensor):
+        return g * out * log(where(x > 0, x, 1.0))
+    return g * out * (math.log(x) if x > 0 else 0.0)
+
+
+pow.vjp(_pow_vjp_x, _pow_vjp_exponent)
 
 
 @elementwise
@@ -200,6 +222,16 @@ cos.vjp(lambda g, x: -g * sin(x))
 
 
 @floating
+def acos(x: Array) -> Array:
+    """The angle whose cosine is x, in radians; NaN outside [-1, 1]"""
+    with np.errstate(invalid="ignore"):
+        return np.arccos(x)
+
+
+acos.vjp(lambda g, x: -g * rsqrt(1.0 - x * x))
+
+
+@floating
 def tanh(x: Array) -> Array:
     """(e^x - e^-x) / (e^x + e^-x)"""
     return np.tanh(x)
@@ -217,6 +249,7 @@ def tanh_grad(v: Array, h: Array) -> Array:
 
 
 tanh_grad.vjp(lambda g, h: tanh_grad(g, h), lambda g, v, h: g * v * (-2.0 * h))
+tanh_grad.spec.kernel = "tanh_grad"
 
 
 @floating
@@ -229,6 +262,7 @@ def sigmoid(x: Array) -> Array:
 
 
 sigmoid.vjp(lambda g, out: sigmoid_grad(g, out))
+sigmoid.spec.kernel = "sigmoid"  # of kernels/activations.cu
 
 
 @elementwise
@@ -241,6 +275,7 @@ def sigmoid_grad(v: Array, h: Array) -> Array:
 
 
 sigmoid_grad.vjp(lambda g, h: sigmoid_grad(g, h), lambda g, v, h: g * v * (1.0 - 2.0 * h))
+sigmoid_grad.spec.kernel = "sigmoid_grad"
 
 
 @floating
@@ -252,6 +287,7 @@ def softplus(x: Array) -> Array:
 
 
 softplus.vjp(lambda g, x: g * sigmoid(x))
+softplus.spec.kernel = "softplus"
 
 
 @floating
@@ -278,6 +314,7 @@ def _silu_into(out: Array, x: Array) -> None:
 
 
 silu.vjp(lambda g, x: silu_grad(g, x))
+silu.spec.kernel = "silu"
 
 
 @floating
@@ -302,6 +339,7 @@ def _silu_slope_times(out: Array, v: Array, x: Array) -> None:
 
 
 silu_grad.vjp(lambda g, x: silu_grad(g, x), lambda g, v, x: g * v * _silu_curvature(x))
+silu_grad.spec.kernel = "silu_grad"
 
 
 def _silu_curvature(x: Tensor) -> Tensor:
@@ -348,8 +386,9 @@ def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
 erf.vjp(lambda g, x: g * exp(-x * x) * (2.0 / math.sqrt(math.pi)))
 
 
-def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x Phi(x), Phi the standard normal's distribution function; "tanh" is its usual fit."""
+    x = input
     if approximate == "tanh":
         inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
         return 0.5 * x * (1.0 + tanh(inner))
@@ -377,9 +416,10 @@ _where.vjp(
 @overload
 def where(condition: Any) -> tuple[Tensor, ...]: ...
 @overload
-def where(condition: Any, x: Any, y: Any) -> Tensor: ...
-def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+def where(condition: Any, input: Any, other: Any) -> Tensor: ...
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """x where the condition holds, else y; with the condition alone, the indices where it holds"""
+    x, y = input, other
     condition = as_tensor(condition)
     if x is None and y is None:
         return tuple(wrap(index) for index in np.nonzero(condition._array))

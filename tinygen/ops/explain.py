@@ -11,6 +11,8 @@ import numpy as np
 from ..backend import Array, out_of_memory
 from ..tensor import Tensor, same_device
 
+__all__ = ["caller", "explain", "refuse_nan"]
+
 
 def explain(name: str, error: Exception, inputs: Sequence[Any], broadcasts: bool) -> Exception:
     """NumPy's complaint about an op's inputs, as the exception that PyTorch would raise."""

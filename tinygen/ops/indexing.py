@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,14 @@ from .convert import to
 from .elementwise import where
 from .op import cast, op, sum_to, view_op
 from .shapes import clone, position
+
+__all__ = [
+    "gather", "index_select", "masked_fill", "masked_select", "nonzero", "one_hot", "scatter_add",
+    "take_along_dim",
+]  # fmt: skip
+METHODS = {*__all__} - {"one_hot"}
+IN_PLACE = {"masked_fill"}
+OPERATORS = {"__getitem__": "getitem", "__setitem__": "setitem"}
 
 Index = Any  # int, slice, None, Ellipsis, integer or bool array, or a tuple of these
 
@@ -230,6 +239,7 @@ def _as_it_was(x: Tensor, others: tuple[Any, ...]) -> Tensor:
 def in_place(function: Any) -> Any:
     """f(x, ...) as the method x.f_(...)."""
 
+    @wraps(function, updated=())
     def method(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         old = _as_it_was(x, args)
         args = tuple(old if arg is x else arg for arg in args)
@@ -253,11 +263,11 @@ def _mesh(x: Tensor, dim: int, index: Tensor) -> Index:
     return tuple(mesh)
 
 
-def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j][k] = x[i][index[i][j][k]][k] for dim = 1; out has index's shape."""
-    dim = position("gather", dim, x.ndim)
-    _check_index("gather", x, dim, index)
-    return gather_within(x, dim, index)
+    dim = position("gather", dim, input.ndim)
+    _check_index("gather", input, dim, index)
+    return gather_within(input, dim, index)
 
 
 def gather_within(x: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -270,8 +280,9 @@ def rows_within(x: Tensor, index: Tensor) -> Tensor:
     return _getitem(x, index=index._array)
 
 
-def scatter_add(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """x plus, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; the adjoint of gather."""
+    x = input
     dim = position("scatter_add", dim, x.ndim)
     _check_index("scatter_add", x, dim, index)
     part = src[tuple(slice(n) for n in index.shape)]
@@ -297,8 +308,9 @@ def _check_index(name: str, x: Tensor, dim: int, index: Tensor) -> None:
         ))  # fmt: skip
 
 
-def take_along_dim(x: Tensor, indices: Tensor, dim: int) -> Tensor:
+def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
     """NumPy's take_along_axis: gather with the other dimensions broadcast."""
+    x = input
     dim = position("take_along_dim", dim, x.ndim)
     shape = tuple(m if d == dim else max(n, m) for d, (n, m) in enumerate(
         zip(x.shape, indices.shape, strict=True)))  # fmt: skip
@@ -306,34 +318,34 @@ def take_along_dim(x: Tensor, indices: Tensor, dim: int) -> Tensor:
     return gather(x.expand(full), dim, indices.expand(shape))
 
 
-def index_select(x: Tensor, dim: int, index: Tensor) -> Tensor:
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of x along `dim` that a 1-D index names."""
     if index.ndim > 1 or index.dtype.kind not in "iu":
         raise RuntimeError(
             f"index_select: expected a 1-D index of integers, got {index.dtype} {index.shape}"
         )
-    dim = position("index_select", dim, x.ndim)
-    return getitem(x, (slice(None),) * dim + (index.reshape(-1),))
+    dim = position("index_select", dim, input.ndim)
+    return getitem(input, (slice(None),) * dim + (index.reshape(-1),))
 
 
-def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """x with `value` where the mask is True."""
     if mask.dtype != np.bool_:
         raise RuntimeError(f"masked_fill: expected a bool mask, got {mask.dtype}")
-    return where(mask, value, x)
+    return where(mask, value, input)
 
 
-def masked_select(x: Tensor, mask: Tensor) -> Tensor:
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements of x where the mask is True, as a 1-D tensor."""
     if mask.dtype != np.bool_:
         raise RuntimeError(f"masked_select: expected a bool mask, got {mask.dtype}")
-    shape = np.broadcast_shapes(x.shape, mask.shape)
-    return getitem(x.expand(shape), mask.expand(shape))
+    shape = np.broadcast_shapes(input.shape, mask.shape)
+    return getitem(input.expand(shape), mask.expand(shape))
 
 
-def nonzero(x: Tensor) -> Tensor:
+def nonzero(input: Tensor) -> Tensor:
     """The indices of the non-zero elements, one row each."""
-    return wrap(np.stack(np.nonzero(x._array), axis=-1))
+    return wrap(np.stack(np.nonzero(input._array), axis=-1))
 
 
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:

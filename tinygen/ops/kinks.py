@@ -12,6 +12,14 @@ from ..threads import GRAIN, compute, in_parts, pays
 from .elementwise import expm1, where, zero
 from .op import cast, elementwise, floating, promote
 
+__all__ = [
+    "abs", "ceil", "clamp", "elu", "floor", "leaky_relu", "maximum", "minimum", "relu", "round",
+    "sign", "trunc",
+]  # fmt: skip
+METHODS = {*__all__} - {"elu", "leaky_relu"}
+IN_PLACE = METHODS - {"maximum", "minimum"}
+OPERATORS = {"__abs__": "abs"}
+
 
 @elementwise
 def gate(x: Array, condition: Array) -> Array:
@@ -30,6 +38,7 @@ def _gate_into(out: Array, x: Array, condition: Array) -> None:
 
 
 gate.vjp(lambda g, condition: gate(g, condition), None)
+gate.spec.kernel = "gate"  # of kernels/activations.cu
 
 
 @elementwise
@@ -58,16 +67,17 @@ def _leaky_into(out: Array, x: Array, sign_of: Array, slope: float) -> None:
 
 
 _leaky.vjp(lambda g, sign_of, slope: _leaky(g, sign_of, slope=slope), None)
+_leaky.spec.kernel = "leaky"
 
 
-def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else negative_slope x; the derivative at 0 is negative_slope"""
-    return _leaky(x, x.detach(), slope=negative_slope)
+    return _leaky(input, input.detach(), slope=negative_slope)
 
 
-def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """x where x > 0, else alpha (e^x - 1)"""
-    return where(x > 0, x, alpha * expm1(clamp(x, max=0.0)))
+    return where(input > 0, input, alpha * expm1(clamp(input, max=0.0)))
 
 
 @elementwise
@@ -131,8 +141,9 @@ def _inside(x: Tensor, low: float | None, high: float | None) -> Tensor:
 _clamp.vjp(lambda g, x, low, high: g * cast(_inside(x, low, high), dtype=g.dtype))
 
 
-def clamp(x: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002
     """x held within [min, max], numbers or Tensors; the derivative at a (number) bound is 1"""
+    x = input
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must not be None")
     if isinstance(min, Tensor) or isinstance(max, Tensor):

@@ -1,7 +1,8 @@
-"""Tensor's operators and methods: which op is which, and the in-place ones."""
+"""Tensor's methods and operators, as the ops' files list them (METHODS, IN_PLACE, OPERATORS)."""
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
 from ..tensor import Tensor
@@ -19,36 +20,23 @@ from . import (
     shapes,
     softmaxes,
 )
+from .promotion import Operand
 
-METHODS: dict[Any, str] = {
-    elementwise: """add sub mul div neg pow square floor_divide remainder exp expm1 log log1p
-        sqrt rsqrt reciprocal sin cos tanh sigmoid softplus logaddexp silu erf""",
-    kinks: "abs relu sign maximum minimum clamp floor ceil round trunc",
-    comparisons: """eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and
-        bitwise_or bitwise_xor bitwise_not isnan isinf isfinite""",
-    reductions: """sum mean var std prod amax amin max min argmax argmin all any cumsum cumprod norm
-        sort argsort topk""",
-    softmaxes: "logsumexp softmax log_softmax",
-    shapes: """reshape flatten unflatten transpose permute movedim t squeeze unsqueeze expand
-        expand_as repeat repeat_interleave split chunk unbind narrow clone contiguous""",
-    rearrange: "flip roll tril triu",
-    indexing: """gather scatter_add take_along_dim index_select masked_fill masked_select
-        nonzero""",
-    products: "matmul mm bmm mv dot outer addmm",
-    compare: "equal isclose allclose",
-    convert: "to cpu cuda float double half int long bool type_as",
-}
-IN_PLACE = """add sub mul div neg pow square floor_divide remainder exp expm1 log log1p sqrt rsqrt
-    reciprocal sin cos tanh sigmoid relu abs sign clamp floor ceil round trunc masked_fill"""
+__all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", "uniform_", "zero_"]
+
+FILES: tuple[Any, ...] = (
+    convert, elementwise, kinks, comparisons, shapes, indexing, rearrange, reductions, softmaxes,
+    products, compare,
+)  # fmt: skip
 OTHER_NAMES = {
     "swapaxes": "transpose", "clip": "clamp", "multiply": "mul", "subtract": "sub", "divide": "div",
     "absolute": "abs",
 }  # fmt: skip
-OPERATORS = {  # of two operands: also reflected, and in place
-    "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide",
-    "mod": "remainder", "pow": "pow", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or",
-    "xor": "bitwise_xor",
+REFLECTED = {  # also with the Tensor on the right, and (but for @) in place
+    "__add__", "__sub__", "__mul__", "__truediv__", "__floordiv__", "__mod__", "__pow__",
+    "__matmul__", "__and__", "__or__", "__xor__",
 }  # fmt: skip
+COMPARISONS = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}
 
 
 def zero_(x: Tensor) -> Tensor:
@@ -61,9 +49,9 @@ def fill_(x: Tensor, value: Any) -> Tensor:
     return indexing.assign(x, creation.full_like(x, value))
 
 
-def copy_(x: Tensor, source: Tensor) -> Tensor:
-    """The elements of `source`, broadcast and converted, in place."""
-    return indexing.assign(x, convert.to(source, x).expand(x.shape))
+def copy_(x: Tensor, src: Tensor) -> Tensor:
+    """The elements of `src`, broadcast and converted, in place."""
+    return indexing.assign(x, convert.to(src, x).expand(x.shape))
 
 
 def uniform_(x: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Any = None) -> Tensor:
@@ -76,45 +64,56 @@ def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = 
     return indexing.assign(x, creation.randn_like(x, generator=generator) * std + mean)
 
 
-def _reshape_as(x: Tensor, y: Tensor) -> Tensor:
-    return shapes.reshape(x, y.shape)
+def reshape_as(x: Tensor, other: Tensor) -> Tensor:
+    """The same elements in the other's shape."""
+    return shapes.reshape(x, other.shape)
 
 
 def _swapped(function: Any) -> Any:
-    return lambda x, y: function(y, x)
+    def reflected(x: Tensor, other: Operand) -> Any:
+        return function(other, x)
+
+    reflected.__annotations__["return"], reflected.__doc__ = "Tensor", function.__doc__
+    return reflected
 
 
 def _comparison(function: Any) -> Any:
     """x == None and x == "a" are not elementwise questions: let Python answer them."""
 
+    @wraps(function, updated=())
     def compare(x: Tensor, y: Any) -> Any:
         return NotImplemented if y is None or isinstance(y, str) else function(x, y)
 
     return compare
 
 
-def _attach() -> None:
-    ops = {
-        name: getattr(module, name) for module, names in METHODS.items() for name in names.split()
-    }
-    members = ops | {name: ops[same] for name, same in OTHER_NAMES.items()}
-    members |= {f"{name}_": indexing.in_place(ops[name]) for name in IN_PLACE.split()}
-    members |= {f.__name__: f for f in (zero_, fill_, copy_, uniform_, normal_)}
+def members() -> dict[str, Any]:
+    """All that Tensor gets from the ops, by name: what the files' lists say, and a few by hand."""
+    found: dict[str, Any] = {}
+    for file in FILES:
+        found |= {name: getattr(file, name) for name in file.METHODS}
+        for name in getattr(file, "IN_PLACE", ()):
+            found[f"{name}_"] = indexing.in_place(getattr(file, name))
+        for name, same in getattr(file, "OPERATORS", {}).items():
+            found |= _operator(name, getattr(file, same))
+    found |= {name: found[same] for name, same in OTHER_NAMES.items()}
+    found |= {f.__name__: f for f in (zero_, fill_, copy_, uniform_, normal_)}
     # A conv's output is channels-last in memory, so view copies where it must, as reshape does.
-    members |= {"view": shapes.reshape, "view_as": _reshape_as, "reshape_as": _reshape_as}
-    members |= {"T": property(shapes.reverse_dims), "mT": property(shapes.matrix_transpose)}
-    for name, same in OPERATORS.items():
-        members[f"__{name}__"] = ops[same]
-        members[f"__r{name}__"] = _swapped(ops[same])
-        if name != "matmul":
-            members[f"__i{name}__"] = indexing.in_place(ops[same])
-    for name in ("eq", "ne", "lt", "le", "gt", "ge"):
-        members[f"__{name}__"] = _comparison(ops[name])
-    for name, same in {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}.items():
-        members[f"__{name}__"] = ops[same]
-    members |= {"__getitem__": indexing.getitem, "__setitem__": indexing.setitem}
-    for name, member in members.items():
-        setattr(Tensor, name, member)
+    found |= {"view": shapes.reshape, "view_as": reshape_as, "reshape_as": reshape_as}
+    return found | {"T": property(shapes.reverse_dims), "mT": property(shapes.matrix_transpose)}
 
 
-_attach()
+def _operator(name: str, function: Any) -> dict[str, Any]:
+    """The function as Tensor's operator `name`, with the other forms that this operator has."""
+    if name in COMPARISONS:
+        return {name: _comparison(function)}
+    forms = {name: function}
+    if name in REFLECTED:
+        forms[f"__r{name[2:]}"] = _swapped(function)
+        if name != "__matmul__":
+            forms[f"__i{name[2:]}"] = indexing.in_place(function)
+    return forms
+
+
+for _name, _member in members().items():
+    setattr(Tensor, _name, _member)

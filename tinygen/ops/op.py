@@ -21,6 +21,8 @@ the cotangent `g` and asks by name for what else it needs, and only that is kept
     shared                 a dict for what the vjps of one call would else compute twice
 
 A vjp may be None: no gradient flows to that input.
+
+Whoever calls the op sees PyTorch's names: x is `input` and y is `other`, so mul(input=a, other=b).
 """
 
 from __future__ import annotations
@@ -39,6 +41,12 @@ from ..threads import total
 from . import on_gpu
 from .explain import caller, explain, refuse_nan
 from .promotion import operand, result_type
+from .signatures import bind, public_signature
+
+__all__ = [
+    "ElementwiseSpec", "Op", "Plan", "Spec", "broadcast_to", "cast", "elementwise", "floating",
+    "op", "promote", "repeated", "sum_to", "view_op",
+]  # fmt: skip
 
 REGISTRY: dict[str, Op] = {}  # every op there is, by name; tests walk it
 # Instead of the dtype that all inputs share:
@@ -70,7 +78,7 @@ class Spec:
     """An op's forward, its vjps and, for each vjp, the names of what it asks for."""
 
     broadcasts = False
-    kernel: Callable[..., Array] | None = None  # does the forward's work on a GPU: cuda/fused.py
+    kernel: str | None = None  # the one of kernels/activations.cu that is the forward on a GPU
 
     def __init__(self, forward: Callable[..., Array]) -> None:
         code = forward.__code__
@@ -91,6 +99,8 @@ class Spec:
         for name in self.inputs:
             self.known |= {name, f"{name}_shape", f"{name}_dtype"}
         self.plan = cache(self._plan)
+        numbers_too = self.broadcasts and len(self.inputs) > 1
+        self.signature = public_signature(forward, "Operand" if numbers_too else "Tensor")
 
     def set_vjps(self, *vjps: Callable[..., Tensor] | None) -> None:
         if len(vjps) != len(self.inputs):
@@ -224,9 +234,13 @@ def floating(forward: Callable[..., Array]) -> Op:
 def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool = False) -> Op:
     """The function that runs for every op: unpack, compute, wrap and, if wanted, record."""
     broadcasts = spec.broadcasts
+    all_there = 1 << (0 if spec.variadic else len(spec.inputs))  # what flags are, at the least
 
     def call(*inputs: Any, **constants: Any) -> Tensor:
         arrays, flags, dtype = _unpack(inputs)
+        if flags < all_there:  # some came by name
+            inputs, constants = bind(spec.name, spec.signature, inputs, constants)
+            arrays, flags, dtype = _unpack(inputs)
         if promotes and dtype.kind != "f":
             inputs = promote(spec.name, inputs, floating)  # type: ignore[assignment]
             arrays, flags, dtype = _unpack(inputs)
@@ -240,6 +254,7 @@ def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool
             else:
                 array = spec.forward(*arrays, **constants)
         except (ValueError, TypeError, IndexError, MemoryError) as error:
+            bind(spec.name, spec.signature, inputs, constants)  # is it the call that is wrong?
             raise explain(spec.name, error, inputs, spec.broadcasts) from error
         if array.__class__ is not ndarray and isinstance(array, generic):
             array = np.asarray(array)
@@ -284,6 +299,7 @@ def _finish(call: Any, spec: Spec) -> Op:
     call.spec, call.vjp = spec, spec.set_vjps
     call.__name__ = call.__qualname__ = spec.name
     call.__doc__, call.__module__ = spec.forward.__doc__, spec.forward.__module__
+    call.__signature__, call.__wrapped__ = spec.signature, spec.forward
     if spec.name in REGISTRY:
         raise ValueError(f"op: there is an op named {spec.name!r} already")
     REGISTRY[spec.name] = call

@@ -15,6 +15,11 @@ from .reductions import mean
 from .shapes import squeeze, unsqueeze
 from .windows import Pair, Size, as_pair, is_int, meetings
 
+__all__ = [
+    "Pool", "adaptive_avg_pool2d", "avg_pool2d", "block_repeat", "block_sum", "check_floating",
+    "image", "max_pool2d", "resample",
+]  # fmt: skip
+
 
 def image(name: str, x: Tensor) -> tuple[Tensor, bool]:
     """The image with a batch dimension, and whether it came with one."""

@@ -13,6 +13,10 @@ from ..tensor import Tensor
 from .op import broadcast_to, op, sum_to
 from .shapes import permute, reshape, squeeze, unsqueeze
 
+__all__ = ["addmm", "bmm", "dot", "einsum", "linear", "matmul", "mm", "mv", "outer"]
+METHODS = {*__all__} - {"einsum", "linear"}
+OPERATORS = {"__matmul__": "matmul"}
+
 
 def _check_product(name: str, x: Tensor, y: Tensor, fits: bool) -> None:
     for operand in (x, y):
@@ -42,8 +46,9 @@ def unbroadcast(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return x if x.shape == shape else sum_to(x, shape=shape)
 
 
-def matmul(x: Tensor, y: Tensor) -> Tensor:
+def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product over the last two dimensions, broadcast over the others; 1-D as in PyTorch."""
+    x, y = input, other
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         a, b = x._array, y._array
         if a.ndim == 2 == b.ndim and a.shape[1] == b.shape[0] and a.dtype is b.dtype:
@@ -68,42 +73,50 @@ def matmul(x: Tensor, y: Tensor) -> Tensor:
     return _matmul(x, y)
 
 
-def mm(x: Tensor, y: Tensor) -> Tensor:
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Product of two matrices."""
+    x, y = input, mat2
     _check_product("mm", x, y, x.ndim == y.ndim == 2 and x.shape[1] == y.shape[0])
     return _matmul(x, y)
 
 
-def bmm(x: Tensor, y: Tensor) -> Tensor:
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of two batches of matrices, (B, n, m) and (B, m, p)."""
+    x, y = input, mat2
     fits = x.ndim == y.ndim == 3 and x.shape[0] == y.shape[0] and x.shape[2] == y.shape[1]
     _check_product("bmm", x, y, fits)
     return _matmul(x, y)
 
 
-def mv(x: Tensor, y: Tensor) -> Tensor:
+def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Matrix times vector."""
+    x, y = input, vec
     _check_product("mv", x, y, x.ndim == 2 and y.ndim == 1 and x.shape[1] == y.shape[0])
     return matmul(x, y)
 
 
-def dot(x: Tensor, y: Tensor) -> Tensor:
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """sum_i x_i y_i of two vectors."""
+    x, y = input, tensor
     _check_product("dot", x, y, x.ndim == y.ndim == 1 and x.shape == y.shape)
     return matmul(x, y)
 
 
-def outer(x: Tensor, y: Tensor) -> Tensor:
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """x_i y_j of two vectors."""
-    if x.ndim != 1 or y.ndim != 1:
-        raise RuntimeError(f"outer: expected two vectors, got shapes {x.shape} and {y.shape}")
-    return unsqueeze(x, 1) * unsqueeze(y, 0)
+    if input.ndim != 1 or vec2.ndim != 1:
+        raise RuntimeError(
+            f"outer: expected two vectors, got shapes {input.shape} and {vec2.shape}"
+        )
+    return unsqueeze(input, 1) * unsqueeze(vec2, 0)
 
 
-def addmm(bias: Tensor, x: Tensor, y: Tensor, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
-    """beta bias + alpha x y"""
-    product = mm(x, y)
-    return (bias if beta == 1 else bias * beta) + (product if alpha == 1 else product * alpha)
+def addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1.0, alpha: float = 1.0
+) -> Tensor:
+    """beta input + alpha mat1 mat2"""
+    product = mm(mat1, mat2)
+    return (input if beta == 1 else input * beta) + (product if alpha == 1 else product * alpha)
 
 
 @op

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..backend import DType, get_default_dtype
 from ..tensor import Tensor, wrap
+
+__all__ = ["result_type"]
+
+
+Operand: TypeAlias = Tensor | float | np.generic | np.ndarray[Any, Any]
 
 
 def operand(name: str, x: Any) -> Any:

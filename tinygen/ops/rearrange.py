@@ -12,6 +12,9 @@ from ..tensor import Tensor, wrap
 from .op import op, view_op
 from .shapes import Shape, ints, position, reshape
 
+__all__ = ["flip", "pad", "roll", "tril", "triu"]
+METHODS = {*__all__} - {"pad"}
+
 
 @view_op
 def _flip(x: Array, *, axes: Shape) -> Array:
@@ -21,9 +24,9 @@ def _flip(x: Array, *, axes: Shape) -> Array:
 _flip.vjp(lambda g, axes: _flip(g, axes=axes))
 
 
-def flip(x: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, dims: Any = (), *more: int) -> Tensor:
     """Reverse the order along the given dimensions."""
-    return _flip(x, axes=tuple(position("flip", d, x.ndim) for d in ints(dims)))
+    return _flip(input, axes=tuple(position("flip", d, input.ndim) for d in ints(dims, more)))
 
 
 @op
@@ -34,14 +37,14 @@ def _roll(x: Array, *, shifts: Shape, axes: Shape) -> Array:
 _roll.vjp(lambda g, shifts, axes: _roll(g, shifts=tuple(-s for s in shifts), axes=axes))
 
 
-def roll(x: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Shift along dimensions; what falls off comes in at the other end. No dims: flattened."""
     if dims is None:
-        return reshape(roll(reshape(x, -1), shifts, 0), x.shape)
-    by, along = ints((shifts,)), ints((dims,))
+        return reshape(roll(reshape(input, -1), shifts, 0), input.shape)
+    by, along = ints(shifts), ints(dims)
     if len(by) != len(along):
         raise RuntimeError(f"roll: {len(by)} shifts for {len(along)} dims")
-    return _roll(x, shifts=by, axes=tuple(position("roll", d, x.ndim) for d in along))
+    return _roll(input, shifts=by, axes=tuple(position("roll", d, input.ndim) for d in along))
 
 
 @op
@@ -113,11 +116,11 @@ def _triu(x: Array, *, diagonal: int) -> Array:
 _triu.vjp(lambda g, diagonal: _triu(g, diagonal=diagonal))
 
 
-def tril(x: Tensor, diagonal: int = 0) -> Tensor:
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of each matrix, zeros above the diagonal."""
-    return _tril(x, diagonal=diagonal)
+    return _tril(input, diagonal=diagonal)
 
 
-def triu(x: Tensor, diagonal: int = 0) -> Tensor:
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of each matrix, zeros below the diagonal."""
-    return _triu(x, diagonal=diagonal)
+    return _triu(input, diagonal=diagonal)

@@ -24,6 +24,12 @@ from .op import broadcast_to, cast, op
 from .rearrange import flip
 from .shapes import cat, reshape
 
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "cumprod", "cumsum", "max",
+    "mean", "min", "norm", "prod", "sort", "std", "sum", "topk", "var",
+]  # fmt: skip
+METHODS = {*__all__}
+
 F = TypeVar("F", bound=Callable[..., Any])
 Dim = int | tuple[int, ...] | None
 
@@ -95,8 +101,9 @@ _sum.vjp(lambda g, x_shape, dims: stretch(g, x_shape, dims))
 
 
 @numpy_names
-def sum(x: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Tensor:  # noqa: A001
+def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """Sum over `dim`; bools and integers add up in int64."""
+    x = input
     if dtype is not None:
         x = cast(x, dtype=np.dtype(dtype))
     elif x.dtype.kind == "u":  # NumPy would add in uint64
@@ -105,8 +112,9 @@ def sum(x: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None) ->
 
 
 @numpy_names
-def mean(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def mean(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Arithmetic mean over `dim`; NaN of nothing."""
+    x = input
     if x.dtype.kind != "f":
         raise RuntimeError(f"mean: expected a floating-point tensor, got {x.dtype}; use x.float()")
     dims = axes("mean", x, dim)
@@ -116,13 +124,14 @@ def mean(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 @numpy_names
 def var(
-    x: Tensor,
+    input: Tensor,
     dim: Dim = None,
     unbiased: bool | None = None,
     keepdim: bool = False,
     correction: int | None = None,
 ) -> Tensor:
     """Variance over `dim`: squared deviations summed, over n - correction (1 unless given)."""
+    x = input
     if unbiased is not None and correction is not None:
         raise RuntimeError("var: give unbiased or correction, not both")
     delta = int(unbiased) if unbiased is not None else 1 if correction is None else correction
@@ -135,19 +144,20 @@ def var(
 
 @numpy_names
 def std(
-    x: Tensor,
+    input: Tensor,
     dim: Dim = None,
     unbiased: bool | None = None,
     keepdim: bool = False,
     correction: int | None = None,
 ) -> Tensor:
     """Standard deviation, the root of var."""
-    return sqrt(var(x, dim, unbiased, keepdim, correction))
+    return sqrt(var(input, dim, unbiased, keepdim, correction))
 
 
 @numpy_names
-def prod(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
+    x = input
     shape = x.shape
     if dim is None:
         x, axis = reshape(x, (-1,)), 0
@@ -176,16 +186,17 @@ _cumsum.vjp(lambda g, axis: flip(_cumsum(flip(g, (axis,)), axis=axis), (axis,)))
 
 
 @numpy_names
-def cumsum(x: Tensor, dim: int) -> Tensor:
+def cumsum(input: Tensor, dim: int) -> Tensor:
     """Running sum along `dim`; bools and integers add up in int64."""
-    x = cast(x, dtype=np.dtype(np.int64)) if x.dtype.kind == "u" else x
+    x = cast(input, dtype=np.dtype(np.int64)) if input.dtype.kind == "u" else input
     axis = one_axis("cumsum", x, dim)
     return _cumsum(x, axis=axis) if x.ndim else sum(x)
 
 
 @numpy_names
-def cumprod(x: Tensor, dim: int) -> Tensor:
+def cumprod(input: Tensor, dim: int) -> Tensor:
     """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
+    x = input
     axis = one_axis("cumprod", x, dim)
     front, step = (slice(None),) * axis, 1
     while x.ndim and step < x.shape[axis]:
@@ -214,11 +225,11 @@ def _ties(x: Tensor, extremum: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 
 @numpy_names
-def amax(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Largest value over `dim`; ties share the gradient evenly."""
-    dims = axes("amax", x, None if dim == () else dim)
-    _refuse_empty("amax", x, dims)
-    return _amax(x, dims=dims, keepdim=keepdim)
+    dims = axes("amax", input, None if dim == () else dim)
+    _refuse_empty("amax", input, dims)
+    return _amax(input, dims=dims, keepdim=keepdim)
 
 
 @op
@@ -230,11 +241,11 @@ _amin.vjp(lambda g, x, out, dims: stretch(g, x.shape, dims) * _ties(x, out, dims
 
 
 @numpy_names
-def amin(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Smallest value over `dim`; ties share the gradient evenly."""
-    dims = axes("amin", x, None if dim == () else dim)
-    _refuse_empty("amin", x, dims)
-    return _amin(x, dims=dims, keepdim=keepdim)
+    dims = axes("amin", input, None if dim == () else dim)
+    _refuse_empty("amin", input, dims)
+    return _amin(input, dims=dims, keepdim=keepdim)
 
 
 def _refuse_empty(name: str, x: Tensor, dims: tuple[int, ...]) -> None:
@@ -245,16 +256,16 @@ def _refuse_empty(name: str, x: Tensor, dims: tuple[int, ...]) -> None:
 
 
 @numpy_names
-def max(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """max(x): the largest value. max(x, dim): (values, indices), the first where several tie.
-    max(x, y): the elementwise maximum."""
-    return _extremum(x, dim, keepdim, argmax, amax, "maximum")
+    max(x, y) or max(x, other=y): the elementwise maximum."""
+    return _extremum(input, dim if other is None else other, keepdim, argmax, amax, "maximum")
 
 
 @numpy_names
-def min(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """min(x), min(x, dim) and min(x, y): as for max."""
-    return _extremum(x, dim, keepdim, argmin, amin, "minimum")
+    return _extremum(input, dim if other is None else other, keepdim, argmin, amin, "minimum")
 
 
 def _extremum(x: Tensor, dim: Any, keepdim: bool, arg: Any, value: Any, pair: str) -> Any:
@@ -282,15 +293,15 @@ def _arg(name: str, function: Any, x: Tensor, dim: int | None, keepdim: bool) ->
 
 
 @numpy_names
-def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the largest value is (the first one); in the flattened tensor if dim is None."""
-    return _arg("argmax", np.argmax, x, dim, keepdim)
+    return _arg("argmax", np.argmax, input, dim, keepdim)
 
 
 @numpy_names
-def argmin(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the smallest value is (the first one); in the flattened tensor if dim is None."""
-    return _arg("argmin", np.argmin, x, dim, keepdim)
+    return _arg("argmin", np.argmin, input, dim, keepdim)
 
 
 @op
@@ -299,9 +310,9 @@ def _all(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
 
 
 @numpy_names
-def all(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Is every element non-zero?"""
-    return _all(x, dims=axes("all", x, dim), keepdim=keepdim)
+    return _all(input, dims=axes("all", input, dim), keepdim=keepdim)
 
 
 @op
@@ -310,18 +321,18 @@ def _any(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
 
 
 @numpy_names
-def any(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Is some element non-zero?"""
-    return _any(x, dims=axes("any", x, dim), keepdim=keepdim)
+    return _any(input, dims=axes("any", input, dim), keepdim=keepdim)
 
 
 # --- norms and order ------------------------------------------------------------------------
 
 
 @numpy_names
-def norm(x: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """(sum |x|^p)^(1/p); p = inf is the largest |x|. The gradient of the 2-norm at 0 is 0."""
-    x = floats_only("norm", x)
+    x = floats_only("norm", input)
     if p in (2, 2.0, "fro", None):
         total = sum(x * x, dim, keepdim)
         away = total > 0
@@ -337,11 +348,11 @@ def norm(x: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tenso
 
 
 @numpy_names
-def argsort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The indices that sort x along `dim`; equal elements keep their order."""
-    if x.ndim == 0:
-        return wrap(np.zeros_like(x._array, dtype=np.int64))
-    axis, array = one_axis("argsort", x, dim), x._array
+    if input.ndim == 0:
+        return wrap(np.zeros_like(input._array, dtype=np.int64))
+    axis, array = one_axis("argsort", input, dim), input._array
     if not descending:
         return wrap(np.argsort(array, axis=axis, kind="stable"))
     backwards = np.argsort(np.flip(array, axis), axis=axis, kind="stable")
@@ -349,21 +360,25 @@ def argsort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = T
 
 
 @numpy_names
-def sort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesIndices:
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True
+) -> ValuesIndices:
     """(values, indices) in order along `dim`."""
+    x = input
     index = argsort(x, dim, descending)
     return ValuesIndices(gather(x, dim, index) if x.ndim else x * 1, index)
 
 
 @numpy_names
 def topk(
-    x: Tensor,
+    input: Tensor,
     k: int,
     dim: int = -1,
     largest: bool = True,
-    sorted: bool = True,  # noqa: A002
+    sorted: bool = True,
 ) -> ValuesIndices:
     """The k largest (or smallest) along `dim`, in order."""
+    x = input
     size = x.shape[dim] if x.ndim else 1
     if not 0 <= k <= size:
         raise RuntimeError(f"topk: k = {k} is out of range for a dimension of size {size}")

@@ -13,14 +13,20 @@ from ..tensor import Tensor
 from ..threads import in_parts
 from .op import broadcast_to, op, promote, view_op
 
+__all__ = [
+    "cat", "chunk", "clone", "flatten", "movedim", "narrow", "permute", "repeat_interleave",
+    "reshape", "split", "squeeze", "stack", "t", "transpose", "unbind", "unflatten", "unsqueeze",
+]  # fmt: skip
+METHODS = {*__all__, "contiguous", "expand", "expand_as", "repeat"} - {"cat", "stack"}
+
 Shape = tuple[int, ...]
 
 
-def ints(sizes: tuple[Any, ...]) -> Shape:
-    """f(2, 3) and f((2, 3)) mean the same."""
-    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
-        sizes = tuple(sizes[0])
-    return tuple(map(int, sizes))
+def ints(sizes: Any, more: tuple[Any, ...] = ()) -> Shape:
+    """f((2, 3)) and f(2, 3) mean the same; what the first parameter leaves over is in `more`."""
+    if isinstance(sizes, (tuple, list)) and not more:
+        return tuple(map(int, sizes))
+    return (int(sizes), *map(int, more))
 
 
 def position(name: str, dim: int, ndim: int) -> int:
@@ -41,22 +47,23 @@ def _reshape(x: Array, *, shape: Shape) -> Array:
 _reshape.vjp(lambda g, x_shape: _reshape(g, shape=x_shape))
 
 
-def reshape(x: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, shape: Any = (), *more: int) -> Tensor:
     """The same elements, in C order, in another shape; one size may be -1. A view if it can be."""
-    sizes = ints(shape)
-    if sizes == x._array.shape:
-        return x
-    known, n = abs(math.prod(sizes)), x._array.size  # a -1 makes no difference to known
+    sizes = ints(shape, more)
+    if sizes == input._array.shape:
+        return input
+    known, n = abs(math.prod(sizes)), input._array.size  # a -1 makes no difference to known
     fits = known == n
     if -1 in sizes:
         fits = known > 0 and n % known == 0 and sizes.count(-1) == 1
     if not fits:
-        raise RuntimeError(f"reshape: shape {sizes} is invalid for an input of shape {x.shape}")
-    return _reshape(x, shape=sizes)
+        raise RuntimeError(f"reshape: shape {sizes} is invalid for an input of shape {input.shape}")
+    return _reshape(input, shape=sizes)
 
 
-def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Make one dimension of the dimensions start_dim..end_dim."""
+    x = input
     if x.ndim == 0:
         return reshape(x, 1)
     first, last = position("flatten", start_dim, x.ndim), position("flatten", end_dim, x.ndim)
@@ -67,8 +74,9 @@ def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     )
 
 
-def unflatten(x: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Split one dimension into several of the given sizes; one may be -1."""
+    x = input
     dim = position("unflatten", dim, x.ndim)
     known = math.prod(n for n in sizes if n != -1)
     full = tuple(n if n != -1 else x.shape[dim] // max(known, 1) for n in sizes)
@@ -77,8 +85,9 @@ def unflatten(x: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return reshape(x, (*x.shape[:dim], *full, *x.shape[dim + 1 :]))
 
 
-def squeeze(x: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Drop dimensions of size 1: all, or those of `dim` that have size 1."""
+    x = input
     if x.ndim == 0:
         return x
     asked = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
@@ -86,10 +95,10 @@ def squeeze(x: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if not (i in gone and n == 1)))
 
 
-def unsqueeze(x: Tensor, dim: int) -> Tensor:
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new dimension of size 1 at `dim`."""
-    dim = position("unsqueeze", dim, x.ndim + 1)
-    return reshape(x, (*x.shape[:dim], 1, *x.shape[dim:]))
+    dim = position("unsqueeze", dim, input.ndim + 1)
+    return reshape(input, (*input.shape[:dim], 1, *input.shape[dim:]))
 
 
 # --- permute --------------------------------------------------------------------------------
@@ -110,56 +119,59 @@ def _inverse(dims: Shape) -> Shape:
     return tuple(back)
 
 
-def permute(x: Tensor, *dims: Any) -> Tensor:
-    """Dimension i of the output is dimension dims[i] of x; a view."""
-    order = ints(dims)
-    if sorted(d % max(x.ndim, 1) for d in order) != list(range(x.ndim)):
-        raise RuntimeError(f"permute: {order} is not an order of the {x.ndim} dimensions of x")
-    return _permute(x, dims=tuple(d % x.ndim for d in order))
+def permute(input: Tensor, dims: Any = (), *more: int) -> Tensor:
+    """Dimension i of the output is dimension dims[i] of the input; a view."""
+    order = ints(dims, more)
+    if sorted(d % max(input.ndim, 1) for d in order) != list(range(input.ndim)):
+        raise RuntimeError(f"permute: {order} is not an order of the {input.ndim} dimensions of x")
+    return _permute(input, dims=tuple(d % input.ndim for d in order))
 
 
-def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Swap two dimensions; a view."""
-    order = list(range(x.ndim))
-    a, b = position("transpose", dim0, x.ndim), position("transpose", dim1, x.ndim)
+    order = list(range(input.ndim))
+    a, b = position("transpose", dim0, input.ndim), position("transpose", dim1, input.ndim)
     order[a], order[b] = b, a
-    return _permute(x, dims=tuple(order))
+    return _permute(input, dims=tuple(order))
 
 
-def movedim(x: Tensor, source: int, destination: int) -> Tensor:
+def movedim(input: Tensor, source: int, destination: int) -> Tensor:
     """Take dimension `source` out and put it in at `destination`; a view."""
-    source = position("movedim", source, x.ndim)
-    order = [i for i in range(x.ndim) if i != source]
-    order.insert(position("movedim", destination, x.ndim), source)
-    return _permute(x, dims=tuple(order))
+    source = position("movedim", source, input.ndim)
+    order = [i for i in range(input.ndim) if i != source]
+    order.insert(position("movedim", destination, input.ndim), source)
+    return _permute(input, dims=tuple(order))
 
 
-def t(x: Tensor) -> Tensor:
+def t(input: Tensor) -> Tensor:
     """Matrix transpose of a tensor with at most two dimensions."""
-    if x.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but got shape {x.shape}")
-    return x if x.ndim < 2 else transpose(x, 0, 1)
+    if input.ndim > 2:
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but got shape {input.shape}"
+        )
+    return input if input.ndim < 2 else transpose(input, 0, 1)
 
 
-def reverse_dims(x: Tensor) -> Tensor:
+def reverse_dims(input: Tensor) -> Tensor:
     """x.T: all dimensions in reverse order."""
-    return _permute(x, dims=tuple(reversed(range(x.ndim))))
+    return _permute(input, dims=tuple(reversed(range(input.ndim))))
 
 
-def matrix_transpose(x: Tensor) -> Tensor:
+def matrix_transpose(input: Tensor) -> Tensor:
     """x.mT: the last two dimensions swapped."""
-    n = x.ndim
+    n = input.ndim
     if n < 2:
-        raise RuntimeError(f"mT: expected at least 2 dimensions, got shape {x.shape}")
-    return _permute(x, dims=(*range(n - 2), n - 1, n - 2))
+        raise RuntimeError(f"mT: expected at least 2 dimensions, got shape {input.shape}")
+    return _permute(input, dims=(*range(n - 2), n - 1, n - 2))
 
 
 # --- repeat ---------------------------------------------------------------------------------
 
 
-def expand(x: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, size: Any = (), *more: int) -> Tensor:
     """Repeat along size-1 (and new leading) dimensions without a copy; -1 keeps a size."""
-    shape = ints(sizes)
+    x = input
+    shape = ints(size, more)
     new = len(shape) - x.ndim
     full = tuple(x.shape[i - new] if n == -1 and i >= new else n for i, n in enumerate(shape))
     if new < 0 or any(n not in (1, full[new + i]) for i, n in enumerate(x.shape)):
@@ -167,24 +179,25 @@ def expand(x: Tensor, *sizes: Any) -> Tensor:
     return broadcast_to(x, shape=full)
 
 
-def expand_as(x: Tensor, other: Tensor) -> Tensor:
-    return expand(x, other.shape)
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    return expand(input, other.shape)
 
 
-def repeat(x: Tensor, *sizes: Any) -> Tensor:
-    """Copies of x, sizes[i] of them along dimension i (NumPy's tile)."""
-    counts = ints(sizes)
-    if len(counts) < x.ndim:
-        raise RuntimeError(f"repeat: {len(counts)} counts for the {x.ndim} dimensions of x")
-    shape = (1,) * (len(counts) - x.ndim) + x.shape
+def repeat(input: Tensor, repeats: Any = (), *more: int) -> Tensor:
+    """Copies of the input, repeats[i] of them along dimension i (NumPy's tile)."""
+    counts = ints(repeats, more)
+    if len(counts) < input.ndim:
+        raise RuntimeError(f"repeat: {len(counts)} counts for the {input.ndim} dimensions of x")
+    shape = (1,) * (len(counts) - input.ndim) + input.shape
     between = tuple(m for n in shape for m in (1, n))
     full = tuple(m for c, n in zip(counts, shape, strict=True) for m in (c, n))
-    tiled = broadcast_to(reshape(x, between), shape=full)
+    tiled = broadcast_to(reshape(input, between), shape=full)
     return reshape(tiled, tuple(c * n for c, n in zip(counts, shape, strict=True)))
 
 
-def repeat_interleave(x: Tensor, repeats: int, dim: int | None = None) -> Tensor:
+def repeat_interleave(input: Tensor, repeats: int, dim: int | None = None) -> Tensor:
     """Each element (or each slice along `dim`) `repeats` times in a row."""
+    x = input
     if dim is None:
         x, dim = reshape(x, -1), 0
     dim = position("repeat_interleave", dim, x.ndim)
@@ -238,8 +251,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat([unsqueeze(x, dim) for x in parts], dim)
 
 
-def split(x: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+def split(tensor: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of split_size slices each (the last may be smaller), or of the given sizes."""
+    x = tensor
     dim = position("split", dim, x.ndim)
     n = x.shape[dim]
     if isinstance(split_size, int):
@@ -257,25 +271,27 @@ def split(x: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Ten
     return tuple(parts)
 
 
-def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views of equal size (the last may be smaller)."""
     if chunks <= 0:
         raise RuntimeError(f"chunk: expected chunks > 0, got {chunks}")
-    return split(x, max(-(-x.shape[dim] // chunks), 1), dim)
+    return split(input, max(-(-input.shape[dim] // chunks), 1), dim)
 
 
-def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """All slices along `dim`, without it."""
-    dim = position("unbind", dim, x.ndim)
-    return tuple(x[(slice(None),) * dim + (i,)] for i in range(x.shape[dim]))
+    dim = position("unbind", dim, input.ndim)
+    return tuple(input[(slice(None),) * dim + (i,)] for i in range(input.shape[dim]))
 
 
-def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
+def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`length` slices along `dim`, from `start`; a view."""
-    dim = position("narrow", dim, x.ndim)
-    if start < 0 or length < 0 or start + length > x.shape[dim]:
-        raise RuntimeError(f"narrow: {start} + {length} exceeds size {x.shape[dim]} of dim {dim}")
-    return x[(slice(None),) * dim + (slice(start, start + length),)]
+    dim = position("narrow", dim, input.ndim)
+    if start < 0 or length < 0 or start + length > input.shape[dim]:
+        raise RuntimeError(
+            f"narrow: {start} + {length} exceeds size {input.shape[dim]} of dim {dim}"
+        )
+    return input[(slice(None),) * dim + (slice(start, start + length),)]
 
 
 # --- copy -----------------------------------------------------------------------------------

@@ -13,6 +13,9 @@ from .op import op
 from .reductions import Dim, axes, floats_only, numpy_names, one_axis, stretch
 from .reductions import sum as total
 
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+METHODS = {*__all__}
+
 
 @op
 def _logsumexp(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
@@ -29,8 +32,9 @@ _logsumexp.vjp(
 
 
 @numpy_names
-def logsumexp(x: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
+def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
+    x = input
     dims = axes("logsumexp", x, dim)
     if math.prod(x.shape[d] for d in dims) == 0:
         shape = [1 if i in dims else n for i, n in enumerate(x.shape) if keepdim or i not in dims]
@@ -54,9 +58,9 @@ _softmax.vjp(lambda g, out, axis: out * (g - total(g * out, axis, keepdim=True))
 
 
 @numpy_names
-def softmax(x: Tensor, dim: int) -> Tensor:
+def softmax(input: Tensor, dim: int) -> Tensor:
     """e^x / sum e^x along `dim`."""
-    axis, x = one_axis("softmax", x, dim), floats_only("softmax", x)
+    axis, x = one_axis("softmax", input, dim), floats_only("softmax", input)
     return _softmax(x, axis=axis) if x.ndim else exp(x - x)
 
 
@@ -71,7 +75,7 @@ _log_softmax.vjp(lambda g, out, axis: g - exp(out) * total(g, axis, keepdim=True
 
 
 @numpy_names
-def log_softmax(x: Tensor, dim: int) -> Tensor:
+def log_softmax(input: Tensor, dim: int) -> Tensor:
     """x - log sum e^x along `dim`."""
-    axis, x = one_axis("log_softmax", x, dim), floats_only("log_softmax", x)
+    axis, x = one_axis("log_softmax", input, dim), floats_only("log_softmax", input)
     return _log_softmax(x, axis=axis) if x.ndim else x - x

@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+__all__ = [
+    "Pair", "Size", "as_pair", "is_int", "meetings", "output_size", "overlap", "transposed_size",
+]  # fmt: skip
+
 Pair: TypeAlias = tuple[int, int]
 Size: TypeAlias = int | Sequence[int]
 
@@ -25,6 +29,30 @@ def as_pair(name: str, what: str, value: Any, least: int) -> Pair:
         fault = "non-positive" if least else "negative"
         raise RuntimeError(f"{name}: {fault} {what} is not supported, got {value!r}")
     return int(both[0]), int(both[1])
+
+
+def output_size(x: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
+    """Height and width of conv2d's output, from the shapes of x and w; may come out <= 0."""
+    height, width = (
+        (x[2 + k] + 2 * padding[k] - dilation[k] * (w[2 + k] - 1) - 1) // stride[k] + 1
+        for k in (0, 1)
+    )
+    return height, width
+
+
+def transposed_size(
+    g: Any, w: Any, stride: Pair, padding: Pair, dilation: Pair, output_padding: Pair
+) -> Pair:
+    """Height and width of conv_transpose2d's output; output_padding rows are added at the end."""
+    height, width = (
+        (g[2 + k] - 1) * stride[k]
+        - 2 * padding[k]
+        + dilation[k] * (w[2 + k] - 1)
+        + 1
+        + output_padding[k]
+        for k in (0, 1)
+    )
+    return height, width
 
 
 def overlap(outs: int, size: int, stride: int, offset: int) -> tuple[slice, slice]:

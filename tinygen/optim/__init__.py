@@ -8,3 +8,5 @@ from .algorithms import RMSprop as RMSprop
 from .ema import EMA as EMA
 from .optimizer import Optimizer as Optimizer
 from .optimizer import clip_weights_ as clip_weights_
+
+__all__ = ["Adam", "AdamW", "EMA", "Optimizer", "RMSprop", "SGD", "clip_weights_", "lr_scheduler"]

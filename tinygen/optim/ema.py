@@ -11,6 +11,8 @@ import numpy as np
 from ..backend import move
 from ..tensor import Tensor, wrap
 
+__all__ = ["EMA"]
+
 
 class EMA:
     """A smoothed copy of a model's parameters (buffers are left to the model).

@@ -16,6 +16,11 @@ from typing import Any
 
 from .optimizer import Optimizer
 
+__all__ = [
+    "CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR",
+    "SequentialLR", "StepLR",
+]  # fmt: skip
+
 Factor = Callable[[int], float]
 
 

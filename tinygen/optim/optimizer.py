@@ -9,10 +9,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..backend import Array, device_of, move
+from ..backend import Array, device_of, is_numpy, move
 from ..tape import enable_grad
 from ..tensor import Tensor, wrap
 from ..threads import GRAIN, pays_side_by_side, side_by_side
+
+__all__ = ["Group", "Optimizer", "State", "clip_weights_", "pieces"]
 
 Group: TypeAlias = dict[str, Any]
 State: TypeAlias = dict[str, Any]
@@ -96,12 +98,14 @@ class Optimizer:
         else:
             update(jobs)
 
-    def update(self, p: Array, g: Array, state: State, group: Group) -> None:
-        """Change `p` in place. `g` must stay as it is: it is the parameter's .grad.
+    def update(self, param: Array, grad: Array, state: State, group: Group) -> None:
+        """Change `param` in place. `grad` must stay as it is: it is the parameter's .grad.
 
         Two parameters may be updated at the same time, each on a thread of its own.
         """
-        raise NotImplementedError(f"{type(self).__name__}: update(p, g, state, group) is missing")
+        raise NotImplementedError(
+            f"{type(self).__name__}: update(param, grad, state, group) is missing"
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": {index: state}, "param_groups": [...]}: parameters by their index, in order.
@@ -149,6 +153,22 @@ class Optimizer:
             values = ", ".join(f"{k}: {group[k]}" for k in sorted(group) if k != "params")
             lines.append(f"    group {i}: {len(group['params'])} tensors, {values}")
         return "\n".join([*lines, ")"])
+
+
+PIECE = 1 << 15  # numbers: seven arrays of so many are in the cache at once
+
+
+def pieces(p: Array, *others: Array | None) -> Iterable[tuple[Any, ...]]:
+    """The arrays, all of p's shape (or None), cut alike along the first dimension.
+
+    A formula makes one array after the other; on a piece they come and go within the cache, which
+    is as fast as one scratch array and `out=` everywhere. A GPU takes everything at once.
+    """
+    if p.size <= PIECE or not is_numpy(p):
+        return ((p, *others),)
+    rows = max(1, PIECE * len(p) // p.size)
+    parts = [slice(i, i + rows) for i in range(0, len(p), rows)]
+    return ((p[part], *[None if a is None else a[part] for a in others]) for part in parts)
 
 
 def _as_list(params: Any) -> list[Any]:

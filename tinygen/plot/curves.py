@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = ["curves", "ema", "read_history", "read_log"]
+
 Curve: TypeAlias = "tuple[Array, Array]"  # where, value
 
 NOT_CURVES = {"step", "epoch", "time", "seconds"}  # what a log counts along with

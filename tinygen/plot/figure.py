@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = [
+    "COLOURS", "DPI", "GREY", "INK", "PathLike", "finish", "finite", "in_style", "needs",
+    "new_figure", "plain_axes", "png_bytes", "points_2d", "to_numpy", "write",
+]  # fmt: skip
+
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#d9d9d9"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = ["extent_of", "generator_arrows", "lab", "warp_grid"]
+
 
 def extent_of(*points: Any, margin: float = 0.25) -> Extent:
     """A square (xmin, xmax, ymin, ymax) about all points, `margin` of its side around them."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = ["Graph", "Layout", "arrange", "draw_graph", "layers", "to_dot", "trace"]
+
 Vertex: TypeAlias = "Node | Tensor"
 Edge: TypeAlias = tuple[int, int]  # from, to
 

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = [
+    "Range", "encode", "enlarge", "gif", "grid_array", "image_grid", "in_parts", "pixels",
+    "reconstruction_pairs", "save_image", "show", "tile",
+]  # fmt: skip
+
 Range = tuple[float, float]
 
 

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = [
+    "Extent", "density_2d", "latent_manifold", "latent_scatter", "manifold_codes", "paths_2d",
+    "samples_2d",
+]  # fmt: skip
+
 Extent = tuple[float, float, float, float]  # xmin, xmax, ymin, ymax
 MARKERS = "os^Dv"  # ten colours a marker
 

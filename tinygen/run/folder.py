@@ -18,6 +18,11 @@ import numpy as np
 from ..backend import default_generator
 from ..serialization import write_atomically
 
+__all__ = [
+    "Log", "cannot", "changes", "move_aside", "prepare", "record",
+    "remove_temporaries", "write_record",
+]  # fmt: skip
+
 
 def cannot(what: str, path: Path, error: OSError) -> OSError:
     return OSError(error.errno, f"Run: cannot {what} {path}: {error.strerror}")

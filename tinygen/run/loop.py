@@ -34,6 +34,8 @@ from ..tensor import Tensor
 from .folder import Log, changes, move_aside, prepare, record, remove_temporaries, write_record
 from .progress import Lines, Signals, progress
 
+__all__ = ["Run"]
+
 
 class Run:
     """A folder that a training run lives in.

@@ -12,6 +12,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+__all__ = ["Bar", "Lines", "Signals", "progress"]
+
 
 class Signals:
     """Ctrl-C (and SIGTERM) waits for the end of the step; the second one does not."""

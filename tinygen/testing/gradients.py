@@ -23,6 +23,8 @@ from ..backend import Array, float32, float64, move
 from ..tape import enable_grad, is_grad_enabled, no_grad
 from ..tensor import Tensor, wrap
 
+__all__ = ["GradientError", "check_grads"]
+
 Pure: TypeAlias = Callable[..., tuple[Tensor, ...]]  # float Tensors in, float Tensors out
 
 

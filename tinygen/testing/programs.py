@@ -30,6 +30,8 @@ from .strategies import (
     sample,
 )
 
+__all__ = ["Program", "Value", "programs"]
+
 
 class Value(NamedTuple):
     """A variable of the program: its name, its shape, and a bound on its absolute value."""

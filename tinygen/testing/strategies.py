@@ -23,6 +23,11 @@ import numpy as np
 from ..backend import Array, float32
 from ..tensor import Tensor, wrap
 
+__all__ = [
+    "ConvGeometry", "LAYOUTS", "Shape", "broadcastable_shapes", "conv_geometries",
+    "hypothesis_strategies", "lay_out", "sample", "shapes", "tensors", "use_ci_profile",
+]  # fmt: skip
+
 Shape: TypeAlias = tuple[int, ...]
 LAYOUTS = ("plain", "transposed", "strided", "reversed", "broadcast")
 

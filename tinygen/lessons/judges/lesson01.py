@@ -10,6 +10,8 @@ import numpy as np
 from ..check import close
 from ..exercises import exercise, expect
 
+__all__ = ["em_coins", "fit_rate", "kl", "log_density", "sample"]
+
 
 @exercise("1.1")
 def fit_rate(answer: Any) -> None:

@@ -12,6 +12,8 @@ from ...tensor import Tensor
 from ..check import close
 from ..exercises import exercise, expect
 
+__all__ = ["backward_order", "cumsum_vjp", "curvature", "inverse_vjp", "layer_vjp"]
+
 Floats = np.ndarray[Any, Any]
 
 

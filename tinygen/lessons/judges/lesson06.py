@@ -12,6 +12,8 @@ from ...tensor import Tensor
 from ..check import close
 from ..exercises import exercise, expect
 
+__all__ = ["best_encoder", "kl", "log_evidence", "weighted_bound"]
+
 
 def _numbers(value: Any) -> np.ndarray[Any, Any]:
     value = value.detach().cpu().numpy() if isinstance(value, Tensor) else value

@@ -11,6 +11,8 @@ from ...tensor import Tensor
 from ..check import close
 from ..exercises import exercise, expect
 
+__all__ = ["best_baseline", "draw_codes", "elbo", "log_p_and_error", "posterior"]
+
 
 def _array(value: Any) -> np.ndarray[Any, Any]:
     value = value.detach().cpu().numpy() if isinstance(value, Tensor) else value

@@ -9,6 +9,8 @@ import numpy as np
 from ..check import _array, close
 from ..exercises import exercise, expect
 
+__all__ = ["best_discriminator", "divergence", "value", "weigh"]
+
 LOG2 = float(np.log(2.0))
 
 

@@ -10,6 +10,8 @@ from ...metrics import wasserstein_1d
 from ..check import _array, close
 from ..exercises import exercise, expect
 
+__all__ = ["critic_on_line", "critic_step", "slope_bound", "w1"]
+
 
 @exercise("13.1")
 def w1(answer: Any) -> None:

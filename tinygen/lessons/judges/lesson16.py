@@ -11,6 +11,8 @@ from ...tensor import Tensor
 from ..check import close
 from ..exercises import exercise, expect
 
+__all__ = ["alpha_bar", "betas_from_snr", "posterior_stride", "score_from_v", "step_back"]
+
 Answer = Callable[..., Any]
 
 

@@ -12,6 +12,8 @@ from ...tensor import Tensor
 from ..check import close
 from ..exercises import exercise, expect
 
+__all__ = ["ancestral_step", "bits", "ddim_jump", "ema", "memory_eps"]
+
 Answer = Callable[..., Any]
 
 

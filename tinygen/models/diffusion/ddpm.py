@@ -22,6 +22,8 @@ from .model import Diffusion
 from .process import Process, schedule
 from .samplers import sample
 
+__all__ = ["DDPM", "build"]
+
 
 class DDPM(Diffusion):
     """A `Diffusion` that knows what it makes: samples of `shape`, trained by one loss.

@@ -18,6 +18,8 @@ from ..systems import settings
 from .ddpm import DDPM
 from .process import schedule
 
+__all__ = ["build"]
+
 
 def build(config: Mapping[str, Any]) -> DDPM:
     """hidden: units of a layer. schedule, T: of the process. parameterisation: the question."""

@@ -9,6 +9,8 @@ from ...backend import move
 from ...tensor import Tensor
 from .process import Process
 
+__all__ = ["ExactDenoiser"]
+
 
 class ExactDenoiser(nn.Module):
     """E[x_0 | x_t] in closed form for data sum_k w_k N(mean_k, std^2 I): a perfect network.

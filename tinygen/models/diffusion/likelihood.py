@@ -23,6 +23,8 @@ from ..likelihoods import gaussian_log_prob, kl_gaussians, sum_dims
 from .model import Diffusion
 from .process import Steps, column
 
+__all__ = ["VLB", "discretised_log_prob", "hybrid_loss", "prior_term", "step_term", "vlb"]
+
 
 class VLB(NamedTuple):
     """The terms in nats, each (B,); steps (B, T - 1) in the order t = 2 .. T."""

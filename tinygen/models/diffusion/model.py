@@ -15,6 +15,8 @@ from ...tensor import Tensor, wrap
 from .parameterisation import Prediction, check_kind, loss_weight, prediction, target
 from .process import Process, Steps, column
 
+__all__ = ["Diffusion", "Net", "VARIANCES"]
+
 VARIANCES = ("small", "large", "learned")
 Net = Callable[..., Any]
 

@@ -20,6 +20,11 @@ import numpy as np
 from ...tensor import Tensor
 from .process import Process
 
+__all__ = [
+    "KINDS", "Prediction", "WEIGHTS", "check_kind", "factor", "loss_weight", "prediction",
+    "target",
+]  # fmt: skip
+
 KINDS = ("x0", "eps", "v", "score")
 WEIGHTS = ("simple", "x0", "snr", "min_snr", "vlb")
 

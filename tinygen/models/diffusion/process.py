@@ -27,6 +27,11 @@ from ...backend import Array, Generator, move
 from ...ops import randint, randn
 from ...tensor import Tensor, wrap
 
+__all__ = [
+    "Normal", "Process", "SCHEDULES", "Steps", "VE", "VP", "column", "cosine", "equal",
+    "geometric", "linear_betas", "linear_scaled", "schedule",
+]  # fmt: skip
+
 Steps = Any  # one integer t for the whole batch, or (B,) integers, one for each example
 
 

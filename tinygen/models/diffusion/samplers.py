@@ -19,6 +19,11 @@ from .model import Diffusion
 from .parameterisation import Prediction
 from .process import column
 
+__all__ = [
+    "SAMPLERS", "Step", "ancestral", "chain", "clip_x0", "ddim", "heun", "renoise", "sample",
+    "timesteps",
+]  # fmt: skip
+
 
 class Step(NamedTuple):
     """What a sampler has to go from t to u < t; u = 0 is the data."""

@@ -23,6 +23,8 @@ from ...tensor import Tensor
 from ..nets.dense import positive
 from ..systems import NEEDED, settings, split
 
+__all__ = ["BernoulliMixture", "build"]
+
 
 class BernoulliMixture(nn.Module):
     """`components` pictures of coins for binary x of `shape`.

@@ -23,6 +23,8 @@ from .. import nets
 from ..systems import NEEDED, settings
 from .gan import GAN
 
+__all__ = ["BEGAN", "build"]
+
 
 class BEGAN(GAN):
     """A GAN whose D is an energy, and the weight k of the samples in D's loss.

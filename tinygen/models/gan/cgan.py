@@ -17,6 +17,8 @@ from .. import nets
 from ..systems import NEEDED, settings
 from .gan import GAN
 
+__all__ = ["build"]
+
 
 def build(config: Mapping[str, Any]) -> GAN:
     """A DCGAN for pictures of `shape` whose networks take (x, labels), labels in 0..classes-1."""

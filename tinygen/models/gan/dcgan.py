@@ -18,6 +18,8 @@ from ..systems import NEEDED, settings
 from .gan import GAN
 from .objectives import objective
 
+__all__ = ["build"]
+
 
 def build(config: Mapping[str, Any]) -> GAN:
     """For pictures of `shape` (C, S, S) in [-1, 1].

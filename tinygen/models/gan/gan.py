@@ -26,6 +26,8 @@ from ..systems import NEEDED, settings, split
 from .objectives import cross_entropy, least_squares_d, objective
 from .penalties import PENALTIES
 
+__all__ = ["GAN", "build", "pack"]
+
 
 class GAN(nn.Module):
     """G, D and the objective they are trained by.

@@ -23,6 +23,12 @@ from ...backend import Array
 from ...ops import exp, mean, relu, softplus, square
 from ...tensor import Tensor
 
+__all__ = [
+    "Densities", "OBJECTIVES", "Objective", "critic_gap", "cross_entropy", "energy_gap",
+    "hinge_d", "kl", "least_squares_d", "least_squares_divergence", "log_ratio", "objective",
+    "probability_real", "reverse_kl_minus_two_jsd", "two_jsd",
+]  # fmt: skip
+
 Densities = Callable[[Array, Array], Array]  # p_d(x), p_g(x) -> a number at each x
 
 # --- losses of the discriminator, from its outputs for data and for samples -------------------

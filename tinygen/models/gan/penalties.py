@@ -15,6 +15,11 @@ from ...ops import mean, rand, sqrt, square
 from ...tape import enable_grad
 from ...tensor import Tensor
 
+__all__ = [
+    "Critic", "PENALTIES", "gradient_norms", "input_gradients", "interpolates", "one_centred",
+    "perturbed", "zero_on_data",
+]  # fmt: skip
+
 Critic = Callable[[Tensor], Tensor]
 
 

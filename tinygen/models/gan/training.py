@@ -18,6 +18,11 @@ from ...optim import SGD, Adam, Optimizer
 from ...optim.optimizer import Group, State
 from ...tensor import Tensor, wrap
 
+__all__ = [
+    "Extragradient", "OptimisticAdam", "OptimisticSGD", "collapse", "d_steps", "frozen",
+    "max_weight", "ramp", "spread",
+]  # fmt: skip
+
 
 @contextmanager
 def frozen(net: nn.Module) -> Iterator[None]:

@@ -23,6 +23,8 @@ from .. import nets
 from ..systems import settings
 from .gan import GAN
 
+__all__ = ["Line", "build", "line_critic"]
+
 
 class Line(nn.Module):
     """Samples (theta, z) beside the data (0, u): all that there is to learn is theta.

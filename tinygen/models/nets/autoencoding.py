@@ -19,6 +19,8 @@ from ...tensor import Tensor
 from .condition import Conditional
 from .dense import mlp, positive
 
+__all__ = ["AUTOENCODERS", "classifier", "conv_autoencoder", "mlp_autoencoder", "set_output_bias"]
+
 
 def mlp_autoencoder(
     shape: Sequence[int],

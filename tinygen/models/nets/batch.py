@@ -10,6 +10,8 @@ from ... import nn
 from ...ops import abs, amax, cat, exp, mean, rsqrt, square
 from ...tensor import Tensor
 
+__all__ = ["Maxout", "MinibatchDiscrimination", "ReferenceBatchNorm", "WithReference", "referenced"]
+
 
 class Maxout(nn.Module):
     """The largest of `pieces` linear maps, for each unit (Goodfellow et al. 2013)."""

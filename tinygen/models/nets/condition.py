@@ -8,6 +8,8 @@ from ...nn import functional as F
 from ...ops import cat
 from ...tensor import Tensor
 
+__all__ = ["Conditional", "check_labels"]
+
 
 def check_labels(name: str, labels: Tensor, batch: int, classes: int) -> Tensor:
     """The labels, if they are `batch` integers in 0..classes-1; else a ValueError."""

@@ -16,6 +16,11 @@ from ...tensor import Tensor
 from .batch import Maxout, MinibatchDiscrimination
 from .dense import mlp, positive
 
+__all__ = [
+    "AutoencoderEnergy", "LEAK", "MAX_START", "dcgan", "dcgan_energy", "halvings", "mlp_energy",
+    "mlp_gan", "spectrally_normalised", "start_small",
+]  # fmt: skip
+
 LEAK = 0.2  # slope of DCGAN's LeakyReLU
 MAX_START = 7  # the largest size that a DCGAN generator starts from
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from ... import nn
 
+__all__ = ["mlp", "positive"]
+
 
 def positive(name: str, **numbers: int) -> None:
     """Raise ValueError for a size that is not an integer >= 1."""

@@ -11,6 +11,8 @@ from ...backend import move
 from ...ops import cat
 from ...tensor import Tensor, wrap
 
+__all__ = ["TimeMLP", "sinusoids", "with_label"]
+
 
 def sinusoids(time: Tensor, width: int, slowest: float = 1e4) -> Tensor:
     """(B,) -> (B, width): sines, then cosines, at rates from 1 falling to 1 / `slowest`."""

@@ -15,6 +15,8 @@ from ...ops import cat
 from ...tensor import Tensor
 from .time import sinusoids, with_label
 
+__all__ = ["Attention", "Block", "UNet", "zero_"]
+
 
 class Block(nn.Module):
     """x + conv(conv(x) + context): two 3x3 convolutions, each after GroupNorm and SiLU.

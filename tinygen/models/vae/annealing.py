@@ -25,6 +25,8 @@ from ..nets.dense import positive
 from .bounds import Importance, estimate
 from .vae import VAE
 
+__all__ = ["PILOTS", "ais", "inverse_temperatures"]
+
 PILOTS = 4  # chains an example that only tune the step size
 
 

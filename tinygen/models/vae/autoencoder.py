@@ -27,6 +27,12 @@ from ..nets.dense import mlp, positive
 from ..systems import NEEDED, settings, split
 from .reconstruction import squared_error
 
+__all__ = [
+    "Autoencoder", "Classifier", "DenoisingAutoencoder", "GaussianNoise", "KSparseAutoencoder",
+    "Loss", "Masking", "PCA", "SparseAutoencoder", "build", "k_sparse", "linear_autoencoder",
+    "pca",
+]  # fmt: skip
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 

@@ -23,6 +23,11 @@ from ...tape import no_grad
 from ...tensor import Tensor, wrap
 from ..nets.dense import positive
 
+__all__ = [
+    "Average", "Importance", "Weighted", "average", "estimate", "importance", "iwae",
+    "leave_one_out", "with_gradient_of",
+]  # fmt: skip
+
 
 class Weighted(Protocol):
     """A model with importance weights."""

@@ -39,6 +39,11 @@ from ..nets.dense import mlp, positive
 from ..systems import NEEDED, settings, split
 from .bounds import importance, iwae
 
+__all__ = [
+    "AtLevel", "FixedNoise", "HierarchicalELBO", "HierarchicalVAE", "OnItself", "build", "levels",
+    "shared",
+]  # fmt: skip
+
 
 class HierarchicalELBO(NamedTuple):
     """The terms of the bound, in nats, each the mean over the batch (or (B,) with reduce=False)."""

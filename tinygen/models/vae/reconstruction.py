@@ -17,6 +17,8 @@ from ...nn import functional as F
 from ...tensor import Tensor, same_shape
 from ..likelihoods import sum_dims
 
+__all__ = ["LOSSES", "Perceptual", "absolute_error", "dissimilarity", "squared_error"]
+
 
 def squared_error(y: Tensor, x: Tensor) -> Tensor:
     """|y - x|^2, summed over the pixels."""

@@ -39,6 +39,8 @@ from ..nets.dense import positive
 from ..systems import NEEDED, settings, split
 from .bounds import importance, iwae, leave_one_out, with_gradient_of
 
+__all__ = ["ConditionalVAE", "ELBO", "VAE", "build"]
+
 
 class ELBO(NamedTuple):
     """The terms of the bound, in nats, each the mean over the batch (or (B,) with reduce=False)."""

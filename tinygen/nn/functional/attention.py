@@ -12,6 +12,8 @@ from ...backend import Generator, is_numpy
 from ...tensor import Tensor, wrap
 from .activations import dropout
 
+__all__ = ["attention_weights", "causal_mask", "scaled_dot_product_attention"]
+
 
 def scaled_dot_product_attention(
     query: Tensor,

@@ -28,7 +28,9 @@ from ...ops.op import op
 from ...tensor import Tensor, wrap
 from ...threads import GRAIN, channel_rows, image_sums, in_parts, pixel_sums
 
-Memo: TypeAlias = "dict[str, Any] | None"
+__all__ = ["channel_norm", "moments"]
+
+Sums: TypeAlias = tuple[Array, Array]
 
 
 def moments(x: Array, groups: int, batch: bool, eps: float) -> tuple[Array, Array, Array]:
@@ -115,7 +117,7 @@ def _channel_norm_back(
     rstd: Array,
     *,
     eps: float,
-    memo: Memo = None,
+    sums: Sums | None = None,
 ) -> Array:
     """P(weight * u): u pulled back through weight * (x - mean) * rstd, mean and rstd included."""
     if fused.normalises(x, u, weight, mean, rstd):
@@ -123,7 +125,7 @@ def _channel_norm_back(
     xs, us = channel_rows(x), channel_rows(u)
     groups, batch = mean.shape[1], len(mean) == 1
     w = 1.0 if weight is None else weight
-    u_sums, ux_sums = _product_sums(us, xs, memo)
+    u_sums, ux_sums = sums or _product_sums(us, xs)
     count = _count(xs, groups, batch)
     mean_u = _in_groups(w * u_sums, groups, batch) / count
     mean_uz = rstd * (_in_groups(w * ux_sums, groups, batch) / count - mean * mean_u)
@@ -134,18 +136,14 @@ def _channel_norm_back(
     return _image(out, x.shape)
 
 
-def _product_sums(g: Array, x: Array, memo: Memo) -> tuple[Array, Array]:
+def _product_sums(g: Array, x: Array) -> Sums:
     """The sums of g and of g x over the pixels, (N, 1, C) each."""
-    if memo:
-        return memo["g"], memo["gx"]
     g_sums, gx_sums = np.empty_like(g, shape=(2, len(g), 1, g.shape[2]), order="C")
 
     def body(g: Array, x: Array, g_sums: Array, gx_sums: Array) -> None:
         g_sums[...], gx_sums[...] = pixel_sums(g), pixel_sums(np.multiply(g, x))
 
     in_parts(body, g, x, g_sums, gx_sums)
-    if memo is not None:
-        memo |= {"g": g_sums, "gx": gx_sums}
     return g_sums, gx_sums
 
 
@@ -157,13 +155,13 @@ def _blend(out: Array, g: Array, x: Array, of_g: Array, of_x: Array, constant: A
 
 @op
 def _channel_norm_weight(
-    u: Array, x: Array, mean: Array, rstd: Array, *, eps: float, memo: Memo = None
+    u: Array, x: Array, mean: Array, rstd: Array, *, eps: float, sums: Sums | None = None
 ) -> Array:
     """The sum of u (x - mean) rstd over all but the channels, (C,)"""
     if fused.normalises(x, u, mean, rstd):
         return fused.channel_norm_weight(u, x, mean, rstd)
     rows = channel_rows(x)
-    u_sums, ux_sums = _product_sums(channel_rows(u), rows, memo)
+    u_sums, ux_sums = sums or _product_sums(channel_rows(u), rows)
     products = _spread(rstd, rows) * (ux_sums - _spread(mean, rows) * u_sums)
     return np.sum(products, (0, 1))
 
@@ -176,12 +174,21 @@ def _per_channel(v: Tensor, ndim: int) -> Tensor:
     return ops.reshape(v, (-1,) + (1,) * (ndim - 2))
 
 
+def _once(shared: dict[str, Sums], g: Tensor, x: Tensor) -> Sums | None:
+    """What the vjps for x and for the weight both need: the first of them takes the sums."""
+    if fused.normalises(x._array, g._array):
+        return None  # the kernels take their own
+    if "sums" not in shared:
+        shared["sums"] = _product_sums(channel_rows(g._array), channel_rows(x._array))
+    return shared["sums"]
+
+
 _channel_norm.vjp(
     lambda g, x, weight, mean, rstd, eps, shared: _channel_norm_back(
-        g, x, weight, mean, rstd, eps=eps, memo=shared
+        g, x, weight, mean, rstd, eps=eps, sums=_once(shared, g, x)
     ),
     lambda g, x, mean, rstd, eps, shared: _channel_norm_weight(
-        g, x, mean, rstd, eps=eps, memo=shared
+        g, x, mean, rstd, eps=eps, sums=_once(shared, g, x)
     ),
     lambda g: _sum_channels(g),
     None,

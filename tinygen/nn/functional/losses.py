@@ -17,6 +17,12 @@ from ...ops.indexing import gather_within
 from ...ops.op import floating
 from ...tensor import Tensor, same_device
 
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
+    "gaussian_nll_loss", "huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss",
+    "smooth_l1_loss",
+]  # fmt: skip
+
 _TINY = 1e-12  # the smallest x (1 - x) that the gradient of binary_cross_entropy divides by
 
 

@@ -22,6 +22,11 @@ from ...ops.op import elementwise, op
 from ...tensor import Tensor, same_device, wrap
 from .channel_norm import channel_norm
 
+__all__ = [
+    "as_shape", "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm",
+    "normalize",
+]  # fmt: skip
+
 Dims = tuple[int, ...]
 
 

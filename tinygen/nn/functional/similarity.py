@@ -8,6 +8,8 @@ from ...backend import Array, move
 from ...conv import conv2d
 from ...tensor import Tensor, same_shape, wrap
 
+__all__ = ["ssim"]
+
 
 def _window(size: int, sigma: float) -> Array:
     """A Gaussian of size x size that sums to one."""
@@ -17,7 +19,7 @@ def _window(size: int, sigma: float) -> Array:
 
 
 def ssim(
-    y: Tensor, x: Tensor, data_range: float = 1.0, window: int = 11, sigma: float = 1.5
+    input: Tensor, target: Tensor, data_range: float = 1.0, window: int = 11, sigma: float = 1.5
 ) -> Tensor:
     """Structural similarity (Wang et al., 2004), the mean over all windows: (B, C, H, W) -> (B,).
 
@@ -29,7 +31,8 @@ def ssim(
     so a loss of it needs a decoder that cannot go below 0 (a sigmoid). The window is the largest
     odd size that fits where the image is smaller than it.
     """
-    same_shape("ssim", y, x)
+    same_shape("ssim", input, target)
+    x, y = target, input
     if x.ndim != 4:
         raise ValueError(f"ssim: expected images (B, C, H, W), got {x.shape}")
     if not data_range > 0:

@@ -1,0 +1,651 @@
+"""Generated from the ops' files by python -m tinygen.stubs: edit those."""
+
+import builtins
+from collections.abc import Sequence
+from typing import Any, Literal, overload
+
+from .backend import DType, Generator
+from .tensor import Tensor
+from .ops.indexing import Index
+from .ops.promotion import Operand
+from .ops.reductions import Dim, ValuesIndices
+
+class Methods:
+    """What autograd.py and ops/ attach to Tensor."""
+
+    @property
+    def T(self) -> Tensor:
+        """x.T: all dimensions in reverse order."""
+
+    def __abs__(self) -> Tensor:
+        """|x|; the derivative at 0 is 0"""
+
+    def __add__(self, other: Operand) -> Tensor:
+        """x + y"""
+
+    def __and__(self, other: Operand) -> Tensor:
+        """x & y, of bools or integers"""
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override, unused-ignore]
+        """x == y"""
+
+    def __floordiv__(self, other: Operand) -> Tensor:
+        """floor(x / y)"""
+
+    def __ge__(self, other: object) -> Tensor:  # type: ignore[override, unused-ignore]
+        """x >= y"""
+
+    def __getitem__(self, index: Index) -> Tensor:
+        """x[index]: a view for ints, slices, None and Ellipsis; a copy for arrays of ints or bools."""
+
+    def __gt__(self, other: object) -> Tensor:  # type: ignore[override, unused-ignore]
+        """x > y"""
+
+    def __iadd__(self, other: Operand) -> Tensor:
+        """add, in place."""
+
+    def __iand__(self, other: Operand) -> Tensor:
+        """bitwise_and, in place."""
+
+    def __ifloordiv__(self, other: Operand) -> Tensor:
+        """floor_divide, in place."""
+
+    def __imod__(self, other: Operand) -> Tensor:
+        """remainder, in place."""
+
+    def __imul__(self, other: Operand) -> Tensor:
+        """mul, in place."""
+
+    def __invert__(self) -> Tensor:
+        """~x, of bools or integers"""
+
+    def __ior__(self, other: Operand) -> Tensor:
+        """bitwise_or, in place."""
+
+    def __ipow__(self, exponent: Operand) -> Tensor:
+        """pow, in place."""
+
+    def __isub__(self, other: Operand) -> Tensor:
+        """sub, in place."""
+
+    def __itruediv__(self, other: Operand) -> Tensor:
+        """div, in place."""
+
+    def __ixor__(self, other: Operand) -> Tensor:
+        """bitwise_xor, in place."""
+
+    def __le__(self, other: object) -> Tensor:  # type: ignore[override, unused-ignore]
+        """x <= y"""
+
+    def __lt__(self, other: object) -> Tensor:  # type: ignore[override, unused-ignore]
+        """x < y"""
+
+    def __matmul__(self, other: Tensor) -> Tensor:
+        """Matrix product over the last two dimensions, broadcast over the others; 1-D as in PyTorch."""
+
+    def __mod__(self, other: Operand) -> Tensor:
+        """x - y floor(x / y): the sign is y's, as for Python's %."""
+
+    def __mul__(self, other: Operand) -> Tensor:
+        """x y"""
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override, unused-ignore]
+        """x != y"""
+
+    def __neg__(self) -> Tensor:
+        """-x"""
+
+    def __or__(self, other: Operand) -> Tensor:
+        """x | y, of bools or integers"""
+
+    def __pow__(self, exponent: Operand) -> Tensor:
+        """x to the power of the exponent. At x = 0 the gradient for the exponent is taken as 0."""
+
+    def __radd__(self, other: Operand) -> Tensor:
+        """x + y"""
+
+    def __rand__(self, other: Operand) -> Tensor:
+        """x & y, of bools or integers"""
+
+    def __rfloordiv__(self, other: Operand) -> Tensor:
+        """floor(x / y)"""
+
+    def __rmatmul__(self, other: Operand) -> Tensor:
+        """Matrix product over the last two dimensions, broadcast over the others; 1-D as in PyTorch."""
+
+    def __rmod__(self, other: Operand) -> Tensor:
+        """x - y floor(x / y): the sign is y's, as for Python's %."""
+
+    def __rmul__(self, other: Operand) -> Tensor:
+        """x y"""
+
+    def __ror__(self, other: Operand) -> Tensor:
+        """x | y, of bools or integers"""
+
+    def __rpow__(self, other: Operand) -> Tensor:
+        """x to the power of the exponent. At x = 0 the gradient for the exponent is taken as 0."""
+
+    def __rsub__(self, other: Operand) -> Tensor:
+        """x - y"""
+
+    def __rtruediv__(self, other: Operand) -> Tensor:
+        """x / y; of integers too it is the true quotient."""
+
+    def __rxor__(self, other: Operand) -> Tensor:
+        """x ^ y, of bools or integers"""
+
+    def __setitem__(self, index: Index, value: Any) -> None:
+        """x[index] = value, in place; recorded when x or the value requires a gradient."""
+
+    def __sub__(self, other: Operand) -> Tensor:
+        """x - y"""
+
+    def __truediv__(self, other: Operand) -> Tensor:
+        """x / y; of integers too it is the true quotient."""
+
+    def __xor__(self, other: Operand) -> Tensor:
+        """x ^ y, of bools or integers"""
+
+    def abs(self) -> Tensor:
+        """|x|; the derivative at 0 is 0"""
+
+    def abs_(self) -> Tensor:
+        """abs, in place."""
+
+    def absolute(self) -> Tensor:
+        """|x|; the derivative at 0 is 0"""
+
+    def acos(self) -> Tensor:
+        """The angle whose cosine is x, in radians; NaN outside [-1, 1]"""
+
+    def acos_(self) -> Tensor:
+        """acos, in place."""
+
+    def add(self, other: Operand) -> Tensor:
+        """x + y"""
+
+    def add_(self, other: Operand) -> Tensor:
+        """add, in place."""
+
+    def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """beta input + alpha mat1 mat2"""
+
+    def all(self, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
+        """Is every element non-zero?"""
+
+    def allclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> builtins.bool:
+        """Is every element close? A Python bool."""
+
+    def amax(self, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
+        """Largest value over `dim`; ties share the gradient evenly."""
+
+    def amin(self, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
+        """Smallest value over `dim`; ties share the gradient evenly."""
+
+    def any(self, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
+        """Is some element non-zero?"""
+
+    def argmax(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
+        """Where the largest value is (the first one); in the flattened tensor if dim is None."""
+
+    def argmin(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
+        """Where the smallest value is (the first one); in the flattened tensor if dim is None."""
+
+    def argsort(self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = True) -> Tensor:
+        """The indices that sort x along `dim`; equal elements keep their order."""
+
+    def backward(self, gradient: Tensor | None = None, retain_graph: builtins.bool | None = None, create_graph: builtins.bool = False) -> None:
+        """Accumulate d self / d leaf into `.grad` of every leaf that requires a gradient."""
+
+    def bitwise_and(self, other: Operand) -> Tensor:
+        """x & y, of bools or integers"""
+
+    def bitwise_not(self) -> Tensor:
+        """~x, of bools or integers"""
+
+    def bitwise_or(self, other: Operand) -> Tensor:
+        """x | y, of bools or integers"""
+
+    def bitwise_xor(self, other: Operand) -> Tensor:
+        """x ^ y, of bools or integers"""
+
+    def bmm(self, mat2: Tensor) -> Tensor:
+        """Products of two batches of matrices, (B, n, m) and (B, m, p)."""
+
+    def bool(self) -> Tensor: ...
+
+    def ceil(self) -> Tensor:
+        """The smallest integer >= x"""
+
+    def ceil_(self) -> Tensor:
+        """ceil, in place."""
+
+    def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """At most `chunks` views of equal size (the last may be smaller)."""
+
+    def clamp(self, min: Any = None, max: Any = None) -> Tensor:
+        """x held within [min, max], numbers or Tensors; the derivative at a (number) bound is 1"""
+
+    def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
+        """clamp, in place."""
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """x held within [min, max], numbers or Tensors; the derivative at a (number) bound is 1"""
+
+    def clone(self) -> Tensor:
+        """A copy, with the gradient flowing through."""
+
+    def contiguous(self) -> Tensor:
+        """The same elements with C-ordered memory (a copy unless they lie so already)."""
+
+    def copy_(self, src: Tensor) -> Tensor:
+        """The elements of `src`, broadcast and converted, in place."""
+
+    def cos(self) -> Tensor:
+        """Cosine, x in radians"""
+
+    def cos_(self) -> Tensor:
+        """cos, in place."""
+
+    def cpu(self) -> Tensor: ...
+
+    def cuda(self) -> Tensor: ...
+
+    def cumprod(self, dim: builtins.int) -> Tensor:
+        """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
+
+    def cumsum(self, dim: builtins.int) -> Tensor:
+        """Running sum along `dim`; bools and integers add up in int64."""
+
+    def div(self, other: Operand) -> Tensor:
+        """x / y; of integers too it is the true quotient."""
+
+    def div_(self, other: Operand) -> Tensor:
+        """div, in place."""
+
+    def divide(self, other: Operand) -> Tensor:
+        """x / y; of integers too it is the true quotient."""
+
+    def dot(self, tensor: Tensor) -> Tensor:
+        """sum_i x_i y_i of two vectors."""
+
+    def double(self) -> Tensor: ...
+
+    def eq(self, other: Operand) -> Tensor:
+        """x == y"""
+
+    def equal(self, other: Tensor) -> builtins.bool:
+        """Same shape and same elements? A Python bool."""
+
+    def erf(self) -> Tensor:
+        """2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x."""
+
+    def erf_(self) -> Tensor:
+        """erf, in place."""
+
+    def exp(self) -> Tensor:
+        """e^x"""
+
+    def exp_(self) -> Tensor:
+        """exp, in place."""
+
+    def expand(self, size: Any = (), *more: builtins.int) -> Tensor:
+        """Repeat along size-1 (and new leading) dimensions without a copy; -1 keeps a size."""
+
+    def expand_as(self, other: Tensor) -> Tensor: ...
+
+    def expm1(self) -> Tensor:
+        """e^x - 1, exact near 0"""
+
+    def expm1_(self) -> Tensor:
+        """expm1, in place."""
+
+    def fill_(self, value: Any) -> Tensor:
+        """Every element `value`, in place."""
+
+    def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
+        """Make one dimension of the dimensions start_dim..end_dim."""
+
+    def flip(self, dims: Any = (), *more: builtins.int) -> Tensor:
+        """Reverse the order along the given dimensions."""
+
+    def float(self) -> Tensor: ...
+
+    def floor(self) -> Tensor:
+        """The largest integer <= x"""
+
+    def floor_(self) -> Tensor:
+        """floor, in place."""
+
+    def floor_divide(self, other: Operand) -> Tensor:
+        """floor(x / y)"""
+
+    def floor_divide_(self, other: Operand) -> Tensor:
+        """floor_divide, in place."""
+
+    def gather(self, dim: builtins.int, index: Tensor) -> Tensor:
+        """out[i][j][k] = x[i][index[i][j][k]][k] for dim = 1; out has index's shape."""
+
+    def ge(self, other: Operand) -> Tensor:
+        """x >= y"""
+
+    def gt(self, other: Operand) -> Tensor:
+        """x > y"""
+
+    def half(self) -> Tensor: ...
+
+    def index_select(self, dim: builtins.int, index: Tensor) -> Tensor:
+        """The slices of x along `dim` that a 1-D index names."""
+
+    def int(self) -> Tensor: ...
+
+    def isclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
+        """|x - y| <= atol + rtol |y|, element by element."""
+
+    def isfinite(self) -> Tensor:
+        """It is neither inf nor NaN"""
+
+    def isinf(self) -> Tensor:
+        """It is inf or -inf"""
+
+    def isnan(self) -> Tensor:
+        """It is not a number"""
+
+    def le(self, other: Operand) -> Tensor:
+        """x <= y"""
+
+    def log(self) -> Tensor:
+        """Natural logarithm; -inf at 0, NaN below, as in PyTorch (no warning)."""
+
+    def log1p(self) -> Tensor:
+        """log(1 + x), exact near 0"""
+
+    def log1p_(self) -> Tensor:
+        """log1p, in place."""
+
+    def log_(self) -> Tensor:
+        """log, in place."""
+
+    def log_softmax(self, dim: builtins.int) -> Tensor:
+        """x - log sum e^x along `dim`."""
+
+    def logaddexp(self, other: Operand) -> Tensor:
+        """log(e^x + e^y)"""
+
+    def logical_and(self, other: Operand) -> Tensor:
+        """Both are non-zero"""
+
+    def logical_not(self) -> Tensor:
+        """It is zero"""
+
+    def logical_or(self, other: Operand) -> Tensor:
+        """At least one is non-zero"""
+
+    def logical_xor(self, other: Operand) -> Tensor:
+        """Exactly one is non-zero"""
+
+    def logsumexp(self, dim: Dim, keepdim: builtins.bool = False) -> Tensor:
+        """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
+
+    def long(self) -> Tensor: ...
+
+    def lt(self, other: Operand) -> Tensor:
+        """x < y"""
+
+    @property
+    def mT(self) -> Tensor:
+        """x.mT: the last two dimensions swapped."""
+
+    def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
+        """x with `value` where the mask is True."""
+
+    def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
+        """masked_fill, in place."""
+
+    def masked_select(self, mask: Tensor) -> Tensor:
+        """The elements of x where the mask is True, as a 1-D tensor."""
+
+    def matmul(self, other: Tensor) -> Tensor:
+        """Matrix product over the last two dimensions, broadcast over the others; 1-D as in PyTorch."""
+
+    def max(self, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
+        """max(x): the largest value. max(x, dim): (values, indices), the first where several tie."""
+
+    def maximum(self, other: Operand) -> Tensor:
+        """The larger one; at a tie each gets half of the gradient"""
+
+    def mean(self, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
+        """Arithmetic mean over `dim`; NaN of nothing."""
+
+    def min(self, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
+        """min(x), min(x, dim) and min(x, y): as for max."""
+
+    def minimum(self, other: Operand) -> Tensor:
+        """The smaller one; at a tie each gets half of the gradient"""
+
+    def mm(self, mat2: Tensor) -> Tensor:
+        """Product of two matrices."""
+
+    def movedim(self, source: builtins.int, destination: builtins.int) -> Tensor:
+        """Take dimension `source` out and put it in at `destination`; a view."""
+
+    def mul(self, other: Operand) -> Tensor:
+        """x y"""
+
+    def mul_(self, other: Operand) -> Tensor:
+        """mul, in place."""
+
+    def multiply(self, other: Operand) -> Tensor:
+        """x y"""
+
+    def mv(self, vec: Tensor) -> Tensor:
+        """Matrix times vector."""
+
+    def narrow(self, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
+        """`length` slices along `dim`, from `start`; a view."""
+
+    def ne(self, other: Operand) -> Tensor:
+        """x != y"""
+
+    def neg(self) -> Tensor:
+        """-x"""
+
+    def neg_(self) -> Tensor:
+        """neg, in place."""
+
+    def nonzero(self) -> Tensor:
+        """The indices of the non-zero elements, one row each."""
+
+    def norm(self, p: Any = 2, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
+        """(sum |x|^p)^(1/p); p = inf is the largest |x|. The gradient of the 2-norm at 0 is 0."""
+
+    def normal_(self, mean: builtins.float = 0.0, std: builtins.float = 1.0, *, generator: Any = None) -> Tensor:
+        """Normal numbers, in place."""
+
+    def outer(self, vec2: Tensor) -> Tensor:
+        """x_i y_j of two vectors."""
+
+    def permute(self, dims: Any = (), *more: builtins.int) -> Tensor:
+        """Dimension i of the output is dimension dims[i] of the input; a view."""
+
+    def pow(self, exponent: Operand) -> Tensor:
+        """x to the power of the exponent. At x = 0 the gradient for the exponent is taken as 0."""
+
+    def pow_(self, exponent: Operand) -> Tensor:
+        """pow, in place."""
+
+    def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
+        """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
+
+    def reciprocal(self) -> Tensor:
+        """1 / x"""
+
+    def reciprocal_(self) -> Tensor:
+        """reciprocal, in place."""
+
+    def relu(self) -> Tensor:
+        """max(x, 0); the derivative at 0 is 0"""
+
+    def relu_(self) -> Tensor:
+        """relu, in place."""
+
+    def remainder(self, other: Operand) -> Tensor:
+        """x - y floor(x / y): the sign is y's, as for Python's %."""
+
+    def remainder_(self, other: Operand) -> Tensor:
+        """remainder, in place."""
+
+    def repeat(self, repeats: Any = (), *more: builtins.int) -> Tensor:
+        """Copies of the input, repeats[i] of them along dimension i (NumPy's tile)."""
+
+    def repeat_interleave(self, repeats: builtins.int, dim: builtins.int | None = None) -> Tensor:
+        """Each element (or each slice along `dim`) `repeats` times in a row."""
+
+    def reshape(self, shape: Any = (), *more: builtins.int) -> Tensor:
+        """The same elements, in C order, in another shape; one size may be -1. A view if it can be."""
+
+    def reshape_as(self, other: Tensor) -> Tensor:
+        """The same elements in the other's shape."""
+
+    def roll(self, shifts: Any, dims: Any = None) -> Tensor:
+        """Shift along dimensions; what falls off comes in at the other end. No dims: flattened."""
+
+    def round(self) -> Tensor:
+        """The nearest integer; halves go to the even one"""
+
+    def round_(self) -> Tensor:
+        """round, in place."""
+
+    def rsqrt(self) -> Tensor:
+        """1 / sqrt(x)"""
+
+    def rsqrt_(self) -> Tensor:
+        """rsqrt, in place."""
+
+    def scatter_add(self, dim: builtins.int, index: Tensor, src: Tensor) -> Tensor:
+        """x plus, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; the adjoint of gather."""
+
+    def sigmoid(self) -> Tensor:
+        """1 / (1 + e^-x). An overflowing e^-x is a right answer here: 1 / inf = 0."""
+
+    def sigmoid_(self) -> Tensor:
+        """sigmoid, in place."""
+
+    def sign(self) -> Tensor:
+        """-1, 0 or 1"""
+
+    def sign_(self) -> Tensor:
+        """sign, in place."""
+
+    def silu(self) -> Tensor:
+        """x sigmoid(x), also called swish"""
+
+    def sin(self) -> Tensor:
+        """Sine, x in radians"""
+
+    def sin_(self) -> Tensor:
+        """sin, in place."""
+
+    def softmax(self, dim: builtins.int) -> Tensor:
+        """e^x / sum e^x along `dim`."""
+
+    def softplus(self) -> Tensor:
+        """log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which does not overflow"""
+
+    def sort(self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = True) -> ValuesIndices:
+        """(values, indices) in order along `dim`."""
+
+    def split(self, split_size: builtins.int | Sequence[builtins.int], dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """Views of split_size slices each (the last may be smaller), or of the given sizes."""
+
+    def sqrt(self) -> Tensor:
+        """Square root"""
+
+    def sqrt_(self) -> Tensor:
+        """sqrt, in place."""
+
+    def square(self) -> Tensor:
+        """x^2; of bools in int64"""
+
+    def square_(self) -> Tensor:
+        """square, in place."""
+
+    def squeeze(self, dim: builtins.int | Sequence[builtins.int] | None = None) -> Tensor:
+        """Drop dimensions of size 1: all, or those of `dim` that have size 1."""
+
+    def std(self, dim: Dim = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, correction: builtins.int | None = None) -> Tensor:
+        """Standard deviation, the root of var."""
+
+    def sub(self, other: Operand) -> Tensor:
+        """x - y"""
+
+    def sub_(self, other: Operand) -> Tensor:
+        """sub, in place."""
+
+    def subtract(self, other: Operand) -> Tensor:
+        """x - y"""
+
+    def sum(self, dim: Dim = None, keepdim: builtins.bool = False, dtype: Any = None) -> Tensor:
+        """Sum over `dim`; bools and integers add up in int64."""
+
+    def swapaxes(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
+        """Swap two dimensions; a view."""
+
+    def t(self) -> Tensor:
+        """Matrix transpose of a tensor with at most two dimensions."""
+
+    def take_along_dim(self, indices: Tensor, dim: builtins.int) -> Tensor:
+        """NumPy's take_along_axis: gather with the other dimensions broadcast."""
+
+    def tanh(self) -> Tensor:
+        """(e^x - e^-x) / (e^x + e^-x)"""
+
+    def tanh_(self) -> Tensor:
+        """tanh, in place."""
+
+    def to(self, *args: Any, device: Any = None, dtype: Any = None, copy: builtins.bool = False, non_blocking: builtins.bool = False) -> Tensor:
+        """x on a device, in a dtype, or like another Tensor; x itself where nothing changes."""
+
+    def topk(self, k: builtins.int, dim: builtins.int = -1, largest: builtins.bool = True, sorted: builtins.bool = True) -> ValuesIndices:
+        """The k largest (or smallest) along `dim`, in order."""
+
+    def transpose(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
+        """Swap two dimensions; a view."""
+
+    def tril(self, diagonal: builtins.int = 0) -> Tensor:
+        """The lower triangle of each matrix, zeros above the diagonal."""
+
+    def triu(self, diagonal: builtins.int = 0) -> Tensor:
+        """The upper triangle of each matrix, zeros below the diagonal."""
+
+    def trunc(self) -> Tensor:
+        """x without its fraction"""
+
+    def trunc_(self) -> Tensor:
+        """trunc, in place."""
+
+    def type_as(self, other: Tensor) -> Tensor: ...
+
+    def unbind(self, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """All slices along `dim`, without it."""
+
+    def unflatten(self, dim: builtins.int, sizes: Sequence[builtins.int]) -> Tensor:
+        """Split one dimension into several of the given sizes; one may be -1."""
+
+    def uniform_(self, low: builtins.float = 0.0, high: builtins.float = 1.0, *, generator: Any = None) -> Tensor:
+        """Uniform numbers on [low, high), in place."""
+
+    def unsqueeze(self, dim: builtins.int) -> Tensor:
+        """A new dimension of size 1 at `dim`."""
+
+    def var(self, dim: Dim = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, correction: builtins.int | None = None) -> Tensor:
+        """Variance over `dim`: squared deviations summed, over n - correction (1 unless given)."""
+
+    def view(self, shape: Any = (), *more: builtins.int) -> Tensor:
+        """The same elements, in C order, in another shape; one size may be -1. A view if it can be."""
+
+    def view_as(self, other: Tensor) -> Tensor:
+        """The same elements in the other's shape."""
+
+    def zero_(self) -> Tensor:
+        """Every element 0, in place."""
