@@ -104,7 +104,6 @@ if model.clip is not None:
 ema = tg.optim.EMA(model.generator, args.ema)
 
 # --- pictures ---------------------------------------------------------------------------------
-frames = []
 codes = model.draw(256, tg.Generator(args.device).manual_seed(1))
 
 
@@ -143,11 +142,9 @@ for step in run.steps(args.steps):
         if warning:
             run.say(f"step {step}: {warning}")
         if in_plane:
-            frames.append(lab())
-    if run.every(max(1, args.steps // 4)):
-        run.picture("lab", lab) if in_plane else run.picture(
-            "samples", lambda: samples(64), value_range=(-1, 1)
-        )
+            run.picture("lab", lab)
+    if run.every(max(1, args.steps // 4)) and not in_plane:
+        run.picture("samples", lambda: samples(64), value_range=(-1, 1))
 seconds = time.perf_counter() - began
 
 # --- what it learned ----------------------------------------------------------------------------
@@ -166,7 +163,7 @@ if args.data in CENTERS:
 if in_plane:
     plot.samples_2d(samples(2500), train[:2500], path=out / "samples.png")
     toy.warp_grid(model.generator, train[:1000], path=out / "warp.png")
-    if frames:
+    if frames := run.pictures("lab"):
         plot.gif(frames, out / "lab.gif", fps=8, pause=2)
 else:
     plot.image_grid(

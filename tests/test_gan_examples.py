@@ -60,6 +60,8 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(
     assert a["model"].keys() == b["model"].keys()
     for name, value in a["model"].items():
         assert np.array_equal(value.numpy(), b["model"][name].numpy()), name
+    for made in whole.glob("*.gif"):  # all frames, also those from before the resume
+        assert made.read_bytes() == (parts / made.name).read_bytes()
 
 
 def test_bad_arguments_are_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
 """A training run is a plain `for` loop and a folder: progress, log, checkpoints, exact resume."""
 
-from .folder import load_run as load_run
+from .checkpoint import load_run as load_run
 from .loop import Run as Run

@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..backend import default_generator
-from ..serialization import load, write_atomically
+from ..serialization import write_atomically
 
 
 def cannot(what: str, path: Path, error: OSError) -> OSError:
@@ -66,21 +66,6 @@ def record(config: Any) -> dict[str, Any]:
     return json.loads(json.dumps(content, default=str))  # type: ignore[no-any-return]
 
 
-def load_run(checkpoint: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A run's settings, from config.json beside the checkpoint, and the states it tracked.
-
-    FileNotFoundError if one of both is missing, RuntimeError if it is no checkpoint of a Run.
-    """
-    settings = Path(checkpoint).with_name("config.json")
-    for path in (Path(checkpoint), settings):
-        if not path.is_file():
-            raise FileNotFoundError(f"load_run: there is no {path}")
-    state = load(checkpoint)
-    if not isinstance(state, dict) or "objects" not in state:
-        raise RuntimeError(f"load_run: {checkpoint} is not a checkpoint of a Run")
-    return json.loads(settings.read_text())["config"], state["objects"]
-
-
 def _versions() -> dict[str, str]:
     try:
         tinygen = version("tinygen")
@@ -112,18 +97,31 @@ def changes(folder: Path, now: dict[str, Any]) -> Iterator[str]:
 
 
 class Log:
-    """log.jsonl: one JSON object a line. `size`: cut it there, so that no step stands twice."""
+    """log.jsonl: one JSON object a line."""
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self._path = folder / "log.jsonl"
         try:
             self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise cannot("write", self._path, error) from error
+
+    def cut(self, size: int) -> None:
+        """Leave at most `size` bytes, so that no step stands twice."""
+        try:
             self._file.truncate(min(size, self.size()))
         except OSError as error:
             raise cannot("write", self._path, error) from error
 
     def size(self) -> int:
         return os.fstat(self._file.fileno()).st_size
+
+    def is_there(self) -> bool:
+        """Is the file still in the folder? What is written to one that is not is lost."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except OSError:
+            return False
 
     def write(self, row: dict[str, Any]) -> None:
         """Append the row as one write, so that a killed process leaves whole lines."""
