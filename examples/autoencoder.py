@@ -15,7 +15,6 @@ examples/vae.py). With --labels n the encoder is fine-tuned as a classifier on n
 and once more from scratch.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +23,9 @@ import tinygen as tg
 from tinygen import data, metrics, nn, plot
 from tinygen.models import autoencoder as ae
 from tinygen.models import networks, reconstruction
-from tinygen.run import Run
+from tinygen.run import Run, count, device, non_negative, options, positive, whole
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = options(__doc__)
 parser.add_argument("--kind", default="plain",
                     choices=["plain", "linear", "denoising", "ksparse", "sparse"])  # fmt: skip
 parser.add_argument("--loss", default="mse", choices=["mse", "l1", "ssim", "perceptual"])
@@ -36,16 +33,17 @@ parser.add_argument("--data", default="digits", help="digits (bundled), fashion,
 parser.add_argument("--root", help="the folder that holds the files of --data")
 parser.add_argument("--net", default="mlp", choices=["mlp", "conv", "notes"],
                     help="two layers of 256; convolutions; or 500-300 as in the notes")  # fmt: skip
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--latent", type=int, default=16, help="numbers in a code")
-parser.add_argument("--sigma", type=float, default=0.3, help="noise on the input (denoising)")
-parser.add_argument("--k", type=int, default=8, help="units that may speak (ksparse)")
-parser.add_argument("--weight", type=float, default=0.05, help="price of a unit (sparse)")
-parser.add_argument("--labels", type=int, default=0, help="then train a classifier on so many")
-parser.add_argument("--epochs", type=int, default=100)
-parser.add_argument("--batch", type=int, default=128)
-parser.add_argument("--lr", type=float, default=2e-3)
-parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
+parser.add_argument("--latent", type=count, default=16, help="numbers in a code")
+parser.add_argument("--sigma", type=non_negative, default=0.3,
+                    help="noise on the input (denoising)")  # fmt: skip
+parser.add_argument("--k", type=count, default=8, help="units that may speak (ksparse)")
+parser.add_argument("--weight", type=non_negative, default=0.05, help="price of a unit (sparse)")
+parser.add_argument("--labels", type=whole, default=0, help="then train a classifier on so many")
+parser.add_argument("--epochs", type=count, default=100)
+parser.add_argument("--batch", type=count, default=128)
+parser.add_argument("--lr", type=positive, default=2e-3)
+parser.add_argument("--seed", type=whole, default=0)
 parser.add_argument("--out", default="runs/autoencoder", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
 args = parser.parse_args()

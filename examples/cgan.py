@@ -14,35 +14,32 @@ At the end: a class a row and a code a column, walks between codes, and arithmet
 bold samples minus that of thin ones is a direction of the code that makes any class bolder.
 """
 
-import argparse
 import time
 from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, metrics, plot
 from tinygen.models import gan, gan_devices, gan_nets, latent
-from tinygen.run import Run
+from tinygen.run import Run, count, device, fraction, options, positive, whole
 
 ROWS = sorted(name for name, row in gan.OBJECTIVES.items() if row.output != "energy")
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = options(__doc__)
 parser.add_argument("--data", default="digits", help="digits (bundled), fashion, mnist or kmnist")
 parser.add_argument("--root", help="the folder that holds the files of --data")
 parser.add_argument("--objective", choices=ROWS, default="non_saturating", metavar="ROW",
                     help=", ".join(ROWS))  # fmt: skip
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--steps", type=int, default=4000, help="steps of the generator")
-parser.add_argument("--d-steps", type=int, default=1, help="steps of D for each of G")
-parser.add_argument("--batch", type=int, default=64, help="examples a step")
-parser.add_argument("--lr", type=float, default=5e-4, help="Adam's step size, for G and D")
+parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
+parser.add_argument("--steps", type=count, default=4000, help="steps of the generator")
+parser.add_argument("--d-steps", type=count, default=1, help="steps of D for each of G")
+parser.add_argument("--batch", type=count, default=64, help="examples a step")
+parser.add_argument("--lr", type=positive, default=5e-4, help="Adam's step size, for G and D")
 parser.add_argument("--norm", choices=["batch", "layer", "spectral", "none"], default="layer",
                     help="D's norm")  # fmt: skip
-parser.add_argument("--width", type=int, default=32, help="channels at full size")
-parser.add_argument("--latent", type=int, default=32, help="dimensions of z")
-parser.add_argument("--ema", type=float, default=0.99, help="decay of G's average")
-parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--width", type=count, default=32, help="channels at full size")
+parser.add_argument("--latent", type=count, default=32, help="dimensions of z")
+parser.add_argument("--ema", type=fraction, default=0.99, help="decay of G's average")
+parser.add_argument("--seed", type=whole, default=0)
 parser.add_argument("--out", default="runs/cgan", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
 args = parser.parse_args()

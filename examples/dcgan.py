@@ -15,42 +15,40 @@ At the end: samples, walks between codes, sums of codes (mean code of one class 
 a third's), nearest training pictures, and measures in our own classifier's features.
 """
 
-import argparse
 import time
 from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, metrics, plot
 from tinygen.models import gan, gan_devices, gan_nets, latent
-from tinygen.run import Run
+from tinygen.run import Run, count, device, fraction, non_negative, options, positive, whole
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = options(__doc__)
 parser.add_argument("--data", default="digits", help="digits (bundled), fashion, mnist, cifar10")
 parser.add_argument("--root", help="the folder that holds the files of --data")
 parser.add_argument("--objective", default="non_saturating", help=", ".join(gan.OBJECTIVES))
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--steps", type=int, default=4000, help="steps of the generator")
-parser.add_argument("--d-steps", type=int, default=1, help="steps of D for each of G")
-parser.add_argument("--batch", type=int, default=64, help="examples a step")
-parser.add_argument("--lr", type=float, default=5e-4, help="Adam's step size, for G and D")
+parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
+parser.add_argument("--steps", type=count, default=4000, help="steps of the generator")
+parser.add_argument("--d-steps", type=count, default=1, help="steps of D for each of G")
+parser.add_argument("--batch", type=count, default=64, help="examples a step")
+parser.add_argument("--lr", type=positive, default=5e-4, help="Adam's step size, for G and D")
 parser.add_argument("--norm", choices=["batch", "layer", "spectral", "none"],
                     help="D's norm: batch, but layer with a gradient penalty")  # fmt: skip
 parser.add_argument("--virtual", action="store_true", help="virtual batch norm in G")
-parser.add_argument("--minibatch", type=int, default=0,
+parser.add_argument("--minibatch", type=whole, default=0,
                     help="kernels of minibatch discrimination in D")  # fmt: skip
-parser.add_argument("--width", type=int, default=32, help="channels at full size")
-parser.add_argument("--latent", type=int, default=32, help="dimensions of z")
-parser.add_argument("--smoothing", type=float, default=0.0, help="one-sided label smoothing")
-parser.add_argument("--noise", type=float, default=0.0, help="std of instance noise, falls to 0")
-parser.add_argument("--pack", type=int, default=1, help="samples that D sees at once (PacGAN)")
-parser.add_argument("--ema", type=float, default=0.99, help="decay of G's average")
-parser.add_argument("--gamma", type=float, default=0.9, help="BEGAN's ratio of the two energies")
-parser.add_argument("--k-rate", type=float, default=0.02, help="how fast BEGAN's k moves")
-parser.add_argument("--code", type=int, default=4, help="numbers in BEGAN's codes: "
+parser.add_argument("--width", type=count, default=32, help="channels at full size")
+parser.add_argument("--latent", type=count, default=32, help="dimensions of z")
+parser.add_argument("--smoothing", type=fraction, default=0.0, help="one-sided label smoothing")
+parser.add_argument("--noise", type=non_negative, default=0.0,
+                    help="std of instance noise, falls to 0")  # fmt: skip
+parser.add_argument("--pack", type=count, default=1, help="samples that D sees at once (PacGAN)")
+parser.add_argument("--ema", type=fraction, default=0.99, help="decay of G's average")
+parser.add_argument("--gamma", type=positive, default=0.9, help="BEGAN's ratio of the two energies")
+parser.add_argument("--k-rate", type=non_negative, default=0.02, help="how fast BEGAN's k moves")
+parser.add_argument("--code", type=count, default=4, help="numbers in BEGAN's codes: "
                     "few, or D copies whatever it is given and G collapses")  # fmt: skip
-parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--seed", type=whole, default=0)
 parser.add_argument("--out", default="runs/dcgan", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
 args = parser.parse_args()

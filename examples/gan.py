@@ -15,7 +15,6 @@ samples and the arrows along which D sends them, the lattice that G bends the co
 as an animation over training (lab.gif). For images: samples, walks between codes, sums of codes.
 """
 
-import argparse
 import time
 from pathlib import Path
 
@@ -23,40 +22,40 @@ import tinygen as tg
 from tinygen import data, metrics, plot
 from tinygen.models import gan, gan_devices, gan_nets, latent
 from tinygen.plot import toy
-from tinygen.run import Run
+from tinygen.run import Run, count, device, fraction, non_negative, options, positive, whole
 
 CENTERS = {"ring": (data.ring_centers, 0.01), "grid": (data.grid_centers, 0.05)}
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = options(__doc__)
 parser.add_argument("--data", default="ring", help=f"{', '.join(data.TOYS)}; digits, fashion, ...")
 parser.add_argument("--objective", default="non_saturating", help=", ".join(gan.OBJECTIVES))
 parser.add_argument("--root", help="the folder that holds the files of --data")
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--steps", type=int, default=3000, help="steps of the generator")
-parser.add_argument("--d-steps", type=int, help="steps of D for each of G (default 1; WGANs 5)")
-parser.add_argument("--batch", type=int, default=128, help="examples a step")
-parser.add_argument("--lr", type=float, default=1e-3, help="G's step size")
-parser.add_argument("--lr-d", type=float, help="D's step size (two time scales); G's unless given")
-parser.add_argument("--beta1", type=float, default=0.5, help="Adam's momentum")
+parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
+parser.add_argument("--steps", type=count, default=3000, help="steps of the generator")
+parser.add_argument("--d-steps", type=count, help="steps of D for each of G (default 1; WGANs 5)")
+parser.add_argument("--batch", type=count, default=128, help="examples a step")
+parser.add_argument("--lr", type=positive, default=1e-3, help="G's step size")
+parser.add_argument("--lr-d", type=positive,
+                    help="D's step size (two time scales); G's unless given")  # fmt: skip
+parser.add_argument("--beta1", type=fraction, default=0.5, help="Adam's momentum")
 parser.add_argument("--optimistic", action="store_true", help="optimistic Adam")
-parser.add_argument("--latent", type=int, default=2, help="dimensions of z; 2 can be drawn")
-parser.add_argument("--hidden", type=int, default=128, help="units of a hidden layer")
+parser.add_argument("--latent", type=count, default=2, help="dimensions of z; 2 can be drawn")
+parser.add_argument("--hidden", type=count, default=128, help="units of a hidden layer")
 parser.add_argument("--batch-norm", action="store_true", help="batch norm in G")
 parser.add_argument("--virtual", action="store_true", help="virtual batch norm in G instead")
-parser.add_argument("--minibatch", type=int, default=0,
+parser.add_argument("--minibatch", type=whole, default=0,
                     help="kernels of minibatch discrimination in D")  # fmt: skip
 parser.add_argument("--spectral", action="store_true", help="spectral norm in D")
 parser.add_argument("--penalty", help=f"{', '.join(gan.PENALTIES)} or none; the row's own else")
-parser.add_argument("--weight", type=float, help="weight of the penalty; the row's own else")
-parser.add_argument("--clip", type=float, help="bound of D's weights (wgan; 0.01 unless given)")
-parser.add_argument("--smoothing", type=float, default=0.0, help="one-sided label smoothing")
-parser.add_argument("--noise", type=float, default=0.0, help="std of instance noise, falls to 0")
-parser.add_argument("--pack", type=int, default=1, help="samples that D sees at once (PacGAN)")
-parser.add_argument("--ema", type=float, default=0.0, help="decay of G's average, e.g. 0.999")
-parser.add_argument("--gamma", type=float, default=0.9, help="BEGAN's ratio of the two energies")
-parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--weight", type=non_negative, help="weight of the penalty; the row's own else")
+parser.add_argument("--clip", type=positive, help="bound of D's weights (wgan; 0.01 unless given)")
+parser.add_argument("--smoothing", type=fraction, default=0.0, help="one-sided label smoothing")
+parser.add_argument("--noise", type=non_negative, default=0.0,
+                    help="std of instance noise, falls to 0")  # fmt: skip
+parser.add_argument("--pack", type=count, default=1, help="samples that D sees at once (PacGAN)")
+parser.add_argument("--ema", type=fraction, default=0.0, help="decay of G's average, e.g. 0.999")
+parser.add_argument("--gamma", type=positive, default=0.9, help="BEGAN's ratio of the two energies")
+parser.add_argument("--seed", type=whole, default=0)
 parser.add_argument("--out", default="runs/gan", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
 args = parser.parse_args()

@@ -11,7 +11,6 @@ in nats. Where levels have the picture's own size, pictures are grey in [-1, 1] 
 otherwise binarised. All is in the folder --out.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -19,26 +18,24 @@ import numpy as np
 import tinygen as tg
 from tinygen import data, plot
 from tinygen.models import bounds, hierarchical, vae
-from tinygen.run import Run
+from tinygen.run import Run, count, device, fraction, options, positive, whole
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = options(__doc__)
 parser.add_argument("--data", default="digits", help="digits (bundled), fashion, mnist or kmnist")
 parser.add_argument("--root", help="the folder that holds the files of --data")
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--sizes", type=int, nargs="+", default=[16, 8], help="code sizes, from x up")
-parser.add_argument("--shared", type=int, default=0, help="so many levels of the picture's size")
+parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
+parser.add_argument("--sizes", type=count, nargs="+", default=[16, 8], help="code sizes, from x up")
+parser.add_argument("--shared", type=whole, default=0, help="so many levels of the picture's size")
 parser.add_argument("--fixed", action="store_true", help="with --shared: do not learn the way up")
-parser.add_argument("--hidden", type=int, default=256)
-parser.add_argument("--epochs", type=int, default=150)
-parser.add_argument("--warmup", type=float, default=0.5,
+parser.add_argument("--hidden", type=count, default=256)
+parser.add_argument("--epochs", type=count, default=150)
+parser.add_argument("--warmup", type=fraction, default=0.5,
                     help="part of the run over which the KL's weight rises from 0 to 1; with 0 "
                     "the codes of small images stay unused (posterior collapse)")  # fmt: skip
-parser.add_argument("--batch", type=int, default=128)
-parser.add_argument("--lr", type=float, default=1e-3)
-parser.add_argument("--importance", type=int, default=200, help="draws for log p(x) at the end")
-parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--batch", type=count, default=128)
+parser.add_argument("--lr", type=positive, default=1e-3)
+parser.add_argument("--importance", type=count, default=200, help="draws for log p(x) at the end")
+parser.add_argument("--seed", type=whole, default=0)
 parser.add_argument("--out", default="runs/hvae", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
 args = parser.parse_args()

@@ -11,27 +11,23 @@ p(j | x). The test set is that of examples/vae.py (one fixed binarisation), so t
 nats, can be compared.
 """
 
-import argparse
 from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
 from tinygen.models import vae
+from tinygen.run import count, options, positive, whole
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = options(__doc__)
 parser.add_argument("--data", default="digits", help="digits (bundled), fashion, mnist or kmnist")
 parser.add_argument("--root", help="the folder that holds the files of --data")
-parser.add_argument("--components", type=int, default=40)
-parser.add_argument("--iterations", type=int, default=50, help="rounds of EM")
-parser.add_argument("--prior", type=float, default=1.0,
+parser.add_argument("--components", type=count, default=40)
+parser.add_argument("--iterations", type=count, default=50, help="rounds of EM")
+parser.add_argument("--prior", type=positive, default=1.0,
                     help="imagined heads and tails added to every coin")  # fmt: skip
-parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--seed", type=whole, default=0)
 parser.add_argument("--out", default="runs/mixture", help="folder of the pictures")
 args = parser.parse_args()
-if args.components < 1 or args.prior <= 0:
-    parser.error("--components is at least 1 and --prior above 0")
 
 # --- data: grey values are the pixels' probabilities, as in examples/vae.py ---------------------
 tg.manual_seed(args.seed)

@@ -9,33 +9,31 @@ The settings of the model are read from config.json beside the checkpoint. The a
 used unless --raw. Without --label each row is a class.
 """
 
-import argparse
 import time
 from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
 from tinygen.models import ddpm, diffusion
-from tinygen.run import load_run
+from tinygen.run import count, device, fraction, load_run, options, whole
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = options(__doc__)
 parser.add_argument("checkpoint", type=Path, help="last.npz of a run of ddpm.py")
 parser.add_argument("--sampler", choices=sorted(diffusion.SAMPLERS), default="ancestral")
-parser.add_argument("--steps", type=int, help="of the sampler, at most T")
-parser.add_argument("--eta", type=float, default=0.0, help="fresh noise of ddim, 0 .. 1")
+parser.add_argument("--steps", type=count, help="of the sampler, at most T")
+parser.add_argument("--eta", type=fraction, default=0.0, help="fresh noise of ddim, 0 .. 1")
 parser.add_argument("--variance", choices=("small", "large"),
                     help="of ancestral's noise, beta-tilde or beta; else the model's")  # fmt: skip
 parser.add_argument("--guidance", type=float, default=1.0, help="1 is none, 2 a lot")
-parser.add_argument("--label", type=int, help="a class; every class unless given")
-parser.add_argument("--threshold", type=float, help="quantile of dynamic thresholding, e.g. 0.99")
+parser.add_argument("--label", type=whole, help="a class; every class unless given")
+parser.add_argument("--threshold", type=fraction,
+                    help="quantile of dynamic thresholding, e.g. 0.99")  # fmt: skip
 parser.add_argument("--inpaint", action="store_true", help="complete test images from a half")
-parser.add_argument("--resample", type=int, default=5, help="passes a step of --inpaint")
+parser.add_argument("--resample", type=count, default=5, help="passes a step of --inpaint")
 parser.add_argument("--raw", action="store_true", help="the weights without their average")
-parser.add_argument("--n", type=int, default=100, help="images")
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
+parser.add_argument("--n", type=count, default=100, help="images")
+parser.add_argument("--seed", type=whole, default=0)
+parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
 parser.add_argument("--root", help="the folder that holds the data's files (--inpaint)")
 parser.add_argument("--out", type=Path, help="the picture; beside the checkpoint unless given")
 args = parser.parse_args()

@@ -20,7 +20,6 @@ given in bits a pixel: 17 levels in digits, 256 in fashion. All is in the folder
 log.jsonl, checkpoints, pictures: reconstructions, samples, and for --latent 2 the latent space.
 """
 
-import argparse
 import time
 from pathlib import Path
 
@@ -28,20 +27,19 @@ import tinygen as tg
 from tinygen import data, metrics, plot
 from tinygen.models import bounds, latent, vae
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
-from tinygen.run import Run
+from tinygen.run import Run, count, device, non_negative, options, positive, whole
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = options(__doc__)
 parser.add_argument("--data", default="digits", help="digits (bundled), fashion, mnist or kmnist")
 parser.add_argument("--root", help="the folder that holds the files of --data")
 parser.add_argument("--download", action="store_true", help="fetch the files of --data if missing")
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--epochs", type=int, default=200, help="passes over the training images")
-parser.add_argument("--batch", type=int, default=128, help="images a step")
-parser.add_argument("--lr", type=float, default=2e-3, help="Adam's step size; falls to 0 (cosine)")
-parser.add_argument("--latent", type=int, default=2, help="dimensions of z; 2 can be drawn whole")
-parser.add_argument("--hidden", type=int, default=256, help="units of a hidden layer (--net mlp)")
+parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
+parser.add_argument("--epochs", type=count, default=200, help="passes over the training images")
+parser.add_argument("--batch", type=count, default=128, help="images a step")
+parser.add_argument("--lr", type=positive, default=2e-3,
+                    help="Adam's step size; falls to 0 (cosine)")  # fmt: skip
+parser.add_argument("--latent", type=count, default=2, help="dimensions of z; 2 can be drawn whole")
+parser.add_argument("--hidden", type=count, default=256, help="units of a hidden layer (--net mlp)")
 parser.add_argument("--net", choices=sorted(vae.NETS), default="mlp", help="the two networks")
 parser.add_argument("--likelihood", choices=["bernoulli", "gaussian", "fixed", "pixel"],
                     default="bernoulli", help="p(x|z): binary pixels, or grey ones with one "
@@ -49,13 +47,13 @@ parser.add_argument("--likelihood", choices=["bernoulli", "gaussian", "fixed", "
 parser.add_argument("--objective", choices=["elbo", "iwae", "score"], default="elbo",
                     help="the bound; importance-weighted, of k draws; or the bound from k draws "
                     "by the score-function estimator")  # fmt: skip
-parser.add_argument("--k", type=int, default=5, help="draws of z for iwae and score")
+parser.add_argument("--k", type=count, default=5, help="draws of z for iwae and score")
 parser.add_argument("--conditional", action="store_true", help="give the label to both networks")
-parser.add_argument("--beta", type=float, default=1.0,
+parser.add_argument("--beta", type=non_negative, default=1.0,
                     help="weight of the KL; 1 is the bound, more orders the codes")  # fmt: skip
-parser.add_argument("--importance", type=int, default=200,
+parser.add_argument("--importance", type=count, default=200,
                     help="draws a test image for the estimate of log p(x) at the end")  # fmt: skip
-parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--seed", type=whole, default=0)
 parser.add_argument("--out", default="runs/vae", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
 parser.add_argument("--demo", action="store_true", help="the run of `make demo`, in runs/demo")

@@ -18,36 +18,33 @@ divergence is log 2 wherever they are apart, of slope 0. There K is measured and
 divided by it.
 """
 
-import argparse
 import time
 from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, metrics, plot
 from tinygen.models import gan, gan_devices, gan_nets, latent
-from tinygen.run import Run
+from tinygen.run import Run, count, device, fraction, options, positive, whole
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = options(__doc__)
 parser.add_argument("--data", default="digits", help="digits (bundled), fashion, mnist or kmnist")
 parser.add_argument("--root", help="the folder that holds the files of --data")
 parser.add_argument("--line", action="store_true", help="instead: two parallel lines")
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--steps", type=int, help="steps of the generator: 1500, 300 for --line")
-parser.add_argument("--critic-steps", type=int, default=5, help="critic steps for each of those")
-parser.add_argument("--warm", type=int, default=10, help="first generator steps with 50 instead")
-parser.add_argument("--batch", type=int, default=64, help="examples a step")
-parser.add_argument("--lr", type=float,
+parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
+parser.add_argument("--steps", type=count, help="steps of the generator: 1500, 300 for --line")
+parser.add_argument("--critic-steps", type=count, default=5, help="critic steps for each of those")
+parser.add_argument("--warm", type=whole, default=10, help="first generator steps with 50 instead")
+parser.add_argument("--batch", type=count, default=64, help="examples a step")
+parser.add_argument("--lr", type=positive,
                     help="G's step size (RMSprop): 2e-4, 5e-3 for --line")  # fmt: skip
-parser.add_argument("--lr-critic", type=float, help="the critic's: 2e-4, 2e-3 for --line")
-parser.add_argument("--clip", type=float,
+parser.add_argument("--lr-critic", type=positive, help="the critic's: 2e-4, 2e-3 for --line")
+parser.add_argument("--clip", type=positive,
                     help="c, the bound of the critic's weights: 0.01, 0.1 for --line")  # fmt: skip
 parser.add_argument("--net", choices=["dcgan", "mlp"], default="dcgan", help="the two networks")
-parser.add_argument("--width", type=int, default=32, help="channels of the dcgan, at full size")
-parser.add_argument("--latent", type=int, default=32, help="dimensions of z")
-parser.add_argument("--ema", type=float, default=0.99, help="decay of G's average")
-parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--width", type=count, default=32, help="channels of the dcgan, at full size")
+parser.add_argument("--latent", type=count, default=32, help="dimensions of z")
+parser.add_argument("--ema", type=fraction, default=0.99, help="decay of G's average")
+parser.add_argument("--seed", type=whole, default=0)
 parser.add_argument("--out", default="runs/wgan", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
 args = parser.parse_args()

@@ -2,3 +2,10 @@
 
 from .checkpoint import load_run as load_run
 from .loop import Run as Run
+from .script import count as count
+from .script import device as device
+from .script import fraction as fraction
+from .script import non_negative as non_negative
+from .script import options as options
+from .script import positive as positive
+from .script import whole as whole
