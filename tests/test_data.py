@@ -848,9 +848,18 @@ def test_collate_fn_is_given_the_samples():
 def test_loader_faults():
     with pytest.raises(ValueError, match=r"batch_size 11 is larger than the data set \(10 samples"):
         DataLoader(indices_of(10), 11)
-    for size in (0, -1, 2.0, None):
-        with pytest.raises(ValueError, match="batch_size must be an integer >= 1"):
+    for size in (0, -1):
+        with pytest.raises(ValueError, match="DataLoader: expected batch_size >= 1, got"):
             DataLoader(indices_of(10), size)
+    for size in (2.0, None, "4"):
+        with pytest.raises(TypeError, match="DataLoader: expected an integer batch_size, got"):
+            DataLoader(indices_of(10), size)
+    with pytest.raises(TypeError, match=r"DataLoader: expected a data set with len.* got 5"):
+        DataLoader(5, 2)
+    with pytest.raises(TypeError, match="DataLoader: expected a Generator, got 5"):
+        DataLoader(indices_of(10), generator=5)
+    with pytest.raises(TypeError, match="DataLoader: expected collate_fn to be a function, got 5"):
+        DataLoader(indices_of(10), collate_fn=5)
     with pytest.raises(ValueError, match=r"same first size.*\(3,\), \(4, 2\)"):
         TensorDataset(np.zeros(3), np.zeros((4, 2)))
     with pytest.raises(ValueError, match="same first size"):

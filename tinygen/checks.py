@@ -27,15 +27,34 @@ def positive(name: str, **values: Any) -> None:
     integers(name, 1, **values)
 
 
-def numbers(name: str, low: float = -math.inf, high: float = math.inf, **values: Any) -> None:
-    """Each value is a finite number in [low, high]."""
+def numbers(
+    name: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    finite: bool = True,
+    **values: Any,
+) -> None:
+    """Each value is a number in [low, high], no NaN and, if finite, not infinite either."""
     for key, value in values.items():
         try:
-            finite = math.isfinite(value)
+            fine = math.isfinite(value) or (math.isinf(value) and not finite)
         except (TypeError, RuntimeError):  # RuntimeError: a Tensor of several
             raise TypeError(f"{name}: expected a number {key}, got {value!r}") from None
-        if not finite:
+        if not fine:
             raise ValueError(f"{name}: expected a finite {key}, got {value}")
         if not low <= value <= high:
             bounds = f">= {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
             raise ValueError(f"{name}: expected {key} {bounds}, got {value}")
+
+
+def sizes(
+    name: str, key: str, value: Any, ndim: int | None = None, least: int | None = 0
+) -> tuple[int, ...]:
+    """`ndim` integers: 3 stands for (3, 3), (3, 5) for itself. Without ndim, any number of them."""
+    several = tuple(value) if isinstance(value, (tuple, list)) else (value,) * (ndim or 1)
+    if ndim is not None and len(several) != ndim:
+        raise ValueError(f"{name}: expected one {key} or {ndim} of them, got {value!r}")
+    for size in several:
+        integers(name, least, **{key: size})
+    return several

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from .. import nn
+from ..checks import positive
 from ..nn.utils import spectral_norm
 from ..ops import abs, amax, cat, exp, mean, rsqrt, square
 from ..tensor import Tensor
@@ -28,12 +29,6 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return amax(self.linear(x).unflatten(1, self.shape), 2)
-
-
-def _positive(name: str, **numbers: int) -> None:
-    for key, value in numbers.items():
-        if value < 1:
-            raise ValueError(f"{name}: expected {key} >= 1, got {value}")
 
 
 def _dense(
@@ -65,7 +60,7 @@ def mlp(
     G's output in [-1, 1]. classes: room for labels, see Conditional. packed: room for so many
     samples at once in D. minibatch: kernels of minibatch discrimination before D's last layer.
     """
-    _positive("mlp", latent=latent, hidden=hidden, layers=layers)
+    positive("mlp", latent=latent, hidden=hidden, layers=layers)
     size, middle = math.prod(shape), [hidden] * layers
     generator = nn.Sequential(
         *_dense([latent + classes, *middle], nn.ReLU, batch_norm),
@@ -133,7 +128,7 @@ def dcgan(
     group: examples stay apart, for gradient penalties), "spectral" or "none". minibatch: kernels of
     minibatch discrimination before D's last layer. Weights start at N(0, 0.02^2).
     """
-    _positive("dcgan", latent=latent, width=width)
+    positive("dcgan", latent=latent, width=width)
     if norm not in ("batch", "layer", "spectral", "none"):
         raise ValueError(f"dcgan: norm must be batch, layer, spectral or none, got {norm!r}")
     if len(shape) != 3 or shape[1] != shape[2]:
@@ -212,7 +207,7 @@ def mlp_energy(
     shape: Sequence[int], code: int, hidden: int = 128, layers: int = 2
 ) -> AutoencoderEnergy:
     """An autoencoder of `layers` hidden layers on each side of a code of `code` numbers."""
-    _positive("mlp_energy", code=code, hidden=hidden, layers=layers)
+    positive("mlp_energy", code=code, hidden=hidden, layers=layers)
     size, middle = math.prod(shape), [hidden] * layers
     encoder = [nn.Flatten(), *_dense([size, *middle], nn.ReLU), nn.Linear(hidden, code)]
     decoder = [*_dense([code, *middle], nn.ReLU), nn.Linear(hidden, size)]
@@ -223,7 +218,7 @@ def mlp_energy(
 
 def dcgan_energy(shape: Sequence[int], code: int, width: int = 32) -> AutoencoderEnergy:
     """DCGAN's discriminator and generator, without norms, as encoder and decoder."""
-    _positive("dcgan_energy", code=code, width=width)
+    positive("dcgan_energy", code=code, width=width)
     start, n = halvings(shape[1])
     widths = [width * 2**i for i in range(n)]
     size = widths[-1] * start * start

@@ -13,16 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import nn
+from ..checks import positive as positive
 from ..ops import cat
 from ..tape import no_grad
 from ..tensor import Tensor
-
-
-def positive(name: str, **numbers: int) -> None:
-    """Raise ValueError for a size that is not an integer >= 1."""
-    for key, value in numbers.items():
-        if not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name}: expected {key} >= 1, got {value}")
 
 
 class Beside(nn.Module):

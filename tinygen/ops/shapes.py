@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,10 @@ def ints(sizes: tuple[Any, ...]) -> Shape:
     """f(2, 3) and f((2, 3)) mean the same."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])
-    return tuple(map(int, sizes))
+    try:
+        return tuple(map(operator.index, sizes))
+    except TypeError:
+        raise TypeError(f"expected integers as sizes, got {sizes}") from None
 
 
 def position(name: str, dim: int, ndim: int) -> int:

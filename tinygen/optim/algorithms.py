@@ -16,8 +16,9 @@ import numpy as np
 
 from .. import cuda
 from ..backend import Array
+from ..checks import numbers
 from ..tensor import Tensor, wrap
-from .optimizer import Group, Optimizer, State, _at_least_0
+from .optimizer import Group, Optimizer, State
 
 
 def _zeros(state: State, names: Iterable[str], p: Array) -> None:
@@ -71,7 +72,6 @@ class SGD(Optimizer):
 
     def _check(self, group: Group) -> None:
         super()._check(group)
-        _at_least_0("momentum value", group["momentum"])
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
@@ -133,12 +133,6 @@ class RMSprop(Optimizer):
                 "maximize": maximize,
             },
         )
-
-    def _check(self, group: Group) -> None:
-        super()._check(group)
-        _at_least_0("epsilon value", group["eps"])
-        _at_least_0("momentum value", group["momentum"])
-        _at_least_0("alpha value", group["alpha"])
 
     def update(self, p: Array, g: Array, state: State, group: Group) -> None:
         lr, alpha, momentum = float(group["lr"]), float(group["alpha"]), float(group["momentum"])
@@ -212,8 +206,11 @@ class Adam(Optimizer):
 
     def _check(self, group: Group) -> None:
         super()._check(group)
-        _at_least_0("epsilon value", group["eps"])
-        for i, beta in enumerate(group["betas"]):
+        betas = group["betas"]
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise TypeError(f"{type(self).__name__}: expected two betas, got {betas!r}")
+        for i, beta in enumerate(betas):
+            numbers(type(self).__name__, beta=beta)
             if not 0.0 <= beta < 1.0:
                 raise ValueError(f"Invalid beta parameter at index {i}: {beta} (expected [0, 1))")
 
