@@ -669,6 +669,21 @@ input()
         assert sorted(said) == ["in use"] * 4 + ["mine"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="flock")
+def test_a_run_that_waits_while_its_folder_is_moved_aside_takes_no_part(tmp_path):
+    """Constructed before another process starts anew in the folder, begun after that."""
+    train(tmp_path / "run", 3)
+    waiting = Run(tmp_path / "run")
+    waiting._lock.release()  # as move_aside has to, for a moment
+    process = start(tmp_path / "run", 10**9, "--every", 5)
+    process.stdout.readline()
+    assert (tmp_path / "run.1").exists()
+    with pytest.raises(RuntimeError, match=f"run is in use: process {process.pid} "):
+        next(waiting.steps(5))
+    process.kill()
+    process.communicate(timeout=60)
+
+
 def test_one_process_may_start_again_in_its_folder(tmp_path):
     first = Run(tmp_path / "run")
     for _ in first.steps(3):

@@ -43,8 +43,9 @@ def to(
     wanted = _read(args)
     device, dtype = device or wanted.get("device"), dtype or wanted.get("dtype")
     out = x
-    if dtype is not None and backend.as_dtype(dtype) != x.dtype:
-        out = cast(out, dtype=backend.as_dtype(dtype))
+    dtype = x.dtype if dtype is None else backend.as_dtype(dtype)
+    if dtype != x.dtype:
+        out = cast(out, dtype=dtype)
     if device is not None and device_of(x._array) != backend.device(device):
         backend.settle()
         out = _to_device(out, where=str(backend.device(device)), back=str(x.device))

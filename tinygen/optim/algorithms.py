@@ -72,6 +72,7 @@ class SGD(Optimizer):
 
     def _check(self, group: Group) -> None:
         super()._check(group)
+        numbers("SGD", 0, momentum=group["momentum"], dampening=group["dampening"])
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
@@ -133,6 +134,10 @@ class RMSprop(Optimizer):
                 "maximize": maximize,
             },
         )
+
+    def _check(self, group: Group) -> None:
+        super()._check(group)
+        numbers("RMSprop", 0, **{key: group[key] for key in ("alpha", "eps", "momentum")})
 
     def update(self, p: Array, g: Array, state: State, group: Group) -> None:
         lr, alpha, momentum = float(group["lr"]), float(group["alpha"]), float(group["momentum"])
@@ -206,11 +211,12 @@ class Adam(Optimizer):
 
     def _check(self, group: Group) -> None:
         super()._check(group)
-        betas = group["betas"]
+        name, betas = type(self).__name__, group["betas"]
+        numbers(name, 0, eps=group["eps"])
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise TypeError(f"{type(self).__name__}: expected two betas, got {betas!r}")
+            raise TypeError(f"{name}: expected two betas, got {betas!r}")
         for i, beta in enumerate(betas):
-            numbers(type(self).__name__, beta=beta)
+            numbers(name, beta=beta)
             if not 0.0 <= beta < 1.0:
                 raise ValueError(f"Invalid beta parameter at index {i}: {beta} (expected [0, 1))")
 

@@ -59,9 +59,8 @@ class Optimizer:
 
     def _check(self, group: Group) -> None:
         """Raise ValueError if a hyper-parameter is out of its range, TypeError if it is none."""
-        flags = {key for key, value in self.defaults.items() if isinstance(value, bool)}
-        plain = self.defaults.keys() - flags - {"betas"}
-        numbers(type(self).__name__, 0, **{key: group[key] for key in plain})
+        name = type(self).__name__
+        numbers(name, 0, lr=group["lr"], weight_decay=group["weight_decay"])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients; with set_to_none=False, fill them with zeros instead."""

@@ -48,11 +48,6 @@ def hold(folder: Path) -> Lock:
     return lock
 
 
-def discard(folder: Path) -> None:
-    """Take away the lock's file from a folder that was moved while it was locked."""
-    (folder / _NAME).unlink(missing_ok=True)
-
-
 def _open_locked(folder: Path) -> int:
     path = folder / _NAME
     while True:

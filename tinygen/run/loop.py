@@ -30,7 +30,7 @@ from ..checks import integers, numbers, positive
 from ..serialization import save
 from .checkpoint import find_nan, give_back, read, states
 from .folder import Log, changes, move_aside, prepare, record, remove_temporaries, write_record
-from .lock import discard, hold
+from .lock import hold
 from .pictures import draw, drawn
 from .progress import Lines, Signals, progress
 
@@ -227,6 +227,8 @@ class Run:
         if self._started:
             self._return()
             return
+        prepare(self.folder)
+        self._lock = hold(self.folder)  # again: it may have been moved aside since
         checkpoint = self._checkpoint
         if checkpoint is not None:
             forgotten = sorted(set(checkpoint["objects"]) - set(self._objects))
@@ -237,8 +239,8 @@ class Run:
                 )
             default_generator.set_state(checkpoint["rng"])
         elif (self.folder / "last.npz").exists() and not self._resume:
+            self._lock.release()
             aside = move_aside(self.folder)
-            discard(aside)
             self._lock = hold(self.folder)
             self.say(f"{self.folder} held a run; that is {aside} now (resume=True goes on with it)")
         self._checkpoint, self._started = None, True
