@@ -17,7 +17,6 @@ labels in ten are hidden from the network, so that it also knows the law of all 
 `guidance` can exaggerate what a label adds. All is in the folder --out.
 """
 
-import argparse
 import time
 from pathlib import Path
 
@@ -26,30 +25,29 @@ from tinygen import data, plot
 from tinygen.models import diffusion
 from tinygen.models.diffusion import ddpm
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
-from tinygen.run import Run
+from tinygen.run import Run, count, device, fraction, options, positive, whole
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = options(__doc__)
 parser.add_argument("--data", default="digits", help="digits (bundled), fashion, mnist or kmnist")
 parser.add_argument("--root", help="the folder that holds the files of --data")
 parser.add_argument("--download", action="store_true", help="fetch the files of --data if missing")
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--epochs", type=int, default=300, help="passes over the training images")
-parser.add_argument("--batch", type=int, default=64, help="images a step")
-parser.add_argument("--lr", type=float, default=2e-3, help="Adam's step size; falls to 0 (cosine)")
-parser.add_argument("--width", type=int, default=16, help="channels at full size")
-parser.add_argument("--depth", type=int, default=1, help="residual blocks at each size")
-parser.add_argument("--T", type=int, default=200, help="steps of the chain")
+parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
+parser.add_argument("--epochs", type=count, default=300, help="passes over the training images")
+parser.add_argument("--batch", type=count, default=64, help="images a step")
+parser.add_argument("--lr", type=positive, default=2e-3,
+                    help="Adam's step size; falls to 0 (cosine)")  # fmt: skip
+parser.add_argument("--width", type=count, default=16, help="channels at full size")
+parser.add_argument("--depth", type=count, default=1, help="residual blocks at each size")
+parser.add_argument("--T", type=count, default=200, help="steps of the chain")
 parser.add_argument("--schedule", choices=sorted(diffusion.SCHEDULES), default="cosine")
 parser.add_argument("--parameterisation", choices=diffusion.KINDS, default="v",
                     help="what the network is asked for")  # fmt: skip
 parser.add_argument("--loss", choices=[*diffusion.WEIGHTS, "hybrid"], default="simple",
                     help="weight of the steps; hybrid also learns the variance")  # fmt: skip
-parser.add_argument("--drop", type=float, default=0.3, help="share of labels that are hidden")
-parser.add_argument("--ema", type=float, default=0.995, help="decay of the averaged weights")
+parser.add_argument("--drop", type=fraction, default=0.3, help="share of labels that are hidden")
+parser.add_argument("--ema", type=fraction, default=0.995, help="decay of the averaged weights")
 parser.add_argument("--guidance", type=float, default=1.5, help="of the samples at the end")
-parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--seed", type=whole, default=0)
 parser.add_argument("--out", default="runs/ddpm", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
 args = parser.parse_args()

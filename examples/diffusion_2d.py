@@ -10,7 +10,6 @@ to say eps (or x_0, or v). Then points of pure noise are taken back, step by ste
 scaled to variance 1 first, for which the schedules are made.
 """
 
-import argparse
 import time
 from pathlib import Path
 
@@ -18,23 +17,22 @@ import tinygen as tg
 from tinygen import data, plot
 from tinygen.models import diffusion, nets
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
-from tinygen.run import Run
+from tinygen.run import Run, count, device, options, positive, whole
 
 LAWS = {"swiss_roll": "swiss_roll", "grid": "grid", "moons": "two_moons", "ring": "ring"}
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = options(__doc__)
 parser.add_argument("--data", choices=sorted(LAWS), default="swiss_roll")
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--steps", type=int, default=5000, help="of training")
-parser.add_argument("--batch", type=int, default=256, help="points a step, drawn anew")
-parser.add_argument("--lr", type=float, default=2e-3, help="Adam's step size; falls to 0 (cosine)")
-parser.add_argument("--hidden", type=int, default=128, help="units of a hidden layer")
-parser.add_argument("--T", type=int, default=50, help="steps of the chain")
+parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
+parser.add_argument("--steps", type=count, default=5000, help="of training")
+parser.add_argument("--batch", type=count, default=256, help="points a step, drawn anew")
+parser.add_argument("--lr", type=positive, default=2e-3,
+                    help="Adam's step size; falls to 0 (cosine)")  # fmt: skip
+parser.add_argument("--hidden", type=count, default=128, help="units of a hidden layer")
+parser.add_argument("--T", type=count, default=50, help="steps of the chain")
 parser.add_argument("--schedule", choices=sorted(diffusion.SCHEDULES), default="cosine")
 parser.add_argument("--parameterisation", choices=diffusion.KINDS, default="v")
 parser.add_argument("--sampler", choices=sorted(diffusion.SAMPLERS), default="ancestral")
-parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--seed", type=whole, default=0)
 parser.add_argument("--out", default="runs/diffusion_2d", help="folder of this run")
 parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
 args = parser.parse_args()

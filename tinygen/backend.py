@@ -15,8 +15,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from .checks import integers
+
 __all__ = [
-    "Array", "DType", "Generator", "bool_", "create", "cupy", "cupy_packages",
+    "Array", "DType", "Generator", "as_dtype", "bool_", "create", "cupy", "cupy_packages",
     "default_generator", "device", "device_of", "empty_channels_last", "float16", "float32",
     "float64", "get_default_dtype", "get_rng_state", "int16", "int32", "int64", "int8",
     "is_numpy", "manual_seed", "module_for", "module_of", "move", "out_of_memory", "problem",
@@ -29,6 +31,18 @@ DType: TypeAlias = "np.dtype[Any]"
 float16, float32, float64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
 int8, int16, int32, int64 = (np.dtype(name) for name in ("int8", "int16", "int32", "int64"))
 uint8, bool_ = np.dtype("uint8"), np.dtype("bool")
+DTYPES = (float16, float32, float64, int8, int16, int32, int64, uint8, bool_)
+
+
+def as_dtype(dtype: Any) -> DType:
+    """The dtype that `dtype` is or names; TypeError for one that tinygen has not."""
+    try:
+        return DTYPES[DTYPES.index(np.dtype(dtype))]
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"expected a dtype, one of {', '.join(map(str, DTYPES))}, got {dtype!r} (a device is "
+            "'cpu' or 'cuda')"
+        ) from None
 
 
 class _Default:
@@ -44,7 +58,7 @@ def get_default_dtype() -> DType:
 
 def set_default_dtype(dtype: Any) -> None:
     """Make `dtype` (float16, float32 or float64) the dtype of tensors made from Python floats."""
-    dtype = np.dtype(dtype)
+    dtype = as_dtype(dtype)
     if dtype.kind != "f":
         raise TypeError(f"set_default_dtype: {dtype} is not a floating-point dtype")
     _Default.dtype = dtype
@@ -257,8 +271,7 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream that belongs to `seed` (an integer >= 0) and return the generator."""
-        if seed < 0:
-            raise ValueError(f"manual_seed: expected a seed >= 0, got {seed}")
+        integers("manual_seed", 0, seed=seed)
         self._seed = int(seed)
         self.numpy = np.random.Generator(np.random.PCG64(self._seed))
         return self

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from . import doctor
 from .lessons import catalogue as lessons
+from .run.script import Parser, count, in_a_line
 
 __all__ = ["main"]
 
@@ -25,6 +26,8 @@ tinygen: generative models on a from-scratch autograd library in NumPy.
                     in about a minute; prints its test ELBO and writes pictures
   tinygen lessons   the lessons: notebooks that derive every model and execute every equation
   tinygen doctor    what is installed, which devices work, what to install otherwise
+
+An error is one line; with --debug it is a traceback.
 """
 
 EPILOG = """\
@@ -63,14 +66,14 @@ Nothing is installed or downloaded. The exit status is 0 when tinygen works on t
 def parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     usage = "tinygen [--help] [--version] {demo,lessons,doctor} ..."
-    top = argparse.ArgumentParser("tinygen", usage, DESCRIPTION, EPILOG, formatter_class=raw)
+    top = Parser("tinygen", usage, DESCRIPTION, EPILOG, formatter_class=raw)
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(
         dest="command", metavar="demo | lessons | doctor", prog="tinygen", help=argparse.SUPPRESS
     )
     commands.add_parser("demo", description=DEMO, formatter_class=raw, add_help=False)
     lesson = commands.add_parser("lessons", description=LESSONS, formatter_class=raw)
-    lesson.add_argument("number", nargs="?", type=int, help="the lesson to open")
+    lesson.add_argument("number", nargs="?", type=count, help="the lesson to open")
     check = commands.add_parser("doctor", description=DOCTOR, formatter_class=raw)
     kind = check.add_mutually_exclusive_group()
     kind.add_argument("--json", action="store_true", help="the same report for programs")
@@ -85,7 +88,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (sys.argv unless given); returns the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    words = [word for word in given if word != "--debug"]
     try:
         if words[:1] == ["demo"]:  # its options are the script's, so argparse must not see them
             return demo(words[1:])
@@ -105,6 +109,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `tinygen doctor | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if "--debug" in given:
+            raise
+        print(in_a_line(" ".join(["tinygen", *words[:1]]), error), file=sys.stderr)
+        return 1
 
 
 def demo(words: Sequence[str]) -> int:
@@ -199,7 +208,7 @@ def missing(name: str) -> str:
 
 def run_script(path: Path, words: Sequence[str]) -> int:
     """Run a Python file as `python path words...` would, in this process; its exit status."""
-    before = sys.argv, list(sys.path)
+    before = sys.argv, list(sys.path), sys.excepthook
     sys.argv, sys.path[:0] = [str(path), *words], [str(path.parent)]
     try:
         runpy.run_path(str(path), run_name="__main__")
@@ -208,7 +217,7 @@ def run_script(path: Path, words: Sequence[str]) -> int:
             print(stop.code, file=sys.stderr)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     finally:
-        sys.argv, sys.path[:] = before
+        sys.argv, sys.path[:], sys.excepthook = before
     return 0
 
 

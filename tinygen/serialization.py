@@ -8,12 +8,13 @@ one, whenever the process dies: a temporary file beside it is written, synced an
 
 from __future__ import annotations
 
-import io
 import json
 import math
+import operator
 import os
 import threading
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, TypeAlias
@@ -24,11 +25,12 @@ from .backend import Array, is_numpy, move
 from .backend import device as Device
 from .tensor import Tensor, wrap
 
-__all__ = ["load", "save", "write_atomically"]
+__all__ = ["find_nan", "load", "most_unpacked", "save", "write_atomically"]
 
 Path: TypeAlias = "str | os.PathLike[str]"
 FORMAT = 1
 STRUCTURE = "structure.json"
+EMPTY = 22  # bytes of an archive without entries
 
 
 def save(obj: Any, path: Path) -> None:
@@ -59,8 +61,9 @@ def save(obj: Any, path: Path) -> None:
 def load(path: Path, map_location: Device | str = "cpu") -> Any:
     """What `save` wrote to `path`, its tensors and arrays on the device `map_location`.
 
-    Any other .npz of plain arrays gives a dict of Tensors. Raises FileNotFoundError, or
-    RuntimeError if the file is truncated, damaged, not an .npz, or holds Python objects.
+    Any other .npz of plain arrays gives a dict of Tensors. Every array is read straight into its
+    place. Raises FileNotFoundError, or RuntimeError if the file is truncated, damaged, not an .npz,
+    holds Python objects, or would unpack to far more than it is (`most_unpacked`).
     """
     where = Device(map_location)
     try:
@@ -75,7 +78,7 @@ def load(path: Path, map_location: Device | str = "cpu") -> Any:
         return {name: _as_tensor(array, where) for name, array in arrays.items()}
     try:
         return _decode(structure["tree"], arrays, where)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RuntimeError(
             f"load: {os.fspath(path)} is incomplete: its structure does not fit its arrays "
             f"({type(error).__name__}: {error})"
@@ -137,45 +140,96 @@ def _read_archive(file: IO[bytes], path: str) -> tuple[Any, dict[str, np.ndarray
         what = "an .npy file, which np.load reads" if start == b"\x93NUMPY" else "not an .npz file"
         raise RuntimeError(f"load: {path} is {what if start else 'an empty file'}")
     try:
-        with zipfile.ZipFile(file) as archive:
-            entries = {name: archive.read(name) for name in archive.namelist()}
+        archive = zipfile.ZipFile(file)
     except Exception as error:  # zipfile has a dozen ways to say that a byte is wrong
         raise _damaged(path, error) from error
-    arrays = {}
-    for name, entry in entries.items():
-        if name != STRUCTURE:
-            arrays[name.removesuffix(".npy")] = _read_array(entry, f"{path}: entry {name!r}")
-    if STRUCTURE not in entries:
-        return None, arrays
+    packed = os.fstat(file.fileno()).st_size
+    entries = {entry.filename: entry for entry in archive.infolist()}
+    if len(entries) < len(archive.infolist()):
+        raise _damaged(path, "an entry stands there twice")
+    if not entries and packed > EMPTY:
+        raise _damaged(path, "its directory is empty")
+    unpacked = sum(entry.file_size for entry in entries.values())
+    if unpacked > most_unpacked(packed):
+        raise RuntimeError(
+            f"load: {path} would unpack from {packed:,} to {unpacked:,} bytes, and no weights "
+            "shrink so far; not loaded (np.load reads it, if that is meant)"
+        )
+    text = entries.pop(STRUCTURE, None)
+    structure = None if text is None else _read_structure(archive, text, path)
+    return structure, {
+        name.removesuffix(".npy"): _read_array(archive, entry, path)
+        for name, entry in entries.items()
+    }
+
+
+def most_unpacked(packed: int) -> int:
+    """The bytes that `packed` bytes may unpack to: 20 times as many, or 256 MiB."""
+    return max(20 * packed, 2**28)
+
+
+def _read_structure(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: str) -> Any:
     try:
-        structure = json.loads(entries[STRUCTURE])
-        version = int(structure["tinygen"])
-    except (ValueError, KeyError, TypeError) as error:
+        text = archive.read(entry)
+        structure = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        version = operator.index(structure["tinygen"])
+    except Exception as error:
         raise _damaged(path, error) from error
     if version > FORMAT:
         raise RuntimeError(
             f"load: {path} has format {version}, this tinygen reads up to {FORMAT}; update tinygen"
         )
-    return structure, arrays
+    return structure
 
 
-def _damaged(path: str, error: Exception) -> RuntimeError:
+def _finite(text: str) -> float:
+    if not math.isfinite(float(text)):
+        raise ValueError(f"{text} is no finite number")
+    return float(text)
+
+
+def _damaged(path: str, error: Exception | str) -> RuntimeError:
     return RuntimeError(
         f"load: {path} is truncated or damaged ({error}); take another copy of the file"
     )
 
 
-def _read_array(entry: bytes, what: str) -> np.ndarray[Any, Any]:
-    stream = io.BytesIO(entry)
+def _read_array(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: str
+) -> np.ndarray[Any, Any]:
+    """One array, in one copy; nothing is allocated before its header and its size agree."""
+    what = f"load: {path}: entry {entry.filename!r}"
     try:
-        return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+        with archive.open(entry) as stream:
+            shape, dtype = _read_header(stream)
+            size = stream.tell() + math.prod(shape) * dtype.itemsize
+        if size != entry.file_size and not dtype.hasobject:
+            raise ValueError(f"its header announces {size:,} bytes, it has {entry.file_size:,}")
+        with archive.open(entry) as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+            stream.read(1)  # at the end the checksum is compared
+        return np.asarray(array)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise _damaged(path, error) from error
     except Exception as error:  # the header is parsed text, and can be wrong in many ways
         if str(error).startswith("Object arrays"):
             raise RuntimeError(
-                f"load: {what} holds Python objects, which could run code when loaded; tinygen "
+                f"{what} holds Python objects, which could run code when loaded; tinygen "
                 "loads numbers and text only"
             ) from None
-        raise RuntimeError(f"load: {what} is not a NumPy array ({error})") from error
+        raise RuntimeError(f"{what} is not a NumPy array ({error})") from error
+
+
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    version = np.lib.format.read_magic(stream)
+    if version not in readers:
+        raise ValueError(f"its .npy format is {version}")
+    shape, _, dtype = readers[version](stream)
+    return shape, dtype
 
 
 # --- structure --------------------------------------------------------------------------------
@@ -232,21 +286,29 @@ def _decode(node: Any, arrays: dict[str, Any], where: Device) -> Any:
         return [_decode(item, arrays, where) for item in node]
     if not isinstance(node, dict):
         return node
-    kind, value = next(iter(node.items()))
-    if kind == "tensor":
-        tensor = _as_tensor(arrays[value], where)
-        return tensor.requires_grad_() if "requires_grad" in node else tensor
-    if kind == "array":
-        return move(arrays[value], where)
-    if kind == "scalar":
-        return arrays[value][()]
-    if kind == "float":
+    kind, value = next(iter(node.items()), ("", ""))
+    if kind in ("tensor", "array", "scalar"):
+        return _decode_array(kind, arrays[value], "requires_grad" in node, where)
+    if kind == "float" and value in ("nan", "inf", "-inf"):
         return float(value)
-    if kind == "tuple":
+    if kind == "tuple" and isinstance(value, list):
         return tuple(_decode(item, arrays, where) for item in value)
-    if kind == "dict":
+    if kind == "dict" and isinstance(value, list):
         return {key: _decode(item, arrays, where) for key, item in value}
-    raise ValueError(f"unknown entry {kind!r}")
+    raise ValueError(f"unknown entry {json.dumps(node)[:40]}")
+
+
+def _decode_array(
+    kind: str, array: np.ndarray[Any, Any], requires_grad: bool, where: Device
+) -> Any:
+    if kind == "array":
+        return move(array, where)
+    if kind == "scalar" and array.ndim == 0:
+        return array[()]
+    value = _as_tensor(array, where)
+    if kind == "tensor" and array.dtype.kind in ("f" if requires_grad else "fiub"):
+        return value.requires_grad_(requires_grad)
+    raise ValueError(f"a {kind} of dtype {array.dtype} and shape {array.shape}")
 
 
 def _as_tensor(array: np.ndarray[Any, Any], where: Device) -> Any:
@@ -254,3 +316,15 @@ def _as_tensor(array: np.ndarray[Any, Any], where: Device) -> Any:
     if array.dtype.kind not in "fiub":
         return array
     return wrap(move(array.astype(array.dtype.newbyteorder("="), copy=False), where))
+
+
+def find_nan(obj: Any, path: str = "") -> str | None:
+    """Where in the nested state the first NaN is."""
+    if isinstance(obj, Tensor):
+        obj = obj._array
+    if isinstance(obj, (dict, list, tuple)):
+        items = obj.items() if isinstance(obj, dict) else enumerate(obj)
+        found = (find_nan(value, f"{path}.{key}" if path else str(key)) for key, value in items)
+        return next((name for name in found if name), None)
+    is_float = hasattr(obj, "dtype") and obj.dtype.kind == "f"
+    return path if is_float and bool(np.isnan(obj).any()) else None

@@ -14,6 +14,7 @@ import numpy as np
 from .backend import (
     Array,
     DType,
+    as_dtype,
     device_of,
     get_default_dtype,
     is_numpy,
@@ -295,6 +296,7 @@ def as_array(data: Any, dtype: Any = None, where: Device | str | None = None) ->
         dtype = get_default_dtype()
     if where is None and not isinstance(data, np.generic):
         where = device_of(data)
+    dtype = None if dtype is None else as_dtype(dtype)
     array = module_for(where).array(move(data, where or "cpu"), dtype=dtype)
     return array
 

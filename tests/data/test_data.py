@@ -8,10 +8,12 @@ import http.server
 import io
 import itertools
 import json
+import random
 import subprocess
 import sys
 import tarfile
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +196,87 @@ def test_a_damaged_gzip_is_an_error(tmp_path):
     path.write_bytes(raw)
     with pytest.raises(ValueError, match="x.gz: damaged gzip"):
         data.read_idx(path)
+
+
+def gzip_of(head, megabytes):
+    """A gzip file of these bytes and so many MiB of zeros."""
+    out = io.BytesIO()
+    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1) as file:
+        file.write(head)
+        for _ in range(megabytes):
+            file.write(bytes(1 << 20))
+    return out.getvalue()
+
+
+def test_gzip_bombs_are_refused_before_they_unpack(tmp_path):
+    path = tmp_path / "x.gz"
+    cases = [
+        (
+            bytes.fromhex("00 00 08 01 40 00 00 00"),
+            r"x.gz: 4.* that unpack to 1,073,741,832 or more",
+        ),
+        (
+            bytes.fromhex("00 00 08 01 00 00 00 05"),
+            r"x.gz: IDX file with bytes to spare.* 13 bytes",
+        ),
+        (b"", r"x.gz: wrong magic number 00 00 00 00"),
+    ]
+    for head, message in cases:
+        path.write_bytes(gzip_of(head, 100))
+        tracemalloc.start()
+        with pytest.raises(ValueError, match=message):
+            data.read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+        tracemalloc.stop()
+    path.write_bytes(gzip_of(b"", 257))
+    with pytest.raises(ValueError, match=r"x.gz: .* that unpack to 268,435,457 or more"):
+        data.read_cifar10(path)
+
+
+def test_an_archive_s_member_that_is_far_too_large(tmp_path):
+    with tarfile.open(tmp_path / "cifar-10-binary.tar.gz", "w:gz", compresslevel=1) as tar:
+        member = tarfile.TarInfo("test_batch.bin")
+        member.size = 2**28 + 1
+        tar.addfile(member, io.BytesIO(bytes(member.size)))
+    with pytest.raises(ValueError, match=r"tar.gz: test_batch.bin has 268,435,457 bytes"):
+        load("cifar10", "test", root=tmp_path, verify=False)
+
+
+def test_255_dimensions(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(bytes.fromhex("00 00 08 ff") + b"\0\0\0\1" * 255 + b"!")
+    with pytest.raises(ValueError, match="x: an IDX file of 255 dimensions; expected at most 64"):
+        data.read_idx(path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_an_idx_file_is_read_in_one_copy(tmp_path, suffix):
+    array = np.random.default_rng(0).integers(0, 256, (2000, 40, 40), np.uint8)
+    data.write_idx(tmp_path / f"x{suffix}", array)
+    tracemalloc.start()
+    back = data.read_idx(tmp_path / f"x{suffix}")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(back, array)
+    assert peak < 1.7 * array.nbytes  # grown by an eighth and by 1 MiB at a time
+
+
+def test_whatever_happens_to_a_gzip_file_it_is_right_or_refused(tmp_path):
+    path, rng, refused = tmp_path / "x.gz", random.Random(0), 0
+    array = np.random.default_rng(0).integers(0, 256, (9, 11), np.uint8)
+    data.write_idx(path, array)
+    whole = path.read_bytes()
+    for _ in range(400):
+        a, b = sorted(rng.randrange(len(whole)) for _ in range(2))
+        flipped = bytes([whole[a] ^ (1 << rng.randrange(8))])
+        parts = [whole[:a], whole[:a] + whole[b:], whole[:b] + whole[a:], whole + whole[a:b]]
+        path.write_bytes(rng.choice([*parts, whole[:a] + flipped + whole[a + 1 :]]))
+        try:
+            assert np.array_equal(data.read_idx(path), array)
+        except ValueError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+            refused += 1
+    assert refused > 300
 
 
 def test_write_idx_refuses_what_the_format_has_not(tmp_path):
@@ -765,9 +848,18 @@ def test_collate_fn_is_given_the_samples():
 def test_loader_faults():
     with pytest.raises(ValueError, match=r"batch_size 11 is larger than the data set \(10 samples"):
         DataLoader(indices_of(10), 11)
-    for size in (0, -1, 2.0, None):
-        with pytest.raises(ValueError, match="batch_size must be an integer >= 1"):
+    for size in (0, -1):
+        with pytest.raises(ValueError, match="DataLoader: expected batch_size >= 1, got"):
             DataLoader(indices_of(10), size)
+    for size in (2.0, None, "4"):
+        with pytest.raises(TypeError, match="DataLoader: expected an integer batch_size, got"):
+            DataLoader(indices_of(10), size)
+    with pytest.raises(TypeError, match=r"DataLoader: expected a data set with len.* got 5"):
+        DataLoader(5, 2)
+    with pytest.raises(TypeError, match="DataLoader: expected a Generator, got 5"):
+        DataLoader(indices_of(10), generator=5)
+    with pytest.raises(TypeError, match="DataLoader: expected collate_fn to be a function, got 5"):
+        DataLoader(indices_of(10), collate_fn=5)
     with pytest.raises(ValueError, match=r"same first size.*\(3,\), \(4, 2\)"):
         TensorDataset(np.zeros(3), np.zeros((4, 2)))
     with pytest.raises(ValueError, match="same first size"):

@@ -1,11 +1,15 @@
 """save and load: what comes back, and what is said when a file or a disk is bad."""
 
 import errno
+import io
+import json
 import math
 import os
+import random
 import stat
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -18,6 +22,7 @@ from tinygen import serialization
 from tinygen.serialization import load, save
 from tinygen.tensor import Tensor, wrap
 
+DAMAGES = int(os.environ.get("TINYGEN_DAMAGES", "400"))
 DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "bool"]
 
 
@@ -232,6 +237,214 @@ def test_no_flipped_bit_goes_unnoticed(path, good_bytes):
         path.write_bytes(damaged)
         refused += assert_refused_or_intact(path)
     assert refused > len(positions) / 2
+
+
+def repacked(content, entries=None, method=zipfile.ZIP_DEFLATED):
+    """An archive of the same entries, compressed; those in `entries` changed."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w", method) as new:
+        for name in old.namelist():
+            new.writestr(name, (entries or {}).get(name, old.read(name)))
+    return out.getvalue()
+
+
+def damaged(rng, content, other):
+    """`content` after a few accidents."""
+    for _ in range(rng.randint(1, 3)):
+        a, b = sorted(rng.randrange(len(content) + 1) for _ in range(2))
+        part = content[a:b][: rng.randint(1, 64)]
+        flipped = bytes([byte ^ (1 << rng.randrange(8)) for byte in part[:1]])
+        content = rng.choice(
+            [
+                content[:a],  # truncated
+                content[:a] + flipped + content[a + 1 :],  # a bit flipped
+                content[:a] + bytes(len(part)) + content[a + len(part) :],  # zeroed
+                content[:a] + content[b:],  # a part lost
+                content[:b] + part + content[b:],  # a part twice
+                content[:a] + other[a:],  # spliced with another file
+                content[a:] + content[:a],  # rotated
+                content + other[: b - a],  # something appended
+            ]
+        )
+    return content
+
+
+def test_whatever_happens_to_a_file_it_is_right_or_refused(path, good_bytes):
+    """One clear RuntimeError, or what was saved, and never another outcome."""
+    other = {"w": np.linspace(-2, 2, 50).astype("f4"), "n": {1: [3.5, "y"]}, "b": wrap(np.ones(9))}
+    save(other, path)
+    files = [good_bytes, path.read_bytes(), repacked(good_bytes), repacked(path.read_bytes())]
+    rng, refused = random.Random(DAMAGES), 0
+    for _ in range(DAMAGES):
+        path.write_bytes(damaged(rng, rng.choice(files), rng.choice(files)))
+        try:
+            back = load(path)
+        except RuntimeError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+            refused += 1
+        else:
+            whole = [GOOD, other]
+            assert_same(back, whole[back["n"][1][1] == "y"])
+    print(f"{DAMAGES} damaged files: {refused} refused, {DAMAGES - refused} right, none else")
+    assert refused > DAMAGES / 2
+
+
+def forged(path, **structure):
+    """Write a file whose checksums are right and whose structure is this."""
+    text = structure.pop("text", None) or json.dumps({"tinygen": 1, **structure})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("structure.json", text)
+        for name, array in (("w", np.arange(3.0)), ("n", np.arange(2)), ("t", np.array(["x"]))):
+            stream = io.BytesIO()
+            np.save(stream, array)
+            archive.writestr(f"{name}.npy", stream.getvalue())
+
+
+NESTED = '{"tinygen": 1, "tree": ' + "[" * 100_000 + "]" * 100_000 + "}"
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [
+        {"tree": {}},
+        {"tree": {"tensor": "t"}},
+        {"tree": {"tensor": "n", "requires_grad": True}},
+        {"tree": {"scalar": "w"}},
+        {"tree": {"float": "1e999"}},
+        {"tree": {"tuple": "abc"}},
+        {"tree": {"dict": [[["a"], 1]]}},
+        {"tree": {"tensor": ["w"]}},
+        {"tree": {"pickle": "w"}},
+        {},
+        {"tree": 1, "tinygen": "1"},
+        {"tree": 1, "tinygen": None},
+        {"text": NESTED},
+        {"text": '{"tinygen": 1, "tree": 1e999}'},
+        {"text": '{"tinygen": 1e999, "tree": 1}'},
+        {"text": '{"tinygen": 1, "tree": NaN}'},
+        {"text": '{"tinygen": 1, "tree": ' + "9" * 5000 + "}"},
+        {"text": '{"tinygen": 1, "tree": "\\ud800'},
+        {"text": "[1, 2]"},
+        {"text": " "},
+    ],
+    ids=lambda structure: str(structure)[:40],
+)
+def test_a_forged_structure_is_one_error(path, structure):
+    forged(path, **structure)
+    with pytest.raises(RuntimeError, match="weights.npz is (incomplete|truncated or damaged)") as e:
+        load(path)
+    assert "\n" not in str(e.value) and len(str(e.value)) < 400
+
+
+nodes = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["w", "n", "t", "?"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["tensor", "array", "scalar", "float", "tuple", "dict", "requires_grad", "?"]
+            ),
+            inner | st.lists(st.tuples(inner, inner), max_size=2),
+            max_size=2,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(tree=nodes)
+def test_any_structure_loads_or_is_refused(tmp_path_factory, tree):
+    path = tmp_path_factory.mktemp("forged") / "x.npz"
+    forged(path, tree=tree)
+    try:
+        load(path)
+    except RuntimeError as error:
+        assert str(path) in str(error)
+
+
+@pytest.mark.parametrize(
+    "shape", ["(1,)" * 255, "(-1,)", "(2**63,)", "(9999999999999,)", "(" + "-" * 9000 + "1,)", "3"]
+)
+def test_a_header_that_lies_is_one_error_before_anything_is_allocated(path, shape):
+    shape = "(" + "1," * 255 + ")" if shape.startswith("(1,)(") else shape
+    head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    array = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + bytes(8)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("w.npy", array)
+    tracemalloc.start()
+    with pytest.raises(RuntimeError, match="entry 'w.npy' is not a NumPy array"):
+        load(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+
+
+def test_bombs(path):
+    """Small files that unpack to gigabytes: refused before anything is unpacked."""
+    head = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '|u1', 'fortran_order': False, 'shape': "
+    head = (head + b"(536870912,), }").ljust(127) + b"\n"
+    packed = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with packed as archive, archive.open("w.npy", "w") as entry:
+        entry.write(head)
+        for _ in range(1 << 9):
+            entry.write(bytes(1 << 20))
+    assert path.stat().st_size < 10**7
+    tracemalloc.start()
+    with pytest.raises(RuntimeError, match=r"weights.npz would unpack from .* to 536,871,040"):
+        load(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("structure.json", bytes(2**28 + 1))
+    tracemalloc.reset_peak()
+    with pytest.raises(RuntimeError, match="weights.npz would unpack from"):
+        load(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+    np.savez_compressed(path, mask=np.zeros(10**7, np.uint8))  # 100 to 1, and welcome
+    assert load(path)["mask"].shape == (10**7,)
+
+
+def test_an_entry_that_stands_twice(path):
+    with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        for value in (1, 2):
+            archive.writestr("structure.json", json.dumps({"tinygen": 1, "tree": value}))
+    with pytest.raises(RuntimeError, match="weights.npz is .*damaged .an entry stands there twice"):
+        load(path)
+
+
+def test_an_empty_directory(path, good_bytes):
+    np.savez(path)
+    assert load(path) == {}
+    path.write_bytes(good_bytes[:-10] + bytes(10))  # the directory's size, at the end of the file
+    with pytest.raises(RuntimeError, match="weights.npz is .*damaged .its directory is empty"):
+        load(path)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_file_is_loaded_in_one_copy(path, order):
+    array = np.asarray(np.random.default_rng(0).normal(size=(256, 4096)), order=order)
+    save({"w": array, "b": array[0]}, path)
+    tracemalloc.start()
+    back = load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.2 * array.nbytes
+    assert np.array_equal(back["w"], array) and back["w"].flags.writeable
+
+
+def test_what_can_be_saved_can_be_loaded_however_deep(path):
+    tree, depth = [], 0
+    try:
+        while True:
+            for _ in range(50):
+                tree = [tree]
+            depth += 50
+            save(tree, path)
+    except ValueError as error:
+        assert "nested too deeply" in str(error)
+    back = load(path)
+    for _ in range(depth - 50):
+        (back,) = back
+    assert back == [] and depth > 200
 
 
 def test_a_flipped_weight_says_crc(path, good_bytes):

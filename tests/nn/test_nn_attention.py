@@ -250,8 +250,8 @@ def test_lstm_dropout_between_layers_only_in_training():
     [
         (lambda: nn.LSTM(3, 2)(tg.ones(4, 5, 2)), RuntimeError, "size 3, got shape"),
         (lambda: nn.LSTM(3, 2)(tg.ones(3)), RuntimeError, "2 or 3 dimensions"),
-        (lambda: nn.LSTM(3, 0), ValueError, "at least 1"),
-        (lambda: nn.LSTM(3, 2, dropout=2.0), ValueError, "between 0 and 1"),
+        (lambda: nn.LSTM(3, 0), ValueError, "LSTM: expected hidden_size >= 1, got 0"),
+        (lambda: nn.LSTM(3, 2, dropout=2.0), ValueError, r"LSTM: expected dropout in \[0, 1\]"),
         (
             lambda: nn.LSTM(3, 2)(tg.ones(4, 5, 3), (tg.ones(1, 4, 2), tg.ones(1, 5, 2))),
             RuntimeError,

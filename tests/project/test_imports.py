@@ -14,6 +14,7 @@ ROOT = Path(tinygen.__file__).parent
 # Read in this order; a file imports only from files above it. A package is read as one entry, its
 # __init__ last; PARTS gives the order inside the packages whose files have one.
 READING_ORDER = [
+    "checks",
     "backend",
     "threads",
     "tape",

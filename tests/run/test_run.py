@@ -5,7 +5,9 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -305,7 +307,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
                 monkeypatch.setattr(os, "fsync", full)
     monkeypatch.undo()
     assert load(tmp_path / "last.npz")["step"] == 5
-    assert not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.glob(".*.tmp"))
     resumed, _ = train(tmp_path, 20, resume=True)
     whole, _ = train(tmp_path / "whole", 20)
     assert resumed.p._array.tobytes() == whole.p._array.tobytes()
@@ -329,6 +331,41 @@ def test_bad_arguments(tmp_path):
         run.every(0)
     with pytest.raises(TypeError, match="Run.log: loss is a str, not a number"):
         run.log(loss="low")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"save_every": 0}, ValueError, "Run: expected save_every >= 1, got 0"),
+        ({"save_every": -1}, ValueError, "Run: expected save_every >= 1, got -1"),
+        ({"save_every": 2.5}, TypeError, "Run: expected an integer save_every, got 2.5"),
+        ({"save_seconds": -1}, ValueError, "Run: expected save_seconds >= 0, got -1"),
+        ({"save_seconds": "9"}, TypeError, "Run: expected a number save_seconds, got '9'"),
+        ({"resume": 3}, TypeError, "Run: expected resume to be a bool or a name, got 3"),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_made(tmp_path, arguments, error, message):
+    with pytest.raises(error, match=message):
+        Run(tmp_path / "run", **arguments)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("n", ["5", 2.0, None])
+def test_a_number_of_steps_that_is_none(tmp_path, n):
+    with pytest.raises(TypeError, match="Run.steps: expected an integer n, got"):
+        Run(tmp_path).steps(n)
+    with pytest.raises(ValueError, match="Run.steps: expected n >= 0, got -5"):
+        Run(tmp_path).steps(-5)
+
+
+def test_a_best_value_that_is_never_logged(tmp_path, capsys):
+    with pytest.raises(ValueError, match="Run: best='lss', but no 'lss' was logged, only loss;"):
+        train(tmp_path, 20, best="lss", save_every=8)
+    said = capsys.readouterr().err
+    assert said.count("no best.npz yet: no 'lss' was logged, only loss") == 1
+    assert load(tmp_path / "last.npz")["step"] == 20  # all is saved first
+    train(tmp_path / "late", 20, best="loss")
+    train(tmp_path / "late", 25, best="loss", resume=True)
 
 
 # --- NaN ------------------------------------------------------------------------------------
@@ -366,6 +403,55 @@ def test_a_checkpoint_with_nan_is_not_written(tmp_path):
     assert load(tmp_path / "last.npz")["step"] == 5
 
 
+def test_a_nan_is_named_when_it_is_loaded(tmp_path):
+    train(tmp_path, 5, best="loss")
+    state = load(tmp_path / "last.npz")
+    state["objects"]["opt"]["state"][0]["exp_avg"]._array[2] = math.nan
+    save(state, tmp_path / "last.npz")
+    message = r"last.npz: opt.state.0.exp_avg holds NaN, which no Run saves; take.* resume='best'"
+    with pytest.raises(FloatingPointError, match=message):
+        train(tmp_path, 9, resume=True)
+
+
+# --- the folder -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["removed", "moved", "log removed"])
+def test_a_folder_that_goes_away_is_made_anew(tmp_path, capsys, how):
+    folder = tmp_path / "run"
+    default_generator.manual_seed(11)
+    toy, run = Toy(), Run(folder, {"n": 20}, save_every=5, best="loss")
+    run.track(**toy.tracked())
+    for step in run.steps(20):
+        if step == 13:
+            if how == "removed":
+                shutil.rmtree(folder)
+            elif how == "moved":
+                folder.rename(tmp_path / "elsewhere")
+            else:
+                (folder / "log.jsonl").unlink()
+        run.log(loss=toy.step())
+    assert "run or its log was removed; it begins anew at step 13" in capsys.readouterr().err
+    assert [row["step"] for row in rows(folder)] == list(range(13, 21))
+    assert load(folder / "last.npz")["step"] == 20 and load(folder / "best.npz")["step"] >= 13
+    assert json.loads((folder / "config.json").read_text())["config"] == {"n": 20}
+    if how == "moved":
+        assert len(rows(tmp_path / "elsewhere")) == 12
+    resumed, _ = train(folder, 25, resume=True)
+    whole, _ = train(tmp_path / "whole", 25)
+    assert resumed.p._array.tobytes() == whole.p._array.tobytes()
+
+
+def test_a_lock_that_somebody_deletes_costs_nothing(tmp_path, capsys):
+    run = Run(tmp_path)
+    for step in run.steps(5):
+        run.log(loss=1.0)
+        if step == 3:
+            (tmp_path / ".lock").unlink()
+    assert len(rows(tmp_path)) == 5 and (tmp_path / ".lock").exists()
+    assert "removed" not in capsys.readouterr().err
+
+
 # --- pictures and progress ------------------------------------------------------------------
 
 
@@ -382,6 +468,19 @@ def test_pictures(tmp_path):
     names = sorted(p.name for p in tmp_path.glob("*.png"))
     assert names == ["figure-00020.png", "grid-00010.png", "grid-00020.png"]
     assert all((tmp_path / n).read_bytes().startswith(b"\x89PNG") for n in names)
+
+
+def test_pictures_are_listed_in_order_over_a_resume(tmp_path):
+    pytest.importorskip("PIL")
+    for resume, n in ((False, 9), (True, 12)):
+        run = Run(tmp_path, resume=resume)
+        for _ in run.steps(n):
+            if run.every(3):
+                run.picture("lab", np.zeros((1, 1, 4, 4), np.float32))
+                run.picture("lab-2", np.zeros((1, 1, 4, 4), np.float32))
+    (tmp_path / "lab-100000.png").touch()  # of a longer run that was here before
+    names = [path.name for path in run.pictures("lab")]
+    assert names == ["lab-00003.png", "lab-00006.png", "lab-00009.png", "lab-00012.png"]
 
 
 def test_drawing_samples_does_not_change_the_training(tmp_path):
@@ -457,7 +556,7 @@ def assert_same_runs(a, b):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, signum):
     process = start(tmp_path / "cut", 100_000)
     assert process.stdout.readline() == "1\n"
@@ -470,6 +569,126 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, signum):
     finish(tmp_path / "cut", step + 20, "--resume")
     finish(tmp_path / "whole", step + 20)
     assert_same_runs(tmp_path / "cut", tmp_path / "whole")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_a_closed_terminal_saves(tmp_path):
+    """For real: the terminal hangs up, which sends SIGHUP and makes every print an error."""
+    import fcntl
+    import pty
+    import termios
+
+    outside, inside = pty.openpty()
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(folder), "1000000", "--every", "1"],
+        stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        env={**os.environ, "PYTHONPATH": str(SCRIPT.parent.parent), "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    os.close(inside)
+    while not (folder / "last.npz").exists():
+        os.read(outside, 10_000)
+    os.close(outside)
+    assert process.wait(timeout=60) == 128 + signal.SIGHUP
+    assert load(folder / "last.npz")["step"] == rows(folder)[-1]["step"]
+    assert not (folder / ".lock").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_nohup_stays_nohup(tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        for _ in Run(tmp_path).steps(3):
+            signal.raise_signal(signal.SIGHUP)
+        assert load(tmp_path / "last.npz")["step"] == 3
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+# --- one process at a time ------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock")
+def test_two_processes_in_one_folder(tmp_path):
+    process = start(tmp_path / "run", 10**9, "--every", 5)
+    process.stdout.readline()
+    message = (
+        rf"run is in use: process {process.pid} on {socket.gethostname()}, since 2.*, trains in it"
+    )
+    for resume in (False, True, "best"):
+        with pytest.raises(RuntimeError, match=message):
+            Run(tmp_path / "run", resume=resume)
+    _, errors = start(tmp_path / "run", 10**9).communicate(timeout=60)
+    assert "is in use" in errors and os.listdir(tmp_path) == ["run"]  # not moved aside
+    process.kill()
+    process.communicate(timeout=60)
+    assert (tmp_path / "run" / ".lock").read_text().startswith(f"process {process.pid} ")
+    step = load(tmp_path / "run" / "last.npz")["step"]
+    finish(tmp_path / "run", step + 20, "--resume")
+    assert not (tmp_path / "run" / ".lock").exists()
+    finish(tmp_path / "whole", step + 20)
+    assert_same_runs(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock")
+def test_of_many_processes_at_once_one_gets_the_folder(tmp_path):
+    code = """
+import sys
+from tinygen.run import Run
+input()
+try:
+    run = Run(sys.argv[1], resume=True)
+    print("mine", flush=True)
+except RuntimeError:
+    print("in use", flush=True)
+input()
+"""
+    for _ in range(2):  # the second time with the lock that a killed process has left
+        (tmp_path / ".lock").write_text("process 1 on elsewhere, since long ago,")
+        racers = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, str(tmp_path)], text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )
+            for _ in range(5)
+        ]  # fmt: skip
+        for racer in racers:
+            racer.stdin.write("\n")
+            racer.stdin.flush()
+        said = [racer.stdout.readline().strip() for racer in racers]
+        for racer in racers:
+            racer.kill()
+            racer.communicate()
+        assert sorted(said) == ["in use"] * 4 + ["mine"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock")
+def test_a_run_that_waits_while_its_folder_is_moved_aside_takes_no_part(tmp_path):
+    """Constructed before another process starts anew in the folder, begun after that."""
+    train(tmp_path / "run", 3)
+    waiting = Run(tmp_path / "run")
+    waiting._lock.release()  # as move_aside has to, for a moment
+    process = start(tmp_path / "run", 10**9, "--every", 5)
+    process.stdout.readline()
+    assert (tmp_path / "run.1").exists()
+    with pytest.raises(RuntimeError, match=f"run is in use: process {process.pid} "):
+        next(waiting.steps(5))
+    process.kill()
+    process.communicate(timeout=60)
+
+
+def test_one_process_may_start_again_in_its_folder(tmp_path):
+    first = Run(tmp_path / "run")
+    for _ in first.steps(3):
+        first.log(loss=1.0)
+    second = Run(tmp_path / "run")  # a notebook's cell, executed again
+    for _ in second.steps(2):
+        second.log(loss=1.0)
+    del first
+    assert (tmp_path / "run" / ".lock").exists() and not (tmp_path / "run.1" / ".lock").exists()
+    del second, _
+    assert not (tmp_path / "run" / ".lock").exists()
 
 
 def test_the_second_ctrl_c_stops_at_once(tmp_path):

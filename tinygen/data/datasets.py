@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..serialization import most_unpacked
 from .formats import PathLike, read_bytes
 from .images import ImageDataset
 from .sources import SOURCES, Source
@@ -118,15 +119,15 @@ def _contents(
     if not all(paths):
         return _members(folder / source.archive, files, known)
     return {
-        str(path): _checked(path, file, known)
+        str(path): _checked(path, file, known, source)
         for path, file in zip(paths, files, strict=True)
         if path is not None
     }
 
 
-def _checked(path: Path, file: str, known: dict[str, str]) -> bytearray:
+def _checked(path: Path, file: str, known: dict[str, str], source: Source) -> bytearray:
     """The unpacked bytes of `path`, whose sha256 is that of the content or of the .gz, if known."""
-    content = read_bytes(path)
+    content = read_bytes(path, source.announced)
     if file in known:
         _compare(path, hashlib.sha256(content).hexdigest(), known[file], "content")
     elif path.name in known:
@@ -158,6 +159,8 @@ def _members(archive: Path, files: tuple[str, ...], known: dict[str, str]) -> di
             for member in tar:
                 stream = tar.extractfile(member)
                 if stream is not None and Path(member.name).name in files:
+                    if member.size > most_unpacked(archive.stat().st_size):
+                        raise ValueError(f"{archive}: {member.name} has {member.size:,} bytes")
                     found[Path(member.name).name] = bytearray(stream.read())
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{archive}: truncated or damaged archive ({error})") from error

@@ -15,13 +15,16 @@ import math
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..serialization import most_unpacked
+
 __all__ = [
-    "PathLike", "parse_cifar10", "parse_idx", "read_bytes", "read_cifar10", "read_idx",
+    "PathLike", "idx_size", "parse_cifar10", "parse_idx", "read_bytes", "read_cifar10", "read_idx",
     "write_idx",
 ]  # fmt: skip
 
@@ -29,33 +32,70 @@ PathLike = str | os.PathLike[str]
 
 _GZIP = b"\x1f\x8b"
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_MOST_DIMENSIONS = 64  # of a NumPy array
+_HEAD = 4 + 4 * _MOST_DIMENSIONS  # bytes
+_CHUNK = 1 << 20
 _CIFAR_RECORD = 1 + 3 * 32 * 32
 
 
-def read_bytes(path: PathLike) -> bytearray:
-    """The bytes of a file, unpacked if it is gzip. Raises ValueError when the gzip is damaged."""
-    raw = Path(path).read_bytes()
-    if raw[:2] != _GZIP:
-        return bytearray(raw)
-    try:
-        return bytearray(gzip.decompress(raw))
-    except EOFError as error:
-        raise ValueError(
-            f"{path}: truncated gzip file ({len(raw):,} bytes); fetch it again"
-        ) from error
-    except (OSError, zlib.error) as error:
-        raise ValueError(f"{path}: damaged gzip file ({error}); fetch it again") from error
+def read_bytes(
+    path: PathLike, announced: Callable[[bytearray, PathLike], int] | None = None
+) -> bytearray:
+    """The bytes of a file, unpacked if it is gzip.
+
+    announced(head, path) says how many there should be: from the head, before the rest is read, of
+    which at most one byte more is. Raises ValueError when the gzip is damaged, or would unpack to
+    far more than it is.
+    """
+    packed = os.path.getsize(path)
+    with open(path, "rb") as raw:
+        is_gzip = raw.read(2) == _GZIP
+        raw.seek(0)
+        file: Any = gzip.GzipFile(fileobj=raw) if is_gzip else raw
+        most = most_unpacked(packed) if is_gzip else packed
+        try:
+            content = bytearray(file.read(_HEAD))
+            size = most if announced is None else announced(content, path)
+            if is_gzip and size > most:
+                raise ValueError(_too_far(path, packed, size))
+            while len(content) <= size:
+                chunk = file.read(min(_CHUNK, size + 1 - len(content)))
+                if not chunk:
+                    break
+                content += chunk
+        except EOFError as error:
+            raise ValueError(
+                f"{path}: truncated gzip file ({packed:,} bytes); fetch it again"
+            ) from error
+        except (OSError, zlib.error) as error:
+            raise ValueError(f"{path}: damaged gzip file ({error}); fetch it again") from error
+    if is_gzip and len(content) > most:
+        raise ValueError(_too_far(path, packed, len(content)))
+    return content
+
+
+def _too_far(path: PathLike, packed: int, unpacked: int) -> str:
+    return (
+        f"{path}: {packed:,} bytes of gzip that unpack to {unpacked:,} or more, and no images "
+        "shrink so far; not read"
+    )
+
+
+def idx_size(head: bytearray, name: PathLike) -> int:
+    """The bytes that an IDX file has, by its header."""
+    shape, dtype, start = _idx_header(head, name)
+    return start + math.prod(shape) * dtype.itemsize
 
 
 def parse_idx(content: bytearray, name: PathLike) -> np.ndarray[Any, Any]:
     """The array in the bytes of an IDX file; `name` is what an error calls it."""
     shape, dtype, start = _idx_header(content, name)
-    expected = start + math.prod(shape) * dtype.itemsize
-    if len(content) != expected:
-        fault = "truncated IDX file" if len(content) < expected else "IDX file with bytes to spare"
+    expected, found = idx_size(content, name), len(content)
+    if found != expected:
+        fault = "truncated IDX file" if found < expected else "IDX file with bytes to spare"
         raise ValueError(
             f"{name}: {fault}: its header announces {shape} {dtype.name}, {expected:,} bytes "
-            f"in all, and it has {len(content):,}; fetch it again"
+            f"in all, and it has {found:,}{' or more' if found > expected else ''}; fetch it again"
         )
     array = np.frombuffer(content, dtype, offset=start).reshape(shape)
     return array.astype(dtype.newbyteorder("="), copy=False)
@@ -67,6 +107,10 @@ def _idx_header(content: bytearray, name: PathLike) -> tuple[tuple[int, ...], np
         raise ValueError(
             f"{name}: wrong magic number {bytes(content[:4]).hex(' ') or '(empty file)'}; an IDX "
             "file begins 00 00, a type (08 for uint8), the number of dimensions"
+        )
+    if content[3] > _MOST_DIMENSIONS:
+        raise ValueError(
+            f"{name}: an IDX file of {content[3]} dimensions; expected at most {_MOST_DIMENSIONS}"
         )
     start = 4 + 4 * content[3]
     if len(content) < start:
@@ -83,7 +127,7 @@ def read_idx(path: PathLike) -> np.ndarray[Any, Any]:
 
     Raises ValueError on a wrong magic number, a truncated file, bytes to spare or damaged gzip.
     """
-    return parse_idx(read_bytes(path), path)
+    return parse_idx(read_bytes(path, idx_size), path)
 
 
 def write_idx(path: PathLike, array: Any) -> None:

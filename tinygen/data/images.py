@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, float32, int64, uint8
+from ..checks import numbers, positive
 from ..tensor import Tensor, wrap
 
 __all__ = ["ImageDataset", "to_symmetric", "to_uint8", "to_unit"]
@@ -24,6 +25,7 @@ def _array(x: Any) -> Array:
 
 def to_unit(images: Any, maximum: int = 255) -> Tensor:
     """images / maximum, float32 in [0, 1]. `images`: a uint8 Tensor or array of any shape."""
+    positive("to_unit", maximum=maximum)
     pixels = _array(images)
     if pixels.dtype != uint8:
         raise TypeError(
@@ -44,6 +46,10 @@ def to_uint8(x: Any, low: float = 0.0, high: float = 1.0, maximum: int = 255) ->
     `to_uint8(to_unit(u, m), maximum=m) == u`, and `to_uint8(to_symmetric(u, m), low=-1, maximum=m)
     == u`, exactly. Raises ValueError when x has a NaN, which no pixel can show.
     """
+    positive("to_uint8", maximum=maximum)
+    numbers("to_uint8", low=low, high=high)
+    if not low < high:
+        raise ValueError(f"to_uint8: expected low < high, got {low} and {high}")
     unit = (_array(x).astype(float32) - np.float32(low)) / np.float32(high - low)
     if np.isnan(unit).any():
         raise ValueError("to_uint8: the image has NaNs")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, Generator, default_generator, move
+from ..checks import integers, positive
 from ..tensor import Tensor, wrap
 
 __all__ = ["DataLoader", "Dataset", "TensorDataset", "default_collate"]
@@ -76,7 +77,8 @@ class DataLoader:
     come. `epoch` counts finished (or abandoned) epochs. One position is kept: with two
     iterators at once, the one that moved last.
 
-    Raises ValueError when batch_size is not a positive integer or is larger than the data set.
+    Raises TypeError for what is no data set, no integer batch_size, ..., ValueError when batch_size
+    is below 1 or larger than the data set.
     """
 
     def __init__(
@@ -91,8 +93,16 @@ class DataLoader:
         num_workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise ValueError(f"DataLoader: batch_size must be an integer >= 1, got {batch_size!r}")
+        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            raise TypeError(
+                f"DataLoader: expected a data set with len() and [index], got {dataset!r}"
+            )
+        positive("DataLoader", batch_size=batch_size)
+        integers("DataLoader", 0, num_workers=num_workers)
+        if not isinstance(generator, (Generator, type(None))):
+            raise TypeError(f"DataLoader: expected a Generator, got {generator!r}")
+        if collate_fn is not None and not callable(collate_fn):
+            raise TypeError(f"DataLoader: expected collate_fn to be a function, got {collate_fn!r}")
         if batch_size > len(dataset):
             raise ValueError(
                 f"DataLoader: batch_size {batch_size} is larger than the data set "

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..backend import Array
-from .formats import parse_cifar10, parse_idx
+from .formats import PathLike, idx_size, parse_cifar10, parse_idx
 
 __all__ = ["SOURCES", "Source"]
 
@@ -78,6 +78,8 @@ def _parse_cifar(contents: dict[str, bytearray], split: str) -> Pair:
 
 def _joined(pairs: Iterable[Pair]) -> Pair:
     images, labels = zip(*pairs, strict=True)
+    if len(images) == 1:
+        return images[0], labels[0]
     return np.concatenate(images), np.concatenate(labels)
 
 
@@ -90,6 +92,7 @@ class Source:
     train: tuple[str, ...]
     test: tuple[str, ...]
     parse: Callable[[dict[str, bytearray], str], Pair]
+    announced: Callable[[bytearray, PathLike], int] | None = None  # bytes of a file, by its head
     urls: tuple[str, ...] = ()  # mirrors, tried in order; none: bundled with tinygen
     sha256: dict[str, str] = field(default_factory=dict)
     archive: str = ""  # the .tar.gz that holds the files, if they are published so
@@ -132,6 +135,7 @@ SOURCES: dict[str, Source] = {
         train=_MNIST_TRAIN,
         test=_MNIST_TEST,
         parse=_parse_mnist,
+        announced=idx_size,
         urls=(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -158,6 +162,7 @@ ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2  t10k-labels-id
         train=_MNIST_TRAIN,
         test=_MNIST_TEST,
         parse=_parse_mnist,
+        announced=idx_size,
         urls=(
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
@@ -185,6 +190,7 @@ bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9  train-labels-i
         train=_MNIST_TRAIN,
         test=_MNIST_TEST,
         parse=_parse_mnist,
+        announced=idx_size,
         urls=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
         sha256=_sums(
             """

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, Generator, default_generator, float32
+from ..checks import integers, numbers, positive
 from ..tensor import Tensor, wrap
 
 __all__ = [
@@ -23,6 +24,11 @@ __all__ = [
 
 def _stream(generator: Generator | None) -> np.random.Generator:
     return (default_generator if generator is None else generator).numpy
+
+
+def _check(name: str, n: int, **scales: Any) -> None:
+    integers(name, 0, n=n)
+    numbers(name, 0, **scales)
 
 
 def _points(x: Array, y: Array) -> Tensor:
@@ -38,6 +44,8 @@ def _mixture(centers: Tensor, n: int, std: float, generator: Generator | None) -
 
 def ring_centers(modes: int = 8, radius: float = 1.0) -> Tensor:
     """The means of `gaussian_ring`, (modes, 2), counter-clockwise from (radius, 0)."""
+    positive("ring_centers", modes=modes)
+    numbers("ring_centers", radius=radius)
     angle = 2 * np.pi * np.arange(modes) / modes
     return _points(radius * np.cos(angle), radius * np.sin(angle))
 
@@ -53,11 +61,14 @@ def gaussian_ring(
 
     The defaults are the ring of PacGAN (Lin et al. 2018, arXiv:1712.04086).
     """
+    _check("gaussian_ring", n, std=std)
     return _mixture(ring_centers(modes, radius), n, std, generator)
 
 
 def grid_centers(side: int = 5, spacing: float = 2.0) -> Tensor:
     """The means of `gaussian_grid`, (side^2, 2), about the origin."""
+    positive("grid_centers", side=side)
+    numbers("grid_centers", spacing=spacing)
     line = spacing * (np.arange(side) - (side - 1) / 2)
     x, y = np.meshgrid(line, line, indexing="ij")
     return _points(x.ravel(), y.ravel())
@@ -74,6 +85,7 @@ def gaussian_grid(
 
     The defaults are the 25 modes at -4, -2, 0, 2, 4 of PacGAN (arXiv:1712.04086).
     """
+    _check("gaussian_grid", n, std=std)
     return _mixture(grid_centers(side, spacing), n, std, generator)
 
 
@@ -83,6 +95,7 @@ def swiss_roll(n: int, noise: float = 0.05, generator: Generator | None = None) 
     The radius runs from 0.47 to 1.41. The swiss roll of manifold learning without
     its third axis.
     """
+    _check("swiss_roll", n, noise=noise)
     rng = _stream(generator)
     t = rng.uniform(1.5 * np.pi, 4.5 * np.pi, n)
     x, y = noise * rng.standard_normal((2, n))
@@ -94,6 +107,7 @@ def two_moons(n: int, noise: float = 0.1, generator: Generator | None = None) ->
 
     The upper one is centred at (0, 0), the lower one at (1, 0.5).
     """
+    _check("two_moons", n, noise=noise)
     rng = _stream(generator)
     lower, angle = rng.integers(2, size=n), rng.uniform(0, np.pi, n)
     x, y = noise * rng.standard_normal((2, n))
@@ -104,6 +118,7 @@ def two_moons(n: int, noise: float = 0.1, generator: Generator | None = None) ->
 
 def checkerboard_centers(squares: int = 4, side: float = 2.0) -> Tensor:
     """The centres of the filled squares of `checkerboard`: (k, 2), k = ceil(squares^2 / 2)."""
+    positive("checkerboard", squares=squares)
     row, column = np.indices((squares, squares))
     filled = (row + column) % 2 == 0
     middle = (squares - 1) / 2
@@ -117,6 +132,7 @@ def checkerboard(
 
     The density is 1 / (k side^2) on the k filled squares (1/32 by default), 0 elsewhere.
     """
+    _check("checkerboard", n, side=side)
     rng, centers = _stream(generator), checkerboard_centers(squares, side)._array
     which = rng.integers(len(centers), size=n)
     return wrap((centers[which] + side * rng.uniform(-0.5, 0.5, (n, 2))).astype(float32))
@@ -135,6 +151,9 @@ def pinwheel(
     A point (r, s) of an arm is turned about the origin by 2 pi arm / arms + rate exp(r).
     Johnson et al. 2016, "Composing graphical models with neural networks" (arXiv:1603.06277).
     """
+    _check("pinwheel", n, radial_std=radial_std, tangential_std=tangential_std)
+    positive("pinwheel", arms=arms)
+    numbers("pinwheel", rate=rate)
     rng = _stream(generator)
     arm = rng.integers(arms, size=n)
     r, s = rng.standard_normal((2, n))
@@ -152,6 +171,8 @@ def parallel_lines(
     which JS is log 2 at every distance > 0 and W1 is the distance. `noise` is the standard
     deviation across the lines.
     """
+    _check("parallel_lines", n, noise=noise)
+    numbers("parallel_lines", distance=distance)
     rng = _stream(generator)
     x = distance * rng.integers(2, size=n) + noise * rng.standard_normal(n)
     return _points(x, rng.uniform(0, 1, n))

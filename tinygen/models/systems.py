@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from .. import nn
-from ..serialization import load
+from ..serialization import find_nan, load
 from ..tensor import Tensor
 
 __all__ = ["NEEDED", "SYSTEMS", "System", "build", "restore", "settings", "split"]
@@ -85,7 +85,8 @@ def restore(
     """The slug, the config and the trained model of a checkpoint, ready to sample.
 
     averaged: with the exponential moving average of the weights where the run kept one.
-    FileNotFoundError if there is no such file, RuntimeError if it is no checkpoint of a system.
+    FileNotFoundError if there is no such file, RuntimeError if it is no checkpoint of a system,
+    FloatingPointError if a state in it is NaN.
     """
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f"restore: there is no {checkpoint}")
@@ -95,6 +96,8 @@ def restore(
     slug, config, objects = state["system"], state["config"], state["objects"]
     if slug not in SYSTEMS or "model" not in objects:
         raise RuntimeError(f"restore: {checkpoint} holds no model of a system (system: {slug!r})")
+    if broken := find_nan(objects):
+        raise FloatingPointError(f"restore: {checkpoint}: {broken} holds NaN; take another one")
     model: Any = build(slug, config)
     model.load_state_dict(objects["model"])
     if averaged and "ema" in objects:  # of the model, or of the part of it that samples

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..checks import integers, numbers, positive
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -121,6 +122,7 @@ class LeakyReLU(Module):
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
+        numbers("LeakyReLU", negative_slope=negative_slope)
         self.negative_slope, self.inplace = negative_slope, inplace
 
     def forward(self, input: Tensor) -> Tensor:
@@ -135,6 +137,7 @@ class ELU(Module):
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
+        numbers(type(self).__name__, alpha=alpha)
         self.alpha, self.inplace = alpha, inplace
 
     def forward(self, input: Tensor) -> Tensor:
@@ -156,6 +159,8 @@ class GELU(Module):
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"GELU: expected approximate 'none' or 'tanh', got {approximate!r}")
         self.approximate = approximate
 
     def forward(self, input: Tensor) -> Tensor:
@@ -170,6 +175,7 @@ class Softplus(Module):
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
+        numbers("Softplus", beta=beta, threshold=threshold, finite=False)
         self.beta, self.threshold = beta, threshold
 
     def forward(self, input: Tensor) -> Tensor:
@@ -184,6 +190,7 @@ class Hardtanh(Module):
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
+        numbers("Hardtanh", min_val=min_val, max_val=max_val, finite=False)
         if not min_val < max_val:
             raise ValueError(f"Hardtanh: expected min_val < max_val, got {min_val} and {max_val}")
         self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
@@ -201,6 +208,7 @@ class Hardshrink(Module):
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
+        numbers(type(self).__name__, 0, lambd=lambd)
         self.lambd = lambd
 
     def forward(self, input: Tensor) -> Tensor:
@@ -222,6 +230,7 @@ class Threshold(Module):
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__()
+        numbers("Threshold", threshold=threshold, value=value, finite=False)
         self.threshold, self.value, self.inplace = threshold, value, inplace
 
     def forward(self, input: Tensor) -> Tensor:
@@ -241,6 +250,8 @@ class PReLU(Module):
         self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
+        positive("PReLU", num_parameters=num_parameters)
+        numbers("PReLU", init=init)
         self.num_parameters, self.init = num_parameters, init
         self.weight = empty_parameter(num_parameters, dtype=dtype, device=device)
         self.reset_parameters()
@@ -260,6 +271,7 @@ class GLU(Module):
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
+        integers("GLU", dim=dim)
         self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
@@ -274,6 +286,7 @@ class Softmax(Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        integers(type(self).__name__, dim=dim)
         self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:

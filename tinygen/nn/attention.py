@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import ops
 from ..backend import Generator
+from ..checks import numbers, positive
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -44,13 +45,19 @@ class MultiheadAttention(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
+        name = "MultiheadAttention"
+        positive(name, embed_dim=embed_dim, num_heads=num_heads)
+        kdim = embed_dim if kdim is None else kdim
+        vdim = embed_dim if vdim is None else vdim
+        positive(name, kdim=kdim, vdim=vdim)
+        numbers(name, 0, 1, dropout=dropout)
+        if embed_dim % num_heads:
             raise ValueError(
                 f"MultiheadAttention: embed_dim ({embed_dim}) must be divisible by num_heads "
                 f"({num_heads})"
             )
         self.embed_dim, self.num_heads, self.dropout = embed_dim, num_heads, dropout
-        self.kdim, self.vdim = kdim or embed_dim, vdim or embed_dim
+        self.kdim, self.vdim = kdim, vdim
         self.head_dim, self.batch_first = embed_dim // num_heads, batch_first
         where = {"device": device, "dtype": dtype}
         separate = self.kdim != embed_dim or self.vdim != embed_dim

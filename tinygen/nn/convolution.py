@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import ops
 from ..backend import Generator
+from ..checks import positive, sizes
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -15,11 +16,6 @@ from .parameter import Parameter, empty_parameter
 __all__ = ["Conv1d", "Conv2d", "ConvTranspose2d", "Size", "sizes"]
 
 Size = int | tuple[int, ...]
-
-
-def sizes(size: Any, ndim: int) -> tuple[int, ...]:
-    """3 -> (3, 3); (3, 5) stays."""
-    return (size,) * ndim if isinstance(size, int) else tuple(size)
 
 
 class _Conv(Module):
@@ -46,7 +42,8 @@ class _Conv(Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        positive(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{name}: in_channels ({in_channels}) and out_channels ({out_channels}) must be "
                 f"divisible by groups ({groups})"
@@ -57,9 +54,12 @@ class _Conv(Module):
                 f"{padding_mode!r}"
             )
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size, self.stride = sizes(kernel_size, self.ndim), sizes(stride, self.ndim)
-        self.padding: Any = padding if isinstance(padding, str) else sizes(padding, self.ndim)
-        self.dilation, self.groups = sizes(dilation, self.ndim), groups
+        self.kernel_size = sizes(name, "kernel_size", kernel_size, self.ndim, 1)
+        self.stride = sizes(name, "stride", stride, self.ndim, 1)
+        self.padding: Any = padding
+        if padding not in ("same", "valid"):
+            self.padding = sizes(name, "padding", padding, self.ndim)
+        self.dilation, self.groups = sizes(name, "dilation", dilation, self.ndim, 1), groups
         self.output_padding, self.padding_mode = (0,) * self.ndim, padding_mode
         first, second = out_channels, in_channels
         if self.transposed:
@@ -153,7 +153,7 @@ class ConvTranspose2d(_Conv):
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
             padding_mode, device, dtype,
         )  # fmt: skip
-        self.output_padding = sizes(output_padding, self.ndim)
+        self.output_padding = sizes("ConvTranspose2d", "output_padding", output_padding, self.ndim)
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
         extra = self.output_padding

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
+from ..checks import numbers, positive, sizes
+from ..ops.windows import as_pair
 from ..tensor import Tensor
 from . import functional as F
-from .convolution import Size, sizes
+from .convolution import Size
 from .module import Module
 
 __all__ = [
@@ -30,6 +32,9 @@ class AvgPool2d(Module):
         super().__init__()
         self.kernel_size, self.padding = kernel_size, padding
         self.stride = kernel_size if stride is None else stride
+        as_pair("AvgPool2d", "kernel_size", kernel_size, 1)
+        as_pair("AvgPool2d", "stride", self.stride, 1)
+        as_pair("AvgPool2d", "padding", padding, 0)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
     def forward(self, input: Tensor) -> Tensor:
@@ -56,6 +61,10 @@ class MaxPool2d(Module):
         super().__init__()
         self.kernel_size, self.padding, self.dilation = kernel_size, padding, dilation
         self.stride = kernel_size if stride is None else stride
+        as_pair("MaxPool2d", "kernel_size", kernel_size, 1)
+        as_pair("MaxPool2d", "stride", self.stride, 1)
+        as_pair("MaxPool2d", "padding", padding, 0)
+        as_pair("MaxPool2d", "dilation", dilation, 1)
         self.ceil_mode = ceil_mode
 
     def forward(self, input: Tensor) -> Tensor:
@@ -75,6 +84,9 @@ class AdaptiveAvgPool2d(Module):
 
     def __init__(self, output_size: Any) -> None:
         super().__init__()
+        pair = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * 2
+        known = tuple(1 if size is None else size for size in pair)
+        as_pair("AdaptiveAvgPool2d", "output_size", known, 1)
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Tensor:
@@ -95,12 +107,21 @@ class Upsample(Module):
         align_corners: bool | None = None,
     ) -> None:
         super().__init__()
+        if (size is None) == (scale_factor is None):
+            raise ValueError(f"Upsample: expected size or scale_factor, got {size}, {scale_factor}")
+        if size is not None:
+            as_pair("Upsample", "size", size, 1)
+        if mode not in ("nearest", "bilinear"):
+            raise ValueError(f"Upsample: expected mode 'nearest' or 'bilinear', got {mode!r}")
         self.size, self.mode, self.align_corners = size, mode, align_corners
-        self.scale_factor: Any = scale_factor
-        if isinstance(scale_factor, (int, float)):
-            self.scale_factor = float(scale_factor)
+        self.scale_factor: Any = None
+        if isinstance(scale_factor, (tuple, list)):
+            for factor in scale_factor:
+                numbers("Upsample", 0, scale_factor=factor)
+            self.scale_factor = tuple(map(float, scale_factor))
         elif scale_factor is not None:
-            self.scale_factor = tuple(float(factor) for factor in scale_factor)
+            numbers("Upsample", 0, scale_factor=scale_factor)
+            self.scale_factor = float(scale_factor)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.interpolate(input, self.size, self.scale_factor, self.mode, self.align_corners)
@@ -116,6 +137,7 @@ class PixelShuffle(Module):
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
+        positive("PixelShuffle", upscale_factor=upscale_factor)
         self.upscale_factor = upscale_factor
 
     def forward(self, input: Tensor) -> Tensor:
@@ -132,7 +154,8 @@ class _Pad2d(Module):
 
     def __init__(self, padding: Size) -> None:
         super().__init__()
-        self.padding = sizes(padding, 4)
+        least = None if self.mode == "constant" else 0  # below 0 it crops
+        self.padding = sizes(type(self).__name__, "padding", padding, 4, least)
 
     def forward(self, input: Tensor) -> Tensor:
         return ops.pad(input, self.padding, mode=self.mode)

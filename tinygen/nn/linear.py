@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..backend import Generator
+from ..checks import integers, numbers, sizes
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -36,6 +37,7 @@ class Linear(Module):
         device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        integers("Linear", 0, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = empty_parameter(out_features, in_features, dtype=dtype, device=device)
         none = None if not bias else empty_parameter(out_features, dtype=dtype, device=device)
@@ -68,6 +70,9 @@ class Embedding(Module):
         device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        integers("Embedding", 0, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        if padding_idx is not None:
+            integers("Embedding", padding_idx=padding_idx)
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(
                 f"Embedding: padding_idx {padding_idx} must be within {num_embeddings} embeddings"
@@ -105,6 +110,7 @@ class Flatten(Module):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
+        integers("Flatten", start_dim=start_dim, end_dim=end_dim)
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, input: Tensor) -> Tensor:
@@ -119,7 +125,9 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
-        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+        integers("Unflatten", dim=dim)
+        size = sizes("Unflatten", "unflattened_size", unflattened_size, least=-1)
+        self.dim, self.unflattened_size = dim, size
 
     def forward(self, input: Tensor) -> Tensor:
         return input.unflatten(self.dim, self.unflattened_size)
@@ -133,8 +141,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
-        if not 0.0 <= p <= 1.0:
-            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        numbers(type(self).__name__, 0, 1, p=p)
         self.p, self.inplace = p, inplace
 
     def forward(self, input: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..checks import integers, numbers
 from ..tensor import Tensor
 from . import functional as F
 from .module import Module
@@ -55,6 +56,7 @@ class SmoothL1Loss(_Loss):
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
+        numbers("SmoothL1Loss", 0, beta=beta)
         self.beta = beta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -66,6 +68,7 @@ class HuberLoss(_Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
+        numbers("HuberLoss", 0, delta=delta)
         self.delta = delta
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -77,6 +80,7 @@ class GaussianNLLLoss(_Loss):
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(reduction)
+        numbers("GaussianNLLLoss", 0, eps=eps)
         self.full, self.eps = full, eps
 
     def forward(self, input: Tensor, target: Tensor, var: Tensor) -> Tensor:
@@ -117,6 +121,7 @@ class NLLLoss(_WeightedLoss):
         self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
     ) -> None:
         super().__init__(weight, reduction)
+        integers(type(self).__name__, ignore_index=ignore_index)
         self.ignore_index = ignore_index
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -134,6 +139,8 @@ class CrossEntropyLoss(_WeightedLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(weight, reduction)
+        integers(type(self).__name__, ignore_index=ignore_index)
+        numbers("CrossEntropyLoss", 0, 1, label_smoothing=label_smoothing)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:

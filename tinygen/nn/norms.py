@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..backend import module_for
+from ..checks import integers, numbers, positive, sizes
 from ..tensor import Tensor, wrap
 from . import functional as F
 from . import init
-from .functional.norms import as_shape
 from .module import Module
 from .parameter import Parameter, empty_parameter
 
@@ -59,6 +59,11 @@ class _ChannelNorm(_Norm):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        name = type(self).__name__
+        integers(name, 0, num_features=num_features)
+        numbers(name, 0, eps=eps)
+        if momentum is not None:
+            numbers(name, 0, 1, momentum=momentum)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self._add_affine((num_features,), affine, affine and bias, device, dtype)
@@ -169,7 +174,9 @@ class GroupNorm(_Norm):
         device: Any = None, dtype: Any = None, *, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
-        if num_groups < 1 or num_channels % num_groups:
+        positive("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        numbers("GroupNorm", 0, eps=eps)
+        if num_channels % num_groups:
             raise ValueError(
                 f"GroupNorm: num_channels ({num_channels}) must be divisible by num_groups "
                 f"({num_groups})"
@@ -201,7 +208,8 @@ class LayerNorm(_Norm):
         elementwise_affine: bool = True, bias: bool = True, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        shape = as_shape(normalized_shape)
+        shape = sizes("LayerNorm", "normalized_shape", normalized_shape)
+        numbers("LayerNorm", 0, eps=eps)
         self.normalized_shape: tuple[int, ...] = shape
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self._add_affine(shape, elementwise_affine, elementwise_affine and bias, device, dtype)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import empty_channels_last, get_default_dtype, module_for
+from ..backend import as_dtype, empty_channels_last, get_default_dtype, module_for
 from ..tensor import Tensor, as_array, wrap
 
 __all__ = ["Parameter", "empty_parameter"]
@@ -32,6 +32,6 @@ def empty_parameter(
 
     channels_last: dimension 1 lies last in memory (not on a GPU: the kernels pack weights).
     """
-    xp, dtype = module_for(device), np.dtype(dtype or get_default_dtype())
+    xp, dtype = module_for(device), get_default_dtype() if dtype is None else as_dtype(dtype)
     empty = empty_channels_last if channels_last and xp is np else xp.empty
     return Parameter(wrap(empty(shape, dtype)))

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import ops
 from ..backend import Generator
+from ..checks import numbers, positive
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -40,13 +41,8 @@ class LSTM(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if hidden_size < 1 or num_layers < 1:
-            raise ValueError(
-                "LSTM: hidden_size and num_layers must be at least 1, got "
-                f"{hidden_size} and {num_layers}"
-            )
-        if not 0.0 <= dropout <= 1.0:
-            raise ValueError(f"dropout probability has to be between 0 and 1, but got {dropout}")
+        positive("LSTM", input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        numbers("LSTM", 0, 1, dropout=dropout)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
         self.bidirectional = bidirectional

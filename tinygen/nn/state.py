@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend import Array, DType, move
+from ..backend import Array, DType, as_dtype, move
 from ..backend import device as Device
 from ..tensor import Tensor
 
@@ -79,7 +79,7 @@ def target(args: tuple[Any, ...], device: Any, dtype: Any) -> tuple[Any, DType |
             device = arg
         elif arg is not None:
             dtype = arg
-    dtype = None if dtype is None else np.dtype(dtype)
+    dtype = None if dtype is None else as_dtype(dtype)
     if dtype is not None and dtype.kind != "f":
         raise TypeError(f"Module.to accepts only floating-point dtypes, got {dtype}")
     return device, dtype

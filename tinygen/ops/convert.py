@@ -5,8 +5,6 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-import numpy as np
-
 from .. import backend
 from ..backend import Array, device_of, move
 from ..tensor import Tensor
@@ -50,8 +48,9 @@ def to(
     wanted = _read(args)
     device, dtype = device or wanted.get("device"), dtype or wanted.get("dtype")
     out = x
-    if dtype is not None and np.dtype(dtype) != x.dtype:
-        out = cast(out, dtype=np.dtype(dtype))
+    dtype = x.dtype if dtype is None else backend.as_dtype(dtype)
+    if dtype != x.dtype:
+        out = cast(out, dtype=dtype)
     if device is not None and device_of(x._array) != backend.device(device):
         backend.settle()
         out = _to_device(out, where=str(backend.device(device)), back=str(x.device))

@@ -10,7 +10,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..backend import Array, Generator, create, default_generator, get_default_dtype, move
+from ..backend import (
+    Array,
+    DType,
+    Generator,
+    as_dtype,
+    create,
+    default_generator,
+    get_default_dtype,
+    int64,
+    move,
+)
 from ..tensor import Tensor, as_array, wrap
 from .shapes import ints
 
@@ -64,7 +74,9 @@ def full(
     if dtype is None and isinstance(fill_value, float):
         dtype = get_default_dtype()
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
-    array = create("full", device, _size("full", size), value, dtype)
+    array = create(
+        "full", device, _size("full", size), value, None if dtype is None else as_dtype(dtype)
+    )
     return _finish(array, None, requires_grad)
 
 
@@ -72,7 +84,7 @@ def zeros(
     size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """All 0."""
-    array = create("zeros", device, _size("zeros", size, more), dtype or get_default_dtype())
+    array = create("zeros", device, _size("zeros", size, more), _dtype(dtype))
     return _finish(array, None, requires_grad)
 
 
@@ -80,7 +92,7 @@ def ones(
     size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """All 1."""
-    array = create("ones", device, _size("ones", size, more), dtype or get_default_dtype())
+    array = create("ones", device, _size("ones", size, more), _dtype(dtype))
     return _finish(array, None, requires_grad)
 
 
@@ -88,8 +100,13 @@ def empty(
     size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Whatever lay in memory."""
-    array = create("empty", device, _size("empty", size, more), dtype or get_default_dtype())
+    array = create("empty", device, _size("empty", size, more), _dtype(dtype))
     return _finish(array, None, requires_grad)
+
+
+def _dtype(dtype: Any, default: DType | None = None) -> DType:
+    """The dtype asked for, else the default one."""
+    return as_dtype(dtype) if dtype is not None else default or get_default_dtype()
 
 
 def _size(name: str, size: Any, more: tuple[Any, ...] = ()) -> tuple[int, ...]:
@@ -104,7 +121,7 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """1 on the diagonal, 0 elsewhere."""
-    array = create("eye", device, n, m, dtype=dtype or get_default_dtype())
+    array = create("eye", device, n, m, dtype=_dtype(dtype))
     return _finish(array, None, requires_grad)
 
 
@@ -117,7 +134,7 @@ def arange(
     if step == 0:
         raise RuntimeError("arange: step must be non-zero")
     whole = all(isinstance(x, (int, np.integer)) for x in (start, end, step))
-    dtype = dtype or (np.int64 if whole else get_default_dtype())
+    dtype = int64 if whole and dtype is None else _dtype(dtype)
     array = create("arange", device, start, end, step, dtype=dtype)
     return _finish(array, None, requires_grad)
 
@@ -127,7 +144,7 @@ def linspace(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """`steps` evenly spaced numbers from start to end, both included."""
-    array = np.linspace(start, end, steps, dtype=dtype or get_default_dtype())
+    array = np.linspace(start, end, steps, dtype=_dtype(dtype))
     return _finish(array, device, requires_grad)
 
 
@@ -140,21 +157,25 @@ def meshgrid(*tensors: Tensor, indexing: Literal["ij", "xy"] = "ij") -> tuple[Te
 
 
 def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    return _finish(np.zeros_like(input._array, dtype=dtype), None, requires_grad)
+    array = np.zeros_like(input._array, dtype=_dtype(dtype, input.dtype))
+    return _finish(array, None, requires_grad)
 
 
 def ones_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    return _finish(np.ones_like(input._array, dtype=dtype), None, requires_grad)
+    array = np.ones_like(input._array, dtype=_dtype(dtype, input.dtype))
+    return _finish(array, None, requires_grad)
 
 
 def empty_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    return _finish(np.empty_like(input._array, dtype=dtype), None, requires_grad)
+    array = np.empty_like(input._array, dtype=_dtype(dtype, input.dtype))
+    return _finish(array, None, requires_grad)
 
 
 def full_like(
     input: Tensor, fill_value: Any, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    return _finish(np.full_like(input._array, fill_value, dtype=dtype), None, requires_grad)
+    array = np.full_like(input._array, fill_value, dtype=_dtype(dtype, input.dtype))
+    return _finish(array, None, requires_grad)
 
 
 # --- random numbers -------------------------------------------------------------------------
@@ -166,7 +187,7 @@ def _source(generator: Generator | None) -> np.random.Generator:
 
 def _real(draw: Any, size: tuple[int, ...], dtype: Any) -> Array:
     """NumPy draws float32 and float64; the other dtypes are cast from float32."""
-    dtype = np.dtype(dtype or get_default_dtype())
+    dtype = _dtype(dtype)
     if dtype.kind != "f":
         raise RuntimeError(f"random numbers are floating-point; got dtype {dtype}")
     if dtype == np.float64:
@@ -215,7 +236,7 @@ def randint(
     if high <= low:
         raise RuntimeError(f"randint: expected low < high, got low={low} and high={high}")
     array = np.asarray(_source(generator).integers(low, high, _size("randint", size)))
-    return _finish(array.astype(dtype or np.int64), device, False)
+    return _finish(array.astype(_dtype(dtype, int64)), device, False)
 
 
 def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:

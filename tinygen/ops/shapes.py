@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,9 +25,11 @@ Shape = tuple[int, ...]
 
 def ints(sizes: Any, more: tuple[Any, ...] = ()) -> Shape:
     """f((2, 3)) and f(2, 3) mean the same; what the first parameter leaves over is in `more`."""
-    if isinstance(sizes, (tuple, list)) and not more:
-        return tuple(map(int, sizes))
-    return (int(sizes), *map(int, more))
+    several = sizes if isinstance(sizes, (tuple, list)) and not more else (sizes, *more)
+    try:
+        return tuple(map(operator.index, several))
+    except TypeError:
+        raise TypeError(f"expected integers as sizes, got {several}") from None
 
 
 def position(name: str, dim: int, ndim: int) -> int:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
+from ..checks import numbers
 from ..tensor import Tensor, wrap
 from . import on_gpu
-from .optimizer import Group, Optimizer, State, _at_least_0, pieces
+from .optimizer import Group, Optimizer, State, pieces
 
 __all__ = ["Adam", "AdamW", "RMSprop", "SGD"]
 
@@ -73,7 +74,7 @@ class SGD(Optimizer):
 
     def _check(self, group: Group) -> None:
         super()._check(group)
-        _at_least_0("momentum value", group["momentum"])
+        numbers("SGD", 0, momentum=group["momentum"], dampening=group["dampening"])
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
@@ -130,9 +131,7 @@ class RMSprop(Optimizer):
 
     def _check(self, group: Group) -> None:
         super()._check(group)
-        _at_least_0("epsilon value", group["eps"])
-        _at_least_0("momentum value", group["momentum"])
-        _at_least_0("alpha value", group["alpha"])
+        numbers("RMSprop", 0, **{key: group[key] for key in ("alpha", "eps", "momentum")})
 
     def update(self, param: Array, grad: Array, state: State, group: Group) -> None:
         lr, alpha, momentum = float(group["lr"]), float(group["alpha"]), float(group["momentum"])
@@ -197,8 +196,12 @@ class Adam(Optimizer):
 
     def _check(self, group: Group) -> None:
         super()._check(group)
-        _at_least_0("epsilon value", group["eps"])
-        for i, beta in enumerate(group["betas"]):
+        name, betas = type(self).__name__, group["betas"]
+        numbers(name, 0, eps=group["eps"])
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise TypeError(f"{name}: expected two betas, got {betas!r}")
+        for i, beta in enumerate(betas):
+            numbers(name, beta=beta)
             if not 0.0 <= beta < 1.0:
                 raise ValueError(f"Invalid beta parameter at index {i}: {beta} (expected [0, 1))")
 

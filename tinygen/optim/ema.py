@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import move
+from ..checks import numbers
 from ..tensor import Tensor, wrap
 
 __all__ = ["EMA"]
@@ -24,6 +25,7 @@ class EMA:
     """
 
     def __init__(self, source: Any, decay: float = 0.999, warmup: bool = True) -> None:
+        numbers("EMA", decay=decay)
         if not 0.0 <= decay < 1.0:
             raise ValueError(f"EMA: expected a decay in [0, 1), got {decay}")
         self.decay, self.warmup, self.num_updates = decay, warmup, 0

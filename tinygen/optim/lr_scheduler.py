@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ..checks import integers, numbers, positive
 from .optimizer import Optimizer
 
 __all__ = [
@@ -32,6 +33,7 @@ class LRScheduler:
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        integers(type(self).__name__, -1, last_epoch=last_epoch)
         self.optimizer = optimizer
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
@@ -93,6 +95,15 @@ class LRScheduler:
         vars(self).update(state_dict)
 
 
+def _times(name: str, milestones: Iterable[int]) -> list[int]:
+    if not isinstance(milestones, Iterable):
+        raise TypeError(f"{name}: expected a list of milestones, got {milestones!r}")
+    times = list(milestones)
+    for time in times:
+        integers(name, 0, milestone=time)
+    return times
+
+
 class LambdaLR(LRScheduler):
     """lr(t) = lr(0) * lr_lambda(t); one function for all groups, or a list with one for each.
 
@@ -106,6 +117,8 @@ class LambdaLR(LRScheduler):
     ) -> None:
         count = len(optimizer.param_groups)
         self.lr_lambdas = [lr_lambda] * count if callable(lr_lambda) else list(lr_lambda)
+        if not all(map(callable, self.lr_lambdas)):
+            raise TypeError(f"LambdaLR: expected functions of the time, got {lr_lambda!r}")
         if len(self.lr_lambdas) != count:
             raise ValueError(f"Expected {count} lr_lambdas, but got {len(self.lr_lambdas)}")
         super().__init__(optimizer, last_epoch)
@@ -123,8 +136,8 @@ class StepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        if step_size < 1:
-            raise ValueError(f"StepLR: expected step_size >= 1, got {step_size}")
+        positive("StepLR", step_size=step_size)
+        numbers("StepLR", gamma=gamma)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
@@ -145,7 +158,8 @@ class MultiStepLR(LRScheduler):
         gamma: float = 0.1,
         last_epoch: int = -1,
     ) -> None:
-        self.milestones, self.gamma = sorted(milestones), gamma
+        numbers("MultiStepLR", gamma=gamma)
+        self.milestones, self.gamma = sorted(_times("MultiStepLR", milestones)), gamma
         super().__init__(optimizer, last_epoch)
 
     def _next(self, lr: float, group: int) -> float:
@@ -159,6 +173,7 @@ class ExponentialLR(LRScheduler):
     """lr(t) = lr(0) * gamma^t."""
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        numbers("ExponentialLR", gamma=gamma)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -179,8 +194,8 @@ class CosineAnnealingLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        if T_max < 1:
-            raise ValueError(f"CosineAnnealingLR: expected T_max >= 1, got {T_max}")
+        positive("CosineAnnealingLR", T_max=T_max)
+        numbers("CosineAnnealingLR", eta_min=eta_min)
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
@@ -212,14 +227,10 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        if not 0.0 < start_factor <= 1.0:
-            raise ValueError(
-                f"Starting multiplicative factor expected to be in (0, 1], got {start_factor}"
-            )
-        if not 0.0 <= end_factor <= 1.0:
-            raise ValueError(
-                f"Ending multiplicative factor expected to be in [0, 1], got {end_factor}"
-            )
+        numbers("LinearLR", 0, 1, start_factor=start_factor, end_factor=end_factor)
+        integers("LinearLR", 0, total_iters=total_iters)
+        if start_factor == 0:
+            raise ValueError(f"LinearLR: expected start_factor in (0, 1], got {start_factor}")
         self.start_factor, self.end_factor = start_factor, end_factor
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
@@ -261,7 +272,7 @@ class SequentialLR(LRScheduler):
         if any(scheduler.optimizer is not optimizer for scheduler in schedulers):
             raise ValueError("SequentialLR: all schedulers must belong to the given optimizer")
         self.optimizer, self._schedulers = optimizer, list(schedulers)
-        self.milestones, self.last_epoch = list(milestones), last_epoch + 1
+        self.milestones, self.last_epoch = _times("SequentialLR", milestones), last_epoch + 1
         for group in optimizer.param_groups:  # each scheduler's constructor has set a first rate
             group["lr"] = group["initial_lr"]
         for scheduler in self._schedulers:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..backend import Array, device_of, is_numpy, move
+from ..checks import numbers
 from ..tape import enable_grad
 from ..tensor import Tensor, wrap
 from ..threads import GRAIN, pays_side_by_side, side_by_side
@@ -59,9 +60,9 @@ class Optimizer:
         self.param_groups.append(group)
 
     def _check(self, group: Group) -> None:
-        """Raise ValueError if a hyper-parameter is out of its range."""
-        _at_least_0("learning rate", group["lr"])
-        _at_least_0("weight_decay value", group["weight_decay"])
+        """Raise ValueError if a hyper-parameter is out of its range, TypeError if it is none."""
+        name = type(self).__name__
+        numbers(name, 0, lr=group["lr"], weight_decay=group["weight_decay"])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients; with set_to_none=False, fill them with zeros instead."""
@@ -184,11 +185,6 @@ def _check_param(p: Any) -> None:
         raise TypeError(f"optimizer can only optimize floating-point Tensors, but one is {p.dtype}")
     if p._node is not None:
         raise ValueError(f"can't optimize a non-leaf Tensor (computed by {p._node.name()})")
-
-
-def _at_least_0(name: str, value: Any) -> None:
-    if not value >= 0.0:
-        raise ValueError(f"Invalid {name}: {value} (expected >= 0)")
 
 
 def _adapt(key: str, value: Any, p: Tensor) -> Any:

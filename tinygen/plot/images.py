@@ -9,6 +9,7 @@ one. `clip=True` says that overshoot is expected, as for an unbounded decoder or
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -221,7 +222,7 @@ def in_parts(
 
 
 def gif(frames: Iterable[Any], path: PathLike, fps: float = 10, pause: float = 0.0) -> None:
-    """An animation that repeats: `frames` are uint8 arrays (H, W) or (H, W, 3), or Figures.
+    """An animation that repeats: `frames` are uint8 arrays (H, W) or (H, W, 3), Figures or files.
 
     The last frame stands `pause` seconds longer. GIF counts time in 1/100 s: fps <= 50.
     """
@@ -245,10 +246,12 @@ def gif(frames: Iterable[Any], path: PathLike, fps: float = 10, pause: float = 0
 def _frame(frame: Any) -> Any:
     if hasattr(frame, "savefig"):
         return _pillow().open(io.BytesIO(png_bytes(frame, dpi=100))).convert("RGB")
+    if isinstance(frame, (str, os.PathLike)):
+        return _pillow().open(frame).convert("RGB")
     array = to_numpy(frame, "gif")
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)):
         raise ValueError(
             "gif: expected frames as uint8 arrays (H, W) or (H, W, 3), as grid_array returns them, "
-            f"or Figures; got {array.dtype} {array.shape}"
+            f"Figures or files; got {array.dtype} {array.shape}"
         )
     return _pillow().fromarray(array)

@@ -1,5 +1,8 @@
 """A training run is a plain `for` loop and a folder: progress, log, checkpoints, exact resume."""
 
-from .loop import Run as Run
+from .loop import Run
+from .script import count, device, fraction, non_negative, options, positive, whole
 
-__all__ = ["Run"]
+__all__ = [
+    "Run", "count", "device", "fraction", "non_negative", "options", "positive", "whole",
+]  # fmt: skip

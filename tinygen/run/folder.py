@@ -102,18 +102,31 @@ def changes(folder: Path, now: dict[str, Any]) -> Iterator[str]:
 
 
 class Log:
-    """log.jsonl: one JSON object a line. `size`: cut it there, so that no step stands twice."""
+    """log.jsonl: one JSON object a line."""
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self._path = folder / "log.jsonl"
         try:
             self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise cannot("write", self._path, error) from error
+
+    def cut(self, size: int) -> None:
+        """Leave at most `size` bytes, so that no step stands twice."""
+        try:
             self._file.truncate(min(size, self.size()))
         except OSError as error:
             raise cannot("write", self._path, error) from error
 
     def size(self) -> int:
         return os.fstat(self._file.fileno()).st_size
+
+    def is_there(self) -> bool:
+        """Is the file still in the folder? What is written to one that is not is lost."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+        except OSError:
+            return False
 
     def write(self, row: dict[str, Any]) -> None:
         """Append the row as one write, so that a killed process leaves whole lines."""

@@ -25,13 +25,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..backend import default_generator
-from ..serialization import load, save, write_atomically
-from ..tape import no_grad
-from ..tensor import Tensor
+from ..checks import integers, numbers, positive
+from ..serialization import find_nan, save
+from .checkpoint import give_back, read, states
 from .folder import Log, changes, move_aside, prepare, record, remove_temporaries, write_record
+from .lock import hold
+from .pictures import draw, drawn
 from .progress import Lines, Signals, progress
 
 __all__ = ["Run"]
@@ -47,8 +47,12 @@ class Run:
     resume: True goes on from last.npz (says so and starts anew if there is none), "best" from
         best.npz. False starts anew; a run that is in the folder already is moved aside.
     save_every, save_seconds: a checkpoint whenever so many steps or seconds have passed since the
-        last one; None for never. There is always one at the end, on Ctrl-C and on SIGTERM.
+        last one; None for never. There is always one at the end, on Ctrl-C, on SIGTERM and when
+        the terminal is closed.
     best, mode: the name of a logged value whose "min" or "max" is kept as best.npz.
+
+    One process at a time has the folder: RuntimeError says who else is in it. A folder that is
+    removed or moved away during the training is made anew.
     """
 
     def __init__(
@@ -63,8 +67,14 @@ class Run:
         best: str | None = None,
         mode: str = "min",
     ) -> None:
+        if not isinstance(resume, (bool, str)):
+            raise TypeError(f"Run: expected resume to be a bool or a name, got {resume!r}")
         if mode not in ("min", "max"):
             raise ValueError(f"Run: expected mode 'min' or 'max', got {mode!r}")
+        if save_every is not None:
+            positive("Run", save_every=save_every)
+        if save_seconds is not None:
+            numbers("Run", 0, save_seconds=save_seconds)
         self.folder = Path(folder)
         self.step = 0  # the step in progress, or the last one done
         self.best_value: float | None = None
@@ -73,6 +83,7 @@ class Run:
         self._system = system
         self._objects: dict[str, Any] = {}
         self._row: dict[str, Any] = {}
+        self._logged: set[str] = set()
         self._seconds, self._began = 0.0, time.monotonic()
         self._saved: tuple[Path, int] | None = None  # the last good checkpoint and its step
         self._last_save, self._n = self._began, 0
@@ -81,6 +92,7 @@ class Run:
         self._resume = bool(resume)
         self._record = record(config)
         prepare(self.folder)
+        self._lock = hold(self.folder)
         self._checkpoint = self._find_checkpoint(resume)
         if self._checkpoint is not None:
             for line in changes(self.folder, self._record):
@@ -104,15 +116,20 @@ class Run:
                     "load_state_dict, nor get_state and set_state"
                 )
             self._objects[name] = obj
-            if self._checkpoint is not None:
-                self._give_back(name, obj, self._checkpoint["objects"])
+            if self._checkpoint is not None and self._saved is not None:
+                give_back(self._saved[0], name, obj, self._checkpoint["objects"])
 
     def steps(self, n: int) -> Iterator[int]:
         """The steps that are left up to step `n`: 1 .. n, or from where the checkpoint stands.
 
         Zipped with a loader it must come first, so that a checkpoint is written before the next
-        batch is drawn. A second loop goes on from the first one's last step.
+        batch is drawn. A second loop goes on from the first one's last step. ValueError at the
+        end, when all is saved, if no value named `best` was ever logged.
         """
+        integers("Run.steps", 0, n=n)
+        return self._loop(n)
+
+    def _loop(self, n: int) -> Iterator[int]:
         self._start()
         if self.step >= n:
             self.say(f"step {self.step} of {n}: nothing left to do")
@@ -129,6 +146,8 @@ class Run:
                 self._end_step(bool(stopped))
                 if stopped:
                     self._leave(stopped)
+            if complaint := self._missing_best():
+                raise ValueError(f"Run: best={self._best!r}, but {complaint}; there is no best.npz")
         finally:
             self._in_loop = False
             signals.restore()
@@ -142,8 +161,7 @@ class Run:
 
     def every(self, k: int) -> bool:
         """True at the steps k, 2k, 3k, ..."""
-        if k < 1:
-            raise ValueError(f"Run.every: expected k >= 1, got {k}")
+        positive("Run.every", k=k)
         return self.step % k == 0
 
     def log(self, **values: Any) -> None:
@@ -154,6 +172,7 @@ class Run:
         """
         for name, value in values.items():
             number = self._row[name] = value.item() if hasattr(value, "item") else value
+            self._logged.add(name)
             if not isinstance(number, (int, float)):
                 raise TypeError(f"Run.log: {name} is a {type(value).__name__}, not a number")
         bad = [f"{name} is {v}" for name, v in self._row.items() if not math.isfinite(v)]
@@ -174,17 +193,15 @@ class Run:
         self._start()
         path = self.folder / f"{name}-{self.step:05d}.png"
         try:
-            from .. import plot
-
-            made = _without_a_trace(what) if callable(what) else what
-            if hasattr(made, "savefig"):
-                write_atomically(path, lambda file: made.savefig(file, format="png", **options))
-            else:
-                plot.save_image(made, path, **options)
+            draw(path, what, options)
         except ImportError as error:
             self.say(f"no picture {path.name}: {error}")
             return None
         return path
+
+    def pictures(self, name: str) -> list[Path]:
+        """The files of picture(name, ...) up to this step, in order, those before a resume too."""
+        return drawn(self.folder, name, self.step)
 
     def save(self) -> Path:
         """Write last.npz now. Inside the loop: as the last thing in a step, e.g. before `break`."""
@@ -205,14 +222,7 @@ class Run:
         if not path.exists():
             self.say(f"nothing to resume: there is no {path}; starting at step 0")
             return None
-        try:
-            checkpoint = load(path)
-        except RuntimeError as error:
-            others = [p for p in sorted(self.folder.glob("*.npz")) if p != path]
-            hint = "".join(f"; or try resume={p.stem!r}" for p in others)
-            raise RuntimeError(f"{error}{hint}") from error
-        if not isinstance(checkpoint, dict) or not {"step", "objects", "rng"} <= set(checkpoint):
-            raise RuntimeError(f"resume: {path} is not a checkpoint of a Run")
+        checkpoint = read(path)
         self.step, self.best_value = checkpoint["step"], checkpoint["best"]
         self._seconds, self._saved = checkpoint["seconds"], (path, self.step)
         self.say(f"resuming {path} at step {self.step}")
@@ -221,7 +231,10 @@ class Run:
     def _start(self) -> None:
         """Once all is tracked: nothing in the folder has been changed before."""
         if self._started:
+            self._return()
             return
+        prepare(self.folder)
+        self._lock = hold(self.folder)  # again: it may have been moved aside since
         checkpoint = self._checkpoint
         if checkpoint is not None:
             forgotten = sorted(set(checkpoint["objects"]) - set(self._objects))
@@ -232,26 +245,32 @@ class Run:
                 )
             default_generator.set_state(checkpoint["rng"])
         elif (self.folder / "last.npz").exists() and not self._resume:
+            self._lock.release()
             aside = move_aside(self.folder)
+            self._lock = hold(self.folder)
             self.say(f"{self.folder} held a run; that is {aside} now (resume=True goes on with it)")
         self._checkpoint, self._started = None, True
         remove_temporaries(self.folder)
         write_record(self.folder, self._record)
-        self._log = Log(self.folder, checkpoint["log_bytes"] if checkpoint else 0)
+        self._log = Log(self.folder)
+        self._log.cut(checkpoint["log_bytes"] if checkpoint else 0)
+
+    def _return(self) -> None:
+        """Make the folder anew if it was removed, or moved away, since the last step."""
+        if self._lock.is_in(self.folder) and self._log.is_there():
+            return
+        prepare(self.folder)
+        self._lock = hold(self.folder)
+        if not self._log.is_there():
+            write_record(self.folder, self._record)
+            self._log = Log(self.folder)
+            self._saved = self.best_value = None
+            self.say(f"{self.folder} or its log was removed; it begins anew at step {self.step}")
 
     # --- checkpoints --------------------------------------------------------------------------
 
-    def _give_back(self, name: str, obj: Any, states: dict[str, Any]) -> None:
-        path = self._saved[0] if self._saved else self.folder
-        if name not in states:
-            raise RuntimeError(f"resume: {path} holds no {name!r}, only {', '.join(states)}")
-        try:
-            give = obj.load_state_dict if hasattr(obj, "load_state_dict") else obj.set_state
-            give(states[name])
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise RuntimeError(f"resume: {path} does not fit {name!r}: {error}") from error
-
     def _end_step(self, stopped: bool) -> None:
+        self._return()
         improved = self._improved()
         self._progress.update(self.step, self._row)
         self._write_row()
@@ -269,6 +288,12 @@ class Run:
         self.best_value = value
         return True
 
+    def _missing_best(self) -> str:
+        """A complaint, unless a value named `best` was logged."""
+        if self._best in (None, *self._logged) or self.best_value is not None:
+            return ""
+        return f"no {self._best!r} was logged, only {', '.join(sorted(self._logged)) or 'nothing'}"
+
     def _due(self) -> bool:
         if self._save_every is not None and self.step % self._save_every == 0:
             return True
@@ -277,11 +302,8 @@ class Run:
 
     def _save(self, name: str) -> Path:
         """Best first, then last: killed between the two, resume finds the improvement again."""
-        states = {
-            key: obj.state_dict() if hasattr(obj, "state_dict") else obj.get_state()
-            for key, obj in self._objects.items()
-        }
-        broken = _find_nan(states, "")
+        objects = states(self._objects)
+        broken = find_nan(objects)
         if broken:
             raise FloatingPointError(
                 f"step {self.step}: {broken} holds NaN; not saved. {self._last_good()}"
@@ -296,9 +318,11 @@ class Run:
             "rng": default_generator.get_state(),
             "system": self._system,
             "config": self._record["config"],
-            "objects": states,
+            "objects": objects,
         }
         save(content, path)
+        if self._saved is None and not self.last and (complaint := self._missing_best()):
+            self.say(f"no best.npz yet: {complaint}")
         self._saved, self._last_save = (path, self.step), time.monotonic()
         return path
 
@@ -329,25 +353,3 @@ class Run:
         self._row = {}
         self._start()
         self._log.write(row)
-
-
-def _without_a_trace(make: Any) -> Any:
-    """make(), with nothing recorded and the default generator put back."""
-    state = default_generator.get_state()
-    try:
-        with no_grad():
-            return make()
-    finally:
-        default_generator.set_state(state)
-
-
-def _find_nan(obj: Any, path: str) -> str | None:
-    """Where in the nested state the first NaN is."""
-    if isinstance(obj, Tensor):
-        obj = obj._array
-    if isinstance(obj, (dict, list, tuple)):
-        items = obj.items() if isinstance(obj, dict) else enumerate(obj)
-        found = (_find_nan(value, f"{path}.{key}" if path else str(key)) for key, value in items)
-        return next((name for name in found if name), None)
-    is_float = hasattr(obj, "dtype") and obj.dtype.kind == "f"
-    return path if is_float and bool(np.isnan(obj).any()) else None

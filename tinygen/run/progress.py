@@ -16,20 +16,29 @@ __all__ = ["Bar", "Lines", "Signals", "progress"]
 
 
 class Signals:
-    """Ctrl-C (and SIGTERM) waits for the end of the step; the second one does not."""
+    """Ctrl-C, SIGTERM or a closed terminal waits for the end of the step; the second one does not.
+
+    A SIGHUP that is ignored (nohup) stays ignored.
+    """
 
     def __init__(self) -> None:
         self.received = 0
         self._before: dict[int, Any] = {}
-        if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                self._before[signum] = signal.signal(signum, self._receive)
+        if threading.current_thread() is not threading.main_thread():
+            return
+        signums = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signums.append(signal.SIGHUP)
+        for signum in signums:
+            self._before[signum] = signal.signal(signum, self._receive)
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
         if self.received:
             self.restore()
             raise KeyboardInterrupt
         self.received = signum
+        for descriptor in (1, 2):
+            _mute_if_gone(descriptor)
         # os.write: print() may not be called again while it is at work
         os.write(2, b"\nfinishing the step and saving; once more (Ctrl-C) stops at once\n")
 
@@ -37,6 +46,16 @@ class Signals:
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
         self._before = {}
+
+
+def _mute_if_gone(descriptor: int) -> None:
+    """Send what goes to a closed terminal nowhere: writing there would be an error."""
+    try:
+        os.write(descriptor, b"")
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
 
 
 class Lines:

@@ -60,3 +60,8 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     tg.save({"system": "cats", "config": {}, "objects": {"model": {}}}, file)
     with pytest.raises(RuntimeError, match=r"holds no model of a system \(system: 'cats'\)"):
         models.restore(file)
+    model = ddpm.build(CONFIG)
+    model.net.last.bias._array[0] = np.nan
+    tg.save({"system": "ddpm", "config": CONFIG, "objects": {"model": model.state_dict()}}, file)
+    with pytest.raises(FloatingPointError, match=r"last\.npz: model\.net\.last\.bias holds NaN"):
+        models.restore(file)

@@ -60,12 +60,12 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(
     assert a["model"].keys() == b["model"].keys()
     for name, value in a["model"].items():
         assert np.array_equal(value.numpy(), b["model"][name].numpy()), name
+    for made in whole.glob("*.gif"):  # all frames, also those from before the resume
+        assert made.read_bytes() == (parts / made.name).read_bytes()
 
 
 def test_bad_arguments_are_named(tmp_path: Path) -> None:
     said = run("gan.py", "--objective", "vanilla", "--out", tmp_path, fails=True)
     assert "no GAN objective is called 'vanilla'; there are minimax" in said
-    said = run("wgan.py", "--clip", 0, "--out", tmp_path, fails=True)
-    assert "expected clip > 0, got 0.0" in said
     said = run("gan.py", "--steps", 40, "--lr", 1e30, "--out", tmp_path, fails=True)
-    assert "FloatingPointError: step" in said and "loss" in said
+    assert "gan.py: step" in said and "loss" in said and "Traceback" not in said

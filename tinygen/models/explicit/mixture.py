@@ -17,10 +17,10 @@ from typing import Any
 
 from ... import nn
 from ...backend import Generator
+from ...checks import positive
 from ...ops import bernoulli, full, logsumexp, multinomial, rand, softmax
 from ...tape import no_grad
 from ...tensor import Tensor
-from ..nets.dense import positive
 from ..systems import NEEDED, settings, split
 
 __all__ = ["BernoulliMixture", "build"]

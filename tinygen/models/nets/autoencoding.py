@@ -14,10 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ... import nn
+from ...checks import positive
 from ...tape import no_grad
 from ...tensor import Tensor
 from .condition import Conditional
-from .dense import mlp, positive
+from .dense import mlp
 
 __all__ = ["AUTOENCODERS", "classifier", "conv_autoencoder", "mlp_autoencoder", "set_output_bias"]
 

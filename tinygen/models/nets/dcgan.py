@@ -10,11 +10,12 @@ import math
 from collections.abc import Sequence
 
 from ... import nn
+from ...checks import positive
 from ...nn.utils import spectral_norm
 from ...ops import abs, mean
 from ...tensor import Tensor
 from .batch import Maxout, MinibatchDiscrimination
-from .dense import mlp, positive
+from .dense import mlp
 
 __all__ = [
     "AutoencoderEnergy", "LEAK", "MAX_START", "dcgan", "dcgan_energy", "halvings", "mlp_energy",

@@ -1,21 +1,12 @@
-"""Multilayer perceptrons, and the check of sizes that all networks make."""
+"""Multilayer perceptrons."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from ... import nn
 
-__all__ = ["mlp", "positive"]
-
-
-def positive(name: str, **numbers: int) -> None:
-    """Raise ValueError for a size that is not an integer >= 1."""
-    for key, value in numbers.items():
-        if not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name}: expected {key} >= 1, got {value}")
+__all__ = ["mlp"]
 
 
 def mlp(

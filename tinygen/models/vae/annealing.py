@@ -17,11 +17,11 @@ import numpy as np
 
 from ...autograd import grad
 from ...backend import Array, Generator
+from ...checks import positive
 from ...ops import rand, randn
 from ...tape import enable_grad, no_grad
 from ...tensor import Tensor
 from ..likelihoods import standard_normal_log_prob
-from ..nets.dense import positive
 from .bounds import Importance, estimate
 from .vae import VAE
 

@@ -19,11 +19,12 @@ import numpy as np
 
 from ... import nn
 from ...backend import Array, Generator
+from ...checks import positive
 from ...ops import rand, randn, scatter_add, topk, zeros_like
 from ...tape import no_grad
 from ...tensor import Tensor
 from .. import nets
-from ..nets.dense import mlp, positive
+from ..nets.dense import mlp
 from ..systems import NEEDED, settings, split
 from .reconstruction import squared_error
 

@@ -18,10 +18,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ...backend import Generator
+from ...checks import positive
 from ...ops import cat, logsumexp, softmax
 from ...tape import no_grad
 from ...tensor import Tensor, wrap
-from ..nets.dense import positive
 
 __all__ = [
     "Average", "Importance", "Weighted", "average", "estimate", "importance", "iwae",

@@ -25,6 +25,7 @@ import numpy as np
 
 from ... import nn
 from ...backend import Generator
+from ...checks import positive
 from ...ops import cat, full_like, randn, stack
 from ...tape import no_grad
 from ...tensor import Tensor
@@ -35,7 +36,7 @@ from ..likelihoods import (
     reparameterise,
     standard_normal_log_prob,
 )
-from ..nets.dense import mlp, positive
+from ..nets.dense import mlp
 from ..systems import NEEDED, settings, split
 from .bounds import importance, iwae
 

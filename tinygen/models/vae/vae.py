@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from ... import nn
 from ...backend import Generator
+from ...checks import positive
 from ...ops import randn
 from ...tape import no_grad
 from ...tensor import Tensor
@@ -35,7 +36,6 @@ from ..likelihoods import (
     standard_normal_log_prob,
 )
 from ..nets.condition import check_labels
-from ..nets.dense import positive
 from ..systems import NEEDED, settings, split
 from .bounds import importance, iwae, leave_one_out, with_gradient_of
 
