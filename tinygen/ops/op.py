@@ -28,7 +28,8 @@ Whoever calls the op sees PyTorch's names: x is `input` and y is `other`, so mul
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, cached_property
+from inspect import Signature
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -99,8 +100,13 @@ class Spec:
         for name in self.inputs:
             self.known |= {name, f"{name}_shape", f"{name}_dtype"}
         self.plan = cache(self._plan)
+        self.__wrapped__ = forward
+
+    @cached_property
+    def __signature__(self) -> Signature:
+        """What help() shows, by way of the op's __wrapped__; made when somebody asks."""
         numbers_too = self.broadcasts and len(self.inputs) > 1
-        self.signature = public_signature(forward, "Operand" if numbers_too else "Tensor")
+        return public_signature(self.forward, "Operand" if numbers_too else "Tensor")
 
     def set_vjps(self, *vjps: Callable[..., Tensor] | None) -> None:
         if len(vjps) != len(self.inputs):
@@ -239,7 +245,7 @@ def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool
     def call(*inputs: Any, **constants: Any) -> Tensor:
         arrays, flags, dtype = _unpack(inputs)
         if flags < all_there:  # some came by name
-            inputs, constants = bind(spec.name, spec.signature, inputs, constants)
+            inputs, constants = bind(spec.name, spec.__signature__, inputs, constants)
             arrays, flags, dtype = _unpack(inputs)
         if promotes and dtype.kind != "f":
             inputs = promote(spec.name, inputs, floating)  # type: ignore[assignment]
@@ -254,7 +260,7 @@ def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool
             else:
                 array = spec.forward(*arrays, **constants)
         except (ValueError, TypeError, IndexError, MemoryError) as error:
-            bind(spec.name, spec.signature, inputs, constants)  # is it the call that is wrong?
+            bind(spec.name, spec.__signature__, inputs, constants)  # is it the call that is wrong?
             raise explain(spec.name, error, inputs, spec.broadcasts) from error
         if array.__class__ is not ndarray and isinstance(array, generic):
             array = np.asarray(array)
@@ -299,7 +305,7 @@ def _finish(call: Any, spec: Spec) -> Op:
     call.spec, call.vjp = spec, spec.set_vjps
     call.__name__ = call.__qualname__ = spec.name
     call.__doc__, call.__module__ = spec.forward.__doc__, spec.forward.__module__
-    call.__signature__, call.__wrapped__ = spec.signature, spec.forward
+    call.__wrapped__ = spec
     if spec.name in REGISTRY:
         raise ValueError(f"op: there is an op named {spec.name!r} already")
     REGISTRY[spec.name] = call
