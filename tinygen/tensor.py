@@ -31,7 +31,7 @@ class Tensor:
     `Tensor(data)` is `tensor(data)` in float32, as in PyTorch; `tinygen.tensor` keeps the dtype.
     """
 
-    __slots__ = "_array", "_requires_grad", "_grad", "_node", "_version", "_is_view", "__weakref__"
+    __slots__ = "_array", "_requires_grad", "_grad", "_node", "_version", "__weakref__"
     __array_ufunc__ = None  # ndarray * Tensor is Tensor.__rmul__, not an array of Tensors
     __hash__ = object.__hash__
 
@@ -45,8 +45,7 @@ class Tensor:
         self._requires_grad = False
         self._grad: Tensor | None = None
         self._node: Node | None = None
-        self._version = [0, 0]  # changes in place so far; 1 once a view of it was recorded
-        self._is_view = False
+        self._version = [0]  # changes in place so far, counted together with all who share memory
 
     # --- what it is -------------------------------------------------------------------------
 
@@ -154,7 +153,7 @@ class Tensor:
     def detach(self) -> Tensor:
         """The same memory, cut off from the tape."""
         out = wrap(self._array)
-        out._version, out._is_view = self._version, True
+        out._version = self._version
         return out
 
     @property
@@ -301,8 +300,7 @@ def wrap(array: Array) -> Tensor:
     out._array = array
     out._requires_grad = False
     out._grad = out._node = None
-    out._version = [0, 0]
-    out._is_view = False
+    out._version = [0]
     return out
 
 

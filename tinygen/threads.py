@@ -18,6 +18,8 @@ import numpy as np
 
 from .backend import Array, is_numpy
 
+POOL = "tinygen"  # the name of the threads that are started here
+
 # Grains: work of about 20 us. A thread begins some 40 us after it was handed its part.
 GRAIN = 1 << 17  # numbers to add, say
 PRODUCTS = 1 << 20  # multiplications of a convolution, which copies besides
@@ -86,7 +88,7 @@ def _pool() -> SimpleQueue[_Task]:
             tasks.get().run()
 
     for _ in range(count() - 1):
-        threading.Thread(target=work, name="tinygen", daemon=True).start()
+        threading.Thread(target=work, name=POOL, daemon=True).start()
     return tasks
 
 

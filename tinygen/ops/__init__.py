@@ -1,7 +1,7 @@
 """The primitive ops; methods.py gives them to Tensor as its operators and methods.
 
-Read op.py first, then elementwise, kinks, shapes, indexing, rearrange, reductions, softmaxes,
-products, creation, convert; windows, pooling and images serve the layers of nn.
+Read op.py first, then elementwise, kinks, shapes, indexing, in_place, rearrange, reductions,
+softmaxes, products, creation, convert; windows, pooling and images serve the layers of nn.
 """
 
 from . import methods as methods  # Tensor has its methods from here on

@@ -11,6 +11,7 @@ from . import (
     convert,
     creation,
     elementwise,
+    in_place,
     indexing,
     kinks,
     products,
@@ -53,27 +54,27 @@ OPERATORS = {  # of two operands: also reflected, and in place
 
 def zero_(x: Tensor) -> Tensor:
     """Every element 0, in place."""
-    return indexing.assign(x, creation.zeros_like(x))
+    return in_place.assign(x, creation.zeros_like(x))
 
 
 def fill_(x: Tensor, value: Any) -> Tensor:
     """Every element `value`, in place."""
-    return indexing.assign(x, creation.full_like(x, value))
+    return in_place.assign(x, creation.full_like(x, value))
 
 
 def copy_(x: Tensor, source: Tensor) -> Tensor:
     """The elements of `source`, broadcast and converted, in place."""
-    return indexing.assign(x, convert.to(source, x).expand(x.shape))
+    return in_place.assign(x, convert.to(source, x).expand(x.shape))
 
 
 def uniform_(x: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Any = None) -> Tensor:
     """Uniform numbers on [low, high), in place."""
-    return indexing.assign(x, creation.rand_like(x, generator=generator) * (high - low) + low)
+    return in_place.assign(x, creation.rand_like(x, generator=generator) * (high - low) + low)
 
 
 def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Normal numbers, in place."""
-    return indexing.assign(x, creation.randn_like(x, generator=generator) * std + mean)
+    return in_place.assign(x, creation.randn_like(x, generator=generator) * std + mean)
 
 
 def _reshape_as(x: Tensor, y: Tensor) -> Tensor:
@@ -98,7 +99,7 @@ def _attach() -> None:
         name: getattr(module, name) for module, names in METHODS.items() for name in names.split()
     }
     members = ops | {name: ops[same] for name, same in OTHER_NAMES.items()}
-    members |= {f"{name}_": indexing.in_place(ops[name]) for name in IN_PLACE.split()}
+    members |= {f"{name}_": in_place.in_place(ops[name]) for name in IN_PLACE.split()}
     members |= {f.__name__: f for f in (zero_, fill_, copy_, uniform_, normal_)}
     # A conv's output is channels-last in memory, so view copies where it must, as reshape does.
     members |= {"view": shapes.reshape, "view_as": _reshape_as, "reshape_as": _reshape_as}
@@ -107,12 +108,12 @@ def _attach() -> None:
         members[f"__{name}__"] = ops[same]
         members[f"__r{name}__"] = _swapped(ops[same])
         if name != "matmul":
-            members[f"__i{name}__"] = indexing.in_place(ops[same])
+            members[f"__i{name}__"] = in_place.in_place(ops[same])
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
         members[f"__{name}__"] = _comparison(ops[name])
     for name, same in {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}.items():
         members[f"__{name}__"] = ops[same]
-    members |= {"__getitem__": indexing.getitem, "__setitem__": indexing.setitem}
+    members |= {"__getitem__": indexing.getitem, "__setitem__": in_place.setitem}
     for name, member in members.items():
         setattr(Tensor, name, member)
 

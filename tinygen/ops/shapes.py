@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
+from ..tape import thread
 from ..tensor import Tensor
 from ..threads import in_parts
+from ..view import View, one_of_several
 from .op import broadcast_to, op, promote, view_op
 
 Shape = tuple[int, ...]
@@ -44,8 +46,6 @@ _reshape.vjp(lambda g, x_shape: _reshape(g, shape=x_shape))
 def reshape(x: Tensor, *shape: Any) -> Tensor:
     """The same elements, in C order, in another shape; one size may be -1. A view if it can be."""
     sizes = ints(shape)
-    if sizes == x._array.shape:
-        return x
     known, n = abs(math.prod(sizes)), x._array.size  # a -1 makes no difference to known
     fits = known == n
     if -1 in sizes:
@@ -56,12 +56,14 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
 
 
 def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Make one dimension of the dimensions start_dim..end_dim."""
+    """Make one dimension of the dimensions start_dim..end_dim; x itself if they are one already."""
     if x.ndim == 0:
         return reshape(x, 1)
     first, last = position("flatten", start_dim, x.ndim), position("flatten", end_dim, x.ndim)
     if first > last:
         raise RuntimeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+    if first == last and thread.grad:  # in no_grad mode, what comes out requires no gradient
+        return x
     return reshape(
         x, (*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :])
     )
@@ -80,7 +82,7 @@ def unflatten(x: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 def squeeze(x: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Drop dimensions of size 1: all, or those of `dim` that have size 1."""
     if x.ndim == 0:
-        return x
+        return reshape(x, ())
     asked = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
     gone = {position("squeeze", d, x.ndim) for d in asked}
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if not (i in gone and n == 1)))
@@ -138,7 +140,7 @@ def t(x: Tensor) -> Tensor:
     """Matrix transpose of a tensor with at most two dimensions."""
     if x.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but got shape {x.shape}")
-    return x if x.ndim < 2 else transpose(x, 0, 1)
+    return reverse_dims(x)
 
 
 def reverse_dims(x: Tensor) -> Tensor:
@@ -180,7 +182,7 @@ def repeat(x: Tensor, *sizes: Any) -> Tensor:
     between = tuple(m for n in shape for m in (1, n))
     full = tuple(m for c, n in zip(counts, shape, strict=True) for m in (c, n))
     tiled = broadcast_to(reshape(x, between), shape=full)
-    return reshape(tiled, tuple(c * n for c, n in zip(counts, shape, strict=True)))
+    return _copied(reshape(tiled, tuple(c * n for c, n in zip(counts, shape, strict=True))))
 
 
 def repeat_interleave(x: Tensor, repeats: int, dim: int | None = None) -> Tensor:
@@ -189,7 +191,12 @@ def repeat_interleave(x: Tensor, repeats: int, dim: int | None = None) -> Tensor
         x, dim = reshape(x, -1), 0
     dim = position("repeat_interleave", dim, x.ndim)
     shape = (*x.shape[: dim + 1], repeats, *x.shape[dim + 1 :])
-    return flatten(broadcast_to(unsqueeze(x, dim + 1), shape=shape), dim, dim + 1)
+    return _copied(flatten(broadcast_to(unsqueeze(x, dim + 1), shape=shape), dim, dim + 1))
+
+
+def _copied(x: Tensor) -> Tensor:
+    """What reshape made, as a copy also where it could do with a view."""
+    return clone(x) if isinstance(x, View) else x
 
 
 # --- join and part --------------------------------------------------------------------------
@@ -254,7 +261,7 @@ def split(x: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Ten
     for size in sizes:
         parts.append(x[(slice(None),) * dim + (slice(start, start + size),)])
         start += size
-    return tuple(parts)
+    return one_of_several(parts)
 
 
 def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -267,7 +274,7 @@ def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """All slices along `dim`, without it."""
     dim = position("unbind", dim, x.ndim)
-    return tuple(x[(slice(None),) * dim + (i,)] for i in range(x.shape[dim]))
+    return one_of_several([x[(slice(None),) * dim + (i,)] for i in range(x.shape[dim])])
 
 
 def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -291,9 +298,13 @@ clone.vjp(lambda g: g)
 
 
 @op
-def contiguous(x: Array) -> Array:
-    """The same elements with C-ordered memory (a copy unless they lie so already)."""
-    return x if x.flags.c_contiguous else x.copy(order="C")
+def _contiguous(x: Array) -> Array:
+    return x.copy(order="C")
 
 
-contiguous.vjp(lambda g: g)
+_contiguous.vjp(lambda g: g)
+
+
+def contiguous(x: Tensor) -> Tensor:
+    """The same elements in C-ordered memory: a copy, or x itself if they lie so already."""
+    return x if x.is_contiguous() else _contiguous(x)
