@@ -7,14 +7,11 @@ from its base to it, and they are recorded anew from what the base is now.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from .backend import Array
 from .tape import Node, enable_grad, thread
 from .tensor import Tensor, wrap
-
-# The way from a base to its view, the last op last: (steps before, op, its constants); None: none.
-Steps: TypeAlias = tuple[Any, Any, dict[str, Any]] | None
 
 NO_GRAD = (
     "it was made in no_grad mode. Make the view and the change either both inside the no_grad "
@@ -26,21 +23,29 @@ ONE_OF_SEVERAL = (
 )
 
 
+class Step(NamedTuple):
+    """The last op on the way from a base to its view, and the steps before it."""
+
+    before: Step | None
+    op: Any
+    constants: dict[str, Any]
+
+
 class View(Tensor):
     """A Tensor that shares the memory and the version counter of its base."""
 
     __slots__ = "_base", "_steps", "_seen", "_made", "_asked", "_fixed"
 
     _base: Tensor  # never a View itself
-    _steps: Steps
-    _seen: Any  # the base's place on the tape when _made was recorded
+    _steps: Step | None
+    _seen: Node | None  # the base's Node when _made was recorded
     _made: Node | None
     _asked: bool  # a leaf by requires_grad_()
     _fixed: str  # why it cannot follow a recorded change, or ""
 
     @property
     def _requires_grad(self) -> bool:
-        now = place(self._base)
+        now = self._base._node
         return self._asked or (self._made if now is self._seen else now) is not None
 
     @_requires_grad.setter
@@ -49,13 +54,13 @@ class View(Tensor):
 
     @property
     def _node(self) -> Node | None:
-        if place(self._base) is not self._seen:
+        if self._base._node is not self._seen:
             self._record_anew()
         return self._made
 
     @_node.setter
     def _node(self, node: Node | None) -> None:
-        self._made, self._seen = node, place(self._base)
+        self._made, self._seen = node, self._base._node
 
     def _record_anew(self) -> None:
         if self._fixed:
@@ -76,22 +81,17 @@ class View(Tensor):
         return out
 
 
-def place(x: Tensor) -> Any:
-    """Where x is on the tape: its Node, itself if it is a leaf, None if it requires no gradient."""
-    return x._node or (x if x._requires_grad else None)
-
-
 def view_of(x: Tensor, array: Array, op: Any, constants: dict[str, Any]) -> View:
     """The View that `op` makes of x; a view of a view has the same base."""
     out = View.__new__(View)
     out._array, out._grad, out._version = array, None, x._version
-    out._base, out._steps, out._fixed = x, None, ""
     if isinstance(x, View):
-        out._base, out._steps, out._fixed = x._base, x._steps, x._fixed
+        out._base, out._steps, out._fixed = x._base, Step(x._steps, op, constants), x._fixed
+    else:
+        out._base, out._steps, out._fixed = x, Step(None, op, constants), ""
     if not thread.grad:
         out._fixed = NO_GRAD
-    out._steps = (out._steps, op, constants)
-    out._made, out._seen, out._asked = None, place(out._base), False
+    out._made, out._seen, out._asked = None, out._base._node, False
     return out
 
 
@@ -112,19 +112,19 @@ def one_of_several(parts: list[Tensor]) -> tuple[Tensor, ...]:
     return tuple(parts)
 
 
-def unrolled(steps: Steps) -> list[tuple[Any, dict[str, Any]]]:
-    """The ops of a View and their constants, in the order in which they are called."""
-    calls = []
-    while steps is not None:
-        steps, op, constants = steps
-        calls.append((op, constants))
-    return calls[::-1]
+def unrolled(step: Step | None) -> list[Step]:
+    """All steps that lead to a View, in the order in which they are taken."""
+    steps = []
+    while step is not None:
+        steps.append(step)
+        step = step.before
+    return steps[::-1]
 
 
-def replay(x: Tensor, steps: Steps) -> Tensor:
+def replay(x: Tensor, steps: Step | None) -> Tensor:
     """What the View is, of another base: of a gradient, or of the base after a change."""
-    for op, constants in unrolled(steps):
-        x = op(x, **constants)
+    for step in unrolled(steps):
+        x = step.op(x, **step.constants)
     return x
 
 

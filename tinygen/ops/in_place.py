@@ -14,7 +14,7 @@ import numpy as np
 from ..backend import Array, is_numpy, move, settle
 from ..tape import thread
 from ..tensor import Tensor, wrap
-from ..view import Steps, View, pass_on_retain, replay, unrolled
+from ..view import Step, View, pass_on_retain, replay, unrolled
 from .convert import to
 from .indexing import Index, _getitem, plain_index, repeats, steps_of
 from .op import cast, op, record, sum_to
@@ -25,15 +25,15 @@ WHOLE = ...  # the index of all of a view
 
 @op
 def copy_slices(
-    x: Array, value: Array, *, steps: Steps, index: Index, order: tuple[int, ...]
+    x: Array, value: Array, *, steps: Step | None, index: Index, order: tuple[int, ...]
 ) -> Array:
     """x with `value` at `index` of its view `steps`; x's dimensions lie in memory by `order`."""
     out = np.empty_like(x, shape=[x.shape[d] for d in order], order="C")
     out = out.transpose(np.argsort(order).tolist())
     out[...] = x
     part = out
-    for view, constants in unrolled(steps):
-        part = view.spec.forward(part, **constants)
+    for step in unrolled(steps):
+        part = step.op.spec.forward(part, **step.constants)
     part[index] = value
     return out
 
@@ -44,7 +44,7 @@ copy_slices.vjp(
 )
 
 
-def _slice(g: Tensor, shape: tuple[int, ...], steps: Steps, index: Index) -> Tensor:
+def _slice(g: Tensor, shape: tuple[int, ...], steps: Step | None, index: Index) -> Tensor:
     """The gradient of values of this shape: g at the places that they were written to."""
     part = replay(g, steps)
     if index is not WHOLE:
@@ -93,8 +93,8 @@ def _refuse_overlap(array: Array) -> None:
         )
     if is_numpy(array) and not array.flags.writeable:
         raise RuntimeError(
-            "in-place: the memory is read-only, as a NumPy array can be, or a part of what expand() "
-            "repeats in a single memory location. Please clone() the tensor before"
+            "in-place: the memory is read-only, as a NumPy array can be, or a part of what "
+            "expand() repeats in a single memory location. Please clone() the tensor before"
         )
 
 
@@ -127,7 +127,7 @@ def _rewrite(x: Tensor, value: Any, select: list[Index], index: Index) -> None:
         x._node, x._requires_grad = value._node, True
     else:
         for part in select:
-            steps = (steps, _getitem, {"index": part})
+            steps = Step(steps, _getitem, {"index": part})
         order = tuple(np.argsort(-np.abs(base._array.strides), kind="stable").tolist())
         constants = {"steps": steps, "index": index, "order": order}
         plan = copy_slices.spec.plan(0b100 + 0b10 * base._requires_grad + wants)

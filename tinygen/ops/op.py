@@ -73,6 +73,7 @@ class Spec:
     """An op's forward, its vjps and, for each vjp, the names of what it asks for."""
 
     broadcasts = False
+    view = False  # may its output share memory with its input?
     kernel: Callable[..., Array] | None = None  # does the forward's work on a GPU: cuda/fused.py
 
     def __init__(self, forward: Callable[..., Array]) -> None:
@@ -246,7 +247,7 @@ def floating(forward: Callable[..., Array]) -> Op:
 
 def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool = False) -> Op:
     """The function that runs for every op: unpack, compute, wrap and, if wanted, record."""
-    broadcasts = spec.broadcasts
+    spec.view, broadcasts = view, spec.broadcasts
 
     def call(*inputs: Any, **constants: Any) -> Tensor:
         arrays, flags, dtype = _unpack(inputs)

@@ -178,7 +178,7 @@ class SlowTensor:
             return self.world.apply(lambda x: x[index], self)
         return self.view(self.places[index])
 
-    def reshape(self, *shape: int) -> SlowTensor:
+    def reshape(self, *shape: int) -> Any:
         """A view where its places are evenly spaced along each dimension, else a copy."""
         places = self.places.reshape(shape)
         if _evenly_spaced(places):
@@ -201,10 +201,12 @@ class SlowTensor:
         return [self.view(p, fixed=True) for p in np.moveaxis(self.places, dim, 0)]
 
     def detach(self) -> SlowTensor:
-        return SlowTensor(self.world, self.storage, self.places, Family(), self.dtype)
+        out = SlowTensor(self.world, self.storage, self.places, Family(), self.dtype)
+        out.expanded = self.expanded
+        return out
 
-    def contiguous(self) -> SlowTensor:
-        return self if self.in_order() else self.reshape(-1).clone().reshape(*self.shape)
+    def contiguous(self) -> Any:
+        return self if self.in_order() else self.reshape(-1).op(np.copy).reshape(*self.shape)
 
     squeeze = lambda self: self.view(self.places.squeeze())
     unsqueeze = lambda self, dim: self.view(np.expand_dims(self.places, dim))
@@ -244,10 +246,11 @@ class SlowTensor:
         else:
             self.write(lambda x: np.full_like(x[index], value), self.places[index])
 
-    def change(self, f: Callable[..., Array], *xs: Any) -> SlowTensor:
+    def change(self, f: Callable[..., Array], *xs: Any) -> Any:
         return _with_numbers(lambda *tensors, g: self.write(g, self.places, *tensors), f, *xs)
 
     zero_ = lambda self: self.change(np.zeros_like)
+    sigmoid_ = lambda self: self.change(_sigmoid)
     fill_ = lambda self, value: self.change(lambda x: np.full_like(x, value))
     copy_ = lambda self, y: self.change(lambda x, y: np.broadcast_to(y, x.shape), y)
     add_ = lambda self, y: self.change(np.add, y)
@@ -255,17 +258,13 @@ class SlowTensor:
     mul_ = lambda self, y: self.change(np.multiply, y)
     tanh_ = lambda self: self.change(np.tanh)
     sin_ = lambda self: self.change(np.sin)
-    sigmoid_ = lambda self: self.change(_sigmoid)
-    square_ = lambda self: self.change(np.square)
-    relu_ = lambda self: self.change(lambda x: np.maximum(x, 0))
-    clamp_ = lambda self, a, b: self.change(lambda x: np.clip(x, a, b))
 
     # --- ops with a storage of their own
 
-    def op(self, f: Callable[..., Array], *ys: Any) -> SlowTensor:
+    def op(self, f: Callable[..., Array], *ys: Any) -> Any:
         return _with_numbers(lambda *tensors, g: self.world.apply(g, self, *tensors), f, *ys)
 
-    def to(self, dtype: Any) -> SlowTensor:
+    def to(self, dtype: Any) -> Any:
         if dtype == self.dtype:
             return self
         out = self.op(lambda x: x)
@@ -273,8 +272,6 @@ class SlowTensor:
         return out
 
     clone = lambda self: self.op(lambda x: x)
-    half = lambda self: self.to(np.dtype(np.float16))
-    float = lambda self: self.to(np.dtype(np.float32))
     double = lambda self: self.to(np.dtype(np.float64))
     __add__ = __radd__ = lambda self, y: self.op(np.add, y)
     __sub__ = lambda self, y: self.op(np.subtract, y)
@@ -283,13 +280,10 @@ class SlowTensor:
     __matmul__ = lambda self, y: self.op(np.matmul, y)
     tanh = lambda self: self.op(np.tanh)
     sin = lambda self: self.op(np.sin)
-    exp = lambda self: self.op(np.exp)
     sigmoid = lambda self: self.op(_sigmoid)
     square = lambda self: self.op(np.square)
     relu = lambda self: self.op(lambda x: np.maximum(x, 0))
     abs = lambda self: self.op(np.abs)
-    sign = lambda self: self.op(np.sign)
-    isnan = lambda self: self.op(np.isnan)
     amax = lambda self, dim: self.op(lambda x: np.max(x, axis=dim))
     sum = lambda self, *dim: self.op(lambda x: np.sum(x, axis=dim or None))
     mean = lambda self, *dim: self.op(lambda x: np.mean(x, axis=dim or None))
