@@ -71,16 +71,22 @@ neg.vjp(lambda g: -g)
 
 @elementwise
 def pow(x: Array, y: Array) -> Array:  # noqa: A001
-    """x to the power y. At x = 0 the gradient for y is taken as 0."""
+    """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
     return x**y
 
 
 pow.vjp(
-    lambda g, x, y: g * y * x ** where(y == 0, y, y - 1) if isinstance(y, Tensor)
+    lambda g, x, y: g * y * x ** where((x == 0) & (y == 0), y, y - 1) if isinstance(y, Tensor)
     else g * (y * x ** (y - 1)) if y != 0 else zero(g),
-    lambda g, x, out: g * out * log(where(x > 0, x, 1.0)) if isinstance(x, Tensor)
-    else g * out * (math.log(x) if x > 0 else 0.0),
+    lambda g, x, y, out: g * out * _log_base(x, y),
 )  # fmt: skip
+
+
+def _log_base(x: Any, y: Tensor) -> Tensor:
+    """log x, and 0 where x = 0 and y >= 0"""
+    if not isinstance(x, Tensor):
+        x = wrap(np.full_like(y._array, x, shape=()))
+    return log(where((x == 0) & (y >= 0), 1.0, x))
 
 
 @elementwise
