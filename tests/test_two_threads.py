@@ -158,6 +158,29 @@ def test_overlapping_no_grad_blocks() -> None:
     assert side_by_side(a, b) == [True, True] and tg.is_grad_enabled()
 
 
+def test_a_decorated_function_that_two_threads_are_in() -> None:
+    """In turn: A, in no_grad mode, enters, B enters, A leaves, B leaves."""
+    turns = [threading.Event() for _ in range(3)]
+
+    @tg.no_grad()
+    def stay(mine: int) -> None:
+        turns[mine].set()
+        assert turns[mine + 1].wait(10)
+
+    def a() -> bool:
+        with tg.no_grad():
+            stay(0)
+            turns[2].set()
+            return tg.is_grad_enabled()
+
+    def b() -> bool:
+        assert turns[0].wait(10)
+        stay(1)
+        return tg.is_grad_enabled()
+
+    assert side_by_side(a, b) == [False, True]
+
+
 def test_a_new_thread_records_and_a_thread_of_the_pool_does_not() -> None:
     with tg.no_grad():
         assert side_by_side(tg.is_grad_enabled) == [True]
