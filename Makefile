@@ -2,6 +2,8 @@
 #
 #   make demo        train a VAE on handwritten digits on the CPU; pictures in runs/demo/
 #   make test        the whole test suite
+#   make fuzz        5,000 random programs with changes in place against a slow reference (and
+#                    PyTorch, if it is there); SEED=... draws the same ones again
 #   make lint        ruff and mypy
 #   make parity      the suite that compares with PyTorch (installs its CPU build)
 #   make lessons        rebuild the notebooks in lessons/ from lessons/src/
@@ -13,7 +15,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch==2.13.0
 
-.PHONY: demo test lint parity lessons lessons-check bench gpu-check clean
+.PHONY: demo test fuzz lint parity lessons lessons-check bench gpu-check clean
 
 # One stamp a set of extras: made again when the metadata changes, not when the code does.
 .venv/%.stamp: pyproject.toml setup.py | .venv/bin/python
@@ -33,13 +35,19 @@ demo: .venv/plot.stamp
 test: .venv/test.stamp
 	$(BIN)/python -m pytest -q
 
+SEED ?= $(shell date +%s)
+fuzz: .venv/test.stamp
+	@echo "seed $(SEED)"
+	FUZZ=5000 $(BIN)/python -m pytest -q tests/engine/test_fuzz.py --hypothesis-seed=$(SEED)
+
 lint: .venv/test.stamp .venv/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 parity: .venv/torch.stamp
-	$(BIN)/python -m pytest -q tests/parity tests/conv tests/nn/test_images.py tests/data
+	$(BIN)/python -m pytest -q tests/parity tests/conv tests/nn/test_images.py tests/data \
+	    tests/engine/test_fuzz.py tests/engine/test_shared_memory.py
 
 lessons: .venv/lessons-build.stamp
 	$(BIN)/python lessons/build.py

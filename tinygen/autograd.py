@@ -19,9 +19,10 @@ from .tape import (
     detect_anomaly,
     enable_grad,
     is_grad_enabled,
-    mode,
     no_grad,
+    process,
     set_grad_enabled,
+    thread,
 )
 from .tensor import Tensor, check_grad, same_device, wrap
 
@@ -41,7 +42,7 @@ Tensors: TypeAlias = Tensor | Sequence[Tensor]
 
 def set_detect_anomaly(enabled: Any) -> None:
     """Hunt NaNs from now on (or no longer): the op that first makes one raises with its name."""
-    mode.anomaly = bool(enabled)
+    process.anomaly = bool(enabled)
 
 
 def backward(
@@ -143,8 +144,8 @@ def run_backward(
     nodes = _reachable(keys)
     useful = None if inputs is None else _leading_to(nodes, wanted)
     grads = _Gradients()
-    before = mode.grad, mode.anomaly
-    mode.grad, mode.anomaly, hunting = create_graph, False, mode.anomaly
+    before = thread.grad, thread.in_backward
+    thread.grad, thread.in_backward = create_graph, True
     try:
         for key, seed in zip(keys, seeds, strict=True):
             grads.add(key, seed)
@@ -155,16 +156,16 @@ def run_backward(
             if node not in wanted:
                 del grads[node]
             if node.retain is not None and inputs is None:
-                _accumulate(node.retain(), g, create_graph, set())
-            _pull_back(node, g, grads, useful, hunting)
+                _accumulate(node.retain(), g, create_graph, {id(g._array)})
+            _pull_back(node, g, grads, useful)
             if node.saved and not retain:
                 node.free()
         if inputs is None:
-            given = {id(seed._array) for seed in seeds}
+            held = {id(seed._array) for seed in seeds}
             for leaf, g in grads.items():
-                _accumulate(leaf, g, create_graph, given)
+                _accumulate(leaf, g, create_graph, held)
     finally:
-        mode.grad, mode.anomaly = before
+        thread.grad, thread.in_backward = before
     return [] if inputs is None else [grads.get(x._node or x) for x in inputs]
 
 
@@ -223,13 +224,11 @@ class _Gradients(dict[Any, Tensor]):
             np.add(self[key]._array, g._array, out=self[key]._array)
         else:
             self[key] = self[key] + g
-            if not mode.grad:
+            if not thread.grad:
                 self.own.add(key)
 
 
-def _pull_back(
-    node: Node, g: Tensor, grads: _Gradients, useful: set[Any] | None, hunting: bool
-) -> None:
+def _pull_back(node: Node, g: Tensor, grads: _Gradients, useful: set[Any] | None) -> None:
     """Send the gradient `g` of `node` on to its parents."""
     node.check()
     saved = node.saved
@@ -246,7 +245,7 @@ def _pull_back(
         pulled = node.op.pull_back(i, g, saved, parent)
         if pulled._array.shape != parent.shape or pulled._array.dtype != parent.dtype:
             check_grad(pulled, parent, f"backward of {node.name()}, input {i}")
-        if hunting and bool(np.isnan(pulled._array).any()):
+        if process.anomaly and bool(np.isnan(pulled._array).any()):
             raise RuntimeError(
                 f"detect_anomaly: the gradient of {node.name()} for its input {i} is NaN; the op "
                 f"was called at {node.place or 'a place not recorded (anomaly mode was off)'}"
@@ -257,15 +256,16 @@ def _pull_back(
             grads[parent] = pulled
 
 
-def _accumulate(leaf: Tensor | None, g: Tensor, create_graph: bool, given: set[int]) -> None:
+def _accumulate(leaf: Tensor | None, g: Tensor, create_graph: bool, held: set[int]) -> None:
     """leaf.grad += g. The first gradient is taken over as it is if nobody else can hold it."""
     if leaf is None:
         return
-    if leaf._grad is None:
-        if not create_graph and (g._array.base is not None or id(g._array) in given):
-            g = wrap(g._array.copy(order="K"))
-        given.add(id(g._array))
-        leaf._grad = g if create_graph else wrap(g._array)
+    if leaf._grad is None and create_graph:
+        leaf._grad = g.clone()
+    elif leaf._grad is None:
+        shared = g._array.base is not None or id(g._array) in held
+        leaf._grad = wrap(g._array.copy(order="K") if shared else g._array)
+        held.add(id(leaf._grad._array))
     elif create_graph or leaf._grad._requires_grad:
         leaf._grad = leaf._grad + g
     else:

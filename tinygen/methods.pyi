@@ -99,7 +99,7 @@ class Methods:
         """x | y, of bools or integers"""
 
     def __pow__(self, exponent: Operand) -> Tensor:
-        """x to the power of the exponent. At x = 0 the gradient for the exponent is taken as 0."""
+        """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
 
     def __radd__(self, other: Operand) -> Tensor:
         """x + y"""
@@ -123,7 +123,7 @@ class Methods:
         """x | y, of bools or integers"""
 
     def __rpow__(self, other: Operand) -> Tensor:
-        """x to the power of the exponent. At x = 0 the gradient for the exponent is taken as 0."""
+        """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
 
     def __rsub__(self, other: Operand) -> Tensor:
         """x - y"""
@@ -236,7 +236,7 @@ class Methods:
         """A copy, with the gradient flowing through."""
 
     def contiguous(self) -> Tensor:
-        """The same elements with C-ordered memory (a copy unless they lie so already)."""
+        """The same elements in C-ordered memory: a copy, or x itself if they lie so already."""
 
     def copy_(self, src: Tensor) -> Tensor:
         """The elements of `src`, broadcast and converted, in place."""
@@ -304,7 +304,7 @@ class Methods:
         """Every element `value`, in place."""
 
     def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
-        """Make one dimension of the dimensions start_dim..end_dim."""
+        """Make one dimension of the dimensions start_dim..end_dim; x itself if they are one already."""
 
     def flip(self, dims: Any = (), *more: builtins.int) -> Tensor:
         """Reverse the order along the given dimensions."""
@@ -469,7 +469,7 @@ class Methods:
         """Dimension i of the output is dimension dims[i] of the input; a view."""
 
     def pow(self, exponent: Operand) -> Tensor:
-        """x to the power of the exponent. At x = 0 the gradient for the exponent is taken as 0."""
+        """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
 
     def pow_(self, exponent: Operand) -> Tensor:
         """pow, in place."""

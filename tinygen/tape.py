@@ -1,5 +1,7 @@
 """The tape: what is switched on, and the Node that an op leaves behind.
 
+Recording is switched on or off for each thread by itself, the hunt for NaNs for the whole process.
+
 A Node keeps its op, its parents (the Nodes or leaf Tensors that it was computed from) and what its
 vjps asked for, nothing else. Parents are always older than their children, so the order of birth
 is a topological order: autograd.py walks it backwards.
@@ -8,50 +10,62 @@ is a topological order: autograd.py walks it backwards.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable
+from copy import copy
 from functools import wraps
 from typing import Any, TypeVar
 
 from .backend import Array, DType
+from .threads import POOL
 
 __all__ = [
-    "Node", "Switch", "detect_anomaly", "enable_grad", "is_grad_enabled", "mode", "no_grad",
-    "set_grad_enabled",
+    "Node", "Switch", "detect_anomaly", "enable_grad", "is_grad_enabled", "no_grad", "process",
+    "set_grad_enabled", "thread",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Mode:
-    """What is switched on in this process: recording, and the hunt for NaNs."""
-
-    __slots__ = ("grad", "anomaly")
+class _Thread(threading.local):
+    """What is switched on in one thread. The pool's threads work on arrays and record nothing."""
 
     def __init__(self) -> None:
-        self.grad, self.anomaly = True, False
+        self.grad = threading.current_thread().name != POOL
+        self.in_backward = False
 
 
-mode = _Mode()
+class _Process:
+    """What is switched on in this process."""
+
+    __slots__ = ("anomaly",)
+
+    def __init__(self) -> None:
+        self.anomaly = False
+
+
+thread, process = _Thread(), _Process()
 
 
 class Switch:
     """A mode set to a value: for the length of a `with` block, or of a decorated function."""
 
+    of: Any = thread
     field, value = "grad", True
     _before: Any = None  # kept on a stack, so that one object can be entered again
 
     def __enter__(self) -> None:
-        self._before = (getattr(mode, self.field), self._before)
-        setattr(mode, self.field, self.value)
+        self._before = (getattr(self.of, self.field), self._before)
+        setattr(self.of, self.field, self.value)
 
     def __exit__(self, *exc: object) -> None:
         before, self._before = self._before
-        setattr(mode, self.field, before)
+        setattr(self.of, self.field, before)
 
     def __call__(self, function: F) -> F:
         @wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            with self:
+            with copy(self):  # each call its own, for two threads may be inside at once
                 return function(*args, **kwargs)
 
         return inside  # type: ignore[return-value]
@@ -71,20 +85,20 @@ class set_grad_enabled(Switch):
     """Switch recording on or off at once; as a context manager, until the block ends."""
 
     def __init__(self, enabled: bool) -> None:
-        self.value, self._before, mode.grad = enabled, (mode.grad, None), enabled
+        self.value, self._before, thread.grad = enabled, (thread.grad, None), enabled
 
     def __enter__(self) -> None:
-        mode.grad = self.value
+        thread.grad = self.value
 
 
 class detect_anomaly(Switch):
     """Hunt NaNs: the first op whose result or whose gradient is NaN raises, with its name."""
 
-    field = "anomaly"
+    of, field = process, "anomaly"
 
 
 def is_grad_enabled() -> bool:
-    return mode.grad
+    return thread.grad
 
 
 _birth = itertools.count().__next__

@@ -39,7 +39,7 @@ class Tensor(Methods):
     `Tensor(data)` is `tensor(data)` in float32, as in PyTorch; `tinygen.tensor` keeps the dtype.
     """
 
-    __slots__ = "_array", "_requires_grad", "_grad", "_node", "_version", "_is_view", "__weakref__"
+    __slots__ = "_array", "_requires_grad", "_grad", "_node", "_version", "__weakref__"
     __array_ufunc__ = None  # ndarray * Tensor is Tensor.__rmul__, not an array of Tensors
     __hash__ = object.__hash__
 
@@ -53,8 +53,7 @@ class Tensor(Methods):
         self._requires_grad = False
         self._grad: Tensor | None = None
         self._node: Node | None = None
-        self._version = [0, 0]  # changes in place so far; 1 once a view of it was recorded
-        self._is_view = False
+        self._version = [0]  # changes in place so far, counted together with all who share memory
 
     # --- what it is -------------------------------------------------------------------------
 
@@ -162,7 +161,7 @@ class Tensor(Methods):
     def detach(self) -> Tensor:
         """The same memory, cut off from the tape."""
         out = wrap(self._array)
-        out._version, out._is_view = self._version, True
+        out._version = self._version
         return out
 
     @property
@@ -269,8 +268,7 @@ def wrap(array: Array) -> Tensor:
     out._array = array
     out._requires_grad = False
     out._grad = out._node = None
-    out._version = [0, 0]
-    out._is_view = False
+    out._version = [0]
     return out
 
 

@@ -19,10 +19,12 @@ import numpy as np
 from .backend import Array, is_numpy
 
 __all__ = [
-    "GRAIN", "PRODUCTS", "channel_rows", "compute", "count", "image_sums", "in_parts", "matmul",
-    "openblas", "pays", "pays_side_by_side", "pixel_sums", "side_by_side", "sum_of_parts",
+    "GRAIN", "POOL", "PRODUCTS", "channel_rows", "compute", "count", "image_sums", "in_parts",
+    "matmul", "openblas", "pays", "pays_side_by_side", "pixel_sums", "side_by_side", "sum_of_parts",
     "total",
 ]  # fmt: skip
+
+POOL = "tinygen"  # the name of the threads that are started here
 
 # Grains: work of about 20 us. A thread begins some 40 us after it was handed its part.
 GRAIN = 1 << 17  # numbers to add, say
@@ -92,7 +94,7 @@ def _pool() -> SimpleQueue[_Task]:
             tasks.get().run()
 
     for _ in range(count() - 1):
-        threading.Thread(target=work, name="tinygen", daemon=True).start()
+        threading.Thread(target=work, name=POOL, daemon=True).start()
     return tasks
 
 

@@ -139,6 +139,30 @@ def test_numbers_on_either_side(number: float, x: Tensor) -> None:
         check_grads(lambda v: number**v, x)
 
 
+@pytest.mark.parametrize("y", [0.0, 1.0, 2.0, -1.0, 0.5])
+@pytest.mark.parametrize("x", [2.0, 0.5])
+def test_mixed_derivatives_of_pow(x: float, y: float) -> None:
+    """d2 x^y / dx dy = x^(y - 1) (1 + y log x), in both orders; at y = 0 it is 1 / x."""
+    a, b = (tg.tensor(v, dtype=tg.float64, requires_grad=True) for v in (x, y))
+    first = tg.autograd.grad(a**b, [a, b], create_graph=True)
+    expected = x ** (y - 1) * (1 + y * np.log(x))
+    for g, other in zip(first, (b, a), strict=True):
+        (mixed,) = tg.autograd.grad(g, other, retain_graph=True)
+        assert mixed.item() == pytest.approx(expected, rel=1e-14)
+
+
+def test_slopes_of_pow_where_the_base_is_not_positive() -> None:
+    """As PyTorch: 0 for 0^y with y >= 0, -inf for y < 0, NaN where x < 0 has no slope in y."""
+    y = tg.tensor([0.0, 2.0, -1.0], dtype=tg.float64, requires_grad=True)
+    for x in (tg.zeros(3, dtype=tg.float64), 0.0):
+        with np.errstate(all="ignore"):
+            (g,) = tg.autograd.grad((x**y).sum(), y)
+        assert g.tolist() == [0.0, 0.0, -np.inf]
+    with np.errstate(all="ignore"):
+        (g,) = tg.autograd.grad(((-2.0) ** y).sum(), y)
+    assert np.isnan(g.numpy()).all()
+
+
 def test_pow_at_zero_base_and_zero_exponent() -> None:
     x = tg.tensor([0.0, 2.0], requires_grad=True)
     (x**0).sum().backward()

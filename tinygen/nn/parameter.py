@@ -19,6 +19,8 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         self._adopt(data._array if isinstance(data, Tensor) else as_array(data))
+        if isinstance(data, Tensor):
+            self._version = data._version
         self.requires_grad = requires_grad
 
     def __repr__(self) -> str:

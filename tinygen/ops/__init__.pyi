@@ -130,7 +130,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     """1 on the diagonal, 0 elsewhere."""
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Make one dimension of the dimensions start_dim..end_dim."""
+    """Make one dimension of the dimensions start_dim..end_dim; x itself if they are one already."""
 
 def flip(input: Tensor, dims: Any = (), *more: int) -> Tensor:
     """Reverse the order along the given dimensions."""
@@ -296,7 +296,7 @@ def permute(input: Tensor, dims: Any = (), *more: int) -> Tensor:
     """Dimension i of the output is dimension dims[i] of the input; a view."""
 
 def pow(input: Operand, exponent: Operand) -> Tensor:
-    """x to the power of the exponent. At x = 0 the gradient for the exponent is taken as 0."""
+    """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
 
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""

@@ -83,23 +83,23 @@ neg.vjp(lambda g: -g)
 
 @elementwise
 def pow(x: Array, exponent: Array) -> Array:
-    """x to the power of the exponent. At x = 0 the gradient for the exponent is taken as 0."""
+    """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
     return x**exponent
 
 
 def _pow_vjp_x(g: Tensor, x: Tensor, exponent: Any) -> Tensor:
-    """g y x^(y - 1), y being the exponent; 0 where y is 0, at x = 0 too"""
+    """g y x^(y - 1), y being the exponent; 0 for 0^0"""
     y = exponent
     if isinstance(y, Tensor):
-        return g * y * x ** where(y == 0, y, y - 1)
+        return g * y * x ** where((x == 0) & (y == 0), y, y - 1)
     return g * (y * x ** (y - 1)) if y != 0 else zero(g)
 
 
-def _pow_vjp_exponent(g: Tensor, x: Any, out: Tensor) -> Tensor:
-    """g x^y log x; 0 where x is not positive"""
-    if isinstance(x, Tensor):
-        return g * out * log(where(x > 0, x, 1.0))
-    return g * out * (math.log(x) if x > 0 else 0.0)
+def _pow_vjp_exponent(g: Tensor, x: Any, exponent: Tensor, out: Tensor) -> Tensor:
+    """g x^y log x; 0 where x = 0 and y >= 0"""
+    if not isinstance(x, Tensor):
+        x = wrap(np.full_like(exponent._array, x, shape=()))
+    return g * out * log(where((x == 0) & (exponent >= 0), 1.0, x))
 
 
 pow.vjp(_pow_vjp_x, _pow_vjp_exponent)

@@ -1,20 +1,17 @@
-"""Ops that pick elements by index, and the ops that put them back."""
+"""Ops that pick elements by index, and the ops that put them back (in_place.py: x[index] = ...)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from ..backend import Array, is_numpy, module_of, move, refuse, settle
-from ..tape import mode
+from ..backend import Array, is_numpy, module_of, move, refuse
 from ..tensor import Tensor, same_device, wrap
-from .convert import to
 from .elementwise import where
-from .op import cast, op, sum_to, view_op
-from .shapes import clone, position
+from .op import op, view_op
+from .shapes import position
 
 __all__ = [
     "gather", "index_select", "masked_fill", "masked_select", "nonzero", "one_hot", "scatter_add",
@@ -22,21 +19,24 @@ __all__ = [
 ]  # fmt: skip
 METHODS = {*__all__} - {"one_hot"}
 IN_PLACE = {"masked_fill"}
-OPERATORS = {"__getitem__": "getitem", "__setitem__": "setitem"}
+OPERATORS = {"__getitem__": "getitem"}
 
 Index = Any  # int, slice, None, Ellipsis, integer or bool array, or a tuple of these
 
 
 @view_op
 def _getitem(x: Array, *, index: Index) -> Array:
-    return x[index]
+    out = x[index]
+    if isinstance(out, np.generic):  # not a copy of the number, but the place where it stands
+        return x[(*index, ...) if isinstance(index, tuple) else (index, ...)]
+    return out
 
 
 @op
 def _put(x: Array, *, shape: tuple[int, ...], index: Index) -> Array:
     """Zeros of `shape`, plus x at `index`; where indices repeat, the values add up."""
     out = np.zeros_like(x, shape=shape)
-    if not _repeats(index):
+    if not repeats(index):
         out[index] = x
     elif is_numpy(x):
         np.add.at(out, index, x)
@@ -54,7 +54,7 @@ _getitem.vjp(lambda g, x_shape, index: _put(g, shape=x_shape, index=index))
 _put.vjp(lambda g, index: _getitem(g, index=index))
 
 
-def _repeats(index: Index) -> bool:
+def repeats(index: Index) -> bool:
     """Can one element be picked twice? Only by an array of integers."""
     parts = index if isinstance(index, tuple) else (index,)
     return any(hasattr(p, "dtype") and p.dtype.kind in "iu" and p.size > 1 for p in parts)
@@ -97,7 +97,7 @@ def _is_int(part: Any) -> bool:
     return isinstance(part, int) and not isinstance(part, bool)
 
 
-def _steps(index: Index) -> tuple[Index, ...]:
+def steps_of(index: Index) -> tuple[Index, ...]:
     """x[index] as x[step][step]: ints beside arrays act first, as in PyTorch.
 
     NumPy makes an array of such an int, and so puts the dimensions of x[0, :, array] in front.
@@ -138,7 +138,7 @@ def getitem(x: Tensor, index: Index) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis; a copy for arrays of ints or bools."""
     out = x
     try:
-        for step in _steps(plain_index(x, index)):
+        for step in steps_of(plain_index(x, index)):
             out = _getitem(out, index=step)
     except IndexError as error:
         if str(error).startswith("index: index "):
@@ -146,108 +146,6 @@ def getitem(x: Tensor, index: Index) -> Tensor:
         text = str(error).removeprefix("getitem: ")
         raise IndexError(f"index: {text}; the tensor has shape {x.shape}") from None
     return out
-
-
-@op
-def _overwrite(x: Array, value: Array, *, index: Index) -> Array:
-    out = x.copy(order="K")
-    out[index] = value
-    return out
-
-
-_overwrite.vjp(
-    lambda g, index: _zero_at(g, index=index),
-    lambda g, index, value_shape: sum_to(_getitem(g, index=index), shape=value_shape),
-)
-
-
-@op
-def _zero_at(x: Array, *, index: Index) -> Array:
-    out = x.copy(order="K")
-    out[index] = 0
-    return out
-
-
-_zero_at.vjp(lambda g, index: _zero_at(g, index=index))
-
-
-def setitem(x: Tensor, index: Index, value: Any) -> None:
-    """x[index] = value, in place; recorded when x or the value requires a gradient."""
-    plain = plain_index(x, index)
-    if x.is_cuda:
-        settle()  # a write out of bounds cannot be taken back
-    *select, index = _steps(plain)
-    if isinstance(value, Tensor):
-        value = to(value, x)
-    wants = x._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
-    if mode.grad and wants:
-        if not isinstance(value, Tensor):
-            value = wrap(move(np.asarray(value, dtype=x.dtype), x.device))
-        for step in select:
-            value = _overwrite(_getitem(clone(x), index=step), value, index=index)
-            index = step
-        assign(x, _overwrite(x, value, index=index))
-        return
-    raw = value._array if isinstance(value, Tensor) else value
-    if x.is_cuda and not isinstance(value, (Tensor, bool, int, float)):
-        raw = move(np.asarray(value, dtype=x.dtype), x.device)
-    try:
-        part = x._array[select[0]] if select else x._array
-        part[index] = raw
-    except (ValueError, IndexError) as error:
-        raise type(error)(f"index assignment: {error}; the tensor has shape {x.shape}") from None
-    x._version[0] += 1
-
-
-def assign(x: Tensor, out: Tensor) -> Tensor:
-    """The end of every in-place op: x takes over out's values and its place on the tape."""
-    if out.shape != x.shape:
-        raise RuntimeError(
-            f"in-place: an output of shape {out.shape} does not fit the tensor of shape {x.shape}"
-        )
-    if out.dtype.kind == "f" and x.dtype.kind != "f":
-        raise RuntimeError(f"in-place: result type {out.dtype} can't be cast to {x.dtype}")
-    if mode.grad and (x._requires_grad or out._requires_grad):
-        if x._requires_grad and x._node is None:
-            raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation; use "
-                "no_grad(), or the out-of-place operation"
-            )
-        if x._is_view or x._version[1]:
-            raise RuntimeError(
-                "in-place: this tensor shares its memory with a view, and its gradient is "
-                "recorded; change a clone(), or use the out-of-place operation (where, cat, pad)"
-            )
-        if out.dtype != x.dtype:
-            out = cast(out, dtype=x.dtype)
-        x._node, x._requires_grad = out._node, out._requires_grad
-    np.copyto(x._array, out._array, casting="same_kind")
-    x._version[0] += 1
-    return x
-
-
-def _as_it_was(x: Tensor, others: tuple[Any, ...]) -> Tensor:
-    """x before it changes: a copy on the same tape where a vjp may ask for the old values."""
-    recorded = (isinstance(t, Tensor) and t._requires_grad for t in (x, *others))
-    if not (mode.grad and any(recorded)):
-        return x
-    old = wrap(x._array.copy(order="K"))
-    old._node, old._requires_grad = x._node, x._requires_grad
-    return old
-
-
-def in_place(function: Any) -> Any:
-    """f(x, ...) as the method x.f_(...)."""
-
-    @wraps(function, updated=())
-    def method(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        old = _as_it_was(x, args)
-        args = tuple(old if arg is x else arg for arg in args)
-        return assign(x, function(old, *args, **kwargs))
-
-    method.__name__ = f"{function.__name__}_"
-    method.__doc__ = f"{function.__name__}, in place."
-    return method
 
 
 # --- by an index tensor ---------------------------------------------------------------------

@@ -123,6 +123,9 @@ def _share(x: Array, y: Array) -> Array:
     return np.heaviside(difference, difference.dtype.type(0.5))
 
 
+_share.vjp(None, None)
+
+
 @elementwise
 def _clamp(x: Array, *, low: float | None, high: float | None) -> Array:
     return np.clip(x, low, high)

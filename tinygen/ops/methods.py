@@ -12,6 +12,7 @@ from . import (
     convert,
     creation,
     elementwise,
+    in_place,
     indexing,
     kinks,
     products,
@@ -25,8 +26,8 @@ from .promotion import Operand
 __all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", "uniform_", "zero_"]
 
 FILES: tuple[Any, ...] = (
-    convert, elementwise, kinks, comparisons, shapes, indexing, rearrange, reductions, softmaxes,
-    products, compare,
+    convert, elementwise, kinks, comparisons, shapes, indexing, in_place, rearrange, reductions,
+    softmaxes, products, compare,
 )  # fmt: skip
 OTHER_NAMES = {
     "swapaxes": "transpose", "clip": "clamp", "multiply": "mul", "subtract": "sub", "divide": "div",
@@ -41,27 +42,27 @@ COMPARISONS = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}
 
 def zero_(x: Tensor) -> Tensor:
     """Every element 0, in place."""
-    return indexing.assign(x, creation.zeros_like(x))
+    return in_place.assign(x, creation.zeros_like(x))
 
 
 def fill_(x: Tensor, value: Any) -> Tensor:
     """Every element `value`, in place."""
-    return indexing.assign(x, creation.full_like(x, value))
+    return in_place.assign(x, creation.full_like(x, value))
 
 
 def copy_(x: Tensor, src: Tensor) -> Tensor:
     """The elements of `src`, broadcast and converted, in place."""
-    return indexing.assign(x, convert.to(src, x).expand(x.shape))
+    return in_place.assign(x, convert.to(src, x).expand(x.shape))
 
 
 def uniform_(x: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Any = None) -> Tensor:
     """Uniform numbers on [low, high), in place."""
-    return indexing.assign(x, creation.rand_like(x, generator=generator) * (high - low) + low)
+    return in_place.assign(x, creation.rand_like(x, generator=generator) * (high - low) + low)
 
 
 def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Normal numbers, in place."""
-    return indexing.assign(x, creation.randn_like(x, generator=generator) * std + mean)
+    return in_place.assign(x, creation.randn_like(x, generator=generator) * std + mean)
 
 
 def reshape_as(x: Tensor, other: Tensor) -> Tensor:
@@ -93,7 +94,7 @@ def members() -> dict[str, Any]:
     for file in FILES:
         found |= {name: getattr(file, name) for name in file.METHODS}
         for name in getattr(file, "IN_PLACE", ()):
-            found[f"{name}_"] = indexing.in_place(getattr(file, name))
+            found[f"{name}_"] = in_place.in_place(getattr(file, name))
         for name, same in getattr(file, "OPERATORS", {}).items():
             found |= _operator(name, getattr(file, same))
     found |= {name: found[same] for name, same in OTHER_NAMES.items()}
@@ -111,7 +112,7 @@ def _operator(name: str, function: Any) -> dict[str, Any]:
     if name in REFLECTED:
         forms[f"__r{name[2:]}"] = _swapped(function)
         if name != "__matmul__":
-            forms[f"__i{name[2:]}"] = indexing.in_place(function)
+            forms[f"__i{name[2:]}"] = in_place.in_place(function)
     return forms
 
 

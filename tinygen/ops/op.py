@@ -20,7 +20,8 @@ the cotangent `g` and asks by name for what else it needs, and only that is kept
     i                      which input this is, for an op that takes *inputs
     shared                 a dict for what the vjps of one call would else compute twice
 
-A vjp may be None: no gradient flows to that input.
+A vjp may be None: no gradient flows to that input. An op that is constant by design says so with
+`.vjp(None)`; one that was given no vjps refuses inputs that require a gradient.
 
 Whoever calls the op sees PyTorch's names: x is `input` and y is `other`, so mul(input=a, other=b).
 """
@@ -30,15 +31,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from inspect import Signature
+from math import prod
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy import generic, ndarray
 
 from ..backend import Array, DType, get_default_dtype
-from ..tape import Node, mode
+from ..tape import Node, process, thread
 from ..tensor import Tensor, wrap
 from ..threads import total
+from ..view import as_it_is, view_of
 from . import on_gpu
 from .explain import caller, explain, refuse_nan
 from .promotion import operand, result_type
@@ -79,6 +82,7 @@ class Spec:
     """An op's forward, its vjps and, for each vjp, the names of what it asks for."""
 
     broadcasts = False
+    view = False  # may its output share memory with its input?
     kernel: str | None = None  # the one of kernels/activations.cu that is the forward on a GPU
 
     def __init__(self, forward: Callable[..., Array]) -> None:
@@ -126,9 +130,11 @@ class Spec:
         """What to keep when the inputs that require a gradient are `flags`; None: no Node."""
         needs = [bit == "1" for bit in bin(flags)[3:]]  # after 0b and the leading 1
         vjps = self.vjps * len(needs) if self.variadic else self.vjps
-        active = [i for i, need in enumerate(needs) if need and vjps and vjps[i][0]]
+        active = [i for i, need in enumerate(needs) if need and (not vjps or vjps[i][0])]
         if not active:
             return None
+        if not vjps:
+            return Plan(tuple(active), (), (), False)  # record() refuses it
         names = dict.fromkeys(name for i in active for name in vjps[i][1])
         asked = [name for name in names if name not in ("i", "shared")]
         whole = () if self.variadic else self.inputs
@@ -145,7 +151,7 @@ class Spec:
             default = (self.forward.__kwdefaults__ or {}).get(name)
             return lambda inputs, constants: constants.get(name, default)
         if name in self.inputs:
-            return lambda inputs, constants: tuple(inputs)
+            return lambda inputs, constants: tuple(map(as_it_is, inputs))
         base, field = name[:-6], name[-5:]  # x_shape, x_dtype
         if self.variadic:
             return lambda inputs, constants: tuple([getattr(x, field) for x in inputs])
@@ -173,10 +179,16 @@ class ElementwiseSpec(Spec):
         return pulled
 
 
-def _record(
+def record(
     spec: Spec, plan: Plan, inputs: Sequence[Any], constants: dict[str, Any], out: Tensor
 ) -> None:
     """Put `out` on the tape, with a Node that keeps what the plan says."""
+    if not spec.vjps:
+        name = spec.inputs[0 if spec.variadic else plan.active[0]]
+        raise RuntimeError(
+            f"{spec.name}: it has no vjp, and the gradient for its input {name!r} would be lost. "
+            f"Give it one with {spec.name}.vjp(...); if it is constant by design, .vjp(None)"
+        )
     parents: list[Any] = [None] * len(inputs)
     for i in plan.active:
         x = inputs[i]
@@ -184,7 +196,7 @@ def _record(
     saved: dict[str, Any] = {}
     versions = []
     for name, i in plan.inputs:
-        x = saved[name] = inputs[i]
+        x = saved[name] = as_it_is(inputs[i])
         if isinstance(x, Tensor):
             versions.append((name, x._version, x._version[0]))
     for name, get in plan.others:
@@ -195,31 +207,43 @@ def _record(
         saved["out"] = out._array
         versions.append(("out", out._version, out._version[0]))
     node = Node(spec, parents, saved, versions, out._array)
-    if mode.anomaly:
+    if process.anomaly:
         node.place = caller()
-    if out._is_view:
-        out._version[1] = 1
     out._node, out._requires_grad = node, True
 
 
-def _share_memory(out: Tensor, x: Any) -> None:
-    """A view counts its changes together with what it is a view of."""
-    base = out._array.base
-    if base is not None and isinstance(x, Tensor):
-        owner = x._array.base
-        if base is x._array or (owner is not None and base is owner) or out._array is x._array:
-            out._version, out._is_view = x._version, True
-    elif isinstance(x, Tensor) and out._array is x._array:
-        out._version, out._is_view = x._version, True
+def _is_view(array: Array, x: Any) -> bool:
+    """Is a view op's result x's own memory, looked at in another way?"""
+    base = array.base
+    return array is x or (base is not None and (base is x or base is x.base))
+
+
+def _own(array: Array, arrays: Sequence[Any]) -> Array:
+    """An op's result, or a copy of it where it is memory of an input or cannot be written to."""
+    if array.base is None:
+        for x in arrays:
+            if array is x:
+                return array.copy(order="K")
+        return array
+    if array.__class__ is not ndarray:
+        borrowed = any(_is_view(array, x) for x in arrays if hasattr(x, "base"))
+    else:
+        borrowed = not array.flags.writeable or any(
+            np.may_share_memory(array, x) for x in arrays if x.__class__ is ndarray
+        )
+    return array.copy(order="K") if borrowed else array
 
 
 def op(forward: Callable[..., Array]) -> Op:
-    """Make a forward on arrays an op on Tensors. Give it its vjps with `.vjp(...)`."""
+    """Make a forward on arrays an op on Tensors. Give it its vjps with `.vjp(...)`.
+
+    What comes out is its own memory: a forward that returns its input's gets a copy made of it.
+    """
     return _make(Spec(forward))
 
 
 def view_op(forward: Callable[..., Array]) -> Op:
-    """An op whose output may share memory with its first input, as in reshape."""
+    """An op of one input whose output is a View of it where they share memory, as in reshape."""
     return _make(Spec(forward), view=True)
 
 
@@ -239,7 +263,7 @@ def floating(forward: Callable[..., Array]) -> Op:
 
 def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool = False) -> Op:
     """The function that runs for every op: unpack, compute, wrap and, if wanted, record."""
-    broadcasts = spec.broadcasts
+    spec.view, broadcasts = view, spec.broadcasts
     all_there = 1 << (0 if spec.variadic else len(spec.inputs))  # what flags are, at the least
 
     def call(*inputs: Any, **constants: Any) -> Tensor:
@@ -264,15 +288,16 @@ def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool
             raise explain(spec.name, error, inputs, spec.broadcasts) from error
         if array.__class__ is not ndarray and isinstance(array, generic):
             array = np.asarray(array)
-        out = wrap(array)
-        if view:
-            _share_memory(out, inputs[0])
-        if mode.anomaly:
+        if view and _is_view(array, arrays[0]):
+            out: Tensor = view_of(inputs[0], array, call, constants)
+        else:
+            out = wrap(_own(array, arrays))
+        if process.anomaly and not thread.in_backward:
             refuse_nan(spec.name, array, inputs)
-        if mode.grad:
+        if thread.grad:
             plan = spec.plan(flags)
             if plan is not None and array.dtype.kind == "f":
-                _record(spec, plan, inputs, constants, out)
+                record(spec, plan, inputs, constants, out)
         return out
 
     return _finish(call, spec)
@@ -338,6 +363,9 @@ cast.vjp(lambda g, x_dtype: cast(g, dtype=x_dtype))
 @view_op
 def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     """x repeated along new and along size-1 dimensions, without a copy; the adjoint of sum_to."""
+    new = len(shape) - x.ndim
+    if shape[new:] == x.shape and prod(shape[:new]) == 1:  # nothing is repeated: not read-only
+        return x.reshape(shape)
     return np.broadcast_to(x, shape)
 
 

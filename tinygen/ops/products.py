@@ -190,6 +190,8 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         x, part = _diagonals(x, part)
         xs.append(x)
         letters.append(part)
+    if len(xs) == 1 and len(output) == len(letters[0]):
+        return permute(xs[0], [letters[0].index(c) for c in output])
     return _einsum(*xs, inputs=tuple(letters), output=output)
 
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from ..backend import Array, module_of
 from ..tensor import Tensor, wrap
-from .op import op, view_op
-from .shapes import Shape, ints, position, reshape
+from .op import op
+from .shapes import Shape, clone, ints, position, reshape
 
 __all__ = ["flip", "pad", "roll", "tril", "triu"]
 METHODS = {*__all__} - {"pad"}
 
 
-@view_op
+@op
 def _flip(x: Array, *, axes: Shape) -> Array:
     return np.flip(x, axes)
 
@@ -82,6 +82,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         return _pad(x, widths=tuple((max(a, 0), max(b, 0)) for a, b in pairs), value=value)
     if mode not in ("reflect", "replicate"):
         raise ValueError(f"pad: mode must be constant, reflect or replicate, got {mode!r}")
+    if not any(map(any, pairs)):
+        return clone(x)
     for dim, (before, after) in enumerate(pairs):
         if before or after:
             x = x[(slice(None),) * dim + (_edge_index(x, dim, before, after, mode),)]

@@ -22,7 +22,7 @@ from .indexing import gather
 from .kinks import abs as abs_
 from .op import broadcast_to, cast, op
 from .rearrange import flip
-from .shapes import cat, reshape
+from .shapes import cat, clone, reshape
 
 __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "cumprod", "cumsum", "max",
@@ -166,6 +166,8 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor
     x = cast(x, dtype=np.dtype(np.int64)) if x.dtype.kind in "bui" else x
     if x.ndim == 0:
         return x * 1
+    if x.shape[axis] == 1:  # nothing to fold
+        x = clone(x)
     while (n := x.shape[axis]) > 1:
         half, front = n // 2, (slice(None),) * axis
         folded = x[(*front, slice(0, half))] * x[(*front, slice(half, 2 * half))]
@@ -203,7 +205,7 @@ def cumprod(input: Tensor, dim: int) -> Tensor:
         later = x[(*front, slice(step, None))] * x[(*front, slice(None, -step))]
         x = cat([x[(*front, slice(None, step))], later], axis)
         step *= 2
-    return x
+    return x if step > 1 else clone(x)
 
 
 # --- extrema --------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
+from ..tape import thread
 from ..tensor import Tensor
 from ..threads import in_parts
+from ..view import View, one_of_several
 from .op import broadcast_to, op, promote, view_op
 
 __all__ = [
@@ -53,8 +55,6 @@ _reshape.vjp(lambda g, x_shape: _reshape(g, shape=x_shape))
 def reshape(input: Tensor, shape: Any = (), *more: int) -> Tensor:
     """The same elements, in C order, in another shape; one size may be -1. A view if it can be."""
     sizes = ints(shape, more)
-    if sizes == input._array.shape:
-        return input
     known, n = abs(math.prod(sizes)), input._array.size  # a -1 makes no difference to known
     fits = known == n
     if -1 in sizes:
@@ -65,13 +65,15 @@ def reshape(input: Tensor, shape: Any = (), *more: int) -> Tensor:
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Make one dimension of the dimensions start_dim..end_dim."""
+    """Make one dimension of the dimensions start_dim..end_dim; x itself if they are one already."""
     x = input
     if x.ndim == 0:
         return reshape(x, 1)
     first, last = position("flatten", start_dim, x.ndim), position("flatten", end_dim, x.ndim)
     if first > last:
         raise RuntimeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+    if first == last and thread.grad:  # in no_grad mode, what comes out requires no gradient
+        return x
     return reshape(
         x, (*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :])
     )
@@ -92,7 +94,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Drop dimensions of size 1: all, or those of `dim` that have size 1."""
     x = input
     if x.ndim == 0:
-        return x
+        return reshape(x, ())
     asked = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
     gone = {position("squeeze", d, x.ndim) for d in asked}
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if not (i in gone and n == 1)))
@@ -152,7 +154,7 @@ def t(input: Tensor) -> Tensor:
         raise RuntimeError(
             f"t() expects a tensor with <= 2 dimensions, but got shape {input.shape}"
         )
-    return input if input.ndim < 2 else transpose(input, 0, 1)
+    return reverse_dims(input)
 
 
 def reverse_dims(input: Tensor) -> Tensor:
@@ -195,7 +197,7 @@ def repeat(input: Tensor, repeats: Any = (), *more: int) -> Tensor:
     between = tuple(m for n in shape for m in (1, n))
     full = tuple(m for c, n in zip(counts, shape, strict=True) for m in (c, n))
     tiled = broadcast_to(reshape(input, between), shape=full)
-    return reshape(tiled, tuple(c * n for c, n in zip(counts, shape, strict=True)))
+    return _copied(reshape(tiled, tuple(c * n for c, n in zip(counts, shape, strict=True))))
 
 
 def repeat_interleave(input: Tensor, repeats: int, dim: int | None = None) -> Tensor:
@@ -205,7 +207,12 @@ def repeat_interleave(input: Tensor, repeats: int, dim: int | None = None) -> Te
         x, dim = reshape(x, -1), 0
     dim = position("repeat_interleave", dim, x.ndim)
     shape = (*x.shape[: dim + 1], repeats, *x.shape[dim + 1 :])
-    return flatten(broadcast_to(unsqueeze(x, dim + 1), shape=shape), dim, dim + 1)
+    return _copied(flatten(broadcast_to(unsqueeze(x, dim + 1), shape=shape), dim, dim + 1))
+
+
+def _copied(x: Tensor) -> Tensor:
+    """What reshape made, as a copy also where it could do with a view."""
+    return clone(x) if isinstance(x, View) else x
 
 
 # --- join and part --------------------------------------------------------------------------
@@ -271,7 +278,7 @@ def split(tensor: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tupl
     for size in sizes:
         parts.append(x[(slice(None),) * dim + (slice(start, start + size),)])
         start += size
-    return tuple(parts)
+    return one_of_several(parts)
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -284,7 +291,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """All slices along `dim`, without it."""
     dim = position("unbind", dim, input.ndim)
-    return tuple(input[(slice(None),) * dim + (i,)] for i in range(input.shape[dim]))
+    return one_of_several([input[(slice(None),) * dim + (i,)] for i in range(input.shape[dim])])
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -310,9 +317,13 @@ clone.vjp(lambda g: g)
 
 
 @op
-def contiguous(x: Array) -> Array:
-    """The same elements with C-ordered memory (a copy unless they lie so already)."""
-    return x if x.flags.c_contiguous else x.copy(order="C")
+def _contiguous(x: Array) -> Array:
+    return x.copy(order="C")
 
 
-contiguous.vjp(lambda g: g)
+_contiguous.vjp(lambda g: g)
+
+
+def contiguous(x: Tensor) -> Tensor:
+    """The same elements in C-ordered memory: a copy, or x itself if they lie so already."""
+    return x if x.is_contiguous() else _contiguous(x)

@@ -4,6 +4,7 @@
 is imported when one of them is called.
 """
 
+from .fuzz import FuzzProgram, check_program, fuzz_programs
 from .gradients import GradientError, check_grads
 from .programs import Program, programs
 from .strategies import (
@@ -19,11 +20,14 @@ from .strategies import (
 
 __all__ = [
     "ConvGeometry",
+    "FuzzProgram",
     "GradientError",
     "Program",
     "broadcastable_shapes",
     "check_grads",
+    "check_program",
     "conv_geometries",
+    "fuzz_programs",
     "lay_out",
     "programs",
     "sample",
