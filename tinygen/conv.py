@@ -13,11 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from . import conv_numpy, cuda
 from .backend import Array
 from .conv_numpy import output_size, transposed_size
+from .ops.half import through_float32
 from .ops.op import op
 from .ops.rearrange import pad
 from .ops.shapes import squeeze, unsqueeze
@@ -48,7 +47,7 @@ def _conv2d(x: Array, w: Array, bias: Array | None, *, window: Window) -> Array:
     kernels = _kernels(x)
     if kernels is None:
         return conv_numpy.conv2d(x, w, *window, bias=bias)
-    return _plus(_launched(kernels.conv2d, x, w, *window), bias)
+    return _plus(kernels.conv2d(x, w, *window), bias)
 
 
 @op
@@ -59,7 +58,7 @@ def _conv_transpose2d(
     kernels = _kernels(x)
     if kernels is None:
         return conv_numpy.conv_transpose2d(x, w, *window, output_padding, bias=bias)
-    return _plus(_launched(kernels.conv_transpose2d, x, w, *window, output_padding), bias)
+    return _plus(kernels.conv_transpose2d(x, w, *window, output_padding), bias)
 
 
 @op
@@ -68,14 +67,7 @@ def _conv2d_weight(x: Array, y: Array, *, kernel_size: Pair, window: Window) -> 
     kernels = _kernels(x)
     if kernels is None:
         return conv_numpy.conv2d_weight(x, y, kernel_size, *window)
-    return _launched(kernels.conv2d_weight, x, y, kernel_size, *window)
-
-
-def _launched(kernel: Any, a: Array, b: Array, *numbers: Any) -> Array:
-    """The kernels compute in float32 and float64; float16 goes through float32."""
-    if a.dtype != np.float16:
-        return kernel(a, b, *numbers)
-    return kernel(a.astype(np.float32), b.astype(np.float32), *numbers).astype(np.float16)
+    return kernels.conv2d_weight(x, y, kernel_size, *window)
 
 
 def _plus(out: Array, bias: Array | None) -> Array:
@@ -118,6 +110,7 @@ _conv2d_weight.vjp(
 # --- the public functions -----------------------------------------------------------------------
 
 
+@through_float32
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -150,6 +143,7 @@ def conv2d(
     return out if batched else squeeze(out, 0)
 
 
+@through_float32
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -192,6 +186,7 @@ def conv_transpose2d(
     return out if batched else squeeze(out, 0)
 
 
+@through_float32
 def conv2d_weight(
     x: Tensor,
     g: Tensor,
@@ -227,6 +222,7 @@ def conv2d_weight(
     return _conv2d_weight(x, g, kernel_size=size, window=Window(s, p, d, groups))
 
 
+@through_float32
 def conv1d(
     input: Tensor,
     weight: Tensor,

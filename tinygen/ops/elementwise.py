@@ -13,6 +13,7 @@ import numpy as np
 from ..backend import Array, is_numpy
 from ..tensor import Tensor, as_array, wrap
 from ..threads import GRAIN, compute, in_parts
+from .half import through_float32
 from .op import elementwise, floating, promote
 
 
@@ -208,6 +209,7 @@ def tanh(x: Array) -> Array:
 tanh.vjp(lambda g, out: tanh_grad(g, out))
 
 
+@through_float32
 @elementwise
 def tanh_grad(v: Array, h: Array) -> Array:
     """v tanh'(x) = v (1 - h^2), with h = tanh(x)"""
@@ -219,6 +221,7 @@ def tanh_grad(v: Array, h: Array) -> Array:
 tanh_grad.vjp(lambda g, h: tanh_grad(g, h), lambda g, v, h: g * v * (-2.0 * h))
 
 
+@through_float32
 @floating
 def sigmoid(x: Array) -> Array:
     """1 / (1 + e^-x). An overflowing e^-x is a right answer here: 1 / inf = 0."""
@@ -231,6 +234,7 @@ def sigmoid(x: Array) -> Array:
 sigmoid.vjp(lambda g, out: sigmoid_grad(g, out))
 
 
+@through_float32
 @elementwise
 def sigmoid_grad(v: Array, h: Array) -> Array:
     """v sigmoid'(x) = v h (1 - h), with h = sigmoid(x)"""
@@ -243,6 +247,7 @@ def sigmoid_grad(v: Array, h: Array) -> Array:
 sigmoid_grad.vjp(lambda g, h: sigmoid_grad(g, h), lambda g, v, h: g * v * (1.0 - 2.0 * h))
 
 
+@through_float32
 @floating
 def softplus(x: Array) -> Array:
     """log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which does not overflow"""
@@ -263,6 +268,7 @@ def logaddexp(x: Array, y: Array) -> Array:
 logaddexp.vjp(lambda g, x, y: g * sigmoid(x - y), lambda g, x, y: g * sigmoid(y - x))
 
 
+@through_float32
 @floating
 def silu(x: Array) -> Array:
     """x sigmoid(x), also called swish"""
@@ -280,6 +286,7 @@ def _silu_into(out: Array, x: Array) -> None:
 silu.vjp(lambda g, x: silu_grad(g, x))
 
 
+@through_float32
 @floating
 def silu_grad(v: Array, x: Array) -> Array:
     """v silu'(x) = v s (1 + x (1 - s)) with s = sigmoid(x)"""
@@ -318,6 +325,7 @@ _ERF_Q = (-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03,
           -7.37332916720468e-03, -1.42647390514189e-02)  # fmt: skip
 
 
+@through_float32
 @floating
 def erf(x: Array) -> Array:
     """2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x.
@@ -348,6 +356,7 @@ def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
 erf.vjp(lambda g, x: g * exp(-x * x) * (2.0 / math.sqrt(math.pi)))
 
 
+@through_float32
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     """x Phi(x), Phi the standard normal's distribution function; "tanh" is its usual fit."""
     if approximate == "tanh":

@@ -10,6 +10,7 @@ import numpy as np
 from ..backend import Array, module_of
 from ..tape import is_grad_enabled
 from ..tensor import Tensor, wrap
+from .half import through_float32
 from .op import op
 from .reductions import mean
 from .shapes import squeeze, unsqueeze
@@ -191,6 +192,7 @@ block_sum.vjp(lambda g, blocks: block_repeat(g, blocks=blocks))
 block_repeat.vjp(lambda g, blocks: block_sum(g, blocks=blocks))
 
 
+@through_float32
 def avg_pool2d(
     input: Tensor,
     kernel_size: Size,
@@ -235,6 +237,7 @@ def _window_means(size: int, pool: Pool, i: int, include_padding: bool) -> Array
     return inside / count[:, None]
 
 
+@through_float32
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means over output_size windows: row i averages rows floor(i H / OH) .. ceil((i+1) H / OH).
 

@@ -10,6 +10,7 @@ import numpy as np
 from .. import threads
 from ..backend import Array
 from ..tensor import Tensor
+from .half import through_float32
 from .op import broadcast_to, op, sum_to
 from .shapes import permute, reshape, squeeze, unsqueeze
 
@@ -100,6 +101,7 @@ def outer(x: Tensor, y: Tensor) -> Tensor:
     return unsqueeze(x, 1) * unsqueeze(y, 0)
 
 
+@through_float32
 def addmm(bias: Tensor, x: Tensor, y: Tensor, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
     """beta bias + alpha x y"""
     product = mm(x, y)
@@ -120,6 +122,7 @@ _linear.vjp(
 )
 
 
+@through_float32
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input W^T + b: (..., in), (out, in), (out,) -> (..., out)."""
     fits = isinstance(input, Tensor) and input.ndim > 0 and weight.ndim == 2
@@ -158,6 +161,7 @@ def _einsum_vjp(
 _einsum.vjp(_einsum_vjp)
 
 
+@through_float32
 def einsum(equation: str, *operands: Any) -> Tensor:
     """Einstein summation, e.g. einsum("bij,bjk->bik", x, y); repeated letters and `...` allowed."""
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):

@@ -18,6 +18,7 @@ from ..backend import Array
 from ..tensor import Tensor, wrap
 from ..threads import total
 from .elementwise import sqrt, where
+from .half import through_float32
 from .indexing import gather
 from .kinks import abs as abs_
 from .op import broadcast_to, cast, op
@@ -104,6 +105,7 @@ def sum(x: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None) ->
     return _sum(x, dims=axes("sum", x, dim), keepdim=keepdim)
 
 
+@through_float32
 @numpy_names
 def mean(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Arithmetic mean over `dim`; NaN of nothing."""
@@ -114,6 +116,7 @@ def mean(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     return _sum(x, dims=dims, keepdim=keepdim) * (1.0 / n if n else math.nan)
 
 
+@through_float32
 @numpy_names
 def var(
     x: Tensor,
@@ -133,6 +136,7 @@ def var(
     return total * (1.0 / freedom if freedom else math.nan)
 
 
+@through_float32
 @numpy_names
 def std(
     x: Tensor,
@@ -145,6 +149,7 @@ def std(
     return sqrt(var(x, dim, unbiased, keepdim, correction))
 
 
+@through_float32
 @numpy_names
 def prod(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
@@ -175,6 +180,7 @@ def _cumsum(x: Array, *, axis: int) -> Array:
 _cumsum.vjp(lambda g, axis: flip(_cumsum(flip(g, (axis,)), axis=axis), (axis,)))
 
 
+@through_float32
 @numpy_names
 def cumsum(x: Tensor, dim: int) -> Tensor:
     """Running sum along `dim`; bools and integers add up in int64."""
@@ -183,6 +189,7 @@ def cumsum(x: Tensor, dim: int) -> Tensor:
     return _cumsum(x, axis=axis) if x.ndim else sum(x)
 
 
+@through_float32
 @numpy_names
 def cumprod(x: Tensor, dim: int) -> Tensor:
     """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
@@ -318,6 +325,7 @@ def any(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A
 # --- norms and order ------------------------------------------------------------------------
 
 
+@through_float32
 @numpy_names
 def norm(x: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """(sum |x|^p)^(1/p); p = inf is the largest |x|. The gradient of the 2-norm at 0 is 0."""

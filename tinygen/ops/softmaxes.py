@@ -9,6 +9,7 @@ import numpy as np
 from ..backend import Array
 from ..tensor import Tensor, wrap
 from .elementwise import exp
+from .half import through_float32
 from .op import op
 from .reductions import Dim, axes, floats_only, numpy_names, one_axis, stretch
 from .reductions import sum as total
@@ -28,6 +29,7 @@ _logsumexp.vjp(
 )
 
 
+@through_float32
 @numpy_names
 def logsumexp(x: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
@@ -53,6 +55,7 @@ def _softmax(x: Array, *, axis: int) -> Array:
 _softmax.vjp(lambda g, out, axis: out * (g - total(g * out, axis, keepdim=True)))
 
 
+@through_float32
 @numpy_names
 def softmax(x: Tensor, dim: int) -> Tensor:
     """e^x / sum e^x along `dim`."""
@@ -70,6 +73,7 @@ def _log_softmax(x: Array, *, axis: int) -> Array:
 _log_softmax.vjp(lambda g, out, axis: g - exp(out) * total(g, axis, keepdim=True))
 
 
+@through_float32
 @numpy_names
 def log_softmax(x: Tensor, dim: int) -> Tensor:
     """x - log sum e^x along `dim`."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ... import ops
 from ...backend import Generator, default_generator, move
+from ...ops.half import through_float32
 from ...tensor import Tensor, wrap
 
 
@@ -37,6 +38,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return ops.leaky_relu(input, negative_slope)
 
 
+@through_float32
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where x > 0, else weight * x: one weight for all, or one a channel (dimension 1)."""
     channels = input.shape[1] if input.ndim > 1 else 1
@@ -54,11 +56,13 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return ops.elu(input, alpha)
 
 
+@through_float32
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """scale * elu(x, alpha) with the constants that keep mean 0 and variance 1 (Klambauer 2017)."""
     return 1.0507009873554805 * ops.elu(input, 1.6732632423543772)
 
 
+@through_float32
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """max(x, 0) + min(0, alpha (e^(x / alpha) - 1))"""
     return ops.elu(input / alpha, 1.0) * alpha
@@ -74,11 +78,13 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return ops.silu(input)
 
 
+@through_float32
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x tanh(softplus(x))"""
     return input * ops.tanh(ops.softplus(input))
 
 
+@through_float32
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + e^(beta x)) / beta
 
@@ -87,6 +93,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return ops.softplus(input) if beta == 1 else ops.softplus(input * beta) / beta
 
 
+@through_float32
 def logsigmoid(input: Tensor) -> Tensor:
     """log sigmoid(x) = -softplus(-x)"""
     return -ops.softplus(-input)
@@ -102,11 +109,13 @@ def tanh(input: Tensor) -> Tensor:
     return ops.tanh(input)
 
 
+@through_float32
 def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|)"""
     return input / (1.0 + ops.abs(input))
 
 
+@through_float32
 def tanhshrink(input: Tensor) -> Tensor:
     """x - tanh(x)"""
     return input - ops.tanh(input)
@@ -128,16 +137,19 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return ops.where(input > threshold, input, value)
 
 
+@through_float32
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """x / 6 + 1/2, clipped to [0, 1]"""
     return relu6(input + 3.0) / 6.0
 
 
+@through_float32
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x hardsigmoid(x)"""
     return input * hardsigmoid(input)
 
 
+@through_float32
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a sigmoid(b), where a and b are the halves of x along dim"""
     if input.shape[dim] % 2:
@@ -163,6 +175,7 @@ def softmin(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return softmax(-input, dim, dtype)
 
 
+@through_float32
 def gumbel_softmax(
     logits: Tensor,
     tau: float = 1.0,

@@ -9,10 +9,12 @@ import numpy as np
 
 from ... import ops
 from ...backend import Generator, is_numpy
+from ...ops.half import through_float32
 from ...tensor import Tensor, wrap
 from .activations import dropout
 
 
+@through_float32
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -47,6 +49,7 @@ def causal_mask(length: int, source: int, device: Any = None) -> Tensor:
     return ops.tril(ops.ones(length, source, device=device)) > 0
 
 
+@through_float32
 def attention_weights(
     query: Tensor, key: Tensor, mask: Tensor | None = None, scale: float | None = None
 ) -> Tensor:

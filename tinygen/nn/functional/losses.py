@@ -13,6 +13,7 @@ import numpy as np
 
 from ... import ops
 from ...backend import Array, is_numpy, refuse
+from ...ops.half import through_float32
 from ...ops.indexing import gather_within
 from ...ops.op import floating
 from ...tensor import Tensor, same_device
@@ -57,12 +58,14 @@ def _weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
 # --- regression -------------------------------------------------------------------------------
 
 
+@through_float32
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """(x - t)^2"""
     _warn_shapes("mse_loss", input, target)
     return _reduce(ops.square(input - target), reduction)
 
 
+@through_float32
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """|x - t|"""
     _warn_shapes("l1_loss", input, target)
@@ -75,6 +78,7 @@ def _huber(d: Tensor, delta: float) -> Tensor:
     return ops.where(size < delta, 0.5 * ops.square(d), delta * (size - 0.5 * delta))
 
 
+@through_float32
 def smooth_l1_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
@@ -86,6 +90,7 @@ def smooth_l1_loss(
     return _reduce(_huber(d, beta) / beta if beta else ops.abs(d), reduction)
 
 
+@through_float32
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -100,6 +105,7 @@ def huber_loss(
     return _reduce(_weighted(_huber(input - target, delta), weight), reduction)
 
 
+@through_float32
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -147,6 +153,7 @@ def _outside_0_1(what: str, low: Any, high: Any) -> tuple[Any, Callable[[], Exce
     )
 
 
+@through_float32
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -176,6 +183,7 @@ def _bce_with_logits(x: Array, t: Array) -> Array:
 _bce_with_logits.vjp(lambda g, x, t: g * (ops.sigmoid(x) - t), lambda g, x: -g * x)
 
 
+@through_float32
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -244,6 +252,7 @@ def _reduce_classes(loss: Tensor, scale: Tensor, reduction: str) -> Tensor:
     return ops.sum(loss) / ops.sum(scale) if reduction == "mean" else _reduce(loss, reduction)
 
 
+@through_float32
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -273,6 +282,7 @@ def _nll(
     return _reduce_classes(ops.where(kept, picked, 0.0) * scale, scale, reduction)
 
 
+@through_float32
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -325,6 +335,7 @@ def _cross_entropy_soft(
     return _reduce(loss, reduction)
 
 
+@through_float32
 def kl_div(
     input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
 ) -> Tensor:
