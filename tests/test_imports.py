@@ -45,6 +45,7 @@ OPS = [
     "explain",
     "on_gpu",
     "op",
+    "half",
     "convert",
     "elementwise",
     "kinks",

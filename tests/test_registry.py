@@ -113,6 +113,7 @@ CASES: dict[str, Case] = {
     "amax": (lambda x: x.amax(1), [(2, 3)]),
     "amin": (lambda x: x.amin(1), [(2, 3)]),
     "cumsum": (lambda x: x.cumsum(1), [(2, 3)]),
+    "root": (lambda x: x.norm(3, 1), [(2, 3)]),
     "logsumexp": (lambda x: x.logsumexp(1), [(2, 3)]),
     "softmax": (lambda x: x.softmax(1), [(2, 3)]),
     "log_softmax": (lambda x: x.log_softmax(1), [(2, 3)]),
@@ -164,6 +165,7 @@ CASES: dict[str, Case] = {
         lambda u, z, r: norms._unscaled(u, z, r, dims=(1,)), [(2, 3), (2, 3), (2, 1)]
     ),
     "scale_shift": (norms._scale_shift, [(2, 3), (3,), (3,)]),
+    "huber": (lambda x: F.huber_loss(x, x.detach() * 0, delta=0.65), [(2, 3)]),
     "bce_with_logits": (F.binary_cross_entropy_with_logits, [(2, 3), (2, 3)]),
     "binary_cross_entropy": (F.binary_cross_entropy, [(2, 3), (2, 3)]),
 }  # fmt: skip

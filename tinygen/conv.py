@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from . import conv_numpy, cuda
 from .backend import Array
 from .conv_numpy import output_size, transposed_size

@@ -1,6 +1,6 @@
 """The primitive ops; methods.py gives them to Tensor as its operators and methods.
 
-Read op.py first, then elementwise, kinks, shapes, indexing, rearrange, reductions, softmaxes,
+Read op.py first, then half, elementwise, kinks, shapes, indexing, rearrange, reductions, softmaxes,
 products, creation, convert; windows, pooling and images serve the layers of nn.
 """
 

@@ -10,7 +10,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..backend import Array, is_numpy
+from ..backend import Array, is_numpy, refuse
 from ..tensor import Tensor, as_array, wrap
 from ..threads import GRAIN, compute, in_parts
 from .half import through_float32
@@ -96,6 +96,7 @@ square.vjp(lambda g, x: g * (2.0 * x))
 @elementwise
 def floor_divide(x: Array, y: Array) -> Array:
     """floor(x / y)"""
+    _refuse_zero("floor_divide", x, y)
     return np.floor_divide(x, y)
 
 
@@ -105,10 +106,19 @@ floor_divide.vjp(zero, zero)
 @elementwise
 def remainder(x: Array, y: Array) -> Array:
     """x - y floor(x / y): the sign is y's, as for Python's %."""
+    _refuse_zero("remainder", x, y)
     return np.remainder(x, y)
 
 
 remainder.vjp(lambda g: g, lambda g, x, y: -g * floor_divide(x, y))
+
+
+def _refuse_zero(name: str, x: Array, y: Array) -> None:
+    """Integers have no inf and no NaN to say what x / 0 is."""
+    if (x if hasattr(x, "dtype") else y).dtype.kind != "f":
+        refuse((y == 0).any() if hasattr(y, "any") else y == 0, lambda: RuntimeError(
+            f"{name}: ZeroDivisionError: an integer is divided by 0"
+        ))  # fmt: skip
 
 
 # --- functions with smooth derivatives ------------------------------------------------------
@@ -391,7 +401,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     """x where the condition holds, else y; with the condition alone, the indices where it holds"""
     condition = as_tensor(condition)
     if x is None and y is None:
-        return tuple(wrap(index) for index in np.nonzero(condition._array))
+        return tuple(map(wrap, np.nonzero(condition._array.reshape(condition.shape or 1))))
     if condition.dtype.kind != "b":
         raise RuntimeError(f"where: expected a boolean condition, got {condition.dtype}")
     if not isinstance(x, Tensor) and not isinstance(y, Tensor):

@@ -1,4 +1,4 @@
-"""float16 is a format to store numbers in: what adds up, cancels or overflows is computed in float32."""
+"""float16 stores numbers; what adds up, cancels or could overflow is computed in float32."""
 
 from __future__ import annotations
 

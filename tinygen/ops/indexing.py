@@ -319,9 +319,14 @@ def index_select(x: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """x with `value` where the mask is True."""
+    """x with `value` where the mask is True, in x's dtype: integers take its integer part."""
     if mask.dtype != np.bool_:
         raise RuntimeError(f"masked_fill: expected a bool mask, got {mask.dtype}")
+    if x.dtype.kind != "f" and not isinstance(value, Tensor):
+        try:
+            value = bool(value) if x.dtype == np.bool_ else int(value)
+        except (ValueError, OverflowError):
+            raise RuntimeError(f"masked_fill: {x.dtype} has no {value}") from None
     return where(mask, value, x)
 
 
@@ -335,7 +340,7 @@ def masked_select(x: Tensor, mask: Tensor) -> Tensor:
 
 def nonzero(x: Tensor) -> Tensor:
     """The indices of the non-zero elements, one row each."""
-    return wrap(np.stack(np.nonzero(x._array), axis=-1))
+    return wrap(np.stack(np.nonzero(x._array.reshape(x.shape or 1)), axis=-1)[:, : x.ndim])
 
 
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:

@@ -84,8 +84,8 @@ abs.vjp(lambda g, x: g * sign(x))
 
 @elementwise
 def sign(x: Array) -> Array:
-    """-1, 0 or 1"""
-    return np.sign(x)
+    """-1, 0 or 1; of NaN it is NaN"""
+    return np.sign(x) if x.dtype.kind != "b" else x.copy()
 
 
 sign.vjp(zero)
@@ -111,9 +111,13 @@ minimum.vjp(lambda g, x, y: g * _share(y, x), lambda g, x, y: g * _share(x, y))
 
 @elementwise
 def _share(x: Array, y: Array) -> Array:
-    """1 where x > y, 1/2 where x = y, else 0"""
-    difference = np.subtract(x, y)
-    return np.heaviside(difference, difference.dtype.type(0.5))
+    """0 where x < y, 1/2 where x = y, else 1, of NaN too; -inf = -inf, though x - y is NaN"""
+    dtype = np.result_type(x, y)
+    share = np.less(x, y).astype(dtype)
+    share += np.less_equal(x, y)
+    share *= dtype.type(-0.5)
+    share += dtype.type(1)
+    return share
 
 
 @elementwise
@@ -135,15 +139,21 @@ _clamp.vjp(lambda g, x, low, high: g * cast(_inside(x, low, high), dtype=g.dtype
 
 
 def clamp(x: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002
-    """x held within [min, max], numbers or Tensors; the derivative at a (number) bound is 1"""
+    """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must not be None")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        x = x if min is None else maximum(x, min)
-        return x if max is None else minimum(x, max)
+        x = x if min is None else _bounded(x, min, maximum)
+        return x if max is None else _bounded(x, max, minimum)
     if x.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
         (x, _) = promote("clamp", [x, 1.0])
     return _clamp(x, low=min, high=max)
+
+
+def _bounded(x: Tensor, bound: Any, extremum: Any) -> Tensor:
+    """extremum(x, bound), whose gradient at a tie goes to x alone"""
+    value = extremum(x.detach(), bound.detach() if isinstance(bound, Tensor) else bound)
+    return where((value == x) | (x != x), x, bound)
 
 
 @elementwise

@@ -11,7 +11,7 @@ from .. import threads
 from ..backend import Array
 from ..tensor import Tensor
 from .half import through_float32
-from .op import broadcast_to, op, sum_to
+from .op import broadcast_to, cast, op, sum_to
 from .shapes import permute, reshape, squeeze, unsqueeze
 
 
@@ -139,6 +139,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 # --- einsum ---------------------------------------------------------------------------------
 
 
+@through_float32
 @op
 def _einsum(*xs: Array, inputs: tuple[str, ...], output: str) -> Array:
     equation = f"{','.join(inputs)}->{output}"
@@ -161,7 +162,6 @@ def _einsum_vjp(
 _einsum.vjp(_einsum_vjp)
 
 
-@through_float32
 def einsum(equation: str, *operands: Any) -> Tensor:
     """Einstein summation, e.g. einsum("bij,bjk->bik", x, y); repeated letters and `...` allowed."""
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
@@ -176,6 +176,8 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         output = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
     _check_einsum(equation, inputs, output, operands)
     operands = _stretched(inputs, operands)
+    if len(operands) == 1 and operands[0].dtype.kind != "f" and not set(inputs[0]) <= set(output):
+        operands = (cast(operands[0], dtype=np.dtype(np.int64)),)  # as sum does
     xs, letters = [], []
     for x, part in zip(operands, inputs, strict=True):
         x, part = _diagonals(x, part)

@@ -115,9 +115,15 @@ _triu.vjp(lambda g, diagonal: _triu(g, diagonal=diagonal))
 
 def tril(x: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of each matrix, zeros above the diagonal."""
-    return _tril(x, diagonal=diagonal)
+    return _tril(_matrices("tril", x), diagonal=diagonal)
 
 
 def triu(x: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of each matrix, zeros below the diagonal."""
-    return _triu(x, diagonal=diagonal)
+    return _triu(_matrices("triu", x), diagonal=diagonal)
+
+
+def _matrices(name: str, x: Tensor) -> Tensor:
+    if x.ndim < 2:
+        raise RuntimeError(f"{name}: expected at least 2 dimensions, got shape {x.shape}")
+    return x

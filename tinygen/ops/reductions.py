@@ -17,13 +17,14 @@ import numpy as np
 from ..backend import Array
 from ..tensor import Tensor, wrap
 from ..threads import total
-from .elementwise import sqrt, where
+from .elementwise import where
 from .half import through_float32
 from .indexing import gather
 from .kinks import abs as abs_
-from .op import broadcast_to, cast, op
+from .kinks import trunc
+from .op import broadcast_to, cast, floating, op
 from .rearrange import flip
-from .shapes import cat, reshape
+from .shapes import cat, clone, reshape
 
 F = TypeVar("F", bound=Callable[..., Any])
 Dim = int | tuple[int, ...] | None
@@ -52,8 +53,8 @@ def numpy_names(function: F) -> F:
 
 
 def axes(name: str, x: Tensor, dim: Any) -> tuple[int, ...]:
-    """`dim` as a sorted tuple of non-negative dimensions."""
-    if dim is None:
+    """`dim` as a sorted tuple of non-negative dimensions; None and () mean all of them."""
+    if dim is None or dim == ():
         return tuple(range(x.ndim))
     if dim.__class__ is int and x.ndim:
         return (one_axis(name, x, dim),)
@@ -125,7 +126,12 @@ def var(
     keepdim: bool = False,
     correction: int | None = None,
 ) -> Tensor:
-    """Variance over `dim`: squared deviations summed, over n - correction (1 unless given)."""
+    """Variance over `dim`: squared deviations summed, over n - correction (1 unless given).
+
+    var(unbiased), var(dim, unbiased, keepdim) and keywords, as in PyTorch.
+    """
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
     if unbiased is not None and correction is not None:
         raise RuntimeError("var: give unbiased or correction, not both")
     delta = int(unbiased) if unbiased is not None else 1 if correction is None else correction
@@ -145,20 +151,33 @@ def std(
     keepdim: bool = False,
     correction: int | None = None,
 ) -> Tensor:
-    """Standard deviation, the root of var."""
-    return sqrt(var(x, dim, unbiased, keepdim, correction))
+    """Standard deviation, the root of var; its gradient at 0 is 0."""
+    return _root(var(x, dim, unbiased, keepdim, correction), p=2)
+
+
+@floating
+def _root(x: Array, *, p: float) -> Array:
+    """x^(1/p) for x >= 0; the derivative at 0 is taken as 0"""
+    return np.sqrt(x) if p == 2 else x ** (1.0 / p)
+
+
+def _root_vjp(g: Tensor, x: Tensor, p: float) -> Tensor:
+    slope = where(x == 0, 1.0, x) ** (1.0 / p - 1.0) * (1.0 / p)
+    return where(x == 0, 0.0, g * slope)
+
+
+_root.vjp(_root_vjp)
 
 
 @through_float32
 @numpy_names
 def prod(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
-    shape = x.shape
+    shape, x = x.shape, _int64(x)
     if dim is None:
         x, axis = reshape(x, (-1,)), 0
     else:
         axis = one_axis("prod", x, dim)
-    x = cast(x, dtype=np.dtype(np.int64)) if x.dtype.kind in "bui" else x
     if x.ndim == 0:
         return x * 1
     while (n := x.shape[axis]) > 1:
@@ -166,7 +185,7 @@ def prod(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
         folded = x[(*front, slice(0, half))] * x[(*front, slice(half, 2 * half))]
         x = folded if n % 2 == 0 else cat([folded, x[(*front, slice(n - 1, n))]], axis)
     if x.shape[axis] == 0:
-        x = wrap(np.ones_like(x._array, shape=(*x.shape[:axis], 1, *x.shape[axis + 1 :])))
+        x = sum(x, axis, keepdim=True) + 1
     if keepdim:
         return reshape(x, (1,) * len(shape)) if dim is None else x
     return reshape(x, x.shape[:axis] + x.shape[axis + 1 :])
@@ -192,14 +211,22 @@ def cumsum(x: Tensor, dim: int) -> Tensor:
 @through_float32
 @numpy_names
 def cumprod(x: Tensor, dim: int) -> Tensor:
-    """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
-    axis = one_axis("cumprod", x, dim)
+    """Running product along `dim`, by doubling strides: log2(n) multiplications, any order.
+
+    Bools and integers multiply in int64.
+    """
+    axis, x = one_axis("cumprod", x, dim), _int64(x)
     front, step = (slice(None),) * axis, 1
     while x.ndim and step < x.shape[axis]:
         later = x[(*front, slice(step, None))] * x[(*front, slice(None, -step))]
         x = cat([x[(*front, slice(None, step))], later], axis)
         step *= 2
     return x
+
+
+def _int64(x: Tensor) -> Tensor:
+    """Floats as they are; bools and integers multiply in int64."""
+    return x if x.dtype.kind == "f" else cast(x, dtype=np.dtype(np.int64))
 
 
 # --- extrema --------------------------------------------------------------------------------
@@ -223,7 +250,7 @@ def _ties(x: Tensor, extremum: Tensor, dims: tuple[int, ...]) -> Tensor:
 @numpy_names
 def amax(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Largest value over `dim`; ties share the gradient evenly."""
-    dims = axes("amax", x, None if dim == () else dim)
+    dims = axes("amax", x, dim)
     _refuse_empty("amax", x, dims)
     return _amax(x, dims=dims, keepdim=keepdim)
 
@@ -239,7 +266,7 @@ _amin.vjp(lambda g, x, out, dims: stretch(g, x.shape, dims) * _ties(x, out, dims
 @numpy_names
 def amin(x: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Smallest value over `dim`; ties share the gradient evenly."""
-    dims = axes("amin", x, None if dim == () else dim)
+    dims = axes("amin", x, dim)
     _refuse_empty("amin", x, dims)
     return _amin(x, dims=dims, keepdim=keepdim)
 
@@ -270,7 +297,7 @@ def _extremum(x: Tensor, dim: Any, keepdim: bool, arg: Any, value: Any, pair: st
     if dim is None:
         return value(x)
     if x.ndim == 0:
-        return ValuesIndices(x * 1, wrap(np.zeros_like(x._array, dtype=np.int64)))
+        return ValuesIndices(clone(x), wrap(np.zeros_like(x._array, dtype=np.int64)))
     index = arg(x, dim, keepdim=True)
     values = gather(x, dim, index)
     if not keepdim:
@@ -308,7 +335,7 @@ def _all(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
 @numpy_names
 def all(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A001
     """Is every element non-zero?"""
-    return _all(x, dims=axes("all", x, dim), keepdim=keepdim)
+    return _all(x, dims=() if dim == () else axes("all", x, dim), keepdim=keepdim)
 
 
 @op
@@ -319,7 +346,7 @@ def _any(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
 @numpy_names
 def any(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A001
     """Is some element non-zero?"""
-    return _any(x, dims=axes("any", x, dim), keepdim=keepdim)
+    return _any(x, dims=() if dim == () else axes("any", x, dim), keepdim=keepdim)
 
 
 # --- norms and order ------------------------------------------------------------------------
@@ -328,20 +355,25 @@ def any(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:  # noqa: A
 @through_float32
 @numpy_names
 def norm(x: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """(sum |x|^p)^(1/p); p = inf is the largest |x|. The gradient of the 2-norm at 0 is 0."""
+    """(sum |x|^p)^(1/p); p = inf is the largest |x|, p = 0 counts what is not 0.
+
+    The gradient is 0 where the norm is, and where |x|^p has none.
+    """
     x = floats_only("norm", x)
-    if p in (2, 2.0, "fro", None):
-        total = sum(x * x, dim, keepdim)
-        away = total > 0
-        return where(away, sqrt(where(away, total, 1.0)), 0.0)
+    if p in (2, "fro", None):
+        return _root(sum(x * x, dim, keepdim), p=2)
     if p in (math.inf, -math.inf):
         return (amax if p > 0 else amin)(abs_(x), dim, keepdim)
     if p == 0:
-        return sum(cast(x != 0, dtype=x.dtype), dim, keepdim)
+        return sum(trunc(where(x == 0, x, 1.0)), dim, keepdim)
+    size = abs_(x)
     if p == 1:
-        return sum(abs_(x), dim, keepdim)
-    root: float = 1.0 / p
-    return sum(abs_(x) ** p, dim, keepdim) ** root
+        return sum(size, dim, keepdim)
+    if p > 1:
+        return _root(sum(size**p, dim, keepdim), p=p)
+    _refuse_empty("norm", x, axes("norm", x, dim) if p < 0 else ())
+    powers = where(x == 0, 0.0 if p > 0 else math.inf, where(x == 0, 1.0, size) ** p)
+    return _root(sum(powers, dim, keepdim), p=p)
 
 
 @numpy_names
@@ -360,7 +392,7 @@ def argsort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = T
 def sort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesIndices:
     """(values, indices) in order along `dim`."""
     index = argsort(x, dim, descending)
-    return ValuesIndices(gather(x, dim, index) if x.ndim else x * 1, index)
+    return ValuesIndices(gather(x, dim, index) if x.ndim else clone(x), index)
 
 
 @numpy_names
@@ -378,4 +410,4 @@ def topk(
     index = argsort(x, dim, descending=largest)
     front = (slice(None),) * one_axis("topk", x, dim)
     index = index[(*front, slice(0, k))] if x.ndim else index
-    return ValuesIndices(gather(x, dim, index) if x.ndim else x * 1, index)
+    return ValuesIndices(gather(x, dim, index) if x.ndim else clone(x), index)

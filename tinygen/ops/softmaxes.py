@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from ..backend import Array
-from ..tensor import Tensor, wrap
+from ..backend import Array, get_default_dtype
+from ..tensor import Tensor
 from .elementwise import exp
 from .half import through_float32
-from .op import op
+from .op import cast, op
 from .reductions import Dim, axes, floats_only, numpy_names, one_axis, stretch
 from .reductions import sum as total
 
@@ -34,9 +34,10 @@ _logsumexp.vjp(
 def logsumexp(x: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
     dims = axes("logsumexp", x, dim)
+    if x.dtype.kind != "f":
+        x = cast(x, dtype=get_default_dtype())
     if math.prod(x.shape[d] for d in dims) == 0:
-        shape = [1 if i in dims else n for i, n in enumerate(x.shape) if keepdim or i not in dims]
-        return wrap(np.full_like(x._array, -math.inf, shape=tuple(shape)))
+        return total(x, dims, keepdim) - math.inf
     return _logsumexp(x, dims=dims, keepdim=keepdim)
 
 

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ... import ops
-from ...backend import Array, is_numpy
+from ...backend import Array, float16, is_numpy
 from ...cuda import fused
 from ...ops.half import widened
 from ...ops.op import cast, op
@@ -240,9 +240,9 @@ def channel_norm(
 
     float16 is normalised in float32, by a mean and a variance in float32.
     """
-    if x.dtype == np.float16:
-        wide = map(widened, (x, weight, bias))
-        out, mean, var = channel_norm(*wide, groups, batch, eps)
-        return cast(out, dtype=x.dtype), mean, var
+    if x.dtype == float16:
+        x, weight, bias = map(widened, (x, weight, bias))
+        out, mean, var = channel_norm(x, weight, bias, groups, batch, eps)
+        return cast(out, dtype=float16), mean, var
     mean, var, rstd = moments(x._array, groups, batch, eps)
     return _channel_norm(x, weight, bias, wrap(mean), wrap(rstd), eps=eps), mean, var

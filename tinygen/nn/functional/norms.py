@@ -162,8 +162,8 @@ def batch_norm(
                 "batch_norm: expected running_mean and running_var when training=False"
             )
         if input.dtype == np.float16:
-            wide = map(widened, (input, running_mean, running_var, weight, bias))
-            return cast(batch_norm(*wide, eps=eps), dtype=input.dtype)
+            x, mu, v, w, b = map(widened, (input, running_mean, running_var, weight, bias))
+            return cast(batch_norm(x, mu, v, w, b, eps=eps), dtype=input.dtype)
         scale = ops.rsqrt(running_var + eps)
         scale = scale if weight is None else scale * weight
         shift = -running_mean * scale if bias is None else bias - running_mean * scale
@@ -271,5 +271,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
 
 @through_float32
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """<x1, x2> / (max(||x1||, eps) max(||x2||, eps)) along dim"""
+    """<x1, x2> / (max(||x1||, eps) max(||x2||, eps)) along dim of the shape both broadcast to"""
+    shape = np.broadcast_shapes(x1.shape, x2.shape)
+    x1, x2 = x1.expand(shape), x2.expand(shape)
     return ops.sum(normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps), dim)
