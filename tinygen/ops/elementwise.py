@@ -133,6 +133,7 @@ def exp(x: Array) -> Array:
 exp.vjp(lambda g, out: g * out)
 
 
+@through_float32
 @floating
 def expm1(x: Array) -> Array:
     """e^x - 1, exact near 0"""
@@ -210,6 +211,7 @@ def cos(x: Array) -> Array:
 cos.vjp(lambda g, x: -g * sin(x))
 
 
+@through_float32
 @floating
 def tanh(x: Array) -> Array:
     """(e^x - e^-x) / (e^x + e^-x)"""
