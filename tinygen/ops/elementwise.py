@@ -373,7 +373,7 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     """x Phi(x), Phi the standard normal's distribution function; "tanh" is its usual fit."""
     if approximate == "tanh":
         inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
-        return 0.5 * x * (1.0 + tanh(inner))
+        return x * sigmoid(2.0 * inner)  # = (1 + tanh(inner)) / 2, which would cancel far out
     if approximate != "none":
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
     return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
