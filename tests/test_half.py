@@ -83,7 +83,8 @@ OF_ONE: dict[str, Callable[[Tensor], Tensor]] = {
 @pytest.mark.parametrize("name", OF_ONE)
 def test_functions_of_one_number(name: str) -> None:
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        y = OF_ONE[name](tg.tensor(EVERY)).numpy()  # where it overflows, so may the gradient
+        y = OF_ONE[name](tg.tensor(EVERY).double()).half().numpy()
+    # Where the value overflows, so may the gradient.
     cancels = name.endswith(("gelu", "tanh"))  # 1 - |erf| and 1 - tanh^2 far out, in float32 too
     agree(OF_ONE[name], EVERY[np.isfinite(y)], ulps=20.0 if cancels else 3.0)
 
@@ -133,7 +134,7 @@ LONG: dict[str, Callable[[Tensor], Tensor]] = {
 @pytest.mark.parametrize("name", LONG)
 def test_sums_and_norms(name: str) -> None:
     for x in FAR:
-        agree(LONG[name], x, scale=2e-3)
+        agree(LONG[name], x, scale=5e-4)
 
 
 def test_named_numbers() -> None:
@@ -199,7 +200,7 @@ SEVERAL: dict[str, Case] = {
 @pytest.mark.parametrize("name", SEVERAL)
 def test_functions_of_several(name: str) -> None:
     f, arrays = SEVERAL[name]
-    agree(f, *arrays, scale=2e-3)
+    agree(f, *arrays, scale=5e-3 if "norm" in name else 5e-4)
 
 
 def test_every_function_is_here() -> None:

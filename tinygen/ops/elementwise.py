@@ -115,7 +115,7 @@ remainder.vjp(lambda g: g, lambda g, x, y: -g * floor_divide(x, y))
 
 def _refuse_zero(name: str, x: Array, y: Array) -> None:
     """Integers have no inf and no NaN to say what x / 0 is."""
-    if (x if hasattr(x, "dtype") else y).dtype.kind != "f":
+    if (x if hasattr(x, "dtype") else y).dtype.kind != "f" and getattr(x, "size", 1):
         refuse((y == 0).any() if hasattr(y, "any") else y == 0, lambda: RuntimeError(
             f"{name}: ZeroDivisionError: an integer is divided by 0"
         ))  # fmt: skip

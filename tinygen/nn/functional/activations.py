@@ -40,7 +40,6 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return ops.leaky_relu(input, negative_slope)
 
 
-@through_float32
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where x > 0, else weight * x: one weight for all, or one a channel (dimension 1)."""
     channels = input.shape[1] if input.ndim > 1 else 1
@@ -58,7 +57,6 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return ops.elu(input, alpha)
 
 
-@through_float32
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """scale * elu(x, alpha) with the constants that keep mean 0 and variance 1 (Klambauer 2017)."""
     return 1.0507009873554805 * ops.elu(input, 1.6732632423543772)
