@@ -77,6 +77,8 @@ OF_ONE: dict[str, Callable[[Tensor], Tensor]] = {
     "threshold": lambda x: F.threshold(x, 0.1, 5.0),
     "prelu": lambda x: F.prelu(x, tg.tensor([0.3], dtype=x.dtype)),
     "clamp": lambda x: x.clamp(-0.5, 300.0),
+    "binary_cross_entropy_with_logits": lambda x: F.binary_cross_entropy_with_logits(
+        x, x.detach() * 0 + 0.25, reduction="none"),
 }  # fmt: skip
 
 
@@ -143,6 +145,17 @@ def test_named_numbers() -> None:
     assert ones[:5000].cumsum(0)[-1].item() == 5000 and ones.std().item() == 0
     x = tg.tensor([5.6], dtype=tg.float16)
     assert tg.erf(x).item() == 1.0 and F.gelu(x).item() == x.item()
+    far = tg.tensor([400.0, *[0.0] * 9], dtype=tg.float16)  # whose square float16 has not
+    assert F.mse_loss(far, far * 0).item() == 16000
+    assert F.huber_loss(far, far * 0, delta=250.0).item() == pytest.approx(6875, rel=1e-3)
+    assert F.smooth_l1_loss(far, far * 0, beta=250.0).item() == pytest.approx(27.5, rel=1e-3)
+    nll = F.gaussian_nll_loss(far, far * 0, far * 0 + 2)
+    assert nll.item() == pytest.approx(4000.35, abs=4)
+    mixed = tg.tensor([300.0, 300.0, 0.01], dtype=tg.float16)
+    assert mixed.prod().item() == mixed.cumprod(0)[2].item() == pytest.approx(900, rel=1e-3)
+    above = EVERY[EVERY > 0]
+    for slope in (0.01, 0.2, 0.3):  # a positive number stays what it is
+        np.testing.assert_array_equal(F.leaky_relu(tg.tensor(above), slope).numpy(), above)
     ramp = F.layer_norm(tg.arange(4096).half(), (4096,))
     assert ramp[0].item() == pytest.approx(-1.732, abs=2e-3)
 
@@ -159,6 +172,9 @@ SEVERAL: dict[str, Case] = {
         F.linear, half(np.ones((3, 70)), np.full((6, 70), 1e3), -np.full(6, 2e4))
     ),
     "addmm": (tg.addmm, [uniform(5, 6), uniform(5, 3000, low=0), uniform(3000, 6, low=0)]),
+    "addmm, cancelling": (
+        tg.addmm, half(-np.full((3, 6), 2e4), np.ones((3, 70)), np.full((70, 6), 1e3))
+    ),
     "einsum": (lambda x, y: tg.einsum("ij,kj->ik", x, y), [uniform(5, 4000), uniform(4, 4000)]),
     "broadcast": (lambda x, y: x * y + y, [uniform(5000, 4, low=0.1), uniform(4, low=0.1)]),
     "conv1d": (F.conv1d, [uniform(4, 4, 4096, low=0), W[:, :, 0], B]),
@@ -191,6 +207,8 @@ SEVERAL: dict[str, Case] = {
     "scaled_dot_product_attention": (
         F.scaled_dot_product_attention, [uniform(2, 40, 64, low=-9, high=9) for _ in "qkv"]
     ),
+    **{f"{name}, weighted": (lambda x, w, name=name: getattr(F, name)(x, labels(30000), w),
+       [uniform(30000, 4, low=-9), 1 + W[0, :, 0, 0]]) for name in ("cross_entropy", "nll_loss")},
     "dropout": (lambda x: F.dropout(x, 0.0), [IMAGE]),
     "dropout2d": (lambda x: F.dropout2d(x, 0.0), [IMAGE]),
     "gumbel_softmax": (lambda x: F.gumbel_softmax(x * 0, dim=0).sum(0), [uniform(5, 5)]),

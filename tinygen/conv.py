@@ -224,7 +224,6 @@ def conv2d_weight(
     return _conv2d_weight(x, g, kernel_size=size, window=Window(s, p, d, groups))
 
 
-@through_float32
 def conv1d(
     input: Tensor,
     weight: Tensor,

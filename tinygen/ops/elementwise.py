@@ -221,7 +221,6 @@ def tanh(x: Array) -> Array:
 tanh.vjp(lambda g, out: tanh_grad(g, out))
 
 
-@through_float32
 @elementwise
 def tanh_grad(v: Array, h: Array) -> Array:
     """v tanh'(x) = v (1 - h^2), with h = tanh(x)"""
@@ -246,7 +245,6 @@ def sigmoid(x: Array) -> Array:
 sigmoid.vjp(lambda g, out: sigmoid_grad(g, out))
 
 
-@through_float32
 @elementwise
 def sigmoid_grad(v: Array, h: Array) -> Array:
     """v sigmoid'(x) = v h (1 - h), with h = sigmoid(x)"""
@@ -298,7 +296,6 @@ def _silu_into(out: Array, x: Array) -> None:
 silu.vjp(lambda g, x: silu_grad(g, x))
 
 
-@through_float32
 @floating
 def silu_grad(v: Array, x: Array) -> Array:
     """v silu'(x) = v s (1 + x (1 - s)) with s = sigmoid(x)"""

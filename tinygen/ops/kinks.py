@@ -67,7 +67,6 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     return _leaky(x, x.detach(), slope=negative_slope)
 
 
-@through_float32
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """x where x > 0, else alpha (e^x - 1)"""
     return where(x > 0, x, alpha * expm1(clamp(x, max=0.0)))

@@ -252,7 +252,6 @@ def _window_means(size: int, pool: Pool, i: int, include_padding: bool) -> Array
     return inside / count[:, None]
 
 
-@through_float32
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means over output_size windows: row i averages rows floor(i H / OH) .. ceil((i+1) H / OH).
 

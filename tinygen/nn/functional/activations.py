@@ -84,7 +84,6 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return input * ops.tanh(ops.softplus(input))
 
 
-@through_float32
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + e^(beta x)) / beta, and x itself where beta x > threshold, as in PyTorch"""
     if beta == 1 and threshold >= 20.0 and input.dtype != np.float64:
@@ -93,7 +92,6 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return ops.where(scaled > threshold, input, ops.softplus(scaled) / beta)
 
 
-@through_float32
 def logsigmoid(input: Tensor) -> Tensor:
     """log sigmoid(x) = -softplus(-x)"""
     return -ops.softplus(-input)
@@ -149,7 +147,6 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return input * hardsigmoid(input)
 
 
-@through_float32
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a sigmoid(b), where a and b are the halves of x along dim"""
     if input.shape[dim] % 2:
@@ -175,7 +172,6 @@ def softmin(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return softmax(-input, dim, dtype)
 
 
-@through_float32
 def gumbel_softmax(
     logits: Tensor,
     tau: float = 1.0,

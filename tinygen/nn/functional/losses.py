@@ -67,7 +67,6 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     return _reduce(ops.square(input - target), reduction)
 
 
-@through_float32
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """|x - t|"""
     _warn_shapes("l1_loss", input, target)
