@@ -289,7 +289,12 @@ def image_sums(rows: Array) -> Array:
 
 
 def total(x: Array, dims: tuple[int, ...], keepdims: bool) -> Array:
-    """np.sum; for the pixels of a channels-last image, of the batch too, by pixel_sums."""
+    """np.sum; for the pixels of a channels-last image, of the batch too, by pixel_sums.
+
+    float16 adds up in float32.
+    """
+    if x.dtype == np.float16:
+        return x.sum(axis=dims, dtype=np.float32, keepdims=keepdims).astype(x.dtype)
     if dims[-2:] != (2, 3) or dims[:-2] not in ((), (0,)) or not _is_image(x):
         return x.sum(axis=dims, keepdims=keepdims)
     sums = image_sums(channel_rows(x))[:, 0, :]

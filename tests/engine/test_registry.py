@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tinygen as tg
@@ -23,6 +24,7 @@ from tinygen.conv import conv2d_weight
 from tinygen.nn.functional import channel_norm, norms
 from tinygen.ops.convert import _to_device
 from tinygen.ops.elementwise import sigmoid_grad, silu_grad, tanh_grad
+from tinygen.ops.half import through_float32
 from tinygen.ops.images import _unshuffle
 from tinygen.ops.in_place import copy_slices
 from tinygen.ops.indexing import _getitem, _put
@@ -77,10 +79,12 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return wrap(mean), wrap(rstd)
 
 
+@through_float32  # as channel_norm does for all three
 def channel_norm_weight(u: Tensor, x: Tensor) -> Tensor:
     return channel_norm._channel_norm_weight(u, x, *statistics(x), eps=1e-5)
 
 
+@through_float32
 def channel_norm_back(u: Tensor, x: Tensor, w: Tensor) -> Tensor:
     return channel_norm._channel_norm_back(u, x, w, *statistics(x), eps=1e-5)
 
@@ -113,6 +117,7 @@ CASES: dict[str, Case] = {
     "amax": (lambda x: x.amax(1), [(2, 3)]),
     "amin": (lambda x: x.amin(1), [(2, 3)]),
     "cumsum": (lambda x: x.cumsum(1), [(2, 3)]),
+    "root": (lambda x: x.norm(3, 1), [(2, 3)]),
     "logsumexp": (lambda x: x.logsumexp(1), [(2, 3)]),
     "softmax": (lambda x: x.softmax(1), [(2, 3)]),
     "log_softmax": (lambda x: x.log_softmax(1), [(2, 3)]),
@@ -168,6 +173,7 @@ CASES: dict[str, Case] = {
         lambda u, z, r: norms._unscaled(u, z, r, dims=(1,)), [(2, 3), (2, 3), (2, 1)]
     ),
     "scale_shift": (norms._scale_shift, [(2, 3), (3,), (3,)]),
+    "huber": (lambda x: F.huber_loss(x, x.detach() * 0, delta=0.65), [(2, 3)]),
     "bce_with_logits": (F.binary_cross_entropy_with_logits, [(2, 3), (2, 3)]),
     "binary_cross_entropy": (F.binary_cross_entropy, [(2, 3), (2, 3)]),
 }  # fmt: skip
@@ -267,6 +273,63 @@ def test_every_row_notices_a_wrong_vjp(name: str, bug: str) -> None:
         try:
             with pytest.raises(GradientError):
                 check_grads(CASES[name][0], *inputs(name), float32=False)
+        finally:
+            spec.vjps[i] = (vjp, names)
+
+
+# --- float16 beside float64 -----------------------------------------------------------------------
+
+
+def three_orders(name: str, dtype: Any) -> list[np.ndarray]:
+    """The value, the gradients and theirs (for the cotangent too), for numbers float16 has."""
+    f, rng = CASES[name][0], np.random.default_rng(1)
+
+    def some(like: Tensor) -> Tensor:
+        u = np.asarray(rng.uniform(0.5, 1.5, like.shape)).astype(np.float16)
+        return tg.tensor(u.astype(dtype), requires_grad=True)
+
+    xs = [x.half().to(dtype).requires_grad_() for x in inputs(name)]
+    out = f(*xs)
+    us = some(out)
+    found = tg.autograd.grad(out, xs, us, create_graph=True, allow_unused=True)
+    grads = [g for g in found if g is not None]
+    on_tape = [g for g in grads if g.requires_grad]
+    vs = [some(g) for g in on_tape]
+    second = tg.autograd.grad(on_tape, [*xs, us], vs, allow_unused=True) if on_tape else []
+    zeros = [g if g is not None else x * 0 for g, x in zip(second, [*xs, us], strict=False)]
+    return [t.detach().numpy() for t in (out, *grads, *zeros)]
+
+
+def check_float16(name: str, spoil: Callable[[], Any] = lambda: None) -> None:
+    """float16 gives what float64 does, rounded; `spoil` comes between the two."""
+    exact = three_orders(name, tg.float64)
+    spoil()
+    rounded = three_orders(name, tg.float16)
+    assert len(rounded) == len(exact), f"{len(rounded)} gradients, in float64 {len(exact)}"
+    for k, (a, b) in enumerate(zip(rounded, exact, strict=True)):
+        assert a.dtype == tg.float16
+        np.testing.assert_allclose(
+            a.astype(np.float64), b, rtol=4e-3, atol=4e-3 * np.abs(b).max(), err_msg=f"number {k}"
+        )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_float16_of_every_row(name: str) -> None:
+    check_float16(name)
+
+
+@pytest.mark.parametrize("bug", PLANTED)
+@pytest.mark.parametrize("name", [name for name in CASES if name not in CONSTANT])
+def test_float16_of_every_row_notices_a_wrong_vjp(name: str, bug: str) -> None:
+    """Each vjp is made wrong in turn, for the run in float16 alone."""
+    spec, spoil = REGISTRY[name].spec, PLANTED[bug]
+    for i, (vjp, names) in enumerate(list(spec.vjps)):
+        if vjp is None:
+            continue
+        wrong = (lambda *args, vjp=vjp: spoil(vjp(*args)), names)
+        try:
+            with pytest.raises(AssertionError):
+                check_float16(name, lambda i=i, wrong=wrong: spec.vjps.__setitem__(i, wrong))
         finally:
             spec.vjps[i] = (vjp, names)
 

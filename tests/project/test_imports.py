@@ -52,6 +52,7 @@ OPS = [
     "signatures",
     "on_gpu",
     "op",
+    "half",
     "convert",
     "elementwise",
     "kinks",

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from .. import cuda
 from ..backend import Array
 from ..cuda import convolution
+from ..ops.half import through_float32
 from ..ops.op import op
 from ..ops.rearrange import pad
 from ..ops.shapes import squeeze, unsqueeze
@@ -101,6 +102,7 @@ _conv2d_weight.vjp(
 # --- the public functions -----------------------------------------------------------------------
 
 
+@through_float32
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -133,6 +135,7 @@ def conv2d(
     return out if batched else squeeze(out, 0)
 
 
+@through_float32
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -175,6 +178,7 @@ def conv_transpose2d(
     return out if batched else squeeze(out, 0)
 
 
+@through_float32
 def conv2d_weight(
     x: Tensor,
     g: Tensor,

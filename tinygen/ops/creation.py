@@ -22,7 +22,8 @@ from ..backend import (
     move,
 )
 from ..tensor import Tensor, as_array, wrap
-from .shapes import ints
+from .op import broadcast_to
+from .shapes import clone, ints, reshape
 
 __all__ = [
     "arange", "as_tensor", "bernoulli", "empty", "empty_like", "eye", "from_numpy", "full",
@@ -152,8 +153,12 @@ def meshgrid(*tensors: Tensor, indexing: Literal["ij", "xy"] = "ij") -> tuple[Te
     """Coordinates of a grid from 1-D tensors: out[k][i, j, ...] runs over tensors[k]."""
     if indexing not in ("ij", "xy") or any(x.ndim > 1 for x in tensors):
         raise RuntimeError("meshgrid: expected 1-D tensors and indexing 'ij' or 'xy'")
-    grids = np.meshgrid(*[x._array for x in tensors], indexing=indexing)
-    return tuple(wrap(grid) for grid in grids)
+    if indexing == "xy" and len(tensors) > 1:
+        y, x, *others = meshgrid(tensors[1], tensors[0], *tensors[2:])
+        return (x, y, *others)
+    shape = tuple(x.numel() for x in tensors)
+    columns = [reshape(x, (-1,) + (1,) * (len(shape) - 1 - k)) for k, x in enumerate(tensors)]
+    return tuple(clone(broadcast_to(x, shape=shape)) for x in columns)
 
 
 def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -10,9 +10,10 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..backend import Array, is_numpy
+from ..backend import Array, is_numpy, refuse
 from ..tensor import Tensor, as_array, wrap
 from ..threads import GRAIN, compute, in_parts
+from .half import through_float32
 from .op import elementwise, floating, promote
 
 __all__ = [
@@ -117,6 +118,7 @@ square.vjp(lambda g, x: g * (2.0 * x))
 @elementwise
 def floor_divide(x: Array, y: Array) -> Array:
     """floor(x / y)"""
+    _refuse_zero("floor_divide", x, y)
     return np.floor_divide(x, y)
 
 
@@ -126,10 +128,19 @@ floor_divide.vjp(zero, zero)
 @elementwise
 def remainder(x: Array, y: Array) -> Array:
     """x - y floor(x / y): the sign is y's, as for Python's %."""
+    _refuse_zero("remainder", x, y)
     return np.remainder(x, y)
 
 
 remainder.vjp(lambda g: g, lambda g, x, y: -g * floor_divide(x, y))
+
+
+def _refuse_zero(name: str, x: Array, y: Array) -> None:
+    """Integers have no inf and no NaN to say what x / 0 is."""
+    if (x if hasattr(x, "dtype") else y).dtype.kind != "f" and getattr(x, "size", 1):
+        refuse((y == 0).any() if hasattr(y, "any") else y == 0, lambda: RuntimeError(
+            f"{name}: ZeroDivisionError: an integer is divided by 0"
+        ))  # fmt: skip
 
 
 # --- functions with smooth derivatives ------------------------------------------------------
@@ -144,6 +155,7 @@ def exp(x: Array) -> Array:
 exp.vjp(lambda g, out: g * out)
 
 
+@through_float32
 @floating
 def expm1(x: Array) -> Array:
     """e^x - 1, exact near 0"""
@@ -221,6 +233,7 @@ def cos(x: Array) -> Array:
 cos.vjp(lambda g, x: -g * sin(x))
 
 
+@through_float32
 @floating
 def acos(x: Array) -> Array:
     """The angle whose cosine is x, in radians; NaN outside [-1, 1]"""
@@ -231,6 +244,7 @@ def acos(x: Array) -> Array:
 acos.vjp(lambda g, x: -g * rsqrt(1.0 - x * x))
 
 
+@through_float32
 @floating
 def tanh(x: Array) -> Array:
     """(e^x - e^-x) / (e^x + e^-x)"""
@@ -252,6 +266,7 @@ tanh_grad.vjp(lambda g, h: tanh_grad(g, h), lambda g, v, h: g * v * (-2.0 * h))
 tanh_grad.spec.kernel = "tanh_grad"
 
 
+@through_float32
 @floating
 def sigmoid(x: Array) -> Array:
     """1 / (1 + e^-x). An overflowing e^-x is a right answer here: 1 / inf = 0."""
@@ -278,6 +293,7 @@ sigmoid_grad.vjp(lambda g, h: sigmoid_grad(g, h), lambda g, v, h: g * v * (1.0 -
 sigmoid_grad.spec.kernel = "sigmoid_grad"
 
 
+@through_float32
 @floating
 def softplus(x: Array) -> Array:
     """log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which does not overflow"""
@@ -299,6 +315,7 @@ def logaddexp(x: Array, y: Array) -> Array:
 logaddexp.vjp(lambda g, x, y: g * sigmoid(x - y), lambda g, x, y: g * sigmoid(y - x))
 
 
+@through_float32
 @floating
 def silu(x: Array) -> Array:
     """x sigmoid(x), also called swish"""
@@ -356,6 +373,7 @@ _ERF_Q = (-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03,
           -7.37332916720468e-03, -1.42647390514189e-02)  # fmt: skip
 
 
+@through_float32
 @floating
 def erf(x: Array) -> Array:
     """2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x.
@@ -386,12 +404,13 @@ def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
 erf.vjp(lambda g, x: g * exp(-x * x) * (2.0 / math.sqrt(math.pi)))
 
 
+@through_float32
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x Phi(x), Phi the standard normal's distribution function; "tanh" is its usual fit."""
     x = input
     if approximate == "tanh":
         inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
-        return 0.5 * x * (1.0 + tanh(inner))
+        return x * sigmoid(2.0 * inner)  # = (1 + tanh(inner)) / 2, which would cancel far out
     if approximate != "none":
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
     return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
@@ -422,7 +441,7 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     x, y = input, other
     condition = as_tensor(condition)
     if x is None and y is None:
-        return tuple(wrap(index) for index in np.nonzero(condition._array))
+        return tuple(map(wrap, np.nonzero(condition._array.reshape(condition.shape or 1))))
     if condition.dtype.kind != "b":
         raise RuntimeError(f"where: expected a boolean condition, got {condition.dtype}")
     if not isinstance(x, Tensor) and not isinstance(y, Tensor):

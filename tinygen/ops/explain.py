@@ -29,7 +29,7 @@ def explain(name: str, error: Exception, inputs: Sequence[Any], broadcasts: bool
             f"{name}: the shapes {shapes} do not broadcast: aligned at the right, each "
             "dimension must be equal, 1 or missing"
         )
-    kind = type(error) if isinstance(error, (IndexError, TypeError)) else RuntimeError
+    kind = next((k for k in (IndexError, TypeError) if isinstance(error, k)), RuntimeError)
     text = str(error)
     return kind(text if text.startswith(name) else f"{name}: {text} (inputs: {shapes})")
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backend import Array, module_of
 from ..tensor import Tensor, wrap
+from .half import through_float32
 from .indexing import index_select
 from .op import op
 from .pooling import (
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 
+@through_float32
 def interpolate(
     input: Tensor,
     size: Any = None,

@@ -10,6 +10,7 @@ from ..backend import Array
 from ..tensor import Tensor, wrap
 from ..threads import GRAIN, compute, in_parts, pays
 from .elementwise import expm1, where, zero
+from .half import through_float32
 from .op import cast, elementwise, floating, promote
 
 __all__ = [
@@ -70,6 +71,7 @@ _leaky.vjp(lambda g, sign_of, slope: _leaky(g, sign_of, slope=slope), None)
 _leaky.spec.kernel = "leaky"
 
 
+@through_float32
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else negative_slope x; the derivative at 0 is negative_slope"""
     return _leaky(input, input.detach(), slope=negative_slope)
@@ -91,8 +93,8 @@ abs.vjp(lambda g, x: g * sign(x))
 
 @elementwise
 def sign(x: Array) -> Array:
-    """-1, 0 or 1"""
-    return np.sign(x)
+    """-1, 0 or 1; of NaN it is NaN"""
+    return np.sign(x) if x.dtype.kind != "b" else x.copy()
 
 
 sign.vjp(zero)
@@ -118,9 +120,13 @@ minimum.vjp(lambda g, x, y: g * _share(y, x), lambda g, x, y: g * _share(x, y))
 
 @elementwise
 def _share(x: Array, y: Array) -> Array:
-    """1 where x > y, 1/2 where x = y, else 0"""
-    difference = np.subtract(x, y)
-    return np.heaviside(difference, difference.dtype.type(0.5))
+    """0 where x < y, 1/2 where x = y, else 1, of NaN too; -inf = -inf, though x - y is NaN"""
+    dtype = np.result_type(x, y)
+    share = np.less(x, y).astype(dtype)
+    share += np.less_equal(x, y)
+    share *= dtype.type(-0.5)
+    share += dtype.type(1)
+    return share
 
 
 _share.vjp(None, None)
@@ -145,16 +151,22 @@ _clamp.vjp(lambda g, x, low, high: g * cast(_inside(x, low, high), dtype=g.dtype
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002
-    """x held within [min, max], numbers or Tensors; the derivative at a (number) bound is 1"""
+    """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
     x = input
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must not be None")
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        x = x if min is None else maximum(x, min)
-        return x if max is None else minimum(x, max)
+        x = x if min is None else _bounded(x, min, maximum)
+        return x if max is None else _bounded(x, max, minimum)
     if x.dtype.kind != "f" and (isinstance(min, float) or isinstance(max, float)):
         (x, _) = promote("clamp", [x, 1.0])
     return _clamp(x, low=min, high=max)
+
+
+def _bounded(x: Tensor, bound: Any, extremum: Any) -> Tensor:
+    """extremum(x, bound), whose gradient at a tie goes to x alone"""
+    value = extremum(x.detach(), bound.detach() if isinstance(bound, Tensor) else bound)
+    return where((value == x) | (x != x), x, bound)
 
 
 @elementwise

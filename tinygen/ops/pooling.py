@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend import Array, module_of
+from ..backend import Array, is_numpy, module_of
 from ..tape import is_grad_enabled
 from ..tensor import Tensor, wrap
+from .half import through_float32
 from .op import op
 from .reductions import mean
 from .shapes import squeeze, unsqueeze
@@ -159,8 +160,23 @@ def _outputs(size: int, reach: int, stride: int, padding: int, ceil: bool) -> in
 def resample(x: Array, *, rows: Array, columns: Array) -> Array:
     """out[n,c,i,j] = sum_hv rows[i,h] x[n,c,h,v] columns[j,v], two products of matrices.
 
-    Linear in x; its adjoint is the same with transposed matrices.
+    Linear in x; its adjoint is the same with transposed matrices. A weight of 0 reads nothing:
+    NaN and inf go to the outputs whose window has them, which a product alone (0 inf = NaN) would
+    not see to.
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = _resampled(x, rows, columns)
+        if is_numpy(out) and np.isfinite(out.sum()):
+            return out
+    out = _resampled(np.where(np.isfinite(x), x, 0).astype(x.dtype), rows, columns)
+    sign = -1 if rows.min(initial=0) < 0 else 1
+    for special, is_it in ((np.inf, x == np.inf), (-np.inf, x == -np.inf), (np.nan, np.isnan(x))):
+        met = _resampled(is_it.astype(x.dtype), rows != 0, columns != 0) > 0
+        out = np.where(met, out + x.dtype.type(sign * special), out)
+    return out
+
+
+def _resampled(x: Array, rows: Array, columns: Array) -> Array:
     n, c, h, v = x.shape
     rows, columns = (module_of(x).asarray(a, x.dtype) for a in (rows, columns))
     flat = x.transpose(0, 2, 3, 1).reshape(n, h, v * c)
@@ -196,6 +212,7 @@ block_sum.vjp(lambda g, blocks: block_repeat(g, blocks=blocks))
 block_repeat.vjp(lambda g, blocks: block_sum(g, blocks=blocks))
 
 
+@through_float32
 def avg_pool2d(
     input: Tensor,
     kernel_size: Size,

@@ -10,7 +10,8 @@ import numpy as np
 from .. import threads
 from ..backend import Array
 from ..tensor import Tensor
-from .op import broadcast_to, op, sum_to
+from .half import through_float32
+from .op import broadcast_to, cast, op, sum_to
 from .shapes import permute, reshape, squeeze, unsqueeze
 
 __all__ = ["addmm", "bmm", "dot", "einsum", "linear", "matmul", "mm", "mv", "outer"]
@@ -111,6 +112,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return unsqueeze(input, 1) * unsqueeze(vec2, 0)
 
 
+@through_float32
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1.0, alpha: float = 1.0
 ) -> Tensor:
@@ -133,6 +135,7 @@ _linear.vjp(
 )
 
 
+@through_float32
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input W^T + b: (..., in), (out, in), (out,) -> (..., out)."""
     fits = isinstance(input, Tensor) and input.ndim > 0 and weight.ndim == 2
@@ -149,6 +152,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 # --- einsum ---------------------------------------------------------------------------------
 
 
+@through_float32
 @op
 def _einsum(*xs: Array, inputs: tuple[str, ...], output: str) -> Array:
     equation = f"{','.join(inputs)}->{output}"
@@ -185,6 +189,8 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         output = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
     _check_einsum(equation, inputs, output, operands)
     operands = _stretched(inputs, operands)
+    if len(operands) == 1 and operands[0].dtype.kind != "f" and not set(inputs[0]) <= set(output):
+        operands = (cast(operands[0], dtype=np.dtype(np.int64)),)  # as sum does
     xs, letters = [], []
     for x, part in zip(operands, inputs, strict=True):
         x, part = _diagonals(x, part)

@@ -120,9 +120,15 @@ _triu.vjp(lambda g, diagonal: _triu(g, diagonal=diagonal))
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of each matrix, zeros above the diagonal."""
-    return _tril(input, diagonal=diagonal)
+    return _tril(_matrices("tril", input), diagonal=diagonal)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of each matrix, zeros below the diagonal."""
-    return _triu(input, diagonal=diagonal)
+    return _triu(_matrices("triu", input), diagonal=diagonal)
+
+
+def _matrices(name: str, x: Tensor) -> Tensor:
+    if x.ndim < 2:
+        raise RuntimeError(f"{name}: expected at least 2 dimensions, got shape {x.shape}")
+    return x

@@ -17,10 +17,12 @@ import numpy as np
 from ..backend import Array
 from ..tensor import Tensor, wrap
 from ..threads import total
-from .elementwise import sqrt, where
+from .elementwise import where
+from .half import through_float32
 from .indexing import gather
 from .kinks import abs as abs_
-from .op import broadcast_to, cast, op
+from .kinks import trunc
+from .op import broadcast_to, cast, floating, op
 from .rearrange import flip
 from .shapes import cat, clone, reshape
 
@@ -57,8 +59,8 @@ def numpy_names(function: F) -> F:
 
 
 def axes(name: str, x: Tensor, dim: Any) -> tuple[int, ...]:
-    """`dim` as a sorted tuple of non-negative dimensions."""
-    if dim is None:
+    """`dim` as a sorted tuple of non-negative dimensions; None and () mean all of them."""
+    if dim is None or dim == ():
         return tuple(range(x.ndim))
     if dim.__class__ is int and x.ndim:
         return (one_axis(name, x, dim),)
@@ -111,6 +113,7 @@ def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None
     return _sum(x, dims=axes("sum", x, dim), keepdim=keepdim)
 
 
+@through_float32
 @numpy_names
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Arithmetic mean over `dim`; NaN of nothing."""
@@ -122,6 +125,7 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     return _sum(x, dims=dims, keepdim=keepdim) * (1.0 / n if n else math.nan)
 
 
+@through_float32
 @numpy_names
 def var(
     input: Tensor,
@@ -130,8 +134,13 @@ def var(
     keepdim: bool = False,
     correction: int | None = None,
 ) -> Tensor:
-    """Variance over `dim`: squared deviations summed, over n - correction (1 unless given)."""
+    """Variance over `dim`: squared deviations summed, over n - correction (1 unless given).
+
+    var(unbiased), var(dim, unbiased, keepdim) and keywords, as in PyTorch.
+    """
     x = input
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
     if unbiased is not None and correction is not None:
         raise RuntimeError("var: give unbiased or correction, not both")
     delta = int(unbiased) if unbiased is not None else 1 if correction is None else correction
@@ -142,6 +151,7 @@ def var(
     return total * (1.0 / freedom if freedom else math.nan)
 
 
+@through_float32
 @numpy_names
 def std(
     input: Tensor,
@@ -150,20 +160,33 @@ def std(
     keepdim: bool = False,
     correction: int | None = None,
 ) -> Tensor:
-    """Standard deviation, the root of var."""
-    return sqrt(var(input, dim, unbiased, keepdim, correction))
+    """Standard deviation, the root of var; its gradient at 0 is 0."""
+    return _root(var(input, dim, unbiased, keepdim, correction), p=2)
 
 
+@floating
+def _root(x: Array, *, p: float) -> Array:
+    """x^(1/p) for x >= 0; the derivative at 0 is taken as 0"""
+    return np.sqrt(x) if p == 2 else x ** (1.0 / p)
+
+
+def _root_vjp(g: Tensor, x: Tensor, p: float) -> Tensor:
+    slope = where(x == 0, 1.0, x) ** (1.0 / p - 1.0) * (1.0 / p)
+    return where(x == 0, 0.0, g * slope)
+
+
+_root.vjp(_root_vjp)
+
+
+@through_float32
 @numpy_names
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
-    x = input
-    shape = x.shape
+    shape, x = input.shape, _int64(input)
     if dim is None:
         x, axis = reshape(x, (-1,)), 0
     else:
         axis = one_axis("prod", x, dim)
-    x = cast(x, dtype=np.dtype(np.int64)) if x.dtype.kind in "bui" else x
     if x.ndim == 0:
         return x * 1
     if x.shape[axis] == 1:  # nothing to fold
@@ -173,7 +196,7 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor
         folded = x[(*front, slice(0, half))] * x[(*front, slice(half, 2 * half))]
         x = folded if n % 2 == 0 else cat([folded, x[(*front, slice(n - 1, n))]], axis)
     if x.shape[axis] == 0:
-        x = wrap(np.ones_like(x._array, shape=(*x.shape[:axis], 1, *x.shape[axis + 1 :])))
+        x = sum(x, axis, keepdim=True) + 1
     if keepdim:
         return reshape(x, (1,) * len(shape)) if dim is None else x
     return reshape(x, x.shape[:axis] + x.shape[axis + 1 :])
@@ -187,6 +210,7 @@ def _cumsum(x: Array, *, axis: int) -> Array:
 _cumsum.vjp(lambda g, axis: flip(_cumsum(flip(g, (axis,)), axis=axis), (axis,)))
 
 
+@through_float32
 @numpy_names
 def cumsum(input: Tensor, dim: int) -> Tensor:
     """Running sum along `dim`; bools and integers add up in int64."""
@@ -195,17 +219,25 @@ def cumsum(input: Tensor, dim: int) -> Tensor:
     return _cumsum(x, axis=axis) if x.ndim else sum(x)
 
 
+@through_float32
 @numpy_names
 def cumprod(input: Tensor, dim: int) -> Tensor:
-    """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
-    x = input
-    axis = one_axis("cumprod", x, dim)
+    """Running product along `dim`, by doubling strides: log2(n) multiplications, any order.
+
+    Bools and integers multiply in int64.
+    """
+    axis, x = one_axis("cumprod", input, dim), _int64(input)
     front, step = (slice(None),) * axis, 1
     while x.ndim and step < x.shape[axis]:
         later = x[(*front, slice(step, None))] * x[(*front, slice(None, -step))]
         x = cat([x[(*front, slice(None, step))], later], axis)
         step *= 2
     return x if step > 1 else clone(x)
+
+
+def _int64(x: Tensor) -> Tensor:
+    """Floats as they are; bools and integers multiply in int64."""
+    return x if x.dtype.kind == "f" else cast(x, dtype=np.dtype(np.int64))
 
 
 # --- extrema --------------------------------------------------------------------------------
@@ -229,7 +261,7 @@ def _ties(x: Tensor, extremum: Tensor, dims: tuple[int, ...]) -> Tensor:
 @numpy_names
 def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Largest value over `dim`; ties share the gradient evenly."""
-    dims = axes("amax", input, None if dim == () else dim)
+    dims = axes("amax", input, dim)
     _refuse_empty("amax", input, dims)
     return _amax(input, dims=dims, keepdim=keepdim)
 
@@ -245,7 +277,7 @@ _amin.vjp(lambda g, x, out, dims: stretch(g, x.shape, dims) * _ties(x, out, dims
 @numpy_names
 def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Smallest value over `dim`; ties share the gradient evenly."""
-    dims = axes("amin", input, None if dim == () else dim)
+    dims = axes("amin", input, dim)
     _refuse_empty("amin", input, dims)
     return _amin(input, dims=dims, keepdim=keepdim)
 
@@ -276,7 +308,7 @@ def _extremum(x: Tensor, dim: Any, keepdim: bool, arg: Any, value: Any, pair: st
     if dim is None:
         return value(x)
     if x.ndim == 0:
-        return ValuesIndices(x * 1, wrap(np.zeros_like(x._array, dtype=np.int64)))
+        return ValuesIndices(clone(x), wrap(np.zeros_like(x._array, dtype=np.int64)))
     index = arg(x, dim, keepdim=True)
     values = gather(x, dim, index)
     if not keepdim:
@@ -314,7 +346,7 @@ def _all(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
 @numpy_names
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Is every element non-zero?"""
-    return _all(input, dims=axes("all", input, dim), keepdim=keepdim)
+    return _all(input, dims=() if dim == () else axes("all", input, dim), keepdim=keepdim)
 
 
 @op
@@ -325,28 +357,34 @@ def _any(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
 @numpy_names
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Is some element non-zero?"""
-    return _any(input, dims=axes("any", input, dim), keepdim=keepdim)
+    return _any(input, dims=() if dim == () else axes("any", input, dim), keepdim=keepdim)
 
 
 # --- norms and order ------------------------------------------------------------------------
 
 
+@through_float32
 @numpy_names
 def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """(sum |x|^p)^(1/p); p = inf is the largest |x|. The gradient of the 2-norm at 0 is 0."""
+    """(sum |x|^p)^(1/p); p = inf is the largest |x|, p = 0 counts what is not 0.
+
+    The gradient is 0 where the norm is, and where |x|^p has none.
+    """
     x = floats_only("norm", input)
-    if p in (2, 2.0, "fro", None):
-        total = sum(x * x, dim, keepdim)
-        away = total > 0
-        return where(away, sqrt(where(away, total, 1.0)), 0.0)
+    if p in (2, "fro", None):
+        return _root(sum(x * x, dim, keepdim), p=2)
     if p in (math.inf, -math.inf):
         return (amax if p > 0 else amin)(abs_(x), dim, keepdim)
     if p == 0:
-        return sum(cast(x != 0, dtype=x.dtype), dim, keepdim)
+        return sum(trunc(where(x == 0, x, 1.0)), dim, keepdim)
+    size = abs_(x)
     if p == 1:
-        return sum(abs_(x), dim, keepdim)
-    root: float = 1.0 / p
-    return sum(abs_(x) ** p, dim, keepdim) ** root
+        return sum(size, dim, keepdim)
+    if p > 1:
+        return _root(sum(size**p, dim, keepdim), p=p)
+    _refuse_empty("norm", x, axes("norm", x, dim) if p < 0 else ())
+    powers = where(x == 0, 0.0 if p > 0 else math.inf, where(x == 0, 1.0, size) ** p)
+    return _root(sum(powers, dim, keepdim), p=p)
 
 
 @numpy_names
@@ -368,7 +406,7 @@ def sort(
     """(values, indices) in order along `dim`."""
     x = input
     index = argsort(x, dim, descending)
-    return ValuesIndices(gather(x, dim, index) if x.ndim else x * 1, index)
+    return ValuesIndices(gather(x, dim, index) if x.ndim else clone(x), index)
 
 
 @numpy_names
@@ -387,4 +425,4 @@ def topk(
     index = argsort(x, dim, descending=largest)
     front = (slice(None),) * one_axis("topk", x, dim)
     index = index[(*front, slice(0, k))] if x.ndim else index
-    return ValuesIndices(gather(x, dim, index) if x.ndim else x * 1, index)
+    return ValuesIndices(gather(x, dim, index) if x.ndim else clone(x), index)

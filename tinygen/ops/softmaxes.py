@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from ..backend import Array
-from ..tensor import Tensor, wrap
+from ..backend import Array, get_default_dtype
+from ..tensor import Tensor
 from .elementwise import exp
-from .op import op
+from .half import through_float32
+from .op import cast, op
 from .reductions import Dim, axes, floats_only, numpy_names, one_axis, stretch
 from .reductions import sum as total
 
@@ -31,14 +32,16 @@ _logsumexp.vjp(
 )
 
 
+@through_float32
 @numpy_names
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
     x = input
     dims = axes("logsumexp", x, dim)
+    if x.dtype.kind != "f":
+        x = cast(x, dtype=get_default_dtype())
     if math.prod(x.shape[d] for d in dims) == 0:
-        shape = [1 if i in dims else n for i, n in enumerate(x.shape) if keepdim or i not in dims]
-        return wrap(np.full_like(x._array, -math.inf, shape=tuple(shape)))
+        return total(x, dims, keepdim) - math.inf
     return _logsumexp(x, dims=dims, keepdim=keepdim)
 
 
@@ -57,6 +60,7 @@ def _softmax(x: Array, *, axis: int) -> Array:
 _softmax.vjp(lambda g, out, axis: out * (g - total(g * out, axis, keepdim=True)))
 
 
+@through_float32
 @numpy_names
 def softmax(input: Tensor, dim: int) -> Tensor:
     """e^x / sum e^x along `dim`."""
@@ -74,6 +78,7 @@ def _log_softmax(x: Array, *, axis: int) -> Array:
 _log_softmax.vjp(lambda g, out, axis: g - exp(out) * total(g, axis, keepdim=True))
 
 
+@through_float32
 @numpy_names
 def log_softmax(input: Tensor, dim: int) -> Tensor:
     """x - log sum e^x along `dim`."""

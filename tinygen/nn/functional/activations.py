@@ -11,6 +11,7 @@ import numpy as np
 
 from ... import ops
 from ...backend import Generator, default_generator, move
+from ...ops.half import through_float32
 from ...tensor import Tensor, wrap
 
 __all__ = [
@@ -35,6 +36,8 @@ def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
     """x clipped to [min_val, max_val]; the derivative is 0 at the two ends."""
+    if input.dtype.kind != "f":
+        return ops.clamp(input, int(min_val), int(max_val))
     inside = (input > min_val) & (input < max_val)
     return ops.where(inside, input, ops.clamp(input.detach(), min_val, max_val))
 
@@ -51,8 +54,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         raise RuntimeError(
             f"prelu: expected 1 weight or one for each of {channels} channels, got {weight.numel()}"
         )
-    if weight.numel() > 1:
-        weight = ops.reshape(weight, (-1,) + (1,) * (input.ndim - 2))
+    if weight.numel() > 1 or weight.ndim > input.ndim:
+        weight = ops.reshape(weight, (-1,) + (1,) * (input.ndim - 2) if input.ndim else ())
     return ops.where(input > 0, input, weight * input)
 
 
@@ -66,6 +69,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     return 1.0507009873554805 * ops.elu(input, 1.6732632423543772)
 
 
+@through_float32
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """max(x, 0) + min(0, alpha (e^(x / alpha) - 1))"""
     return ops.elu(input / alpha, 1.0) * alpha
@@ -81,17 +85,18 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return ops.silu(input)
 
 
+@through_float32
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x tanh(softplus(x))"""
     return input * ops.tanh(ops.softplus(input))
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + e^(beta x)) / beta
-
-    Exact for every x, so `threshold`, beyond which PyTorch returns x itself, changes nothing.
-    """
-    return ops.softplus(input) if beta == 1 else ops.softplus(input * beta) / beta
+    """log(1 + e^(beta x)) / beta, and x itself where beta x > threshold, as in PyTorch"""
+    if beta == 1 and threshold >= 20.0 and input.dtype != np.float64:
+        return ops.softplus(input)  # in float32 it is x from 17 on, and its slope is 1
+    scaled = input * beta
+    return ops.where(scaled > threshold, input, ops.softplus(scaled) / beta)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
@@ -109,11 +114,13 @@ def tanh(input: Tensor) -> Tensor:
     return ops.tanh(input)
 
 
+@through_float32
 def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|)"""
     return input / (1.0 + ops.abs(input))
 
 
+@through_float32
 def tanhshrink(input: Tensor) -> Tensor:
     """x - tanh(x)"""
     return input - ops.tanh(input)
@@ -121,25 +128,27 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x where |x| > lambd, else 0"""
-    return ops.where(ops.abs(input.detach()) > lambd, input, 0.0)
+    return ops.where(ops.abs(input.detach()) <= lambd, 0.0, input)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x moved towards 0 by lambd, and 0 where |x| <= lambd"""
     shrunk = input - lambd * ops.sign(input.detach())
-    return ops.where(ops.abs(input.detach()) > lambd, shrunk, 0.0)
+    return ops.where(ops.abs(input.detach()) <= lambd, 0.0, shrunk)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where x > threshold, else value"""
-    return ops.where(input > threshold, input, value)
+    return ops.masked_fill(input, input <= threshold, value)
 
 
+@through_float32
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """x / 6 + 1/2, clipped to [0, 1]"""
     return relu6(input + 3.0) / 6.0
 
 
+@through_float32
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x hardsigmoid(x)"""
     return input * hardsigmoid(input)
@@ -151,8 +160,8 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         raise RuntimeError(
             f"glu: halving dimension must be even, but dimension {dim} is size {input.shape[dim]}"
         )
-    a, b = ops.chunk(input, 2, dim)
-    return a * ops.sigmoid(b)
+    half = input.shape[dim] // 2
+    return ops.narrow(input, dim, 0, half) * ops.sigmoid(ops.narrow(input, dim, half, half))
 
 
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
@@ -229,7 +238,8 @@ def _drop(
         return x
     draws = (generator or default_generator).numpy.random(shape, dtype=np.float32)
     scale = 1.0 / (1.0 - p) if p < 1.0 else 0.0
+    kept = move(np.asarray(draws >= p), x.device)
     # In x's memory layout, so that the product keeps it.
     mask = np.empty_like(x._array, shape=shape)
-    np.multiply(move(draws >= p, x.device), x.dtype.type(scale), out=mask, casting="unsafe")
+    np.multiply(kept, x.dtype.type(scale), out=mask, casting="unsafe")
     return x * wrap(mask)

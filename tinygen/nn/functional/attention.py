@@ -9,12 +9,14 @@ import numpy as np
 
 from ... import ops
 from ...backend import Generator, is_numpy
+from ...ops.half import through_float32
 from ...tensor import Tensor, wrap
 from .activations import dropout
 
 __all__ = ["attention_weights", "causal_mask", "scaled_dot_product_attention"]
 
 
+@through_float32
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -49,6 +51,7 @@ def causal_mask(length: int, source: int, device: Any = None) -> Tensor:
     return ops.tril(ops.ones(length, source, device=device)) > 0
 
 
+@through_float32
 def attention_weights(
     query: Tensor, key: Tensor, mask: Tensor | None = None, scale: float | None = None
 ) -> Tensor:

@@ -22,9 +22,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ... import ops
-from ...backend import Array, is_numpy
+from ...backend import Array, float16, is_numpy
 from ...cuda import fused
-from ...ops.op import op
+from ...ops.half import widened
+from ...ops.op import cast, op
 from ...tensor import Tensor, wrap
 from ...threads import GRAIN, channel_rows, image_sums, in_parts, pixel_sums
 
@@ -92,9 +93,6 @@ def _channel_norm(
     """weight * (x - mean) * rstd + bias"""
     if fused.normalises(x, weight, bias, mean, rstd):
         return _image(fused.channel_norm(x, weight, bias, mean, rstd), x.shape)
-    if x.dtype == np.float16:  # x * scale alone could overflow
-        wide = (None if a is None else a.astype(np.float32) for a in (x, weight, bias, mean, rstd))
-        return _channel_norm.spec.forward(*wide, eps=eps).astype(np.float16)
     rows = channel_rows(x)
     scale = _spread(rstd, rows) if weight is None else _spread(rstd, rows) * weight
     shift = -_spread(mean, rows) * scale + (0 if bias is None else bias)
@@ -245,6 +243,13 @@ _channel_norm_back.vjp(
 def channel_norm(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, groups: int, batch: bool, eps: float
 ) -> tuple[Tensor, Array, Array]:
-    """x normalised in each group of channels, of each image or over the batch; mean, variance."""
+    """x normalised in each group of channels, of each image or over the batch; mean, variance.
+
+    float16 is normalised in float32, by a mean and a variance in float32.
+    """
+    if x.dtype == float16:
+        x, weight, bias = map(widened, (x, weight, bias))
+        out, mean, var = channel_norm(x, weight, bias, groups, batch, eps)
+        return cast(out, dtype=float16), mean, var
     mean, var, rstd = moments(x._array, groups, batch, eps)
     return _channel_norm(x, weight, bias, wrap(mean), wrap(rstd), eps=eps), mean, var

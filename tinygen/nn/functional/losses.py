@@ -5,6 +5,7 @@ Losses of logits never form the probability: log(1 + e^x) and log-softmax are co
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +14,10 @@ import numpy as np
 
 from ... import ops
 from ...backend import Array, is_numpy, refuse
+from ...ops.half import through_float32
 from ...ops.indexing import gather_within
 from ...ops.op import floating
+from ...tape import no_grad
 from ...tensor import Tensor, same_device
 
 __all__ = [
@@ -63,6 +66,7 @@ def _weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
 # --- regression -------------------------------------------------------------------------------
 
 
+@through_float32
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """(x - t)^2"""
     _warn_shapes("mse_loss", input, target)
@@ -75,12 +79,18 @@ def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     return _reduce(ops.abs(input - target), reduction)
 
 
-def _huber(d: Tensor, delta: float) -> Tensor:
+@floating
+def _huber(d: Array, *, delta: float) -> Array:
     """d^2 / 2 up to |d| = delta, from there on linear"""
-    size = ops.abs(d)
-    return ops.where(size < delta, 0.5 * ops.square(d), delta * (size - 0.5 * delta))
+    size = np.abs(d)
+    inner = np.minimum(size, delta)
+    return inner * (size - 0.5 * inner)
 
 
+_huber.vjp(lambda g, d, delta: g * ops.clamp(d, -delta, delta))
+
+
+@through_float32
 def smooth_l1_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
@@ -89,9 +99,10 @@ def smooth_l1_loss(
         raise RuntimeError(f"smooth_l1_loss: expected beta >= 0, got {beta}")
     _warn_shapes("smooth_l1_loss", input, target)
     d = input - target
-    return _reduce(_huber(d, beta) / beta if beta else ops.abs(d), reduction)
+    return _reduce(_huber(d, delta=beta) / beta if beta else ops.abs(d), reduction)
 
 
+@through_float32
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -103,24 +114,44 @@ def huber_loss(
     if delta <= 0:
         raise ValueError(f"huber_loss: expected delta > 0, got {delta}")
     _warn_shapes("huber_loss", input, target)
-    return _reduce(_weighted(_huber(input - target, delta), weight), reduction)
+    return _reduce(_weighted(_huber(input - target, delta=delta), weight), reduction)
 
 
+@through_float32
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,
-    var: Tensor,
+    var: Tensor | float,
     full: bool = False,
     eps: float = 1e-6,
     reduction: str = "mean",
 ) -> Tensor:
-    """(log v + (x - t)^2 / v) / 2 with v = max(var, eps); full=True adds log(2 pi) / 2"""
+    """(log v + (x - t)^2 / v) / 2 with v = max(var, eps); full=True adds log(2 pi) / 2
+
+    var: a number, of the input's shape, of that shape with one size 1, or without the last one.
+    """
+    if not isinstance(var, Tensor):
+        var = ops.full_like(input, float(var))
     negative = ValueError("gaussian_nll_loss: var has negative entries")
     refuse((var._array < 0).any(), lambda: negative)
-    # As in PyTorch, the floor eps does not stop the gradient of var.
-    v = var + (ops.clamp(var.detach(), min=eps) - var.detach())
+    if var.shape != input.shape:
+        if var.shape == input.shape[:-1]:
+            var = ops.unsqueeze(var, -1)
+        elif var.ndim != input.ndim or _others(var.shape, input.shape) != [1]:
+            raise ValueError(
+                f"gaussian_nll_loss: var of shape {var.shape} does not fit the input of shape "
+                f"{input.shape}"
+            )
+    v = var.clone()
+    with no_grad():  # as in PyTorch, the floor eps does not stop the gradient of var
+        v.clamp_(min=eps)
     loss = 0.5 * (ops.log(v) + ops.square(input - target) / v)
     return _reduce(loss + 0.5 * float(np.log(2 * np.pi)) if full else loss, reduction)
+
+
+def _others(shape: tuple[int, ...], wanted: tuple[int, ...]) -> list[int]:
+    """The sizes of `shape` that are not those of `wanted`."""
+    return [n for n, m in zip(shape, wanted, strict=True) if n != m]
 
 
 # --- probabilities of two classes -----------------------------------------------------------------
@@ -143,7 +174,9 @@ _binary_cross_entropy.vjp(
 
 
 def _bounded_log(x: Tensor) -> Tensor:
-    return ops.clamp(ops.log(ops.clamp(x, min=1e-37)), min=-100.0)
+    """max(log x, -100), with a derivative of 0 where it is bounded"""
+    counts = x > math.exp(-100.0)
+    return ops.where(counts, ops.log(ops.where(counts, x, 1.0)), -100.0)
 
 
 def _outside_0_1(what: str, low: Any, high: Any) -> tuple[Any, Callable[[], Exception]]:
@@ -153,6 +186,7 @@ def _outside_0_1(what: str, low: Any, high: Any) -> tuple[Any, Callable[[], Exce
     )
 
 
+@through_float32
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -170,7 +204,7 @@ def binary_cross_entropy(
 @floating
 def _bce_with_logits(x: Array, t: Array) -> Array:
     """-t log sigmoid(x) - (1 - t) log sigmoid(-x) = max(x, 0) - t x + log(1 + e^-|x|)"""
-    small = np.abs(x)
+    small = np.abs(x, out=np.empty_like(x))  # an array, of 0-d too
     np.negative(small, out=small)
     np.exp(small, out=small)
     np.log1p(small, out=small)
@@ -182,6 +216,7 @@ def _bce_with_logits(x: Array, t: Array) -> Array:
 _bce_with_logits.vjp(lambda g, x, t: g * (ops.sigmoid(x) - t), lambda g, x: -g * x)
 
 
+@through_float32
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -250,6 +285,7 @@ def _reduce_classes(loss: Tensor, scale: Tensor, reduction: str) -> Tensor:
     return ops.sum(loss) / ops.sum(scale) if reduction == "mean" else _reduce(loss, reduction)
 
 
+@through_float32
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -279,6 +315,7 @@ def _nll(
     return _reduce_classes(ops.where(kept, picked, 0.0) * scale, scale, reduction)
 
 
+@through_float32
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -331,6 +368,7 @@ def _cross_entropy_soft(
     return _reduce(loss, reduction)
 
 
+@through_float32
 def kl_div(
     input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
 ) -> Tensor:
@@ -345,5 +383,6 @@ def kl_div(
         log = ops.log(ops.where(target > 0, target, 1.0))
         loss = target * log - target * input
     if reduction == "batchmean":
-        return ops.sum(loss) / max(input.shape[0] if input.ndim else 1, 1)
+        count = input.shape[0] if input.ndim else 1
+        return ops.sum(loss) * (1.0 / count if count else math.nan)
     return _reduce(loss, reduction)

@@ -18,7 +18,8 @@ import numpy as np
 from ... import ops
 from ...backend import Array
 from ...cuda import fused
-from ...ops.op import elementwise, op
+from ...ops.half import through_float32, widened
+from ...ops.op import cast, elementwise, op
 from ...tensor import Tensor, same_device, wrap
 from .channel_norm import channel_norm
 
@@ -165,6 +166,9 @@ def batch_norm(
             raise RuntimeError(
                 "batch_norm: expected running_mean and running_var when training=False"
             )
+        if input.dtype == np.float16:
+            x, mu, v, w, b = map(widened, (input, running_mean, running_var, weight, bias))
+            return cast(batch_norm(x, mu, v, w, b, eps=eps), dtype=input.dtype)
         scale = ops.rsqrt(running_var + eps)
         scale = scale if weight is None else scale * weight
         shift = -running_mean * scale if bias is None else bias - running_mean * scale
@@ -238,6 +242,7 @@ def as_shape(size: int | Sequence[int]) -> tuple[int, ...]:
     return (size,) if isinstance(size, int) else tuple(size)
 
 
+@through_float32
 def layer_norm(
     input: Tensor,
     normalized_shape: int | Sequence[int],
@@ -263,11 +268,15 @@ def layer_norm(
     return _affine(out, weight, bias)
 
 
+@through_float32
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """x / max(||x||_p, eps) along dim"""
     return input / ops.clamp(ops.norm(input, p, dim, keepdim=True), min=eps)
 
 
+@through_float32
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """<x1, x2> / (max(||x1||, eps) max(||x2||, eps)) along dim"""
+    """<x1, x2> / (max(||x1||, eps) max(||x2||, eps)) along dim of the shape both broadcast to"""
+    shape = np.broadcast_shapes(x1.shape, x2.shape)
+    x1, x2 = x1.expand(shape), x2.expand(shape)
     return ops.sum(normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps), dim)
