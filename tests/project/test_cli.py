@@ -78,6 +78,38 @@ def test_ctrl_c_ends_without_a_traceback(monkeypatch, capsys):
     assert capsys.readouterr().err == "tinygen: interrupted\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["demo", "--epochs", "0"], "vae.py: argument --epochs: expected an integer >= 1, got '0'"),
+        (["demo", "--device", "gpu"], "vae.py: argument --device: expected cpu or cuda, got 'gpu'"),
+        (["demo", "--data", "cats"], "tinygen demo: load: no data set is called 'cats'"),
+        (["demo", "--batch", "99999"], "tinygen demo: DataLoader: batch_size 99999 is larger"),
+        (["lessons", "seven"], "tinygen lessons: argument number: expected an integer >= 1, got"),
+        (["dance"], "tinygen: argument demo | lessons | doctor: invalid choice: 'dance'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_error_is_one_line(words, message):
+    done = run(*words)
+    assert done.returncode in (1, 2) and done.stderr.startswith(message), done.stderr
+    assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+def test_debug_shows_where(monkeypatch, capsys):
+    def broken():
+        raise RuntimeError("the doctor is ill")
+
+    hook = sys.excepthook
+    monkeypatch.setattr(doctor, "examine", broken)
+    assert cli.main(["doctor"]) == 1
+    assert capsys.readouterr().err == "tinygen doctor: the doctor is ill (--debug shows where)\n"
+    for words in (["doctor", "--debug"], ["--debug", "doctor"]):
+        with pytest.raises(RuntimeError, match="ill"):
+            cli.main(words)
+    assert sys.excepthook is hook
+
+
 # --- the doctor ---------------------------------------------------------------------------------
 
 
