@@ -1,9 +1,11 @@
 """Train a conditional GAN on labelled images: ask for a digit, get that digit.
 
-    python examples/cgan.py                         # digits, a few minutes on two cores
+    python examples/cgan.py                         # digits
     python examples/cgan.py --data fashion --width 16
     python examples/cgan.py --objective hinge --norm spectral
     python examples/cgan.py --resume
+
+Expect: LABEL
 
 G gets the label beside the code z, D beside the picture, as ten planes of 0 and 1 (Mirza and
 Osindero 2014, arXiv:1411.1784): D learns p(data | x, label) and lets no picture pass that is good
@@ -14,127 +16,93 @@ At the end: a class a row and a code a column, walks between codes, and arithmet
 bold samples minus that of thin ones is a direction of the code that makes any class bolder.
 """
 
-import argparse
-import time
-from pathlib import Path
-
 import tinygen as tg
-from tinygen import data, metrics, plot
-from tinygen.models import gan, latent, nets
-from tinygen.run import Run
+from tinygen import data, metrics
+from tinygen.models import gan, latent
+from tinygen.models.gan import cgan
+from tinygen.plot.report import Report
+from tinygen.run import Run, count, fraction, options
 
-ROWS = sorted(name for name, row in gan.OBJECTIVES.items() if row.output != "energy")
+ROWS = [name for name, row in gan.OBJECTIVES.items() if row.output != "energy"]  # that is began.py
+BETAS = (0.5, 0.999)  # Adam's; with the usual 0.9 of the first the two players swing
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
-parser.add_argument("--data", default="digits", help="digits (bundled), fashion, mnist or kmnist")
-parser.add_argument("--root", help="the folder that holds the files of --data")
+parser = options(__doc__, "cgan", steps=4000, batch=64, lr=5e-4)
 parser.add_argument("--objective", choices=ROWS, default="non_saturating", metavar="ROW",
                     help=", ".join(ROWS))  # fmt: skip
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--steps", type=int, default=4000, help="steps of the generator")
-parser.add_argument("--d-steps", type=int, default=1, help="steps of D for each of G")
-parser.add_argument("--batch", type=int, default=64, help="examples a step")
-parser.add_argument("--lr", type=float, default=5e-4, help="Adam's step size, for G and D")
+parser.add_argument("--d-steps", type=count, default=1, help="steps of D for each of G (1)")
 parser.add_argument("--norm", choices=["batch", "layer", "spectral", "none"], default="layer",
                     help="D's norm")  # fmt: skip
-parser.add_argument("--width", type=int, default=32, help="channels at full size")
-parser.add_argument("--latent", type=int, default=32, help="dimensions of z")
-parser.add_argument("--ema", type=float, default=0.99, help="decay of G's average")
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--out", default="runs/cgan", help="folder of this run")
-parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+parser.add_argument("--width", type=count, default=32, help="channels at full size (32)")
+parser.add_argument("--latent", type=count, default=32, help="dimensions of z (32)")
+parser.add_argument("--ema", type=fraction, default=0.99, help="decay of G's average (0.99)")
 args = parser.parse_args()
 
-# --- data and model ---------------------------------------------------------------------------
+# --- data -------------------------------------------------------------------------------------
 tg.manual_seed(args.seed)
-train_set = data.load(args.data, root=args.root)
-train, classes = train_set.to_symmetric(), len(train_set.classes)
+train_set = data.load(args.data, root=args.root, download=args.download)
+train, classes = train_set.to_symmetric(), len(train_set.classes)  # in [-1, 1], as tanh makes them
 pairs = data.TensorDataset(train, train_set.labels)
 loader = data.DataLoader(pairs, args.batch, shuffle=True, drop_last=True)
 batches = loader.forever()
-generator, judge = nets.dcgan(
-    train.shape[1:], args.latent, args.width, norm=args.norm, classes=classes
-)
-model = gan.GAN(
-    nets.Conditional(generator, classes), nets.Conditional(judge, classes), args.objective,
-    args.latent,
-).to(args.device)  # fmt: skip
+seeded = lambda seed: tg.Generator(args.device).manual_seed(seed)
+every = tg.arange(classes, device=args.device)  # one label of each class
 
-# --- optimizers -------------------------------------------------------------------------------
-opt_g = tg.optim.Adam(model.generator.parameters(), lr=args.lr, betas=(0.5, 0.999))
-opt_d = tg.optim.Adam(model.discriminator.parameters(), lr=args.lr, betas=(0.5, 0.999))
-if model.clip is not None:
-    gan.clip_after_step(opt_d, model.clip)
-ema = tg.optim.EMA(model.generator, args.ema)
+# --- model and optimizers ---------------------------------------------------------------------
+config = vars(args) | {"shape": train.shape[1:], "classes": classes}
+model = cgan.build(config).to(args.device)  # models.restore builds it from the config again
+opt_g = tg.optim.Adam(model.G.parameters(), lr=args.lr, betas=BETAS)
+opt_d = tg.optim.Adam(model.D.parameters(), lr=args.lr, betas=BETAS)
+ema = tg.optim.EMA(model.G, args.ema)
 
 
-def every_class(each: int, seed: int = 2) -> tg.Tensor:
+def every_class(each: int) -> tg.Tensor:
     """`each` samples of every class, one class a row; a column has one code."""
-    codes = model.draw(each, tg.Generator(args.device).manual_seed(seed)).repeat(classes, 1)
-    labels = tg.arange(classes, device=args.device).repeat_interleave(each)
-    model.eval()
-    with tg.no_grad():
-        made = model.generator(codes, labels)
-    model.train()
-    return made
+    codes = model.draw(each, seeded(2)).repeat(classes, 1)
+    return model.decode(codes, every.repeat_interleave(each))
 
 
 # --- loop -------------------------------------------------------------------------------------
-run = Run(args.out, config=args, resume=args.resume)
+run = Run(args.out, config=config, resume=args.resume, system="cgan")
 run.track(model=model, opt_g=opt_g, opt_d=opt_d, ema=ema, loader=loader)
-began = time.perf_counter()
 for step in run.steps(args.steps):
     for _ in range(args.d_steps):
-        x, y = (t.to(args.device) for t in next(batches))
-        terms = model.discriminator_loss(x, y)
+        x, labels = (part.to(args.device) for part in next(batches))
+        terms = model.discriminator_terms((x, labels))
         opt_d.zero_grad()
-        terms.loss.backward()
+        terms["loss"].backward()
         opt_d.step()
-    with gan.frozen(model.discriminator):
-        loss = model.generator_loss(len(y), y)
+        if model.objective.clip:  # wgan's critic: without a bound its gap is no distance
+            tg.optim.clip_weights_(model.D.parameters(), model.objective.clip)
+    with gan.frozen(model.D):
+        loss = model.generator_terms(len(labels), labels)["loss"]
         opt_g.zero_grad()
         loss.backward()
     opt_g.step()
     ema.update()
-    run.log(loss_d=terms.loss, loss_g=loss, d_real=terms.real, d_fake=terms.fake)
+    run.log(loss_d=terms["loss"], loss_g=loss, d_real=terms["real"], d_fake=terms["fake"])
     if run.every(200):
         warning = gan.collapse(every_class(8), train[:64])
         if warning:
             run.say(f"step {step}: {warning}")
     if run.every(1000):
         run.picture("samples", lambda: every_class(8), value_range=(-1, 1))
-seconds = time.perf_counter() - began
 
-# --- what it learned ----------------------------------------------------------------------------
+# --- what it learned --------------------------------------------------------------------------
 ema.copy_to()
-out = Path(args.out)
-print(f"{args.objective} on {args.data}: {args.steps} steps in {seconds:.1f} s, seed {args.seed}")
-plot.image_grid(every_class(10), nrow=10, value_range=(-1, 1), path=out / "samples.png")
-ends = [model.draw(classes, tg.Generator(args.device).manual_seed(s)) for s in (3, 4)]
-with tg.no_grad():
-    labels = tg.arange(classes, device=args.device).repeat_interleave(10)
-    between = latent.interpolate(*ends, 10, spherical=True)
-    walk = model.eval().generator(between.transpose(0, 1).flatten(0, 1), labels)
-plot.image_grid(walk, nrow=10, value_range=(-1, 1), path=out / "interpolation.png")
-codes = model.draw(1000, tg.Generator(args.device).manual_seed(5))
-with tg.no_grad():
-    ink = model.generator(codes, tg.arange(1000, device=args.device) % classes).mean((1, 2, 3))
+print(f"{args.objective} on {args.data}: {args.steps} steps in {run.seconds:.1f} s, "
+      f"seed {args.seed}")  # fmt: skip
+report = Report(args.out, model)
+report.grid("samples", every_class(10))
+report.walks(model.draw(classes, seeded(3)), model.draw(classes, seeded(4)), every)
+codes = model.draw(1000, seeded(5))
+ink = model.decode(codes, tg.arange(1000, device=args.device) % classes).mean((1, 2, 3))
 bolder = latent.attribute(codes, ink > ink.mean())
-bolder = bolder / bolder.norm() * args.latent**0.5
-with tg.no_grad():
-    steps = tg.linspace(-1.0, 1.0, 9, device=args.device).unsqueeze(1) * bolder
-    moved = (codes[:classes].unsqueeze(1) + steps).flatten(0, 1)
-    labels = tg.arange(classes, device=args.device).repeat_interleave(9)
-    made = model.generator(moved, labels)
-plot.image_grid(made, nrow=9, value_range=(-1, 1), title="minus bold ... plus bold",
-                path=out / "arithmetic.png")  # fmt: skip
-plot.curves(out / "log.jsonl", keys=["loss_d", "loss_g"], path=out / "curves.png")
+bolder = bolder / bolder.norm() * args.latent**0.5  # as long as a code is
+report.moves("bolder", codes[:classes], bolder, 1, 9, every)
+report.curves("loss_d", "loss_g")
 if args.data == "digits":
     judged = metrics.digits_classifier().probabilities(every_class(100).cpu()).argmax(1)
-    asked = tg.arange(classes).repeat_interleave(100).numpy()
+    asked = every.repeat_interleave(100).cpu().numpy()
     print(f"{100 * (judged == asked).mean():.1f} % of 1000 samples are what was asked for, "
           "says our classifier")  # fmt: skip
-names = sorted(path.name for path in out.glob("*.png") if "-" not in path.name)
-print(f"pictures in {out}/: {', '.join(names)}")
+report.close()

@@ -1,10 +1,12 @@
-"""Train a GAN with any objective on a toy law in the plane or on small images, and measure it.
+"""Train a GAN with any objective on a toy law in the plane, or on small images, and measure it.
 
-    python examples/gan.py                                       # 8 Gaussians on a ring, a minute
+    python examples/gan.py                                       # 8 Gaussians on a ring
     python examples/gan.py --data grid --objective wgan_gp --steps 5000
     python examples/gan.py --data grid --pack 2                  # PacGAN against collapse
     python examples/gan.py --data digits --objective hinge --spectral
     python examples/gan.py --resume                              # go on where the last run stopped
+
+Expect: LABEL
 
 Two networks: G turns noise z into samples, D tells samples from data. --objective is a row of the
 table in tinygen/models/gan/objectives.py; it says what D's output means, what both minimise, and
@@ -15,177 +17,131 @@ samples and the arrows along which D sends them, the lattice that G bends the co
 as an animation over training (lab.gif). For images: samples, walks between codes, sums of codes.
 """
 
-import argparse
-import time
-from pathlib import Path
-
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import gan, latent, nets
+from tinygen.models import gan
 from tinygen.plot import gan as gan_plot
-from tinygen.run import Run
+from tinygen.plot.report import Report
+from tinygen.run import Run, count, fraction, non_negative, options, positive, whole
 
-CENTERS = {"ring": (data.ring_centers, 0.01), "grid": (data.grid_centers, 0.05)}
+CENTERS = {"ring": (data.ring_centers, 0.01), "grid": (data.grid_centers, 0.05)}  # and their std
+ROWS = [name for name, row in gan.OBJECTIVES.items() if row.output != "energy"]  # that is began.py
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
-parser.add_argument("--data", default="ring", help=f"{', '.join(data.TOYS)}; digits, fashion, ...")
-parser.add_argument("--objective", default="non_saturating", help=", ".join(gan.OBJECTIVES))
-parser.add_argument("--root", help="the folder that holds the files of --data")
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--steps", type=int, default=3000, help="steps of the generator")
-parser.add_argument("--d-steps", type=int, help="steps of D for each of G (default 1; WGANs 5)")
-parser.add_argument("--batch", type=int, default=128, help="examples a step")
-parser.add_argument("--lr", type=float, default=1e-3, help="G's step size")
-parser.add_argument("--lr-d", type=float, help="D's step size (two time scales); G's unless given")
-parser.add_argument("--beta1", type=float, default=0.5, help="Adam's momentum")
+parser = options(__doc__, "gan", data=[*data.TOYS, *data.SOURCES], steps=3000, batch=128, lr=1e-3)
+parser.add_argument("--objective", choices=ROWS, default="non_saturating", metavar="ROW",
+                    help=", ".join(ROWS))  # fmt: skip
+parser.add_argument("--d-steps", type=count, help="steps of D for each of G (1; WGANs 5)")
+parser.add_argument("--lr-d", type=positive, help="D's step size (two time scales); else --lr")
+parser.add_argument("--beta1", type=fraction, default=0.5, help="Adam's momentum (0.5)")
 parser.add_argument("--optimistic", action="store_true", help="optimistic Adam")
-parser.add_argument("--latent", type=int, default=2, help="dimensions of z; 2 can be drawn")
-parser.add_argument("--hidden", type=int, default=128, help="units of a hidden layer")
+parser.add_argument("--latent", type=count, default=2, help="dimensions of z; 2 can be drawn")
+parser.add_argument("--hidden", type=count, default=128, help="units of a hidden layer (128)")
 parser.add_argument("--batch-norm", action="store_true", help="batch norm in G")
-parser.add_argument("--virtual", action="store_true", help="virtual batch norm in G instead")
-parser.add_argument("--minibatch", type=int, default=0,
+parser.add_argument("--virtual", type=whole, default=0,
+                    help="reference batch of virtual batch norm in G instead")  # fmt: skip
+parser.add_argument("--minibatch", type=whole, default=0,
                     help="kernels of minibatch discrimination in D")  # fmt: skip
 parser.add_argument("--spectral", action="store_true", help="spectral norm in D")
-parser.add_argument("--penalty", help=f"{', '.join(gan.PENALTIES)} or none; the row's own else")
-parser.add_argument("--weight", type=float, help="weight of the penalty; the row's own else")
-parser.add_argument("--clip", type=float, help="bound of D's weights (wgan; 0.01 unless given)")
-parser.add_argument("--smoothing", type=float, default=0.0, help="one-sided label smoothing")
-parser.add_argument("--noise", type=float, default=0.0, help="std of instance noise, falls to 0")
-parser.add_argument("--pack", type=int, default=1, help="samples that D sees at once (PacGAN)")
-parser.add_argument("--ema", type=float, default=0.0, help="decay of G's average, e.g. 0.999")
-parser.add_argument("--gamma", type=float, default=0.9, help="BEGAN's ratio of the two energies")
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--out", default="runs/gan", help="folder of this run")
-parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+parser.add_argument("--penalty", choices=[*gan.PENALTIES, "none"], help="instead of the row's own")
+parser.add_argument("--weight", type=non_negative, help="of the penalty, instead of the row's own")
+parser.add_argument("--smoothing", type=fraction, default=0.0, help="one-sided label smoothing")
+parser.add_argument("--noise", type=non_negative, default=0.0,
+                    help="std of instance noise; falls to 0")  # fmt: skip
+parser.add_argument("--pack", type=count, default=1, help="samples that D sees at once (PacGAN)")
+parser.add_argument("--ema", type=fraction, default=0.0, help="decay of G's average, e.g. 0.999")
 args = parser.parse_args()
 row = gan.objective(args.objective)
-if args.d_steps is None:
-    args.d_steps = 5 if args.objective.startswith("wgan") else 1
+d_steps = args.d_steps or (5 if args.objective.startswith("wgan") else 1)
 
 # --- data -------------------------------------------------------------------------------------
 tg.manual_seed(args.seed)
 in_plane = args.data in data.TOYS
 if in_plane:
     train = data.toy(args.data, 50_000)
-    scale = float(train.std().item())  # networks see numbers of size 1
+    scale = train.std().item()  # networks see numbers of size 1
     train = train / scale
 else:
-    train_set = data.load(args.data, root=args.root)
-    train, scale = train_set.to_symmetric(), 1.0
-shape = train.shape[1:]
+    train_set = data.load(args.data, root=args.root, download=args.download)
+    train = train_set.to_symmetric()  # in [-1, 1], as tanh makes them
 loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
 batches = loader.forever()
+seeded = lambda seed: tg.Generator(args.device).manual_seed(seed)
 
-# --- model ------------------------------------------------------------------------------------
-generator, judge = nets.mlp_gan(
-    shape, args.latent, args.hidden, batch_norm=args.batch_norm or args.virtual, packed=args.pack,
-    tanh=not in_plane, minibatch=args.minibatch,
-)  # fmt: skip
-if args.virtual:
-    generator = nets.referenced(generator, tg.randn(args.batch, args.latent))
-if row.output == "energy":
-    judge = nets.mlp_energy(shape, 1 if in_plane else 8, args.hidden)  # a code of 2 copies 2-D
-if args.spectral:
-    judge = nets.spectrally_normalised(judge)
-model = gan.GAN(
-    generator, judge, args.objective, args.latent, penalty=args.penalty, weight=args.weight,
-    clip=args.clip, smoothing=args.smoothing, noise=args.noise, pack=args.pack,
-).to(args.device)  # fmt: skip
-
-# --- optimizers -------------------------------------------------------------------------------
+# --- model and optimizers ---------------------------------------------------------------------
+config = vars(args) | {"shape": train.shape[1:]}  # models.restore builds it from this again
+model = gan.gan.build(config).to(args.device)
 Adam = gan.OptimisticAdam if args.optimistic else tg.optim.Adam
-betas = (args.beta1, 0.9)
-opt_g = Adam(model.generator.parameters(), lr=args.lr, betas=betas)
-opt_d = Adam(model.discriminator.parameters(), lr=args.lr_d or args.lr, betas=betas)
-if model.clip is not None:
-    gan.clip_after_step(opt_d, model.clip)
-ema = tg.optim.EMA(model.generator, args.ema)
+opt_g = Adam(model.G.parameters(), lr=args.lr, betas=(args.beta1, 0.9))
+opt_d = Adam(model.D.parameters(), lr=args.lr_d or args.lr, betas=(args.beta1, 0.9))
+ema = tg.optim.EMA(model.G, args.ema)
 
 # --- pictures ---------------------------------------------------------------------------------
 frames = []
-codes = model.draw(256, tg.Generator(args.device).manual_seed(1))
+codes = model.draw(256, seeded(1))
 
 
-def lab() -> object:
-    """The plane as D sees it, and what G does to it."""
+def picture() -> object:
+    """The plane as D sees it and what G does to it; or 64 images."""
+    if not in_plane:
+        return model.sample(64, seeded(2))
     return gan_plot.lab(model, train[:1000], codes, title=f"{args.objective}, step {run.step}")
 
 
-def samples(n: int, seed: int = 2) -> tg.Tensor:
-    return model.sample(n, tg.Generator(args.device).manual_seed(seed))
-
-
 # --- loop -------------------------------------------------------------------------------------
-run = Run(args.out, config=args, resume=args.resume)
+run = Run(args.out, config=config, resume=args.resume, system="gan")
 run.track(model=model, opt_g=opt_g, opt_d=opt_d, ema=ema, loader=loader)
-began = time.perf_counter()
 for step in run.steps(args.steps):
     model.noise = gan.ramp(step, args.noise, 0.0, args.steps)
-    for _ in range(args.d_steps):
+    for _ in range(d_steps):
         (x,) = next(batches)
-        terms = model.discriminator_loss(x.to(args.device))
+        terms = model.discriminator_terms((x.to(args.device),))
         opt_d.zero_grad()
-        terms.loss.backward()
+        terms["loss"].backward()
         opt_d.step()
-    if row.output == "energy":
-        run.log(convergence=model.balance(args.gamma, rate=0.02), k=model.k)
-    with gan.frozen(model.discriminator):
-        loss = model.generator_loss(args.batch)
+        if row.clip:  # wgan's critic: without a bound its gap is no distance
+            tg.optim.clip_weights_(model.D.parameters(), row.clip)
+    with gan.frozen(model.D):
+        loss = model.generator_terms(args.batch)["loss"]
         opt_g.zero_grad()
         loss.backward()
     opt_g.step()
     ema.update()
-    run.log(loss_d=terms.loss, loss_g=loss, d_real=terms.real, d_fake=terms.fake)
+    run.log(loss_d=terms["loss"], loss_g=loss, d_real=terms["real"], d_fake=terms["fake"])
     if run.every(max(1, args.steps // 40)):
-        warning = gan.collapse(samples(256), train[:256])
+        warning = gan.collapse(model.sample(256, seeded(2)), train[:256])
         if warning:
             run.say(f"step {step}: {warning}")
         if in_plane:
-            frames.append(lab())
+            frames.append(picture())
     if run.every(max(1, args.steps // 4)):
-        run.picture("lab", lab) if in_plane else run.picture(
-            "samples", lambda: samples(64), value_range=(-1, 1)
+        run.picture("lab", picture) if in_plane else run.picture(
+            "samples", picture, value_range=(-1, 1)
         )
-seconds = time.perf_counter() - began
 
-# --- what it learned ----------------------------------------------------------------------------
+# --- what it learned --------------------------------------------------------------------------
 if args.ema:
     ema.copy_to()
-out = Path(args.out)
 title = f"{args.objective} on {args.data}"
-print(
-    f"{title}: {args.steps} steps in {seconds:.1f} s, seed {args.seed}; minimises {row.minimises}"
-)
+print(f"{title}: {args.steps} steps in {run.seconds:.1f} s, seed {args.seed}; "
+      f"minimises {row.minimises}")  # fmt: skip
 if args.data in CENTERS:
     centers, std = CENTERS[args.data]
-    report = metrics.mode_report(samples(2500) * scale, centers(), std)
-    print(f"modes {report.modes}/{len(centers())}, high-quality {100 * report.high_quality:.1f} %, "
-          f"reverse KL {report.reverse_kl:.2f} (2500 samples, PacGAN protocol)")  # fmt: skip
+    modes = metrics.mode_report(model.sample(2500, seeded(2)) * scale, centers(), std)
+    print(f"modes {modes.modes}/{len(centers())}, high-quality {100 * modes.high_quality:.1f} %, "
+          f"reverse KL {modes.reverse_kl:.2f} (2500 samples, PacGAN protocol)")  # fmt: skip
+
+report = Report(args.out, model)
 if in_plane:
-    plot.samples_2d(samples(2500), train[:2500], path=out / "samples.png")
-    gan_plot.warp_grid(model.generator, train[:1000], path=out / "warp.png")
+    out = report.folder
+    plot.samples_2d(model.sample(2500, seeded(2)), train[:2500], path=out / "samples.png")
+    if args.latent == 2:
+        gan_plot.warp_grid(model.decode, train[:1000], device=args.device, path=out / "warp.png")
     if frames:
         plot.gif(frames, out / "lab.gif", fps=8, pause=2)
 else:
-    plot.image_grid(
-        samples(100), nrow=10, value_range=(-1, 1), title=title, path=out / "samples.png"
-    )
-    walk = latent.interpolate(codes[:8], codes[8:16], 10, spherical=True)
-    with tg.no_grad():
-        between = model.generator.eval()(walk.transpose(0, 1).flatten(0, 1))
-        made = model.generator(codes)
-    plot.image_grid(between, nrow=10, value_range=(-1, 1), path=out / "interpolation.png")
-    # A code's class is that of the training picture nearest to its sample.
-    _, nearest = metrics.nearest_neighbours(made, train[:10_000])
-    labels = train_set.labels.numpy()[nearest[:, 0]]
-    sums = latent.class_sums(codes, labels, [(8, 3, 9), (0, 1, 7), (4, 9, 5), (6, 0, 3)])
-    if len(sums):
-        with tg.no_grad():
-            made = model.generator(sums)
-        plot.image_grid(made, nrow=4, value_range=(-1, 1), title="a, b, c, a - b + c",
-                        path=out / "arithmetic.png")  # fmt: skip
-plot.curves(out / "log.jsonl", keys=["loss_d", "loss_g"], path=out / "curves.png")
-pictures = sorted(p.name for p in out.glob("*.[pg][ni][gf]") if "-" not in p.name)
-print(f"pictures in {out}/: {', '.join(pictures)}")
+    report.grid("samples", model.sample(100, seeded(2)), title=title)
+    report.walks(codes[:8], codes[8:16])
+    nearest = report.neighbours(model.decode(codes), train)  # their classes are the codes', too
+    report.sums(codes, train_set.labels.numpy()[nearest])
+report.curves("loss_d", "loss_g")
+report.close()

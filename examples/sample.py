@@ -1,86 +1,85 @@
-"""Draw images from a model that examples/ddpm.py trained.
+"""Draw samples from a checkpoint of any example: it knows its system and how it was built.
 
-    python examples/sample.py runs/ddpm/last.npz                              # all T steps
+    python examples/sample.py runs/vae/last.npz
+    python examples/sample.py runs/cgan/last.npz --n 100 --labels 3 --seed 1 --out threes.png
     python examples/sample.py runs/ddpm/last.npz --sampler ddim --steps 20 --guidance 2
-    python examples/sample.py runs/ddpm/last.npz --label 3 --sampler heun --steps 10
     python examples/sample.py runs/ddpm/last.npz --inpaint   # the right half, given the left one
 
-The settings of the model are read from config.json beside the checkpoint. The averaged weights are
-used unless --raw. Without --label each row is a class.
+`tinygen sample FILE ...` is the same. Averaged weights are used where the run kept them, unless
+--raw. A model that knows labels draws a class a row unless --labels are given.
 """
 
-import argparse
 import time
 from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
-from tinygen.models import diffusion
-from tinygen.models.diffusion import ddpm
-from tinygen.run import load_run
+from tinygen.models import diffusion, restore
+from tinygen.run import count, device, fraction, non_negative, options, whole
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
-parser.add_argument("checkpoint", type=Path, help="last.npz of a run of ddpm.py")
-parser.add_argument("--sampler", choices=sorted(diffusion.SAMPLERS), default="ancestral")
-parser.add_argument("--steps", type=int, help="of the sampler, at most T")
-parser.add_argument("--eta", type=float, default=0.0, help="fresh noise of ddim, 0 .. 1")
-parser.add_argument("--variance", choices=("small", "large"),
-                    help="of ancestral's noise, beta-tilde or beta; else the model's")  # fmt: skip
-parser.add_argument("--guidance", type=float, default=1.0, help="1 is none, 2 a lot")
-parser.add_argument("--label", type=int, help="a class; every class unless given")
-parser.add_argument("--threshold", type=float, help="quantile of dynamic thresholding, e.g. 0.99")
-parser.add_argument("--inpaint", action="store_true", help="complete test images from a half")
-parser.add_argument("--resample", type=int, default=5, help="passes a step of --inpaint")
+parser = options(__doc__)
+parser.add_argument("checkpoint", type=Path, help="last.npz of a run of one of the examples")
+parser.add_argument("--n", type=count, default=100, help="samples (100)")
+parser.add_argument("--labels", type=whole, nargs="+", metavar="K", help="classes, in equal parts")
+parser.add_argument("--seed", type=whole, default=0, help="of the samples (0)")
 parser.add_argument("--raw", action="store_true", help="the weights without their average")
-parser.add_argument("--n", type=int, default=100, help="images")
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--root", help="the folder that holds the data's files (--inpaint)")
+parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
 parser.add_argument("--out", type=Path, help="the picture; beside the checkpoint unless given")
+chain = parser.add_argument_group("for diffusion models").add_argument
+ways = [
+    chain("--sampler", choices=sorted(diffusion.SAMPLERS), help="the way back (ancestral)"),
+    chain("--steps", type=count, help="of the sampler, at most T (all)"),
+    chain("--eta", type=fraction, help="fresh noise of ddim, 0 .. 1 (0)"),
+    chain("--variance", choices=["small", "large"], help="of ancestral's noise, else the model's"),
+    chain("--guidance", type=non_negative, help="what a label adds: 1 is as it is, 2 a lot (1)"),
+    chain("--threshold", type=fraction, help="quantile of dynamic thresholding, e.g. 0.99"),
+    chain("--inpaint", action="store_true", default=None, help="complete halves of test images"),
+    chain("--resample", type=count, help="passes a step of --inpaint (5)"),
+]
+chain("--root", help="the folder that holds the data's files, for --inpaint")
 args = parser.parse_args()
 
 # --- model ------------------------------------------------------------------------------------
-try:
-    config, state = load_run(args.checkpoint)
-except FileNotFoundError as error:
-    raise SystemExit(f"{error}; train a model with examples/ddpm.py first") from None
-model = ddpm.image_model(config)
-model.load_state_dict(state["model"])
-if not args.raw:
-    model.load_state_dict(state["ema"]["shadow"], strict=False)  # parameters alone, no buffers
+slug, config, model = restore(args.checkpoint, averaged=not args.raw)
 model.to(args.device)
-shape, classes = config["shape"], config["classes"]
+given = {way.dest: getattr(args, way.dest) for way in ways if getattr(args, way.dest) is not None}
+if given and not isinstance(model, diffusion.DDPM):
+    names = ", ".join(f"--{name}" for name in given)
+    parser.error(f"{names}: for diffusion models, but {args.checkpoint} holds a {slug}")
+if args.inpaint and len(model.shape) != 3:
+    parser.error(f"--inpaint: for pictures, but {args.checkpoint} holds a {slug}")
+if args.labels and not model.classes:
+    parser.error(f"--labels: the {slug} of {args.checkpoint} was trained without labels")
+if args.labels and max(args.labels) >= model.classes:
+    parser.error(f"--labels: expected 0..{model.classes - 1}, got {max(args.labels)}")
 
-# --- samples ------------------------------------------------------------------------------------
-generator = tg.Generator(args.device).manual_seed(args.seed)
-labels = tg.arange(args.n) * classes // args.n if args.label is None else args.label
-options = {
-    "eta": args.eta, "variance": args.variance,
-    "guidance": args.guidance, "threshold": args.threshold,
-}  # fmt: skip
-if args.inpaint:
+# --- samples ----------------------------------------------------------------------------------
+labels = None
+if model.classes:
+    chosen = tg.tensor(args.labels or list(range(model.classes)))
+    labels = chosen[tg.arange(args.n) * len(chosen) // args.n].to(args.device)
+if given.pop("inpaint", False):
     test = data.load(config["data"], "test", root=args.root)
     known, labels = test.to_symmetric()[: args.n].to(args.device), test.labels[: args.n]
-    mask = tg.zeros(1, *shape, device=args.device)
-    mask[..., : shape[2] // 2] = 1.0
-    options |= {"known": (mask, known), "resample": args.resample}
+    mask = tg.zeros(1, *model.shape, device=args.device)
+    mask[..., : model.shape[2] // 2] = 1.0
+    given = {"resample": 5} | given | {"known": (mask, known)}
+    args.n = len(known)
 began = time.perf_counter()
-images = diffusion.sample(
-    model, (args.n, *shape), args.sampler, args.steps,
-    y=labels, generator=generator, **options,
-)  # fmt: skip
+with tg.no_grad():
+    generator = tg.Generator(args.device).manual_seed(args.seed)
+    samples = model.sample(args.n, generator, labels, **given)
 seconds = time.perf_counter() - began
 
-# --- pictures -----------------------------------------------------------------------------------
-how = f"{args.sampler}-{args.steps or config['T']}" + ("-inpaint" if args.inpaint else "")
-out = args.out or args.checkpoint.parent / f"sample-{how}.png"
-look = {"value_range": (-1, 1), "clip": True, "path": out}
+# --- picture ----------------------------------------------------------------------------------
+how = [str(given[name]) for name in ("sampler", "steps") if name in given]
+name = "-".join(["sample", *how, *["inpaint"] * bool(args.inpaint)])
+out = args.out or args.checkpoint.parent / f"{name}.png"
+look = {"value_range": model.pixels, "clip": True, "path": out}
 if args.inpaint:
-    pair = ("original", "completed")
-    plot.reconstruction_pairs(known[:20], images[:20], labels=pair, **look)
+    plot.reconstruction_pairs(known[:20], samples[:20], labels=("original", "completed"), **look)
+elif samples.ndim == 2:
+    plot.samples_2d(samples, path=out)
 else:
-    title = f"{config['data']}, {how} steps, guidance {args.guidance:g}"
-    plot.image_grid(images, nrow=10, title=title, **look)
-print(f"{args.n} images by {how} in {seconds:.1f} s: {out}")
+    plot.image_grid(samples, nrow=10, **look)
+print(f"{args.n} samples of a {slug} in {seconds:.1f} s: {out}")

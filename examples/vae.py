@@ -8,6 +8,8 @@
     python examples/vae.py --conditional                   # q(z|x,c), p(x|z,c): draw digits by name
     python examples/vae.py --resume                        # go on where the last run stopped
 
+Expect: LABEL
+
 What it optimises, for each image x, is the evidence lower bound (ELBO), in nats:
 
     log p(x)  >=  E_q(z|x)[ log p(x|z) ]  -  KL( q(z|x) || p(z) )
@@ -20,47 +22,30 @@ given in bits a pixel: 17 levels in digits, 256 in fashion. All is in the folder
 log.jsonl, checkpoints, pictures: reconstructions, samples, and for --latent 2 the latent space.
 """
 
-import argparse
-import time
-from pathlib import Path
-
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import latent, likelihoods, nets, vae
-from tinygen.models.vae import bounds
+from tinygen.models import latent, likelihoods, nets
+from tinygen.models.vae import bounds, vae
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
-from tinygen.run import Run
+from tinygen.plot.report import Report
+from tinygen.run import Run, count, non_negative, options
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
-parser.add_argument("--data", default="digits", help="digits (bundled), fashion, mnist or kmnist")
-parser.add_argument("--root", help="the folder that holds the files of --data")
-parser.add_argument("--download", action="store_true", help="fetch the files of --data if missing")
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--epochs", type=int, default=200, help="passes over the training images")
-parser.add_argument("--batch", type=int, default=128, help="images a step")
-parser.add_argument("--lr", type=float, default=2e-3, help="Adam's step size; falls to 0 (cosine)")
-parser.add_argument("--latent", type=int, default=2, help="dimensions of z; 2 can be drawn whole")
-parser.add_argument("--hidden", type=int, default=256, help="units of a hidden layer (--net mlp)")
-parser.add_argument(
-    "--net", choices=sorted(nets.AUTOENCODERS), default="mlp", help="the two networks"
-)
-parser.add_argument("--likelihood", choices=["bernoulli", "gaussian", "fixed", "pixel"],
-                    default="bernoulli", help="p(x|z): binary pixels, or grey ones with one "
-                    "learned variance, with 0.05, or with a variance for each pixel")  # fmt: skip
+parser = options(__doc__, "vae", epochs=200, batch=128, lr=2e-3)
+parser.add_argument("--latent", type=count, default=2, help="dimensions of z; 2 can be drawn whole")
+parser.add_argument("--hidden", type=count, default=256, help="units of a layer of --net mlp (256)")
+parser.add_argument("--net", choices=sorted(nets.AUTOENCODERS), default="mlp", help="both networks")
+parser.add_argument("--likelihood", choices=sorted(likelihoods.LIKELIHOODS), default="bernoulli",
+                    help="p(x|z): binary pixels (bernoulli), or grey ones with one learned variance"
+                    " (gaussian), with 0.05 (fixed), or with a variance each (pixel)")  # fmt: skip
 parser.add_argument("--objective", choices=["elbo", "iwae", "score"], default="elbo",
                     help="the bound; importance-weighted, of k draws; or the bound from k draws "
                     "by the score-function estimator")  # fmt: skip
-parser.add_argument("--k", type=int, default=5, help="draws of z for iwae and score")
+parser.add_argument("--k", type=count, default=5, help="draws of z for iwae and score (5)")
 parser.add_argument("--conditional", action="store_true", help="give the label to both networks")
-parser.add_argument("--beta", type=float, default=1.0,
+parser.add_argument("--beta", type=non_negative, default=1.0,
                     help="weight of the KL; 1 is the bound, more orders the codes")  # fmt: skip
-parser.add_argument("--importance", type=int, default=200,
-                    help="draws a test image for the estimate of log p(x) at the end")  # fmt: skip
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--out", default="runs/vae", help="folder of this run")
-parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+parser.add_argument("--importance", type=count, default=200,
+                    help="draws a test image for log p(x) at the end (200)")  # fmt: skip
 parser.add_argument("--demo", action="store_true", help="the run of `make demo`, in runs/demo")
 if parser.parse_known_args()[0].demo:
     parser.set_defaults(epochs=300, out="runs/demo")
@@ -76,129 +61,96 @@ train_set, test_set = (
 )
 train, test = train_set.to_unit(), test_set.to_unit().to(args.device)  # grey values in [0, 1]
 classes = len(train_set.classes)
-shape = train.shape[1:]
 binary, levels = args.likelihood == "bernoulli", train_set.maximum + 1
+pairs = data.TensorDataset(train if binary else train_set.images, train_set.labels)
+loader = data.DataLoader(pairs, args.batch, shuffle=True, drop_last=True)
 
 
 def pixels(x, generator=None):
     """What the likelihood is of: pixels drawn as 0 or 1, or dequantised grey ones."""
-    return (
-        likelihoods.binarise(x, generator)
-        if binary
-        else likelihoods.dequantise(x, levels - 1, generator)
-    )
+    if binary:
+        return likelihoods.binarise(x, generator)
+    return likelihoods.dequantise(x, levels - 1, generator)
 
 
-pairs = data.TensorDataset(train if binary else train_set.images, train_set.labels)
-loader = data.DataLoader(pairs, args.batch, shuffle=True, drop_last=True)
+def given(labels):
+    """The labels for a conditional model, None for one that has none."""
+    return labels.to(args.device) if args.conditional else None
+
 
 # --- model ------------------------------------------------------------------------------------
-likelihood = {
-    "bernoulli": likelihoods.Bernoulli,
-    "gaussian": lambda: likelihoods.Gaussian(0.05, learn=True),
-    "fixed": lambda: likelihoods.Gaussian(0.05),
-    "pixel": likelihoods.GaussianPerPixel,
-}[args.likelihood]()
-width = {"mlp": args.hidden, "conv": 32}[args.net]
-condition = classes if args.conditional else 0
-encoder, decoder = nets.AUTOENCODERS[args.net](
-    shape, args.latent, width, outputs=likelihood.outputs, condition=condition
-)
+config = vars(args) | {"shape": train.shape[1:], "classes": classes if args.conditional else 0}
+model = vae.build(config)  # models.restore builds it from the config again
 if binary:
-    nets.set_output_bias(decoder, train)
-if args.conditional:
-    model = vae.ConditionalVAE(encoder, decoder, likelihood, args.latent, classes)
-else:
-    model = vae.VAE(encoder, decoder, likelihood, args.latent)
-model = model.to(args.device)
+    nets.set_output_bias(model.decoder, train)
+model.to(args.device)
 
 # --- optimizer --------------------------------------------------------------------------------
 steps = args.epochs * len(loader)
 opt = tg.optim.Adam(model.parameters(), lr=args.lr)
-schedule = CosineAnnealingLR(opt, T_max=steps)
-
-
-def given(c):
-    """The labels for a conditional model, None for one that has none."""
-    return c.to(args.device) if args.conditional else None
-
+schedule = CosineAnnealingLR(opt, T_max=steps)  # lr falls to 0
 
 # One noise on the test set's pixels, and one set of draws of z, for every evaluation of this run.
+seeded = lambda seed: tg.Generator(args.device).manual_seed(seed)
 test_x = pixels(test if binary else test_set.images, tg.Generator().manual_seed(1)).to(args.device)
-test_c = given(test_set.labels)
-shown_c = given(tg.arange(100) // 10 % classes)  # a row of samples for each of ten labels
+test_labels = given(test_set.labels)
+rows = given(tg.arange(100) // 10 % classes)  # a row of samples for each of ten labels
 
 
 @tg.no_grad()
 def evaluate() -> vae.ELBO:
-    return model(test_x, generator=tg.Generator(args.device).manual_seed(2), c=test_c)
+    return model(test_x, generator=seeded(2), labels=test_labels)
 
 
 # --- loop -------------------------------------------------------------------------------------
-run = Run(args.out, config=args, resume=args.resume)
+run = Run(args.out, config=config, resume=args.resume, system="vae")
 run.track(model=model, opt=opt, schedule=schedule, loader=loader)
-began = time.perf_counter()
-for _, (x, c) in zip(run.steps(steps), loader.forever()):
-    x, c = pixels(x.to(args.device)), given(c)
+for _, (x, labels) in zip(run.steps(steps), loader.forever()):
+    x, labels = pixels(x.to(args.device)), given(labels)
     if args.objective == "iwae":
-        bound = model.iwae(x, args.k, c=c)
-        run.log(iwae=bound)
+        bound = model.iwae(x, args.k, labels=labels)
+        terms = {"loss": -bound, "iwae": bound}
+    elif args.objective == "score":
+        bound = model.score_function(x, args.k, args.beta, labels=labels)
+        terms = {"loss": -bound.elbo} | bound._asdict()
     else:
-        estimate = model.score_function if args.objective == "score" else model
-        draws = {"k": args.k} if args.objective == "score" else {}
-        terms = estimate(x, beta=args.beta, c=c, **draws)
-        bound = terms.elbo
-        run.log(elbo=terms.elbo, kl=terms.kl)
-    loss = -bound
+        terms = model.terms((x, labels), args.beta)
     opt.zero_grad()
-    loss.backward()
+    terms["loss"].backward()
     opt.step()
     schedule.step()
+    run.log(**terms)
     if run.every(5 * len(loader)) or run.last:
         run.log(test_elbo=evaluate().elbo)
     if run.every(50 * len(loader)):
-        run.picture("samples", lambda: model.sample(100, c=shown_c), nrow=10, clip=True)
-seconds = time.perf_counter() - began
+        run.picture("samples", lambda: model.sample(100, labels=rows), nrow=10, clip=True)
 
-# --- what it learned ----------------------------------------------------------------------------
+# --- what it learned --------------------------------------------------------------------------
 final = evaluate()
-log_p = bounds.average(bounds.importance(
-    model, test_x, args.importance, tg.Generator(args.device).manual_seed(3), test_c
-))  # fmt: skip
+log_p = bounds.average(bounds.importance(model, test_x, args.importance, seeded(3), test_labels))
 with tg.no_grad():
-    codes = model.encode(test, test_c)[0]
-print(f"{steps} steps in {seconds:.1f} s, seed {args.seed}; {len(test)} test images of {args.data}")
+    codes = model.encode(test, test_labels)[0]
+print(f"{steps} steps in {run.seconds:.1f} s, seed {args.seed}; {len(test)} test images of "
+      f"{args.data}")  # fmt: skip
 print(f"test ELBO    {final.elbo.item():8.2f} nats  =  log p(x|z) {final.log_likelihood.item():.2f}"
       f"  -  KL {final.kl.item():.2f}")  # fmt: skip
 print(f"log p(x) >=  {log_p.mean:8.2f} nats, from {args.importance} importance samples (+- "
       f"{log_p.over_draws:.2f} for the draws, {log_p.over_images:.2f} for the images)")  # fmt: skip
-bits = metrics.bits_per_dim(log_p.mean, test[0].numel(), None if binary else levels)
+bits = metrics.bits_per_dim(-log_p.mean, test[0].numel(), None if binary else levels)
 print(f"which is at most {bits:.3f} bits/dim, {2 if binary else levels} values a pixel")
 print(f"active units {metrics.active_units(codes):5d} of {args.latent}")
 
-out = Path(args.out)
-some = test[:20]
-title = f"VAE on {args.data}, {args.latent}-D latent space"
-again = model.reconstruct(some, given(test_set.labels[:20]))
-plot.reconstruction_pairs(some, again, clip=True, path=out / "reconstructions.png")
-samples = model.sample(100, tg.Generator(args.device).manual_seed(4), c=shown_c)
-plot.image_grid(samples, nrow=10, clip=True, title=f"samples: {title}", path=out / "samples.png")
-keys = ["iwae" if args.objective == "iwae" else "elbo", "test_elbo"]
-plot.curves(out / "log.jsonl", keys=keys, units="nats", path=out / "curves.png")
-with tg.no_grad():  # five walks between test images, along the arc between their codes
-    walk = latent.interpolate(codes[:5], codes[5:10], 10, spherical=True)
-    walk = walk.transpose(0, 1).reshape(50, args.latent)
-    walk_c = None if test_c is None else test_c[:5].repeat_interleave(10)
-    plot.image_grid(model.decode(walk, walk_c), nrow=10, clip=True, path=out / "walks.png")
+report = Report(args.out, model)
+report.pairs(test[:20], model.reconstruct(test[:20], given(test_set.labels[:20])))
+title = f"samples: VAE on {args.data}, {args.latent}-D latent space"
+report.grid("samples", model.sample(100, seeded(4), rows), title=title)
+report.walks(codes[:5], codes[5:10], given(test_set.labels[:5]))  # between test images
 ink = test.flatten(1).sum(1)  # an attribute that no label names; digits hardly differ in it
-bold = latent.attribute(codes, (ink > ink.mean()).tolist())
-with tg.no_grad():  # five images, from thinner than they are to bolder
-    moved = tg.stack([codes[:5] + float(t) * bold for t in (-2, -1, 0, 1, 2)], 1)
-    moved_c = None if test_c is None else test_c[:5].repeat_interleave(5)
-    bolder = model.decode(moved.reshape(25, args.latent), moved_c)
-    plot.image_grid(bolder, nrow=5, clip=True, path=out / "bolder.png")
+bold = latent.attribute(codes, ink > ink.mean())
+report.moves("bolder", codes[:5], bold, 2, 5, given(test_set.labels[:5]))  # from thin to bold
+report.curves("iwae" if args.objective == "iwae" else "elbo", "test_elbo", units="nats")
 if args.latent == 2 and not args.conditional:
-    plot.latent_manifold(model.decode, 20, clip=True, device=args.device, path=out / "manifold.png")
+    out, where = report.folder, args.device
+    plot.latent_manifold(model.decode, 20, clip=True, device=where, path=out / "manifold.png")
     plot.latent_scatter(codes, test_set.labels, names=test_set.classes, path=out / "latent.png")
-pictures = sorted(p.name for p in out.glob("*.png") if "-" not in p.name)
-print(f"pictures in {out}/: {', '.join(pictures)}")
+report.close()

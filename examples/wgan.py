@@ -1,10 +1,12 @@
 """Train a Wasserstein GAN with weight clipping on small images, or beside the exact W1 on a line.
 
-    python examples/wgan.py                       # digits, two minutes
+    python examples/wgan.py                       # digits
     python examples/wgan.py --data fashion --net mlp --steps 4000
     python examples/wgan.py --line                # two lines: the critic's estimate beside W1
     python examples/wgan.py --clip 0              # refused: without a bound it is no distance
     python examples/wgan.py --resume
+
+Expect: LABEL
 
 A critic f (no sigmoid: any number) is trained to make E[f(x)] - E[f(G(z))] as large as it can. Were
 f's slope at most 1, the best f would give W1(p_d, p_g), the least work of moving one law onto the
@@ -18,83 +20,44 @@ divergence is log 2 wherever they are apart, of slope 0. There K is measured and
 divided by it.
 """
 
-import argparse
-import time
-from pathlib import Path
-
 import tinygen as tg
 from tinygen import data, metrics, plot
-from tinygen.models import gan, latent, nets
-from tinygen.run import Run
+from tinygen.models import gan
+from tinygen.models.gan import wgan
+from tinygen.plot.report import Report
+from tinygen.run import Run, count, fraction, options, positive, whole
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
-parser.add_argument("--data", default="digits", help="digits (bundled), fashion, mnist or kmnist")
-parser.add_argument("--root", help="the folder that holds the files of --data")
+parser = options(__doc__, "wgan", steps=1500, batch=64, lr=2e-4)
 parser.add_argument("--line", action="store_true", help="instead: two parallel lines")
-parser.add_argument("--device", default="cpu", help="cpu or cuda")
-parser.add_argument("--steps", type=int, help="steps of the generator: 1500, 300 for --line")
-parser.add_argument("--critic-steps", type=int, default=5, help="critic steps for each of those")
-parser.add_argument("--warm", type=int, default=10, help="first generator steps with 50 instead")
-parser.add_argument("--batch", type=int, default=64, help="examples a step")
-parser.add_argument("--lr", type=float,
-                    help="G's step size (RMSprop): 2e-4, 5e-3 for --line")  # fmt: skip
-parser.add_argument("--lr-critic", type=float, help="the critic's: 2e-4, 2e-3 for --line")
-parser.add_argument("--clip", type=float,
-                    help="c, the bound of the critic's weights: 0.01, 0.1 for --line")  # fmt: skip
+parser.add_argument("--critic-steps", type=count, default=5, help="critic steps for each of G (5)")
+parser.add_argument("--warm", type=whole, default=10, help="first steps of G with 50 instead (10)")
+parser.add_argument("--lr-critic", type=positive, default=2e-4, help="the critic's step size")
+parser.add_argument("--clip", type=positive, default=0.01, help="c, bound of its weights (0.01)")
 parser.add_argument("--net", choices=["dcgan", "mlp"], default="dcgan", help="the two networks")
-parser.add_argument("--width", type=int, default=32, help="channels of the dcgan, at full size")
-parser.add_argument("--latent", type=int, default=32, help="dimensions of z")
-parser.add_argument("--ema", type=float, default=0.99, help="decay of G's average")
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--out", default="runs/wgan", help="folder of this run")
-parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+parser.add_argument("--width", type=count, default=32, help="channels of the dcgan, at full size")
+parser.add_argument("--latent", type=count, default=32, help="dimensions of z (32)")
+parser.add_argument("--ema", type=fraction, default=0.99, help="decay of G's average (0.99)")
+if parser.parse_known_args()[0].line:
+    parser.set_defaults(steps=300, lr=5e-3, lr_critic=2e-3, clip=0.1, latent=1)
 args = parser.parse_args()
-own = {"steps": 300, "lr": 5e-3, "lr_critic": 2e-3, "clip": 0.1} if args.line else {
-    "steps": 1500, "lr": 2e-4, "lr_critic": 2e-4, "clip": 0.01,
-}  # fmt: skip
-for name, value in own.items():
-    if getattr(args, name) is None:
-        setattr(args, name, value)
 
-# --- data and networks ------------------------------------------------------------------------
+# --- data -------------------------------------------------------------------------------------
 tg.manual_seed(args.seed)
-
-
-class Line(tg.nn.Module):
-    """Samples (theta, z): all that there is to learn is theta."""
-
-    def __init__(self, theta: float) -> None:
-        super().__init__()
-        self.theta = tg.nn.Parameter(tg.tensor([theta]))
-
-    def forward(self, z: tg.Tensor) -> tg.Tensor:
-        return tg.stack([self.theta.expand(len(z)), z[:, 0]], 1)
-
-
 if args.line:
     train = tg.stack([tg.zeros(10_000), tg.randn(10_000)], 1)
-    generator, critic, args.latent = Line(2.0), nets.mlp_gan((2,), 1, 64, 2)[1], 1
 else:
-    train_set = data.load(args.data, root=args.root)
+    train_set = data.load(args.data, root=args.root, download=args.download)
     train = train_set.to_symmetric()  # grey values in [-1, 1]
-    make = nets.dcgan if args.net == "dcgan" else nets.mlp_gan
-    width = {"width": args.width} if args.net == "dcgan" else {"hidden": 256, "tanh": True}
-    generator, critic = make(train.shape[1:], args.latent, **width)
+seeded = lambda seed: tg.Generator(args.device).manual_seed(seed)
+
+# --- model and optimizers ---------------------------------------------------------------------
+config = vars(args) | {"shape": train.shape[1:]}  # models.restore builds it from this again
+model = wgan.build(config).to(args.device)
 loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
 batches = loader.forever()
-model = gan.GAN(generator, critic, "wgan", args.latent, clip=args.clip).to(args.device)
-
-# --- optimizers -------------------------------------------------------------------------------
-opt_g = tg.optim.RMSprop(model.generator.parameters(), lr=args.lr)
-opt_c = tg.optim.RMSprop(model.discriminator.parameters(), lr=args.lr_critic)
-gan.clip_after_step(opt_c, args.clip)
-ema = tg.optim.EMA(model.generator, args.ema)
-
-
-def samples(n: int, seed: int = 2) -> tg.Tensor:
-    return model.sample(n, tg.Generator(args.device).manual_seed(seed))
+opt_g = tg.optim.RMSprop(model.G.parameters(), lr=args.lr)  # no momentum: the critic's loss moves
+opt_d = tg.optim.RMSprop(model.D.parameters(), lr=args.lr_critic)
+ema = tg.optim.EMA(model.G, args.ema)
 
 
 def estimate(f: tg.nn.Module, x: tg.Tensor, y: tg.Tensor) -> tuple[float, float]:
@@ -105,97 +68,74 @@ def estimate(f: tg.nn.Module, x: tg.Tensor, y: tg.Tensor) -> tuple[float, float]
     return gap / max(slope, 1e-12), slope
 
 
-def line_report() -> dict[str, float]:
-    found, slope = estimate(model.discriminator, train[:300], samples(300))
-    return {"w1": abs(model.generator.theta.item()), "w1_critic": found, "k": slope}
-
-
 def new_critic(theta: float, steps: int = 400) -> tuple[float, float]:
     """The estimate, and the slope, of a critic trained for one theta alone."""
-    generator, f = Line(theta), nets.mlp_gan((2,), 1, 64, 2)[1]
-    draw = lambda n: generator(tg.randn(n, 1)).detach()  # noqa: E731
-    opt = gan.clip_after_step(tg.optim.RMSprop(f.parameters(), lr=5e-3), args.clip)
+    G, f = wgan.Line(theta), wgan.line_critic()
+    draw = lambda n: G(tg.randn(n, 1)).detach()
+    opt = tg.optim.RMSprop(f.parameters(), lr=5e-3)
     for step in range(steps):
         opt.param_groups[0]["lr"] = gan.ramp(step, 5e-3, 0.0, steps)
-        some = train[step * 20 : step * 20 + 64]
-        loss = gan.critic_gap(f(some), f(draw(64)))
+        loss = gan.critic_gap(f(train[step * 20 : step * 20 + 64]), f(draw(64)))
         opt.zero_grad()
         loss.backward()
         opt.step()
+        tg.optim.clip_weights_(f.parameters(), args.clip)
     return estimate(f, train[:300], draw(300))
 
 
 # --- loop -------------------------------------------------------------------------------------
-run = Run(args.out, config=args, resume=args.resume)
-run.track(model=model, opt_g=opt_g, opt_c=opt_c, ema=ema, loader=loader)
-began = time.perf_counter()
+run = Run(args.out, config=config, resume=args.resume, system="wgan")
+run.track(model=model, opt_g=opt_g, opt_d=opt_d, ema=ema, loader=loader)
 for step in run.steps(args.steps):
     for _ in range(gan.d_steps(step, args.critic_steps, args.warm, many=50)):
         (x,) = next(batches)
-        terms = model.discriminator_loss(x.to(args.device))
-        opt_c.zero_grad()
-        terms.loss.backward()
-        opt_c.step()
-    with gan.frozen(model.discriminator):
-        loss = model.generator_loss(args.batch)
+        terms = model.discriminator_terms((x.to(args.device),))
+        opt_d.zero_grad()
+        terms["loss"].backward()
+        opt_d.step()
+        tg.optim.clip_weights_(model.D.parameters(), args.clip)
+    with gan.frozen(model.D):
+        loss = model.generator_terms(args.batch)["loss"]
         opt_g.zero_grad()
         loss.backward()
     opt_g.step()
     ema.update()
-    run.log(gap=-terms.loss)
+    run.log(gap=-terms["loss"])
     if run.every(100):
-        warning = gan.collapse(samples(64), train[:64])
+        warning = gan.collapse(model.sample(64, seeded(2)), train[:64])
         if warning:
             run.say(f"step {step}: {warning}")
     if args.line and (run.every(10) or run.last):
-        run.log(**line_report())
+        w1, _ = estimate(model.D, train[:300].to(args.device), model.sample(300, seeded(2)))
+        run.log(w1=abs(model.G.theta.item()), w1_critic=w1)
     if run.every(500) and not args.line:
-        run.picture("samples", lambda: samples(64), value_range=(-1, 1))
-seconds = time.perf_counter() - began
+        run.picture("samples", lambda: model.sample(64, seeded(2)), value_range=(-1, 1))
 
-# --- what it learned ----------------------------------------------------------------------------
+# --- what it learned --------------------------------------------------------------------------
 ema.copy_to()
-out = Path(args.out)
-largest = gan.max_weight(model.discriminator.parameters())
-print(
-    f"{args.steps} steps in {seconds:.1f} s, seed {args.seed}; max |w| of the critic {largest:.4g}"
-)
+report = Report(args.out, model)
+largest = gan.max_weight(model.D.parameters())
+print(f"{args.steps} steps in {run.seconds:.1f} s, seed {args.seed}; "
+      f"max |w| of the critic {largest:.4g}")  # fmt: skip
 if args.line:
-    found = line_report()
-    print(f"W1 = |theta| = {found['w1']:.4f}; the critic's gap / K {found['w1_critic']:.4f}, "
-          f"K >= {found['k']:.3g}")  # fmt: skip
+    w1, k = estimate(model.D, train[:300].to(args.device), model.sample(300, seeded(2)))
+    theta = abs(model.G.theta.item())
+    print(f"W1 = |theta| = {theta:.4f}; the critic's gap / K {w1:.4f}, K >= {k:.3g}")
+    out = report.folder
     plot.curves(out / "log.jsonl", keys=["w1", "w1_critic"], path=out / "w1.png")
     print("critics trained for one theta each:  theta   W1   gap / K      K   JS / log 2")
     for theta in (-1.0, -0.3, 0.1, 0.3, 1.0, 2.0):
-        found, slope = new_critic(theta)
-        print(f"{theta:42.1f} {abs(theta):4.1f} {found:9.3f} {slope:6.3g} {1:9}")
+        w1, k = new_critic(theta)
+        print(f"{theta:42.1f} {abs(theta):4.1f} {w1:9.3f} {k:6.3g} {1:9}")
 else:
-    plot.image_grid(samples(100), nrow=10, value_range=(-1, 1), path=out / "samples.png")
-    codes = model.draw(16, tg.Generator(args.device).manual_seed(3))
-    between = latent.interpolate(codes[:8], codes[8:], 10, spherical=True)
-    with tg.no_grad():
-        walk = model.generator.eval()(between.transpose(0, 1).flatten(0, 1))
-    plot.image_grid(walk, nrow=10, value_range=(-1, 1), path=out / "interpolation.png")
-    codes = model.draw(1000, tg.Generator(args.device).manual_seed(4))
-    with tg.no_grad():
-        pictures = model.generator(codes)
+    report.grid("samples", model.sample(100, seeded(2)))
+    codes = model.draw(16, seeded(3))
+    report.walks(codes[:8], codes[8:])
+    codes = model.draw(1000, seeded(4))
+    pictures = model.decode(codes)
+    nearest = report.neighbours(pictures, train)
+    report.sums(codes, train_set.labels.numpy()[nearest])  # a code's class: that of the nearest
     if args.data == "digits":
-        judge = metrics.digits_classifier()
-        x, y = judge.features(train[:1000]), judge.features(pictures)
-        counts = metrics.class_counts(judge.probabilities(pictures))
-        print(f"Frechet distance {metrics.frechet_distance(x, y):.3f} in our classifier's features "
-              f"(1000 of each), samples by class {counts}")  # fmt: skip
-    _, nearest = metrics.nearest_neighbours(pictures, train[:10_000])
-    beside = tg.cat([pictures[:10], train[nearest[:10, 0].tolist()]])
-    plot.image_grid(beside, nrow=10, value_range=(-1, 1), path=out / "neighbours.png")
-    # Vector arithmetic: a code's class is that of the training picture nearest to its sample.
-    labels = train_set.labels.numpy()[nearest[:, 0]]
-    sums = latent.class_sums(codes, labels, [(8, 3, 9), (0, 1, 7), (4, 9, 5), (6, 0, 3)])
-    if len(sums):
-        with tg.no_grad():
-            made = model.generator(sums)
-        plot.image_grid(made, nrow=4, value_range=(-1, 1), title="a, b, c, a - b + c",
-                        path=out / "arithmetic.png")  # fmt: skip
-plot.curves(out / "log.jsonl", keys=["gap"], path=out / "curves.png")
-names = sorted(path.name for path in out.glob("*.png") if "-" not in path.name)
-print(f"pictures in {out}/: {', '.join(names)}")
+        report.digits(train, pictures)
+report.curves("gap")
+report.close()

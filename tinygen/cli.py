@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -25,6 +26,8 @@ tinygen: generative models on a from-scratch autograd library in NumPy.
   tinygen demo      train a variational autoencoder on handwritten digits, on the CPU,
                     in about a minute; prints its test ELBO and writes pictures
   tinygen lessons   the lessons: notebooks that derive every model and execute every equation
+  tinygen examples  the systems there are: what each is, its paper, how long its example takes
+  tinygen sample    draw from the checkpoint of any example
   tinygen doctor    what is installed, which devices work, what to install otherwise
 
 An error is one line; with --debug it is a traceback.
@@ -56,6 +59,18 @@ List the lessons, or open one in Jupyter (pip install 'tinygen[lessons]'):
   tinygen lessons 7                    open lesson 7; where Jupyter is missing, say where it lies
 """
 
+EXAMPLES = """\
+List the systems by family: slug, title, paper, and what to expect of examples/<slug>.py, which
+trains it. `python examples/<slug>.py --help` explains one.
+"""
+
+SAMPLE = """\
+Draw samples from a checkpoint, with examples/sample.py, whose options all work here:
+
+  tinygen sample runs/vae/last.npz
+  tinygen sample runs/cgan/last.npz --labels 3 --n 20 --out threes.png
+"""
+
 DOCTOR = """\
 Look at this installation: Python, NumPy and its BLAS, the optional packages and what each is
 for, the devices (CPU, CUDA, the emulator that runs CUDA kernels on a CPU), the data sets found.
@@ -63,15 +78,21 @@ Nothing is installed or downloaded. The exit status is 0 when tinygen works on t
 """
 
 
+COMMANDS = ("demo", "lessons", "examples", "sample", "doctor")
+EXPECT = re.compile(r"^Expect: (.+?)\n\n", re.MULTILINE | re.DOTALL)  # a paragraph of a docstring
+
+
 def parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    usage = "tinygen [--help] [--version] {demo,lessons,doctor} ..."
+    usage = "tinygen [--help] [--version] {demo,lessons,examples,sample,doctor} ..."
     top = Parser("tinygen", usage, DESCRIPTION, EPILOG, formatter_class=raw)
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(
-        dest="command", metavar="demo | lessons | doctor", prog="tinygen", help=argparse.SUPPRESS
+        dest="command", metavar=" | ".join(COMMANDS), prog="tinygen", help=argparse.SUPPRESS
     )
     commands.add_parser("demo", description=DEMO, formatter_class=raw, add_help=False)
+    commands.add_parser("sample", description=SAMPLE, formatter_class=raw, add_help=False)
+    commands.add_parser("examples", description=EXAMPLES, formatter_class=raw)
     lesson = commands.add_parser("lessons", description=LESSONS, formatter_class=raw)
     lesson.add_argument("number", nargs="?", type=count, help="the lesson to open")
     check = commands.add_parser("doctor", description=DOCTOR, formatter_class=raw)
@@ -92,12 +113,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = [word for word in given if word != "--debug"]
     try:
         if words[:1] == ["demo"]:  # its options are the script's, so argparse must not see them
-            return demo(words[1:])
+            return script("vae", DEMO, ["--demo"], words[1:])
+        if words[:1] == ["sample"]:
+            return script("sample", SAMPLE, [], words[1:])
         options = parser().parse_args(words)
         if options.version:
             print(f"tinygen {doctor.tinygen_version()}")
         elif options.command == "doctor":
             return examine(options.json, options.gpu)
+        elif options.command == "examples":
+            return list_examples()
         elif options.command == "lessons":
             return list_lessons() if options.number is None else open_lesson(options.number)
         else:
@@ -116,16 +141,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def demo(words: Sequence[str]) -> int:
-    """Run examples/vae.py --demo with more of its options."""
-    script = find("examples/vae.py")
-    if script is None:
-        print(missing("examples/vae.py"), file=sys.stderr)
+def script(name: str, about: str, first: Sequence[str], words: Sequence[str]) -> int:
+    """Run an example with the options `first` and then `words`; --help says what `about` says."""
+    path = find(f"examples/{name}.py")
+    if path is None:
+        print(missing(f"examples/{name}.py"), file=sys.stderr)
         return 1
     if {"-h", "--help"} & set(words):
-        print(DEMO)
-        return run_script(script, ["--help"])
-    return run_script(script, ["--demo", *words])
+        print(about)
+        return run_script(path, ["--help"])
+    return run_script(path, [*first, *words])
+
+
+def list_examples() -> int:
+    """Print slug, title, paper and the label of every system's example, by family."""
+    from .models import SYSTEMS  # all of the models are loaded with it: here alone
+
+    family = ""
+    for slug, system in SYSTEMS.items():
+        if system.family != family:
+            family = system.family
+            print(f"{family}/")
+        print(f"  {slug:13} {system.title} ({system.paper})")
+        print(textwrap.fill(label(slug), 96, initial_indent=" " * 16, subsequent_indent=" " * 16))
+    print("\nTrain one with `python examples/<slug>.py`, then draw from it with `tinygen sample`")
+    return 0
+
+
+def label(slug: str) -> str:
+    """What to expect of an example, as its docstring says: seconds, and the figure it prints."""
+    path = find(f"examples/{slug}.py")
+    if path is None:
+        return missing(f"examples/{slug}.py")
+    found = EXPECT.search(path.read_text(encoding="utf-8"))
+    return " ".join(found[1].split()) if found else f"{path} has no line that begins with Expect:"
 
 
 def list_lessons() -> int:

@@ -24,7 +24,7 @@ from tinygen.ops.kinks import gate
 from tinygen.ops.op import REGISTRY
 
 ROWS = 13001  # times 64 numbers: parts of 4,000 rows and more
-CUTTERS = ("threads", "conv_numpy", "ops.elementwise", "ops.kinks", "ops.shapes",
+CUTTERS = ("threads", "conv.cpu", "ops.elementwise", "ops.kinks", "ops.shapes",
            "nn.functional.channel_norm")  # fmt: skip
 Case = tuple[Callable[..., Tensor], list[tuple[int, ...]]]
 IMAGES = (ROWS, 8, 3, 3)

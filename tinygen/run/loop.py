@@ -159,6 +159,11 @@ class Run:
         """Is this the last step of the loop?"""
         return self.step == self._n
 
+    @property
+    def seconds(self) -> float:
+        """The time that the run has taken, before a resume too."""
+        return self._seconds + time.monotonic() - self._began
+
     def every(self, k: int) -> bool:
         """True at the steps k, 2k, 3k, ..."""
         positive("Run.every", k=k)
@@ -313,7 +318,7 @@ class Run:
         content = {
             "step": self.step,
             "best": self.best_value,
-            "seconds": self._elapsed(),
+            "seconds": self.seconds,
             "log_bytes": self._log.size(),
             "rng": default_generator.get_state(),
             "system": self._system,
@@ -343,13 +348,10 @@ class Run:
 
     # --- log ----------------------------------------------------------------------------------
 
-    def _elapsed(self) -> float:
-        return self._seconds + time.monotonic() - self._began
-
     def _write_row(self) -> None:
         if not self._row:
             return
-        row = {"step": self.step, **self._row, "seconds": round(self._elapsed(), 3)}
+        row = {"step": self.step, **self._row, "seconds": round(self.seconds, 3)}
         self._row = {}
         self._start()
         self._log.write(row)

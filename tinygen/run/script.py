@@ -1,8 +1,7 @@
 """A script's command line: options that are checked at once, and errors that are one line.
 
-    parser = options(__doc__)
-    parser.add_argument("--epochs", type=count, default=10)
-    parser.add_argument("--device", type=device, default="cpu")
+    parser = options(__doc__, "vae", epochs=200, batch=128, lr=2e-3)     # what examples share
+    parser.add_argument("--latent", type=count, default=2, help="dimensions of z")
     args = parser.parse_args()
 
 From then on an error that ends the script is a line on stderr; with --debug it is a traceback.
@@ -14,10 +13,12 @@ import argparse
 import math
 import os
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, NoReturn
 
 from .. import backend
+from ..data import SOURCES
 
 __all__ = [
     "Parser", "count", "device", "fraction", "in_a_line", "non_negative", "options", "positive",
@@ -25,10 +26,43 @@ __all__ = [
 ]  # fmt: skip
 
 
-def options(doc: str | None) -> Parser:
-    """A parser that shows `doc` as it stands, knows --debug and lets no traceback out."""
+def options(
+    doc: str | None,
+    slug: str | None = None,
+    *,
+    data: Sequence[str] = tuple(SOURCES),
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
+) -> Parser:
+    """A parser that shows `doc` as it stands, knows --debug and lets no traceback out.
+
+    slug: that of the system a script trains; then these options are there too, with the defaults
+    given: --data (one of `data`, the first unless given), --root and --download for data in files,
+    --device, --epochs or --steps, --batch, --lr, --seed, --out (runs/<slug>), --resume.
+    """
     parser = Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     sys.excepthook = _one_line
+    if slug is None:
+        return parser
+    names = ", ".join(data)
+    parser.add_argument("--data", choices=data, default=data[0], metavar="NAME", help=names)
+    if set(data) & set(SOURCES):
+        parser.add_argument("--root", help="the folder that holds the files of --data")
+        parser.add_argument("--download", action="store_true", help="fetch them if missing")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
+    for name, kind, default, what in (
+        ("epochs", count, epochs, "passes over the training data"),
+        ("steps", count, steps, "steps of training"),
+        ("batch", count, batch, "examples a step"),
+        ("lr", positive, lr, "the optimizer's step size"),
+    ):
+        if default is not None:
+            parser.add_argument(f"--{name}", type=kind, default=default, help=f"{what} ({default})")
+    parser.add_argument("--seed", type=whole, default=0, help="of everything that is random (0)")
+    parser.add_argument("--out", default=f"runs/{slug}", help=f"folder of the run (runs/{slug})")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     return parser
 
 

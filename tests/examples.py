@@ -1,0 +1,83 @@
+"""The harness of all tests of examples: run one as a reader would, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import tinygen as tg
+
+EXAMPLES = Path(tg.__file__).parents[1] / "examples"
+
+# A few steps of each system's example, with networks as small as they can be.
+TINY = {
+    "mixture": "--steps 4 --components 3",
+    "autoencoder": "--epochs 2 --batch 512 --latent 4 --kind denoising",
+    "vae": "--epochs 2 --batch 512 --hidden 8 --importance 2 --objective iwae",
+    "hierarchical": "--epochs 2 --batch 512 --hidden 8 --sizes 4 2 --importance 2",
+    "gan": "--steps 4 --batch 16 --hidden 8 --virtual 4 --pack 2",
+    "dcgan": "--steps 4 --batch 16 --width 2 --virtual 4 --noise 0.1",
+    "cgan": "--steps 4 --batch 16 --width 2",
+    "wgan": "--steps 4 --batch 16 --width 2 --warm 1 --critic-steps 2",
+    "began": "--steps 4 --batch 16 --width 2",
+    "diffusion_2d": "--steps 4 --batch 16 --hidden 8 --T 4",
+    "ddpm": "--epochs 2 --batch 512 --width 4 --T 4",
+}
+
+
+def run(folder: Path, slug: str, *options: object) -> subprocess.CompletedProcess[str]:
+    """examples/<slug>.py in `folder`, where its output lands in runs/<slug> unless told."""
+    command = [sys.executable, str(EXAMPLES / f"{slug}.py"), *map(str, options)]
+    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300
+    )
+
+
+def checked(folder: Path, slug: str, *options: object) -> str:
+    """What a run prints that must not fail."""
+    done = run(folder, slug, *options)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def inside(folder: Path, patch: str, slug: str, *options: object) -> str:
+    """What a run says after `patch`, a few lines of Python, in its own process."""
+    lines = "import runpy, sys\nsys.argv = sys.argv[1:]\n" + patch
+    lines += "\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+    command = [sys.executable, "-c", lines, str(EXAMPLES / f"{slug}.py"), *map(str, options)]
+    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300
+    )
+    return done.stdout + done.stderr
+
+
+def steps(out: Path) -> list[int]:
+    """The steps in a run's log."""
+    return [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+# Patches for `inside`: Ctrl-C in the second step; a data set of 40 small random pictures, 28 x 28.
+INTERRUPT = """
+import signal
+from tinygen.run import Run
+log = Run.log
+def stopping(self, **values):
+    if self.step == 2:
+        signal.raise_signal(signal.SIGINT)
+    log(self, **values)
+Run.log = stopping
+"""
+FASHION = """
+import numpy as np
+from tinygen import data
+def load(name, split="train", **options):
+    rng = np.random.default_rng(len(split))
+    images = rng.integers(0, 256, (40, 1, 28, 28)).astype(np.uint8)
+    return data.ImageDataset.of(name, images, np.arange(40) % 10, data.SOURCES[name].classes)
+data.load = load
+"""

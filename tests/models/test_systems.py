@@ -1,0 +1,148 @@
+"""Every system answers the same questions, and every file is in the one list."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygen as tg
+from examples import EXAMPLES, TINY
+from tinygen import models
+from tinygen.models import SYSTEMS
+from tinygen.run import Run
+
+FOLDER, TESTS = Path(models.__file__).parent, Path(__file__).parent
+PICTURE, LABELLED = {"shape": (1, 8, 8)}, {"shape": (1, 8, 8), "classes": 3}
+
+# Every system, and those of its variants that build or sample in another way.
+CONFIGS: list[tuple[str, dict[str, Any]]] = [
+    ("mixture", PICTURE | {"components": 3}),
+    ("autoencoder", PICTURE | {"latent": 4}),
+    ("autoencoder", PICTURE | {"latent": 4, "kind": "ksparse", "k": 2, "loss": "ssim"}),
+    ("autoencoder", PICTURE | {"latent": 4, "kind": "sparse", "net": "notes"}),
+    ("vae", PICTURE | {"hidden": 8}),
+    ("vae", LABELLED | {"net": "conv", "likelihood": "pixel"}),
+    ("hierarchical", PICTURE | {"sizes": (4, 2), "hidden": 8}),
+    ("hierarchical", PICTURE | {"shared": 2, "hidden": 8}),
+    ("gan", {"shape": (2,), "hidden": 8}),
+    ("gan", PICTURE | {"hidden": 8, "virtual": 4, "objective": "wgan_gp"}),
+    ("dcgan", PICTURE | {"width": 2, "minibatch": 2}),
+    ("cgan", LABELLED | {"width": 2}),
+    ("wgan", PICTURE | {"width": 2}),
+    ("wgan", {"shape": (2,), "line": True}),
+    ("began", PICTURE | {"width": 2}),
+    ("diffusion_2d", {"hidden": 8, "T": 4}),
+    ("ddpm", LABELLED | {"width": 4, "T": 4, "loss": "hybrid", "levels": 17}),
+]
+each = pytest.mark.parametrize(
+    ("slug", "config"), CONFIGS, ids=[f"{slug}-{len(c)}" for slug, c in CONFIGS]
+)
+
+
+def built(slug: str, config: dict[str, Any]) -> Any:
+    tg.manual_seed(0)
+    return models.build(slug, config)
+
+
+def drawn(model: Any, n: int = 5, seed: int = 1) -> np.ndarray:
+    """The same n samples for the same seed, of labels 0, 1, 2, 0, .. where there are any."""
+    labels = tg.arange(n) % model.classes if model.classes else None
+    return model.sample(n, tg.Generator().manual_seed(seed), labels).detach().numpy()
+
+
+def same(a: Any, b: Any) -> bool:
+    a, b = a.state_dict(), b.state_dict()
+    return a.keys() == b.keys() and all(np.array_equal(a[k].numpy(), b[k].numpy()) for k in a)
+
+
+@each
+def test_a_config_is_json_and_says_all(slug: str, config: dict[str, Any]) -> None:
+    again = json.loads(json.dumps(config))
+    assert same(built(slug, config), built(slug, again))
+
+
+@each
+def test_samples_are_those_of_their_generator(slug: str, config: dict[str, Any]) -> None:
+    model = built(slug, config)
+    before = tg.get_rng_state()
+    x = drawn(model)
+    assert x.shape == (5, *config.get("shape", (2,))) and np.isfinite(x).all()
+    assert np.array_equal(x, drawn(model)) and not np.array_equal(x, drawn(model, seed=2))
+    assert np.array_equal(before, tg.get_rng_state()), "the default generator was used"
+
+
+def reached(loss: tg.Tensor, params: Sequence[tg.Tensor]) -> bool:
+    loss.backward()
+    return bool(params) and all(p.grad is not None for p in params)
+
+
+@each
+def test_terms_have_a_loss_that_reaches_every_parameter(slug: str, config: dict[str, Any]) -> None:
+    model = built(slug, config)
+    low, high = model.pixels
+    x = low + (high - low) * tg.rand(6, *config.get("shape", (2,)))
+    labels = tg.arange(6) % model.classes if model.classes else None
+    batch = (x,) if labels is None else (x, labels)
+    if isinstance(model, models.gan.GAN):
+        for part, terms in (
+            (model.D, model.discriminator_terms(batch)),
+            (model.G, model.generator_terms(6, labels)),
+        ):
+            assert terms["loss"].shape == () and reached(terms["loss"], list(part.parameters()))
+        return
+    terms = model.terms(batch)
+    assert all(isinstance(value, tg.Tensor) and value.shape == () for value in terms.values())
+    if slug == "mixture":  # fitted by EM: nothing to differentiate
+        assert not list(model.parameters()) and np.isfinite(terms["loss"].item())
+    else:
+        assert reached(terms["loss"], list(model.parameters()))
+
+
+@each
+def test_a_checkpoint_gives_the_model_back(
+    slug: str, config: dict[str, Any], tmp_path: Path
+) -> None:
+    model = built(slug, config)
+    run = Run(tmp_path, config=config, system=slug)
+    run.track(model=model)
+    run.save()
+    tg.manual_seed(7)
+    name, found, again = models.restore(tmp_path / "last.npz")
+    assert name == slug and found == json.loads(json.dumps(config)) and same(model, again)
+    assert np.array_equal(drawn(model.eval()), drawn(again)) and not again.training
+
+
+def test_what_is_missing_in_a_config_is_named() -> None:
+    with pytest.raises(ValueError, match=r"cgan: no shape, classes in the config; is it one of"):
+        models.build("cgan", {"width": 2})
+    with pytest.raises(ValueError, match="no system is called 'vea'; there are mixture, "):
+        models.build("vea", {})
+
+
+# --- the list and the files ---------------------------------------------------------------------
+
+
+def files_that_build() -> set[tuple[str, str]]:
+    """(family, slug) of every file in a family's folder that defines `build`."""
+    found = set()
+    for path in FOLDER.glob("*/*.py"):
+        names = [node.name for node in ast.parse(path.read_text()).body
+                 if isinstance(node, ast.FunctionDef)]  # fmt: skip
+        if "build" in names:
+            found.add((path.parent.name, path.stem))
+    return found
+
+
+def test_the_list_and_the_files_are_the_same() -> None:
+    listed = {(system.family, slug) for slug, system in SYSTEMS.items()}
+    assert files_that_build() == listed
+    assert {path.stem for path in EXAMPLES.glob("*.py")} - {"sample"} == set(SYSTEMS)
+    tests = {(path.parent.name, path.stem) for path in TESTS.glob("*/test_*_example.py")}
+    assert tests == {(family, f"test_{slug}_example") for family, slug in listed}
+    assert set(TINY) == set(SYSTEMS) == {slug for slug, _ in CONFIGS}
