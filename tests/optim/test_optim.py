@@ -536,3 +536,33 @@ def test_ema_state_dict_round_trip_and_misfit():
     assert fresh.shadow["0"].tolist() == ema.shadow["0"].tolist()
     with pytest.raises(RuntimeError, match=r"missing '1'; '0' has shape \(2,\), expected \(3,\)"):
         optim.EMA([leaf([0.0] * 3), leaf([0.0])]).load_state_dict(ema.state_dict())
+
+
+# --- pieces -----------------------------------------------------------------------------------
+
+EVERY = {
+    "SGD": dict(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "RMSprop": dict(lr=0.1, momentum=0.9, centered=True),
+    "Adam": dict(lr=0.1, amsgrad=True, weight_decay=0.1, maximize=True),
+    "AdamW": dict(lr=0.1),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("shape", [(), (1,), (97,), (7, 13), (5, 3, 2, 2), (1, 40), (0, 3)])
+def test_a_parameter_cut_into_pieces_is_updated_as_a_whole_one(name, shape, monkeypatch):
+    """Bit for bit; the gradient and the parameter may lie in memory in different orders."""
+
+    def trained(piece):
+        monkeypatch.setattr(tg.optim.optimizer, "PIECE", piece)
+        rng = np.random.default_rng(0)
+        p = tg.tensor(rng.standard_normal(shape), dtype=tg.float32, requires_grad=True)
+        if p.ndim == 4:  # channels-last
+            p._array = np.ascontiguousarray(p._array.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        optimizer = getattr(tg.optim, name)([p], **EVERY[name])
+        for _ in range(3):
+            p.grad = tg.tensor(rng.standard_normal(shape), dtype=tg.float32)
+            optimizer.step()
+        return p.detach().numpy()
+
+    assert np.array_equal(trained(5), trained(10**6))

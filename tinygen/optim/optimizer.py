@@ -156,7 +156,7 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-PIECE = 1 << 15  # numbers: seven arrays of so many are in the cache at once
+PIECE = 1 << 14  # numbers: seven arrays of so many are in the cache at once
 
 
 def pieces(p: Array, *others: Array | None) -> Iterable[tuple[Any, ...]]:
