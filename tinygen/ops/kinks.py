@@ -61,12 +61,12 @@ def _leaky_into(out: Array, x: Array, sign_of: Array, slope: float) -> None:
 _leaky.vjp(lambda g, sign_of, slope: _leaky(g, sign_of, slope=slope), None)
 
 
-@through_float32
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else negative_slope x; the derivative at 0 is negative_slope"""
     return _leaky(x, x.detach(), slope=negative_slope)
 
 
+@through_float32
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """x where x > 0, else alpha (e^x - 1)"""
     return where(x > 0, x, alpha * expm1(clamp(x, max=0.0)))

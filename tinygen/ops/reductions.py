@@ -208,7 +208,6 @@ def cumsum(x: Tensor, dim: int) -> Tensor:
     return _cumsum(x, axis=axis) if x.ndim else sum(x)
 
 
-@through_float32
 @numpy_names
 def cumprod(x: Tensor, dim: int) -> Tensor:
     """Running product along `dim`, by doubling strides: log2(n) multiplications, any order.
