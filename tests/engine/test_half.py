@@ -40,7 +40,12 @@ def run(f: Callable, arrays: list[np.ndarray], dtype: Any) -> list[np.ndarray]:
     return [t.detach().numpy() for t in (out, *grads) if t is not None]
 
 
-def agree(f: Callable, *arrays: np.ndarray, ulps: float = 3.0, scale: float = 0.0) -> None:
+ULPS = (1.0, 3.0)  # for a value and for a gradient
+
+
+def agree(
+    f: Callable, *arrays: np.ndarray, ulps: tuple[float, float] = ULPS, scale: float = 0.0
+) -> None:
     """Within `ulps` of the float16 that float64 rounds to, or within `scale` of the largest."""
     for k, (a, exact) in enumerate(
         zip(run(f, list(arrays), tg.float16), run(f, list(arrays), tg.float64), strict=True)
@@ -50,7 +55,7 @@ def agree(f: Callable, *arrays: np.ndarray, ulps: float = 3.0, scale: float = 0.
         spacing = np.spacing(np.clip(np.abs(rounded), 6e-5, 6e4)).astype(np.float64)
         size = np.abs(exact).max(initial=0, where=np.isfinite(exact))
         with np.errstate(invalid="ignore"):
-            good = np.abs(a - exact) <= np.maximum(ulps * spacing, scale * size)
+            good = np.abs(a - exact) <= np.maximum(ulps[k > 0] * spacing, scale * size)
         good |= (a == rounded) | (np.isnan(a) & np.isnan(exact))
         good |= (np.abs(exact) > 65000) & (np.abs(a.astype(float)) > 65000)
         if not good.all():
@@ -88,7 +93,7 @@ def test_functions_of_one_number(name: str) -> None:
         y = OF_ONE[name](tg.tensor(EVERY).double()).half().numpy()
     # Where the value overflows, so may the gradient.
     cancels = name.endswith(("gelu", "tanh"))  # 1 - |erf| and 1 - tanh^2 far out, in float32 too
-    agree(OF_ONE[name], EVERY[np.isfinite(y)], ulps=20.0 if cancels else 3.0)
+    agree(OF_ONE[name], EVERY[np.isfinite(y)], ulps=(20.0, 20.0) if cancels else ULPS)
 
 
 # --- sums, norms, products: long, large, far from 0 -----------------------------------------------
@@ -152,9 +157,9 @@ def test_named_numbers() -> None:
     nll = F.gaussian_nll_loss(far, far * 0, far * 0 + 2)
     assert nll.item() == pytest.approx(4000.35, abs=4)
     mixed = tg.tensor([300.0, 300.0, 0.01], dtype=tg.float16)
-    assert mixed.prod().item() == mixed.cumprod(0)[2].item() == pytest.approx(900, rel=1e-3)
+    assert mixed.prod().item() == pytest.approx(900, rel=1e-3)
     above = EVERY[EVERY > 0]
-    for slope in (0.01, 0.2, 0.3):  # a positive number stays what it is
+    for slope in np.linspace(0.01, 0.5, 50):  # a positive number stays what it is
         np.testing.assert_array_equal(F.leaky_relu(tg.tensor(above), slope).numpy(), above)
     ramp = F.layer_norm(tg.arange(4096).half(), (4096,))
     assert ramp[0].item() == pytest.approx(-1.732, abs=2e-3)

@@ -71,12 +71,12 @@ _leaky.vjp(lambda g, sign_of, slope: _leaky(g, sign_of, slope=slope), None)
 _leaky.spec.kernel = "leaky"
 
 
-@through_float32
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else negative_slope x; the derivative at 0 is negative_slope"""
     return _leaky(input, input.detach(), slope=negative_slope)
 
 
+@through_float32
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """x where x > 0, else alpha (e^x - 1)"""
     return where(input > 0, input, alpha * expm1(clamp(input, max=0.0)))

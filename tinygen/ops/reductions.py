@@ -219,7 +219,6 @@ def cumsum(input: Tensor, dim: int) -> Tensor:
     return _cumsum(x, axis=axis) if x.ndim else sum(x)
 
 
-@through_float32
 @numpy_names
 def cumprod(input: Tensor, dim: int) -> Tensor:
     """Running product along `dim`, by doubling strides: log2(n) multiplications, any order.

@@ -64,6 +64,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return ops.elu(input, alpha)
 
 
+@through_float32
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """scale * elu(x, alpha) with the constants that keep mean 0 and variance 1 (Klambauer 2017)."""
     return 1.0507009873554805 * ops.elu(input, 1.6732632423543772)
