@@ -14,7 +14,7 @@ import numpy as np
 from ..backend import Array, is_numpy, move, settle
 from ..tape import thread
 from ..tensor import Tensor, wrap
-from ..view import Step, View, pass_on_retain, replay, unrolled
+from ..view import Steps, View, pass_on_retain, replay, steps_to
 from .convert import to
 from .indexing import Index, _getitem, plain_index, repeats, steps_of
 from .op import cast, op, record, sum_to
@@ -25,15 +25,15 @@ WHOLE = ...  # the index of all of a view
 
 @op
 def copy_slices(
-    x: Array, value: Array, *, steps: Step | None, index: Index, order: tuple[int, ...]
+    x: Array, value: Array, *, steps: Steps, index: Index, order: tuple[int, ...]
 ) -> Array:
     """x with `value` at `index` of its view `steps`; x's dimensions lie in memory by `order`."""
     out = np.empty_like(x, shape=[x.shape[d] for d in order], order="C")
     out = out.transpose(np.argsort(order).tolist())
     out[...] = x
     part = out
-    for step in unrolled(steps):
-        part = step.op.spec.forward(part, **step.constants)
+    for view, constants in steps:
+        part = view.spec.forward(part, **constants)
     part[index] = value
     return out
 
@@ -44,7 +44,7 @@ copy_slices.vjp(
 )
 
 
-def _slice(g: Tensor, shape: tuple[int, ...], steps: Step | None, index: Index) -> Tensor:
+def _slice(g: Tensor, shape: tuple[int, ...], steps: Steps, index: Index) -> Tensor:
     """The gradient of values of this shape: g at the places that they were written to."""
     part = replay(g, steps)
     if index is not WHOLE:
@@ -85,13 +85,14 @@ def assign(x: Tensor, out: Tensor) -> Tensor:
 
 
 def _refuse_overlap(array: Array) -> None:
-    if array.size and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)):
+    repeated = 0 in array.strides and array.size
+    if repeated and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location (expand repeats without a copy). Please clone() the tensor "
             "before performing the operation"
         )
-    if is_numpy(array) and not array.flags.writeable:
+    if array.__class__ is np.ndarray and not array.flags.writeable:
         raise RuntimeError(
             "in-place: the memory is read-only, as a NumPy array can be, or a part of what "
             "expand() repeats in a single memory location. Please clone() the tensor before"
@@ -121,13 +122,12 @@ def _refuse(x: Tensor) -> None:
 
 def _rewrite(x: Tensor, value: Any, select: list[Index], index: Index) -> None:
     """Put on the tape that `value` has been written to x[select][index]."""
-    base, steps = _base(x), x._steps if isinstance(x, View) else None
+    base = _base(x)
     before, wants = base._node, isinstance(value, Tensor) and value._requires_grad
     if base is x and index is WHOLE and wants and value._node and value.shape == x.shape:
         x._node, x._requires_grad = value._node, True
     else:
-        for part in select:
-            steps = Step(steps, _getitem, {"index": part})
+        steps = [*steps_to(x), *((_getitem, {"index": part}) for part in select)]
         order = tuple(np.argsort(-np.abs(base._array.strides), kind="stable").tolist())
         constants = {"steps": steps, "index": index, "order": order}
         plan = copy_slices.spec.plan(0b100 + 0b10 * base._requires_grad + wants)
