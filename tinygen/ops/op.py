@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from math import prod
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -351,10 +350,8 @@ cast.vjp(lambda g, x_dtype: cast(g, dtype=x_dtype))
 @view_op
 def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     """x repeated along new and along size-1 dimensions, without a copy; the adjoint of sum_to."""
-    new = len(shape) - x.ndim
-    if shape[new:] == x.shape and prod(shape[:new]) == 1:  # nothing is repeated: not read-only
-        return x.reshape(shape)
-    return np.broadcast_to(x, shape)
+    out = np.broadcast_to(x, shape)
+    return x.reshape(shape) if out.size == x.size else out  # nothing is repeated: not read-only
 
 
 broadcast_to.vjp(lambda g, x_shape: sum_to(g, shape=x_shape))  # type: ignore[has-type]
@@ -363,7 +360,8 @@ broadcast_to.vjp(lambda g, x_shape: sum_to(g, shape=x_shape))  # type: ignore[ha
 @op
 def sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     """x summed over the dimensions that broadcasting `shape` to x.shape would repeat."""
-    return total(x, repeated(shape, x.shape), True).reshape(shape)
+    out = total(x, repeated(shape, x.shape), True)
+    return out if out.shape == shape else out.reshape(shape)
 
 
 sum_to.vjp(lambda g, x_shape: broadcast_to(g, shape=x_shape))
