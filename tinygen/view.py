@@ -7,16 +7,19 @@ from its base to it, and they are recorded anew from what the base is now.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from .backend import Array
-from .tape import Node, enable_grad, thread
+from .tape import Node, enable_grad
 from .tensor import Tensor, wrap
 
 __all__ = [
-    "NO_GRAD", "ONE_OF_SEVERAL", "Step", "View", "as_it_is", "one_of_several", "pass_on_retain",
-    "replay", "unrolled", "view_of",
+    "NO_GRAD", "ONE_OF_SEVERAL", "Steps", "View", "as_it_is", "one_of_several", "pass_on_retain",
+    "replay", "steps_to", "view_of",
 ]  # fmt: skip
+
+# The way from a base to its view: the ops with their constants, in the order of the calls.
+Steps: TypeAlias = list[tuple[Any, dict[str, Any]]]
 
 NO_GRAD = (
     "it was made in no_grad mode. Make the view and the change either both inside the no_grad "
@@ -28,21 +31,13 @@ ONE_OF_SEVERAL = (
 )
 
 
-class Step(NamedTuple):
-    """The last op on the way from a base to its view, and the steps before it."""
-
-    before: Step | None
-    op: Any
-    constants: dict[str, Any]
-
-
 class View(Tensor):
     """A Tensor that shares the memory and the version counter of its base."""
 
-    __slots__ = "_base", "_steps", "_seen", "_made", "_asked", "_fixed"
+    __slots__ = "_base", "_way", "_seen", "_made", "_asked", "_fixed"
 
     _base: Tensor  # never a View itself
-    _steps: Step | None
+    _way: Any  # (the base's way or None, the last op, its constants): linked, for ways may be long
     _seen: Node | None  # the base's Node when _made was recorded
     _made: Node | None
     _asked: bool  # a leaf by requires_grad_()
@@ -75,7 +70,7 @@ class View(Tensor):
             )
         before = self._made
         with enable_grad():
-            self._node = replay(self._base, self._steps)._node
+            self._node = replay(self._base, steps_to(self))._node
         pass_on_retain(before, self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -86,15 +81,15 @@ class View(Tensor):
         return out
 
 
-def view_of(x: Tensor, array: Array, op: Any, constants: dict[str, Any]) -> View:
+def view_of(x: Tensor, array: Array, op: Any, constants: dict[str, Any], recording: bool) -> View:
     """The View that `op` makes of x; a view of a view has the same base."""
     out = View.__new__(View)
     out._array, out._grad, out._version = array, None, x._version
-    if isinstance(x, View):
-        out._base, out._steps, out._fixed = x._base, Step(x._steps, op, constants), x._fixed
+    if x.__class__ is View:
+        out._base, out._way, out._fixed = x._base, (x._way, op, constants), x._fixed
     else:
-        out._base, out._steps, out._fixed = x, Step(None, op, constants), ""
-    if not thread.grad:
+        out._base, out._way, out._fixed = x, (None, op, constants), ""
+    if not recording:
         out._fixed = NO_GRAD
     out._made, out._seen, out._asked = None, out._base._node, False
     return out
@@ -117,19 +112,19 @@ def one_of_several(parts: list[Tensor]) -> tuple[Tensor, ...]:
     return tuple(parts)
 
 
-def unrolled(step: Step | None) -> list[Step]:
-    """All steps that lead to a View, in the order in which they are taken."""
-    steps = []
-    while step is not None:
-        steps.append(step)
-        step = step.before
+def steps_to(x: Tensor) -> Steps:
+    """The ops that lead to a View from its base; to another Tensor: none."""
+    steps, way = [], x._way if isinstance(x, View) else None
+    while way is not None:
+        way, *step = way
+        steps.append(tuple(step))
     return steps[::-1]
 
 
-def replay(x: Tensor, steps: Step | None) -> Tensor:
+def replay(x: Tensor, steps: Steps) -> Tensor:
     """What the View is, of another base: of a gradient, or of the base after a change."""
-    for step in unrolled(steps):
-        x = step.op(x, **step.constants)
+    for op, constants in steps:
+        x = op(x, **constants)
     return x
 
 

@@ -41,7 +41,6 @@ from tinygen.ops.op import (
 from tinygen.ops.pooling import block_repeat, block_sum
 from tinygen.tensor import wrap
 from tinygen.testing import GradientError, check_grads, sample
-from tinygen.view import Step
 
 for _module in pkgutil.walk_packages(tg.__path__, "tinygen."):  # a model may bring an op of its own
     if not _module.name.endswith("__main__"):
@@ -137,7 +136,7 @@ CASES: dict[str, Case] = {
     "put": (lambda x: _put(x, shape=(4,), index=INDEX.numpy()), [(2, 3)]),
     "copy_slices": (
         lambda x, y: copy_slices(
-            x, y, steps=Step(None, _getitem, {"index": 0}), index=(slice(1, None),), order=(1, 0)
+            x, y, steps=[(_getitem, {"index": 0})], index=(slice(1, None),), order=(1, 0)
         ),
         [(2, 3), (2,)],
     ),

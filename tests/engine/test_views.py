@@ -307,6 +307,19 @@ def test_an_index_of_integers_alone_is_a_view() -> None:
     assert x[0, 1].shape == () and row[()][0]._version is row._version
 
 
+def test_what_is_set_keeps_its_own_place_on_the_tape() -> None:
+    w = leaf(2)
+    a, h = w * 2, tg.zeros(2, dtype=tg.float64)
+    a.retain_grad()
+    h[...] = a
+    h.retain_grad()
+    (h * 3).sum().backward()
+    assert a.grad.tolist() == h.grad.tolist() == [3.0, 3.0] and h.grad_fn is not a.grad_fn
+    whole = tg.zeros(2, dtype=tg.int64)
+    whole[0] = w.sum() * 0 + 2.5
+    assert whole.tolist() == [2, 0] and not whole.requires_grad
+
+
 def test_copies_and_graphs_of_views() -> None:
     w = leaf(3)
     with pytest.raises(RuntimeError, match="only leaf tensors"):

@@ -15,8 +15,9 @@ import numpy as np
 from ..backend import Array, is_numpy, move, settle
 from ..tape import thread
 from ..tensor import Tensor, wrap
-from ..view import Step, View, pass_on_retain, replay, unrolled
+from ..view import Steps, View, pass_on_retain, replay, steps_to
 from .convert import to
+from .elementwise import where
 from .indexing import Index, _getitem, plain_index, repeats, steps_of
 from .op import cast, op, record, sum_to
 from .shapes import reshape
@@ -30,15 +31,15 @@ WHOLE = ...  # the index of all of a view
 
 @op
 def copy_slices(
-    x: Array, value: Array, *, steps: Step | None, index: Index, order: tuple[int, ...]
+    x: Array, value: Array, *, steps: Steps, index: Index, order: tuple[int, ...]
 ) -> Array:
     """x with `value` at `index` of its view `steps`; x's dimensions lie in memory by `order`."""
     out = np.empty_like(x, shape=[x.shape[d] for d in order], order="C")
     out = out.transpose(np.argsort(order).tolist())
     out[...] = x
     part = out
-    for step in unrolled(steps):
-        part = step.op.spec.forward(part, **step.constants)
+    for view, constants in steps:
+        part = view.spec.forward(part, **constants)
     part[index] = value
     return out
 
@@ -49,24 +50,24 @@ copy_slices.vjp(
 )
 
 
-def _slice(g: Tensor, shape: tuple[int, ...], steps: Step | None, index: Index) -> Tensor:
+def _slice(g: Tensor, shape: tuple[int, ...], steps: Steps, index: Index) -> Tensor:
     """The gradient of values of this shape: g at the places that they were written to."""
     part = replay(g, steps)
     if index is not WHOLE:
         last = _last_writes(part._array, index) if repeats(index) else None
         part = _getitem(part, index=index)
-        part = part if last is None else part * last
+        part = part if last is None else where(last, part, 0.0)
     summed = sum_to(part, shape=shape[max(len(shape) - part.ndim, 0) :])
     return summed if summed.shape == shape else reshape(summed, shape)  # ones in front
 
 
 def _last_writes(array: Array, index: Index) -> Tensor:
-    """1 for a value that stays, 0 for one that a later value of the same index replaces."""
+    """Which values stay, and are not replaced by a later one of the same index."""
     at = np.zeros_like(array, dtype=np.int64)
     number = np.arange(at[index].size).reshape(at[index].shape)
     number = move(number, "cpu" if is_numpy(array) else "cuda")
     at[index] = number
-    return wrap((at[index] == number).astype(array.dtype))
+    return wrap(at[index] == number)
 
 
 def assign(x: Tensor, out: Tensor) -> Tensor:
@@ -84,19 +85,24 @@ def assign(x: Tensor, out: Tensor) -> Tensor:
         out = out if out.dtype == x.dtype else cast(out, dtype=x.dtype)
     np.copyto(x._array, out._array, casting="same_kind")
     x._version[0] += 1
-    if recorded:
+    if recorded and (isinstance(x, View) or out._node is None):
         _rewrite(x, out, [], WHOLE)
+    elif recorded:
+        before = x._node
+        x._node, x._requires_grad = out._node, True
+        pass_on_retain(before, x)
     return x
 
 
 def _refuse_overlap(array: Array) -> None:
-    if array.size and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)):
+    repeated = 0 in array.strides and array.size
+    if repeated and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location (expand repeats without a copy). Please clone() the tensor "
             "before performing the operation"
         )
-    if is_numpy(array) and not array.flags.writeable:
+    if array.__class__ is np.ndarray and not array.flags.writeable:
         raise RuntimeError(
             "in-place: the memory is read-only, as a NumPy array can be, or a part of what "
             "expand() repeats in a single memory location. Please clone() the tensor before"
@@ -126,18 +132,14 @@ def _refuse(x: Tensor) -> None:
 
 def _rewrite(x: Tensor, value: Any, select: list[Index], index: Index) -> None:
     """Put on the tape that `value` has been written to x[select][index]."""
-    base, steps = _base(x), x._steps if isinstance(x, View) else None
-    before, wants = base._node, isinstance(value, Tensor) and value._requires_grad
-    if base is x and index is WHOLE and wants and value._node and value.shape == x.shape:
-        x._node, x._requires_grad = value._node, True
-    else:
-        for part in select:
-            steps = Step(steps, _getitem, {"index": part})
-        order = tuple(np.argsort(-np.abs(base._array.strides), kind="stable").tolist())
-        constants = {"steps": steps, "index": index, "order": order}
-        plan = copy_slices.spec.plan(0b100 + 0b10 * base._requires_grad + wants)
-        assert plan is not None
-        record(copy_slices.spec, plan, [base, value], constants, base)
+    base, wants = _base(x), isinstance(value, Tensor) and value._requires_grad
+    before = base._node
+    steps = [*steps_to(x), *((_getitem, {"index": part}) for part in select)]
+    order = tuple(np.argsort(-np.abs(base._array.strides), kind="stable").tolist())
+    constants = {"steps": steps, "index": index, "order": order}
+    plan = copy_slices.spec.plan(0b100 + 0b10 * base._requires_grad + wants)
+    assert plan is not None
+    record(copy_slices.spec, plan, [base, value], constants, base)
     pass_on_retain(before, base)
     _ = x._node  # a view is recorded anew at once: what it retains is the gradient of what it is
 
@@ -148,13 +150,13 @@ def setitem(x: Tensor, index: Index, value: Any) -> None:
     if x.is_cuda:
         settle()  # a write out of bounds cannot be taken back
     *select, index = steps_of(plain)
+    value = to(value, x) if isinstance(value, Tensor) else value
     wants = isinstance(value, Tensor) and value._requires_grad
     recorded = thread.grad and (_matters(x) or wants)
     if recorded:
         _refuse(x)
     _refuse_overlap(x._array)
     if isinstance(value, Tensor):
-        value = to(value, x)
         raw = value._array
     elif x.is_cuda and not isinstance(value, (bool, int, float)):
         raw = move(np.asarray(value, dtype=x.dtype), x.device)

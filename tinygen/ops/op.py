@@ -31,7 +31,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from inspect import Signature
-from math import prod
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -41,7 +40,7 @@ from ..backend import Array, DType, get_default_dtype
 from ..tape import Node, process, thread
 from ..tensor import Tensor, wrap
 from ..threads import total
-from ..view import as_it_is, view_of
+from ..view import View, as_it_is, view_of
 from . import on_gpu
 from .explain import caller, explain, refuse_nan
 from .promotion import operand, result_type
@@ -134,7 +133,7 @@ class Spec:
         if not active:
             return None
         if not vjps:
-            return Plan(tuple(active), (), (), False)  # record() refuses it
+            return Plan(tuple(active), (), (("", self._forgotten(active[0])),), False)
         names = dict.fromkeys(name for i in active for name in vjps[i][1])
         asked = [name for name in names if name not in ("i", "shared")]
         whole = () if self.variadic else self.inputs
@@ -144,6 +143,19 @@ class Spec:
             tuple((name, self._getter(name)) for name in asked if name not in (*whole, "out")),
             "out" in asked,
         )
+
+    def _forgotten(self, i: int) -> Callable[..., Any]:
+        """What a Node keeps of an op without vjps: nothing, for it is an error."""
+        name = self.inputs[0 if self.variadic else i]
+
+        def refuse(inputs: Sequence[Any], constants: dict[str, Any]) -> None:
+            raise RuntimeError(
+                f"{self.name}: it has no vjp, and the gradient for its input {name!r} would be "
+                f"lost. Give it one with {self.name}.vjp(...); if it is constant by design, "
+                ".vjp(None)"
+            )
+
+        return refuse
 
     def _getter(self, name: str) -> Callable[[Sequence[Any], dict[str, Any]], Any]:
         """How to get at a constant, an input's shape or dtype, or all of *inputs."""
@@ -183,12 +195,6 @@ def record(
     spec: Spec, plan: Plan, inputs: Sequence[Any], constants: dict[str, Any], out: Tensor
 ) -> None:
     """Put `out` on the tape, with a Node that keeps what the plan says."""
-    if not spec.vjps:
-        name = spec.inputs[0 if spec.variadic else plan.active[0]]
-        raise RuntimeError(
-            f"{spec.name}: it has no vjp, and the gradient for its input {name!r} would be lost. "
-            f"Give it one with {spec.name}.vjp(...); if it is constant by design, .vjp(None)"
-        )
     parents: list[Any] = [None] * len(inputs)
     for i in plan.active:
         x = inputs[i]
@@ -196,7 +202,10 @@ def record(
     saved: dict[str, Any] = {}
     versions = []
     for name, i in plan.inputs:
-        x = saved[name] = as_it_is(inputs[i])
+        x = inputs[i]
+        if x.__class__ is View:
+            x = as_it_is(x)
+        saved[name] = x
         if isinstance(x, Tensor):
             versions.append((name, x._version, x._version[0]))
     for name, get in plan.others:
@@ -209,28 +218,25 @@ def record(
     node = Node(spec, parents, saved, versions, out._array)
     if process.anomaly:
         node.place = caller()
-    out._node, out._requires_grad = node, True
+    if out.__class__ is View:
+        out._made = node
+    else:
+        out._node, out._requires_grad = node, True
 
 
 def _is_view(array: Array, x: Any) -> bool:
-    """Is a view op's result x's own memory, looked at in another way?"""
+    """Is an op's result x's own memory, looked at in another way? NumPy keeps the owner as base."""
     base = array.base
-    return array is x or (base is not None and (base is x or base is x.base))
+    return array is x or (base is not None and (base is x or base is getattr(x, "base", None)))
 
 
 def _own(array: Array, arrays: Sequence[Any]) -> Array:
     """An op's result, or a copy of it where it is memory of an input or cannot be written to."""
-    if array.base is None:
-        for x in arrays:
-            if array is x:
-                return array.copy(order="K")
-        return array
-    if array.__class__ is not ndarray:
-        borrowed = any(_is_view(array, x) for x in arrays if hasattr(x, "base"))
-    else:
-        borrowed = not array.flags.writeable or any(
-            np.may_share_memory(array, x) for x in arrays if x.__class__ is ndarray
-        )
+    borrowed = array.__class__ is ndarray and not array.flags.writeable
+    strided = array.base is not None and not hasattr(array.base, "dtype")  # as_strided hides it
+    for x in arrays:
+        if _is_view(array, x) or (strided and np.may_share_memory(array, x)):
+            borrowed = True
     return array.copy(order="K") if borrowed else array
 
 
@@ -288,13 +294,16 @@ def _make(spec: Spec, view: bool = False, promotes: bool = False, floating: bool
             raise explain(spec.name, error, inputs, spec.broadcasts) from error
         if array.__class__ is not ndarray and isinstance(array, generic):
             array = np.asarray(array)
+        recording = thread.grad
         if view and _is_view(array, arrays[0]):
-            out: Tensor = view_of(inputs[0], array, call, constants)
-        else:
+            out: Tensor = view_of(inputs[0], array, call, constants, recording)
+        elif array.base is not None or array is arrays[0] or array is arrays[-1] or len(arrays) > 2:
             out = wrap(_own(array, arrays))
+        else:
+            out = wrap(array)
         if process.anomaly and not thread.in_backward:
             refuse_nan(spec.name, array, inputs)
-        if thread.grad:
+        if recording:
             plan = spec.plan(flags)
             if plan is not None and array.dtype.kind == "f":
                 record(spec, plan, inputs, constants, out)
@@ -363,10 +372,8 @@ cast.vjp(lambda g, x_dtype: cast(g, dtype=x_dtype))
 @view_op
 def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     """x repeated along new and along size-1 dimensions, without a copy; the adjoint of sum_to."""
-    new = len(shape) - x.ndim
-    if shape[new:] == x.shape and prod(shape[:new]) == 1:  # nothing is repeated: not read-only
-        return x.reshape(shape)
-    return np.broadcast_to(x, shape)
+    out = np.broadcast_to(x, shape)
+    return x.reshape(shape) if out.size == x.size else out  # nothing is repeated: not read-only
 
 
 broadcast_to.vjp(lambda g, x_shape: sum_to(g, shape=x_shape))  # type: ignore[has-type]
@@ -375,7 +382,8 @@ broadcast_to.vjp(lambda g, x_shape: sum_to(g, shape=x_shape))  # type: ignore[ha
 @op
 def sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     """x summed over the dimensions that broadcasting `shape` to x.shape would repeat."""
-    return total(x, repeated(shape, x.shape), True).reshape(shape)
+    out = total(x, repeated(shape, x.shape), True)
+    return out if out.shape == shape else out.reshape(shape)
 
 
 sum_to.vjp(lambda g, x_shape: broadcast_to(g, shape=x_shape))

@@ -27,6 +27,8 @@ from .curves import curves
 from .figure import PathLike
 from .images import image_grid, reconstruction_pairs
 
+__all__ = ["Report", "SUMS"]
+
 SUMS = ((8, 3, 9), (0, 1, 7), (4, 9, 5), (6, 0, 3))  # a - b + c, of ten classes
 
 
