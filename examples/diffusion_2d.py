@@ -5,7 +5,7 @@
     python examples/diffusion_2d.py --schedule linear        # the paper's betas, 50 steps: too few
     python examples/diffusion_2d.py --sampler renoise        # a wrong turn: see what it loses
 
-Expect: LABEL
+Expect: 30 s on 2 cores; variance of the samples 0.936, of the data 0.979.
 
 A point x_0 is noised in T steps, x_t = a_t x_0 + s_t eps. A small network sees x_t and t and learns
 to say eps (or x_0, or v). Then points of pure noise are taken back, step by step. The data is

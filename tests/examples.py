@@ -30,11 +30,16 @@ TINY = {
 
 def run(folder: Path, slug: str, *options: object) -> subprocess.CompletedProcess[str]:
     """examples/<slug>.py in `folder`, where its output lands in runs/<slug> unless told."""
-    command = [sys.executable, str(EXAMPLES / f"{slug}.py"), *map(str, options)]
-    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300
-    )
+    return _python(folder, str(EXAMPLES / f"{slug}.py"), *options)
+
+
+def _python(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {
+        "PYTHONPATH": str(EXAMPLES.parent),
+        "OPENBLAS_NUM_THREADS": "1",  # matrices are tiny here, and other tests want the cores
+    }
+    command = [sys.executable, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
 
 
 def checked(folder: Path, slug: str, *options: object) -> str:
@@ -48,11 +53,7 @@ def inside(folder: Path, patch: str, slug: str, *options: object) -> str:
     """What a run says after `patch`, a few lines of Python, in its own process."""
     lines = "import runpy, sys\nsys.argv = sys.argv[1:]\n" + patch
     lines += "\nrunpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [sys.executable, "-c", lines, str(EXAMPLES / f"{slug}.py"), *map(str, options)]
-    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300
-    )
+    done = _python(folder, "-c", lines, EXAMPLES / f"{slug}.py", *options)
     return done.stdout + done.stderr
 
 
