@@ -224,13 +224,13 @@ class Methods:
         """At most `chunks` views of equal size (the last may be smaller)."""
 
     def clamp(self, min: Any = None, max: Any = None) -> Tensor:
-        """x held within [min, max], numbers or Tensors; the derivative at a (number) bound is 1"""
+        """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
 
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
         """clamp, in place."""
 
     def clip(self, min: Any = None, max: Any = None) -> Tensor:
-        """x held within [min, max], numbers or Tensors; the derivative at a (number) bound is 1"""
+        """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
 
     def clone(self) -> Tensor:
         """A copy, with the gradient flowing through."""
@@ -397,7 +397,7 @@ class Methods:
         """x.mT: the last two dimensions swapped."""
 
     def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
-        """x with `value` where the mask is True."""
+        """x with `value` where the mask is True, in x's dtype: integers take its integer part."""
 
     def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
         """masked_fill, in place."""
@@ -457,7 +457,7 @@ class Methods:
         """The indices of the non-zero elements, one row each."""
 
     def norm(self, p: Any = 2, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
-        """(sum |x|^p)^(1/p); p = inf is the largest |x|. The gradient of the 2-norm at 0 is 0."""
+        """(sum |x|^p)^(1/p); p = inf is the largest |x|, p = 0 counts what is not 0."""
 
     def normal_(self, mean: builtins.float = 0.0, std: builtins.float = 1.0, *, generator: Any = None) -> Tensor:
         """Normal numbers, in place."""
@@ -532,7 +532,7 @@ class Methods:
         """sigmoid, in place."""
 
     def sign(self) -> Tensor:
-        """-1, 0 or 1"""
+        """-1, 0 or 1; of NaN it is NaN"""
 
     def sign_(self) -> Tensor:
         """sign, in place."""
@@ -574,7 +574,7 @@ class Methods:
         """Drop dimensions of size 1: all, or those of `dim` that have size 1."""
 
     def std(self, dim: Dim = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, correction: builtins.int | None = None) -> Tensor:
-        """Standard deviation, the root of var."""
+        """Standard deviation, the root of var; its gradient at 0 is 0."""
 
     def sub(self, other: Operand) -> Tensor:
         """x - y"""

@@ -83,10 +83,13 @@ def test_ctrl_c_ends_without_a_traceback(monkeypatch, capsys):
     [
         (["demo", "--epochs", "0"], "vae.py: argument --epochs: expected an integer >= 1, got '0'"),
         (["demo", "--device", "gpu"], "vae.py: argument --device: expected cpu or cuda, got 'gpu'"),
-        (["demo", "--data", "cats"], "tinygen demo: load: no data set is called 'cats'"),
+        (["demo", "--data", "cats"], "vae.py: argument --data: invalid choice: 'cats'"),
         (["demo", "--batch", "99999"], "tinygen demo: DataLoader: batch_size 99999 is larger"),
         (["lessons", "seven"], "tinygen lessons: argument number: expected an integer >= 1, got"),
-        (["dance"], "tinygen: argument demo | lessons | doctor: invalid choice: 'dance'"),
+        (
+            ["dance"],
+            "tinygen: argument demo | lessons | examples | sample | doctor: invalid choice: 'dance'",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

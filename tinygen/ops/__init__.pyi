@@ -80,7 +80,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views of equal size (the last may be smaller)."""
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """x held within [min, max], numbers or Tensors; the derivative at a (number) bound is 1"""
+    """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
 
 def clone(input: Tensor) -> Tensor:
     """A copy, with the gradient flowing through."""
@@ -219,7 +219,7 @@ def lt(input: Operand, other: Operand) -> Tensor:
     """x < y"""
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """x with `value` where the mask is True."""
+    """x with `value` where the mask is True, in x's dtype: integers take its integer part."""
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements of x where the mask is True, as a 1-D tensor."""
@@ -273,7 +273,7 @@ def nonzero(input: Tensor) -> Tensor:
     """The indices of the non-zero elements, one row each."""
 
 def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """(sum |x|^p)^(1/p); p = inf is the largest |x|. The gradient of the 2-norm at 0 is 0."""
+    """(sum |x|^p)^(1/p); p = inf is the largest |x|, p = 0 counts what is not 0."""
 
 def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
     """Normal with the given mean and standard deviation, numbers or Tensors."""
@@ -353,7 +353,7 @@ def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + e^-x). An overflowing e^-x is a right answer here: 1 / inf = 0."""
 
 def sign(input: Tensor) -> Tensor:
-    """-1, 0 or 1"""
+    """-1, 0 or 1; of NaN it is NaN"""
 
 def silu(input: Tensor) -> Tensor:
     """x sigmoid(x), also called swish"""
@@ -386,7 +386,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Join along a new dimension; all shapes must be equal."""
 
 def std(input: Tensor, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, correction: int | None = None) -> Tensor:
-    """Standard deviation, the root of var."""
+    """Standard deviation, the root of var; its gradient at 0 is 0."""
 
 def sub(input: Operand, other: Operand) -> Tensor:
     """x - y"""

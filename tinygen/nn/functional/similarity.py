@@ -6,6 +6,7 @@ import numpy as np
 
 from ...backend import Array, move
 from ...conv import conv2d
+from ...ops.half import through_float32
 from ...tensor import Tensor, same_shape, wrap
 
 __all__ = ["ssim"]
@@ -18,6 +19,7 @@ def _window(size: int, sigma: float) -> Array:
     return np.outer(row, row) / row.sum() ** 2
 
 
+@through_float32
 def ssim(
     input: Tensor, target: Tensor, data_range: float = 1.0, window: int = 11, sigma: float = 1.5
 ) -> Tensor:
