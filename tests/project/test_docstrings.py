@@ -57,9 +57,9 @@ def docstrings(module: ModuleType) -> Iterator[tuple[str, str]]:
 
 
 def names() -> dict[str, Any]:
-    packages = ("autograd", "data", "metrics", "models", "nn", "optim", "plot", "testing")
+    packages = ("data", "metrics", "models", "nn", "optim", "plot", "testing")
     found = {name: importlib.import_module(f"tinygen.{name}") for name in packages}
-    return {**found, "tg": tg, "np": np, "F": found["nn"].functional}
+    return {**found, "tg": tg, "tinygen": tg, "np": np, "F": found["nn"].functional}
 
 
 WITH_EXAMPLES = [name for name, path in modules().items() if ">>> " in path.read_text()]
@@ -149,9 +149,12 @@ def test_what_the_search_sees() -> None:
     for name in ("ops.elementwise.add", "nn.linear.Linear.forward", "tensor.Tensor.item"):
         assert f"tinygen.{name}" in things
     assert len(things) > 500
-    assert ">>> " in dict(docstrings(importlib.import_module("tinygen.ops.elementwise")))[
-        "tinygen.ops.elementwise.where"
-    ]
+    assert (
+        ">>> "
+        in dict(docstrings(importlib.import_module("tinygen.ops.elementwise")))[
+            "tinygen.ops.elementwise.where"
+        ]
+    )
 
 
 def report() -> None:
