@@ -12,6 +12,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,7 +60,8 @@ def docstrings(module: ModuleType) -> Iterator[tuple[str, str]]:
 def names() -> dict[str, Any]:
     packages = ("data", "metrics", "models", "nn", "optim", "plot", "testing")
     found = {name: importlib.import_module(f"tinygen.{name}") for name in packages}
-    return {**found, "tg": tg, "tinygen": tg, "np": np, "F": found["nn"].functional}
+    found |= {"tg": tg, "tinygen": tg, "np": np, "F": found["nn"].functional}
+    return found | {"hypothesis": sys.modules.get("hypothesis")}
 
 
 WITH_EXAMPLES = [name for name, path in modules().items() if ">>> " in path.read_text()]
