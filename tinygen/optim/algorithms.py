@@ -109,7 +109,8 @@ class RMSprop(Optimizer):
         p -= lr * g / (sqrt(v) + eps)                     (with momentum: through a buffer, as SGD)
 
     g = grad + weight_decay * p. Hinton, lecture 6e of "Neural Networks for Machine Learning"
-    (2012); centered: Graves, "Generating sequences with recurrent neural networks" (arXiv:1308.0850).
+    (2012); centered: Graves, "Generating sequences with recurrent neural networks"
+    (arXiv:1308.0850).
 
     >>> p = tg.tensor(1.0, requires_grad=True)
     >>> p.grad = tg.tensor(500.0)  # of any size: the first step is lr / sqrt(1 - alpha)
