@@ -51,7 +51,10 @@ def backward(
     retain_graph: bool | None = None,
     create_graph: bool = False,
 ) -> None:
-    """Accumulate the sum of the gradients of `tensors` into the leaves."""
+    """Accumulate the sum of the gradients of `tensors` into the `.grad` of the leaves.
+
+    grad_tensors are the cotangents, of the tensors' shapes; they may be left out for scalars.
+    """
     outputs = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     run_backward(outputs, _cotangents(outputs, grad_tensors), None, retain_graph, create_graph)
 
@@ -68,6 +71,11 @@ def grad(
 
     create_graph=True records the gradients, so that they can be differentiated again. An input
     that the outputs do not depend on is an error, or None with allow_unused=True.
+
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> (slope,) = tg.autograd.grad(x**3, x, create_graph=True)  # 3 x^2
+    >>> slope.item(), tg.autograd.grad(slope, x)  # 6 x
+    (12.0, (tensor(12.),))
     """
     outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
@@ -101,7 +109,13 @@ def _backward_method(
 ) -> None:
     """Accumulate d self / d leaf into `.grad` of every leaf that requires a gradient.
 
-    `gradient` is the cotangent, of self's shape; it may be left out for a scalar.
+    `gradient` is the cotangent, of self's shape; it may be left out for a scalar. RuntimeError the
+    second time, unless retain_graph=True: what was saved for it is freed as it is used.
+
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
     """
     run_backward([self], [gradient], None, retain_graph, create_graph)
 

@@ -21,79 +21,79 @@ class Methods:
         """|x|; the derivative at 0 is 0"""
 
     def __add__(self, other: Operand) -> Tensor:
-        """x + y"""
+        """x + y; shapes broadcast and dtypes promote, as in all elementwise ops."""
 
     def __and__(self, other: Operand) -> Tensor:
         """x & y, of bools or integers"""
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override, unused-ignore]
-        """x == y"""
+        """x == y: bool; NaN equals nothing"""
 
     def __floordiv__(self, other: Operand) -> Tensor:
-        """floor(x / y)"""
+        """floor(x / y), towards -inf; RuntimeError for an integer by 0"""
 
     def __ge__(self, other: object) -> Tensor:  # type: ignore[override, unused-ignore]
-        """x >= y"""
+        """x >= y: bool"""
 
     def __getitem__(self, index: Index) -> Tensor:
         """x[index]: a view for ints, slices, None and Ellipsis; a copy for arrays of ints or bools."""
 
     def __gt__(self, other: object) -> Tensor:  # type: ignore[override, unused-ignore]
-        """x > y"""
+        """x > y: bool"""
 
     def __iadd__(self, other: Operand) -> Tensor:
-        """add, in place."""
+        """add in place: written into x's own memory; returns x."""
 
     def __iand__(self, other: Operand) -> Tensor:
-        """bitwise_and, in place."""
+        """bitwise_and in place: written into x's own memory; returns x."""
 
     def __ifloordiv__(self, other: Operand) -> Tensor:
-        """floor_divide, in place."""
+        """floor_divide in place: written into x's own memory; returns x."""
 
     def __imod__(self, other: Operand) -> Tensor:
-        """remainder, in place."""
+        """remainder in place: written into x's own memory; returns x."""
 
     def __imul__(self, other: Operand) -> Tensor:
-        """mul, in place."""
+        """mul in place: written into x's own memory; returns x."""
 
     def __invert__(self) -> Tensor:
         """~x, of bools or integers"""
 
     def __ior__(self, other: Operand) -> Tensor:
-        """bitwise_or, in place."""
+        """bitwise_or in place: written into x's own memory; returns x."""
 
     def __ipow__(self, exponent: Operand) -> Tensor:
-        """pow, in place."""
+        """pow in place: written into x's own memory; returns x."""
 
     def __isub__(self, other: Operand) -> Tensor:
-        """sub, in place."""
+        """sub in place: written into x's own memory; returns x."""
 
     def __itruediv__(self, other: Operand) -> Tensor:
-        """div, in place."""
+        """div in place: written into x's own memory; returns x."""
 
     def __ixor__(self, other: Operand) -> Tensor:
-        """bitwise_xor, in place."""
+        """bitwise_xor in place: written into x's own memory; returns x."""
 
     def __le__(self, other: object) -> Tensor:  # type: ignore[override, unused-ignore]
-        """x <= y"""
+        """x <= y: bool"""
 
     def __lt__(self, other: object) -> Tensor:  # type: ignore[override, unused-ignore]
-        """x < y"""
+        """x < y: bool"""
 
     def __matmul__(self, other: Tensor) -> Tensor:
         """Matrix product over the last two dimensions, broadcast over the others; 1-D as in PyTorch."""
 
     def __mod__(self, other: Operand) -> Tensor:
-        """x - y floor(x / y): the sign is y's, as for Python's %."""
+        """x - y floor(x / y): the sign is y's, as for Python's %. RuntimeError for an integer by 0."""
 
     def __mul__(self, other: Operand) -> Tensor:
-        """x y"""
+        """x y, element by element; @ is the matrix product"""
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override, unused-ignore]
-        """x != y"""
+        """x != y: bool; true of NaN"""
 
     def __neg__(self) -> Tensor:
-        """-x"""
+        """-x; integers of uint8 wrap around"""
 
     def __or__(self, other: Operand) -> Tensor:
         """x | y, of bools or integers"""
@@ -102,22 +102,22 @@ class Methods:
         """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
 
     def __radd__(self, other: Operand) -> Tensor:
-        """x + y"""
+        """x + y; shapes broadcast and dtypes promote, as in all elementwise ops."""
 
     def __rand__(self, other: Operand) -> Tensor:
         """x & y, of bools or integers"""
 
     def __rfloordiv__(self, other: Operand) -> Tensor:
-        """floor(x / y)"""
+        """floor(x / y), towards -inf; RuntimeError for an integer by 0"""
 
     def __rmatmul__(self, other: Operand) -> Tensor:
         """Matrix product over the last two dimensions, broadcast over the others; 1-D as in PyTorch."""
 
     def __rmod__(self, other: Operand) -> Tensor:
-        """x - y floor(x / y): the sign is y's, as for Python's %."""
+        """x - y floor(x / y): the sign is y's, as for Python's %. RuntimeError for an integer by 0."""
 
     def __rmul__(self, other: Operand) -> Tensor:
-        """x y"""
+        """x y, element by element; @ is the matrix product"""
 
     def __ror__(self, other: Operand) -> Tensor:
         """x | y, of bools or integers"""
@@ -126,10 +126,10 @@ class Methods:
         """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
 
     def __rsub__(self, other: Operand) -> Tensor:
-        """x - y"""
+        """x - y; there is no `alpha`"""
 
     def __rtruediv__(self, other: Operand) -> Tensor:
-        """x / y; of integers too it is the true quotient."""
+        """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
 
     def __rxor__(self, other: Operand) -> Tensor:
         """x ^ y, of bools or integers"""
@@ -138,10 +138,10 @@ class Methods:
         """x[index] = value, in place; recorded when x or the value requires a gradient."""
 
     def __sub__(self, other: Operand) -> Tensor:
-        """x - y"""
+        """x - y; there is no `alpha`"""
 
     def __truediv__(self, other: Operand) -> Tensor:
-        """x / y; of integers too it is the true quotient."""
+        """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
 
     def __xor__(self, other: Operand) -> Tensor:
         """x ^ y, of bools or integers"""
@@ -150,49 +150,49 @@ class Methods:
         """|x|; the derivative at 0 is 0"""
 
     def abs_(self) -> Tensor:
-        """abs, in place."""
+        """abs in place: written into x's own memory; returns x."""
 
     def absolute(self) -> Tensor:
         """|x|; the derivative at 0 is 0"""
 
     def acos(self) -> Tensor:
-        """The angle whose cosine is x, in radians; NaN outside [-1, 1]"""
+        """The angle whose cosine is x, in radians, 0 to pi; NaN outside [-1, 1]"""
 
     def acos_(self) -> Tensor:
-        """acos, in place."""
+        """acos in place: written into x's own memory; returns x."""
 
     def add(self, other: Operand) -> Tensor:
-        """x + y"""
+        """x + y; shapes broadcast and dtypes promote, as in all elementwise ops."""
 
     def add_(self, other: Operand) -> Tensor:
-        """add, in place."""
+        """add in place: written into x's own memory; returns x."""
 
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
-        """beta input + alpha mat1 mat2"""
+        """beta input + alpha mat1 mat2: (n, m) and (m, p) -> (n, p), to which input broadcasts."""
 
     def all(self, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
-        """Is every element non-zero?"""
+        """Is every element over `dim` non-zero? True of nothing."""
 
     def allclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> builtins.bool:
-        """Is every element close? A Python bool."""
+        """Is every element close, as isclose says? A Python bool."""
 
     def amax(self, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-        """Largest value over `dim`; ties share the gradient evenly."""
+        """Largest value over `dim` (None: all, an int or several); ties share the gradient evenly."""
 
     def amin(self, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
-        """Smallest value over `dim`; ties share the gradient evenly."""
+        """Smallest value over `dim` (None: all, an int or several); ties share the gradient evenly."""
 
     def any(self, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
-        """Is some element non-zero?"""
+        """Is some element over `dim` non-zero? False of nothing."""
 
     def argmax(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
-        """Where the largest value is (the first one); in the flattened tensor if dim is None."""
+        """Where the first largest value is, int64; in the flattened tensor if dim is None."""
 
     def argmin(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
-        """Where the smallest value is (the first one); in the flattened tensor if dim is None."""
+        """Where the first smallest value is, int64; in the flattened tensor if dim is None."""
 
     def argsort(self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = True) -> Tensor:
-        """The indices that sort x along `dim`; equal elements keep their order."""
+        """The indices (int64) that sort x along `dim`; equal elements always keep their order."""
 
     def backward(self, gradient: Tensor | None = None, retain_graph: builtins.bool | None = None, create_graph: builtins.bool = False) -> None:
         """Accumulate d self / d leaf into `.grad` of every leaf that requires a gradient."""
@@ -210,15 +210,16 @@ class Methods:
         """x ^ y, of bools or integers"""
 
     def bmm(self, mat2: Tensor) -> Tensor:
-        """Products of two batches of matrices, (B, n, m) and (B, m, p)."""
+        """Products of two batches of matrices: (B, n, m) and (B, m, p) -> (B, n, p)."""
 
-    def bool(self) -> Tensor: ...
+    def bool(self) -> Tensor:
+        """x as bool: False where it is 0."""
 
     def ceil(self) -> Tensor:
-        """The smallest integer >= x"""
+        """The smallest integer >= x, in x's dtype; the gradient is 0"""
 
     def ceil_(self) -> Tensor:
-        """ceil, in place."""
+        """ceil in place: written into x's own memory; returns x."""
 
     def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """At most `chunks` views of equal size (the last may be smaller)."""
@@ -227,29 +228,31 @@ class Methods:
         """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
 
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
-        """clamp, in place."""
+        """clamp in place: written into x's own memory; returns x."""
 
     def clip(self, min: Any = None, max: Any = None) -> Tensor:
         """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
 
     def clone(self) -> Tensor:
-        """A copy, with the gradient flowing through."""
+        """A copy in memory of its own, with the gradient flowing through."""
 
     def contiguous(self) -> Tensor:
         """The same elements in C-ordered memory: a copy, or x itself if they lie so already."""
 
     def copy_(self, src: Tensor) -> Tensor:
-        """The elements of `src`, broadcast and converted, in place."""
+        """The elements of `src`, broadcast and converted, in place; returns x."""
 
     def cos(self) -> Tensor:
         """Cosine, x in radians"""
 
     def cos_(self) -> Tensor:
-        """cos, in place."""
+        """cos in place: written into x's own memory; returns x."""
 
-    def cpu(self) -> Tensor: ...
+    def cpu(self) -> Tensor:
+        """x in the computer's memory; x itself if it is there."""
 
-    def cuda(self) -> Tensor: ...
+    def cuda(self) -> Tensor:
+        """x in the GPU's memory; x itself if it is there. RuntimeError where no GPU can be used."""
 
     def cumprod(self, dim: builtins.int) -> Tensor:
         """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
@@ -258,139 +261,145 @@ class Methods:
         """Running sum along `dim`; bools and integers add up in int64."""
 
     def div(self, other: Operand) -> Tensor:
-        """x / y; of integers too it is the true quotient."""
+        """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
 
     def div_(self, other: Operand) -> Tensor:
-        """div, in place."""
+        """div in place: written into x's own memory; returns x."""
 
     def divide(self, other: Operand) -> Tensor:
-        """x / y; of integers too it is the true quotient."""
+        """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
 
     def dot(self, tensor: Tensor) -> Tensor:
-        """sum_i x_i y_i of two vectors."""
+        """sum_i x_i y_i of two vectors of one size: a 0-d tensor."""
 
-    def double(self) -> Tensor: ...
+    def double(self) -> Tensor:
+        """x as float64."""
 
     def eq(self, other: Operand) -> Tensor:
-        """x == y"""
+        """x == y: bool; NaN equals nothing"""
 
     def equal(self, other: Tensor) -> builtins.bool:
-        """Same shape and same elements? A Python bool."""
+        """Same shape and same elements? A Python bool; NaN equals nothing."""
 
     def erf(self) -> Tensor:
         """2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x."""
 
     def erf_(self) -> Tensor:
-        """erf, in place."""
+        """erf in place: written into x's own memory; returns x."""
 
     def exp(self) -> Tensor:
-        """e^x"""
+        """e^x; inf where it overflows (float32: x > 88.7)"""
 
     def exp_(self) -> Tensor:
-        """exp, in place."""
+        """exp in place: written into x's own memory; returns x."""
 
     def expand(self, size: Any = (), *more: builtins.int) -> Tensor:
         """Repeat along size-1 (and new leading) dimensions without a copy; -1 keeps a size."""
 
-    def expand_as(self, other: Tensor) -> Tensor: ...
+    def expand_as(self, other: Tensor) -> Tensor:
+        """expand to the other's shape."""
 
     def expm1(self) -> Tensor:
         """e^x - 1, exact near 0"""
 
     def expm1_(self) -> Tensor:
-        """expm1, in place."""
+        """expm1 in place: written into x's own memory; returns x."""
 
     def fill_(self, value: Any) -> Tensor:
-        """Every element `value`, in place."""
+        """Every element `value`, in place; returns x."""
 
     def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
         """Make one dimension of the dimensions start_dim..end_dim; x itself if they are one already."""
 
     def flip(self, dims: Any = (), *more: builtins.int) -> Tensor:
-        """Reverse the order along the given dimensions."""
+        """Reverse the order along the given dimensions; a copy, as in PyTorch."""
 
-    def float(self) -> Tensor: ...
+    def float(self) -> Tensor:
+        """x as float32."""
 
     def floor(self) -> Tensor:
-        """The largest integer <= x"""
+        """The largest integer <= x, in x's dtype; the gradient is 0"""
 
     def floor_(self) -> Tensor:
-        """floor, in place."""
+        """floor in place: written into x's own memory; returns x."""
 
     def floor_divide(self, other: Operand) -> Tensor:
-        """floor(x / y)"""
+        """floor(x / y), towards -inf; RuntimeError for an integer by 0"""
 
     def floor_divide_(self, other: Operand) -> Tensor:
-        """floor_divide, in place."""
+        """floor_divide in place: written into x's own memory; returns x."""
 
     def gather(self, dim: builtins.int, index: Tensor) -> Tensor:
         """out[i][j][k] = x[i][index[i][j][k]][k] for dim = 1; out has index's shape."""
 
     def ge(self, other: Operand) -> Tensor:
-        """x >= y"""
+        """x >= y: bool"""
 
     def gt(self, other: Operand) -> Tensor:
-        """x > y"""
+        """x > y: bool"""
 
-    def half(self) -> Tensor: ...
+    def half(self) -> Tensor:
+        """x as float16."""
 
     def index_select(self, dim: builtins.int, index: Tensor) -> Tensor:
-        """The slices of x along `dim` that a 1-D index names."""
+        """The slices of x along `dim` that a 1-D index of integers names, in its order."""
 
-    def int(self) -> Tensor: ...
+    def int(self) -> Tensor:
+        """x as int32."""
 
     def isclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
-        """|x - y| <= atol + rtol |y|, element by element."""
+        """|x - y| <= atol + rtol |y|, element by element: y is the reference."""
 
     def isfinite(self) -> Tensor:
-        """It is neither inf nor NaN"""
+        """It is neither inf nor NaN: bool"""
 
     def isinf(self) -> Tensor:
-        """It is inf or -inf"""
+        """It is inf or -inf: bool"""
 
     def isnan(self) -> Tensor:
-        """It is not a number"""
+        """It is not a number: bool"""
 
     def le(self, other: Operand) -> Tensor:
-        """x <= y"""
+        """x <= y: bool"""
 
     def log(self) -> Tensor:
         """Natural logarithm; -inf at 0, NaN below, as in PyTorch (no warning)."""
 
     def log1p(self) -> Tensor:
-        """log(1 + x), exact near 0"""
+        """log(1 + x), exact near 0; -inf at -1, NaN below"""
 
     def log1p_(self) -> Tensor:
-        """log1p, in place."""
+        """log1p in place: written into x's own memory; returns x."""
 
     def log_(self) -> Tensor:
-        """log, in place."""
+        """log in place: written into x's own memory; returns x."""
 
     def log_softmax(self, dim: builtins.int) -> Tensor:
-        """x - log sum e^x along `dim`."""
+        """x - log sum e^x along `dim`; exact where softmax would be 0. RuntimeError for integers."""
 
     def logaddexp(self, other: Operand) -> Tensor:
-        """log(e^x + e^y)"""
+        """log(e^x + e^y), without overflow"""
 
     def logical_and(self, other: Operand) -> Tensor:
-        """Both are non-zero"""
+        """Both are non-zero: bool"""
 
     def logical_not(self) -> Tensor:
-        """It is zero"""
+        """It is zero: bool"""
 
     def logical_or(self, other: Operand) -> Tensor:
-        """At least one is non-zero"""
+        """At least one is non-zero: bool"""
 
     def logical_xor(self, other: Operand) -> Tensor:
-        """Exactly one is non-zero"""
+        """Exactly one is non-zero: bool"""
 
     def logsumexp(self, dim: Dim, keepdim: builtins.bool = False) -> Tensor:
         """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
 
-    def long(self) -> Tensor: ...
+    def long(self) -> Tensor:
+        """x as int64."""
 
     def lt(self, other: Operand) -> Tensor:
-        """x < y"""
+        """x < y: bool"""
 
     @property
     def mT(self) -> Tensor:
@@ -400,10 +409,10 @@ class Methods:
         """x with `value` where the mask is True, in x's dtype: integers take its integer part."""
 
     def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
-        """masked_fill, in place."""
+        """masked_fill in place: written into x's own memory; returns x."""
 
     def masked_select(self, mask: Tensor) -> Tensor:
-        """The elements of x where the mask is True, as a 1-D tensor."""
+        """The elements of x where the mask (bool, broadcast) is True, in C order as a 1-D tensor."""
 
     def matmul(self, other: Tensor) -> Tensor:
         """Matrix product over the last two dimensions, broadcast over the others; 1-D as in PyTorch."""
@@ -412,58 +421,58 @@ class Methods:
         """max(x): the largest value. max(x, dim): (values, indices), the first where several tie."""
 
     def maximum(self, other: Operand) -> Tensor:
-        """The larger one; at a tie each gets half of the gradient"""
+        """The larger one; NaN wins, and at a tie each gets half of the gradient"""
 
     def mean(self, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
-        """Arithmetic mean over `dim`; NaN of nothing."""
+        """Arithmetic mean over `dim`; NaN of nothing, RuntimeError for integers."""
 
     def min(self, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
         """min(x), min(x, dim) and min(x, y): as for max."""
 
     def minimum(self, other: Operand) -> Tensor:
-        """The smaller one; at a tie each gets half of the gradient"""
+        """The smaller one; NaN wins, and at a tie each gets half of the gradient"""
 
     def mm(self, mat2: Tensor) -> Tensor:
-        """Product of two matrices."""
+        """Product of two matrices: (n, m) and (m, p) -> (n, p); nothing broadcasts."""
 
     def movedim(self, source: builtins.int, destination: builtins.int) -> Tensor:
         """Take dimension `source` out and put it in at `destination`; a view."""
 
     def mul(self, other: Operand) -> Tensor:
-        """x y"""
+        """x y, element by element; @ is the matrix product"""
 
     def mul_(self, other: Operand) -> Tensor:
-        """mul, in place."""
+        """mul in place: written into x's own memory; returns x."""
 
     def multiply(self, other: Operand) -> Tensor:
-        """x y"""
+        """x y, element by element; @ is the matrix product"""
 
     def mv(self, vec: Tensor) -> Tensor:
-        """Matrix times vector."""
+        """Matrix times vector: (n, m) and (m) -> (n)."""
 
     def narrow(self, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
         """`length` slices along `dim`, from `start`; a view."""
 
     def ne(self, other: Operand) -> Tensor:
-        """x != y"""
+        """x != y: bool; true of NaN"""
 
     def neg(self) -> Tensor:
-        """-x"""
+        """-x; integers of uint8 wrap around"""
 
     def neg_(self) -> Tensor:
-        """neg, in place."""
+        """neg in place: written into x's own memory; returns x."""
 
     def nonzero(self) -> Tensor:
-        """The indices of the non-zero elements, one row each."""
+        """The indices of the non-zero elements, int64 (count, x.ndim), one row each."""
 
     def norm(self, p: Any = 2, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
         """(sum |x|^p)^(1/p); p = inf is the largest |x|, p = 0 counts what is not 0."""
 
     def normal_(self, mean: builtins.float = 0.0, std: builtins.float = 1.0, *, generator: Any = None) -> Tensor:
-        """Normal numbers, in place."""
+        """Normal numbers of this mean and standard deviation, in place; returns x."""
 
     def outer(self, vec2: Tensor) -> Tensor:
-        """x_i y_j of two vectors."""
+        """x_i y_j of two vectors: (n) and (m) -> (n, m)."""
 
     def permute(self, dims: Any = (), *more: builtins.int) -> Tensor:
         """Dimension i of the output is dimension dims[i] of the input; a view."""
@@ -472,28 +481,28 @@ class Methods:
         """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
 
     def pow_(self, exponent: Operand) -> Tensor:
-        """pow, in place."""
+        """pow in place: written into x's own memory; returns x."""
 
     def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
 
     def reciprocal(self) -> Tensor:
-        """1 / x"""
+        """1 / x; inf at 0"""
 
     def reciprocal_(self) -> Tensor:
-        """reciprocal, in place."""
+        """reciprocal in place: written into x's own memory; returns x."""
 
     def relu(self) -> Tensor:
         """max(x, 0); the derivative at 0 is 0"""
 
     def relu_(self) -> Tensor:
-        """relu, in place."""
+        """relu in place: written into x's own memory; returns x."""
 
     def remainder(self, other: Operand) -> Tensor:
-        """x - y floor(x / y): the sign is y's, as for Python's %."""
+        """x - y floor(x / y): the sign is y's, as for Python's %. RuntimeError for an integer by 0."""
 
     def remainder_(self, other: Operand) -> Tensor:
-        """remainder, in place."""
+        """remainder in place: written into x's own memory; returns x."""
 
     def repeat(self, repeats: Any = (), *more: builtins.int) -> Tensor:
         """Copies of the input, repeats[i] of them along dimension i (NumPy's tile)."""
@@ -511,16 +520,16 @@ class Methods:
         """Shift along dimensions; what falls off comes in at the other end. No dims: flattened."""
 
     def round(self) -> Tensor:
-        """The nearest integer; halves go to the even one"""
+        """The nearest integer; halves go to the even one, and the gradient is 0"""
 
     def round_(self) -> Tensor:
-        """round, in place."""
+        """round in place: written into x's own memory; returns x."""
 
     def rsqrt(self) -> Tensor:
-        """1 / sqrt(x)"""
+        """1 / sqrt(x); inf at 0, NaN below"""
 
     def rsqrt_(self) -> Tensor:
-        """rsqrt, in place."""
+        """rsqrt in place: written into x's own memory; returns x."""
 
     def scatter_add(self, dim: builtins.int, index: Tensor, src: Tensor) -> Tensor:
         """x plus, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; the adjoint of gather."""
@@ -529,114 +538,115 @@ class Methods:
         """1 / (1 + e^-x). An overflowing e^-x is a right answer here: 1 / inf = 0."""
 
     def sigmoid_(self) -> Tensor:
-        """sigmoid, in place."""
+        """sigmoid in place: written into x's own memory; returns x."""
 
     def sign(self) -> Tensor:
-        """-1, 0 or 1; of NaN it is NaN"""
+        """-1, 0 or 1; of NaN it is NaN; the gradient is 0"""
 
     def sign_(self) -> Tensor:
-        """sign, in place."""
+        """sign in place: written into x's own memory; returns x."""
 
     def silu(self) -> Tensor:
-        """x sigmoid(x), also called swish"""
+        """x sigmoid(x), also called swish (Ramachandran et al. 2017)"""
 
     def sin(self) -> Tensor:
         """Sine, x in radians"""
 
     def sin_(self) -> Tensor:
-        """sin, in place."""
+        """sin in place: written into x's own memory; returns x."""
 
     def softmax(self, dim: builtins.int) -> Tensor:
-        """e^x / sum e^x along `dim`."""
+        """e^x / sum e^x along `dim`; the shape stays. RuntimeError for integers."""
 
     def softplus(self) -> Tensor:
         """log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which does not overflow"""
 
     def sort(self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = True) -> ValuesIndices:
-        """(values, indices) in order along `dim`."""
+        """(values, indices) in order along `dim`; always stable."""
 
     def split(self, split_size: builtins.int | Sequence[builtins.int], dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """Views of split_size slices each (the last may be smaller), or of the given sizes."""
 
     def sqrt(self) -> Tensor:
-        """Square root"""
+        """Square root; NaN below 0, and at 0 the gradient is inf"""
 
     def sqrt_(self) -> Tensor:
-        """sqrt, in place."""
+        """sqrt in place: written into x's own memory; returns x."""
 
     def square(self) -> Tensor:
         """x^2; of bools in int64"""
 
     def square_(self) -> Tensor:
-        """square, in place."""
+        """square in place: written into x's own memory; returns x."""
 
     def squeeze(self, dim: builtins.int | Sequence[builtins.int] | None = None) -> Tensor:
-        """Drop dimensions of size 1: all, or those of `dim` that have size 1."""
+        """Drop dimensions of size 1: all, or those of `dim` (an int or several) that have size 1."""
 
     def std(self, dim: Dim = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, correction: builtins.int | None = None) -> Tensor:
         """Standard deviation, the root of var; its gradient at 0 is 0."""
 
     def sub(self, other: Operand) -> Tensor:
-        """x - y"""
+        """x - y; there is no `alpha`"""
 
     def sub_(self, other: Operand) -> Tensor:
-        """sub, in place."""
+        """sub in place: written into x's own memory; returns x."""
 
     def subtract(self, other: Operand) -> Tensor:
-        """x - y"""
+        """x - y; there is no `alpha`"""
 
     def sum(self, dim: Dim = None, keepdim: builtins.bool = False, dtype: Any = None) -> Tensor:
-        """Sum over `dim`; bools and integers add up in int64."""
+        """Sum over `dim` (None: all, an int or several); bools and integers add up in int64."""
 
     def swapaxes(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Swap two dimensions; a view."""
 
     def t(self) -> Tensor:
-        """Matrix transpose of a tensor with at most two dimensions."""
+        """Matrix transpose of a tensor with at most two dimensions; a view."""
 
     def take_along_dim(self, indices: Tensor, dim: builtins.int) -> Tensor:
-        """NumPy's take_along_axis: gather with the other dimensions broadcast."""
+        """NumPy's take_along_axis: gather with the other dimensions broadcast; `dim` must be given."""
 
     def tanh(self) -> Tensor:
         """(e^x - e^-x) / (e^x + e^-x)"""
 
     def tanh_(self) -> Tensor:
-        """tanh, in place."""
+        """tanh in place: written into x's own memory; returns x."""
 
     def to(self, *args: Any, device: Any = None, dtype: Any = None, copy: builtins.bool = False, non_blocking: builtins.bool = False) -> Tensor:
         """x on a device, in a dtype, or like another Tensor; x itself where nothing changes."""
 
     def topk(self, k: builtins.int, dim: builtins.int = -1, largest: builtins.bool = True, sorted: builtins.bool = True) -> ValuesIndices:
-        """The k largest (or smallest) along `dim`, in order."""
+        """(values, indices) of the k largest (or smallest) along `dim`, always in order."""
 
     def transpose(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Swap two dimensions; a view."""
 
     def tril(self, diagonal: builtins.int = 0) -> Tensor:
-        """The lower triangle of each matrix, zeros above the diagonal."""
+        """The lower triangle of each matrix (..., n, m): 0 where column - row > diagonal."""
 
     def triu(self, diagonal: builtins.int = 0) -> Tensor:
-        """The upper triangle of each matrix, zeros below the diagonal."""
+        """The upper triangle of each matrix (..., n, m): 0 where column - row < diagonal."""
 
     def trunc(self) -> Tensor:
-        """x without its fraction"""
+        """x without its fraction, towards 0; the gradient is 0"""
 
     def trunc_(self) -> Tensor:
-        """trunc, in place."""
+        """trunc in place: written into x's own memory; returns x."""
 
-    def type_as(self, other: Tensor) -> Tensor: ...
+    def type_as(self, other: Tensor) -> Tensor:
+        """x in the other's dtype, on its own device."""
 
     def unbind(self, dim: builtins.int = 0) -> tuple[Tensor, ...]:
-        """All slices along `dim`, without it."""
+        """All slices along `dim`, without it; views."""
 
     def unflatten(self, dim: builtins.int, sizes: Sequence[builtins.int]) -> Tensor:
         """Split one dimension into several of the given sizes; one may be -1."""
 
     def uniform_(self, low: builtins.float = 0.0, high: builtins.float = 1.0, *, generator: Any = None) -> Tensor:
-        """Uniform numbers on [low, high), in place."""
+        """Uniform numbers on [low, high), in place; returns x."""
 
     def unsqueeze(self, dim: builtins.int) -> Tensor:
-        """A new dimension of size 1 at `dim`."""
+        """A new dimension of size 1 at `dim`: (A, B) becomes (A, 1, B) for dim = 1."""
 
     def var(self, dim: Dim = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, correction: builtins.int | None = None) -> Tensor:
         """Variance over `dim`: squared deviations summed, over n - correction (1 unless given)."""
@@ -648,4 +658,4 @@ class Methods:
         """The same elements in the other's shape."""
 
     def zero_(self) -> Tensor:
-        """Every element 0, in place."""
+        """Every element 0, in place; returns x."""

@@ -40,6 +40,10 @@ def save(obj: Any, path: Path) -> None:
     numbers, strings, bools and None, nested as you like. Tensors are saved as values: no tape.
     Raises TypeError naming what cannot be saved and where it stands; OSError if the folder or the
     disk refuses, with the previous file intact.
+
+    >>> tg.save({"step": 3, "weights": [tg.ones(2)]}, "state.npz")
+    >>> tg.load("state.npz")
+    {'step': 3, 'weights': [tensor([1., 1.])]}
     """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     try:

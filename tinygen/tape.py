@@ -72,13 +72,20 @@ class Switch:
 
 
 class no_grad(Switch):
-    """Record nothing: what is computed inside does not require a gradient."""
+    """Record nothing: what is computed inside does not require a gradient. Also a decorator.
+
+    >>> x = tg.tensor(1.0, requires_grad=True)
+    >>> with tg.no_grad():
+    ...     y = 2 * x
+    >>> y.requires_grad, (2 * x).requires_grad
+    (False, True)
+    """
 
     value = False
 
 
 class enable_grad(Switch):
-    """Record again, inside a no_grad block."""
+    """Record again, inside a no_grad block. Also a decorator."""
 
 
 class set_grad_enabled(Switch):
@@ -92,12 +99,20 @@ class set_grad_enabled(Switch):
 
 
 class detect_anomaly(Switch):
-    """Hunt NaNs: the first op whose result or whose gradient is NaN raises, with its name."""
+    """Hunt NaNs: the first op whose result or whose gradient is NaN raises, with its name.
+
+    >>> with tg.autograd.detect_anomaly():
+    ...     tg.tensor(-1.0).sqrt()
+    Traceback (most recent call last):
+        ...
+    RuntimeError: detect_anomaly: sqrt returned NaN ...
+    """
 
     of, field = process, "anomaly"
 
 
 def is_grad_enabled() -> bool:
+    """Are ops recorded in this thread? Not inside of no_grad."""
     return thread.grad
 
 
@@ -130,6 +145,7 @@ class Node:
         self.birth = _birth()
 
     def name(self) -> str:
+        """The name of the op."""
         return str(self.op.name)
 
     def __repr__(self) -> str:

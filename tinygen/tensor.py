@@ -37,6 +37,12 @@ class Tensor(Methods):
     """An array with PyTorch's semantics and a gradient.
 
     `Tensor(data)` is `tensor(data)` in float32, as in PyTorch; `tinygen.tensor` keeps the dtype.
+    Methods that end in _ change the tensor in place and return it.
+
+    >>> x = tg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> x.T @ x + 1
+    tensor([[11., 15.],
+            [15., 21.]])
     """
 
     __slots__ = "_array", "_requires_grad", "_grad", "_node", "_version", "__weakref__"
@@ -59,45 +65,57 @@ class Tensor(Methods):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The sizes of its dimensions, a tuple."""
         return self._array.shape  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> DType:
+        """The type of its elements, a NumPy dtype: x.dtype == tg.float32."""
         return self._array.dtype  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
+        """The number of its dimensions."""
         return self._array.ndim  # type: ignore[no-any-return]
 
     @property
     def device(self) -> Device:
+        """Where it lies: device "cpu" or "cuda"."""
         return device_of(self._array)
 
     @property
     def is_cuda(self) -> bool:
+        """Does it lie on the GPU?"""
         return not is_numpy(self._array)
 
     @property
     def itemsize(self) -> int:
+        """Bytes of one element."""
         return self._array.dtype.itemsize  # type: ignore[no-any-return]
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all elements."""
         return self._array.nbytes  # type: ignore[no-any-return]
 
     def size(self, dim: int | None = None) -> Any:
+        """The shape, a tuple; or the size of one dimension."""
         return self.shape if dim is None else self.shape[dim]
 
     def dim(self) -> int:
+        """The number of its dimensions, as `ndim`."""
         return self.ndim
 
     def numel(self) -> int:
+        """The number of its elements."""
         return int(self._array.size)
 
     def element_size(self) -> int:
+        """Bytes of one element, as `itemsize`."""
         return self.itemsize
 
     def is_floating_point(self) -> bool:
+        """Is it float16, float32 or float64?"""
         return self.dtype.kind == "f"
 
     def stride(self, dim: int | None = None) -> Any:
@@ -106,12 +124,17 @@ class Tensor(Methods):
         return strides if dim is None else strides[dim]
 
     def is_contiguous(self) -> bool:
+        """Do the elements lie in memory in C order, without gaps?"""
         return bool(self._array.flags.c_contiguous)
 
     # --- its gradient -----------------------------------------------------------------------
 
     @property
     def requires_grad(self) -> bool:
+        """Is its gradient wanted, or that of something that it was computed from?
+
+        Only floating dtypes can; only leaves can be set to False.
+        """
         return self._requires_grad
 
     @requires_grad.setter
@@ -129,6 +152,7 @@ class Tensor(Methods):
         self._requires_grad = bool(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set requires_grad; returns the tensor itself."""
         self.requires_grad = requires_grad
         return self
 
@@ -145,10 +169,12 @@ class Tensor(Methods):
 
     @property
     def is_leaf(self) -> bool:
+        """Was it not computed by a recorded op? backward() fills the `.grad` of leaves."""
         return self._node is None
 
     @property
     def grad_fn(self) -> Node | None:
+        """The Node of the op that it was computed by; None for a leaf."""
         return self._node
 
     def retain_grad(self) -> None:
@@ -159,13 +185,20 @@ class Tensor(Methods):
             self._node.retain = weakref.ref(self)
 
     def detach(self) -> Tensor:
-        """The same memory, cut off from the tape."""
+        """The same memory, cut off from the tape: it requires no gradient.
+
+        >>> x = tg.ones(2, requires_grad=True)
+        >>> (x * x.detach()).sum().backward()  # the second factor counts as a constant
+        >>> x.grad
+        tensor([1., 1.])
+        """
         out = wrap(self._array)
         out._version = self._version
         return out
 
     @property
     def data(self) -> Tensor:
+        """The same memory without a gradient, whose changes nobody counts: detach() is safer."""
         return wrap(self._array)
 
     @data.setter
@@ -190,6 +223,7 @@ class Tensor(Methods):
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def item(self) -> Any:
+        """Its one element as a Python number; RuntimeError for more than one."""
         if self.numel() != 1:
             raise RuntimeError(
                 f"item: a Tensor of shape {self.shape} with {self.numel()} elements cannot be "
@@ -200,6 +234,7 @@ class Tensor(Methods):
         return number
 
     def tolist(self) -> Any:
+        """Its elements as nested lists of Python numbers; a 0-d tensor gives the number."""
         numbers = self._array.tolist()
         settle()
         return numbers

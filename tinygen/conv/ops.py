@@ -118,6 +118,11 @@ def conv2d(
 
     The output has floor((H + 2p - d (KH - 1) - 1) / s) + 1 rows. padding="valid" is 0; "same"
     keeps the size (stride 1 only). RuntimeError for what does not fit together.
+
+    >>> image, kernel = tg.arange(9.0).reshape(1, 1, 3, 3), tg.ones(1, 1, 2, 2)
+    >>> F.conv2d(image, kernel)  # 0 + 1 + 3 + 4, ...
+    tensor([[[[ 8., 12.],
+              [20., 24.]]]])
     """
     name = "conv2d"
     x, batched = _image(name, input)
@@ -150,6 +155,9 @@ def conv_transpose2d(
 
     The output has (H - 1) s - 2p + d (KH - 1) + 1 + output_padding rows: conv2d sends images of
     up to s sizes to one, and output_padding says which of them is meant.
+
+    >>> F.conv_transpose2d(tg.tensor([[[1.0, 2.0]]]), tg.ones(1, 1, 1, 2), stride=2)
+    tensor([[[1., 1., 2., 2.]]])
     """
     name = "conv_transpose2d"
     x, batched = _image(name, input)
@@ -191,6 +199,11 @@ def conv2d_weight(
     """The derivative of <g, conv2d(x, w)> in w: x (N, C, H, W) and g (N, O, I, J), both batched.
 
     kernel_size is (KH, KW) or the whole shape of w; the result is (O, C / groups, KH, KW).
+
+    >>> x, g = tg.arange(4.0).reshape(1, 1, 2, 2), tg.tensor([[[[10.0]]]])
+    >>> tinygen.conv.conv2d_weight(x, g, (2, 2))
+    tensor([[[[ 0., 10.],
+              [20., 30.]]]])
     """
     name = "conv2d_weight"
     sides = kernel_size[-2:] if isinstance(kernel_size, Sequence) else kernel_size
@@ -223,7 +236,11 @@ def conv1d(
     dilation: int = 1,
     groups: int = 1,
 ) -> Tensor:
-    """conv2d of an image of height 1: input (N, C, L) or (C, L), weight (O, C / groups, K)."""
+    """conv2d of an image of height 1: input (N, C, L) or (C, L), weight (O, C / groups, K).
+
+    >>> F.conv1d(tg.tensor([[1.0, 2.0, 4.0]]), tg.tensor([[[-1.0, 1.0]]]))  # differences
+    tensor([[1., 2.]])
+    """
     for what, x, dims in (("input", input, (2, 3)), ("weight", weight, (3,))):
         if x.ndim not in dims:
             raise RuntimeError(f"conv1d: expected {what} with {dims} dimensions, got {x.shape}")

@@ -159,8 +159,10 @@ def adam(
     weight_decay: float = 0.0,
     decoupled: bool = False,
 ) -> None:
-    """One Adam step (AdamW if `decoupled`), in place on p, m, v: flat float32 arrays. `step`
-    counts from 1."""
+    """One Adam step (AdamW if `decoupled`), in place on p, m, v: flat float32 arrays of one size.
+
+    The formula stands at optim.Adam; `step` counts from 1. ValueError where the sizes differ.
+    """
     _same_sizes(p, m, v, g)
     numbers = _step(step, lr, betas, eps, weight_decay, decoupled)
     if p.size:
@@ -179,7 +181,7 @@ def adam_many(
     weight_decay: float = 0.0,
     decoupled: bool = False,
 ) -> None:
-    """adam of many parameters, in one launch for each 64 of them."""
+    """adam of many parameters (lists of arrays), in one launch for each 64 of them."""
     numbers = _step(step, lr, betas, eps, weight_decay, decoupled)
     rows = [row for row in zip(ps, ms, vs, gs, strict=True) if row[0].size]
     for row in rows:
@@ -212,19 +214,26 @@ def _step(
 
 
 def philox_uniform(out: Any, seed: int, stream: int = 0, offset: int = 0) -> None:
-    """Fill float32 `out` with uniforms on [0, 1). It uses ceil(size / 4) counters from `offset`
-    on."""
+    """Fill float32 `out` with uniforms on [0, 1), the same for the same seed and stream anywhere.
+
+    It uses ceil(size / 4) counters from `offset` on.
+    """
     _philox("philox_uniform", out, seed, stream, offset)
 
 
 def philox_normal(out: Any, seed: int, stream: int = 0, offset: int = 0) -> None:
-    """Fill float32 `out` with standard normals. It uses ceil(size / 4) counters from `offset`
-    on."""
+    """Fill float32 `out` with standard normals, the same for the same seed and stream.
+
+    It uses ceil(size / 4) counters from `offset` on.
+    """
     _philox("philox_normal", out, seed, stream, offset)
 
 
 def philox_bits(out: Any, seed: int, stream: int = 0, offset: int = 0) -> None:
-    """Fill uint32 `out` with Philox4x32-10's numbers: key `seed`, counters (offset + i, stream)."""
+    """Fill uint32 `out` with Philox4x32-10's numbers: key `seed`, counters (offset + i, stream).
+
+    Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011).
+    """
     _philox("philox_bits", out, seed, stream, offset)
 
 

@@ -13,11 +13,12 @@ __all__ = [
 
 
 def is_available() -> bool:
-    """True when device="cuda" can be used; `problem()` says why not."""
+    """Can device="cuda" be used? `problem()` says why not."""
     return not problem()
 
 
 def is_gpu_array(array: Any) -> bool:
+    """Is it CuPy's?"""
     return type(array).__module__.split(".")[0] == "cupy"
 
 
@@ -84,6 +85,7 @@ class GpuModule:
         values: list[Any],
         shared_mem: int,
     ) -> None:
+        """Queue the kernel `name` on the GPU with values that were checked and cast."""
         function = self.functions[name]
         with explained():
             if shared_mem > 48 * 1024:

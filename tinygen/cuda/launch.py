@@ -66,7 +66,7 @@ class Kernels:
 
 
 class Kernel:
-    """One `__global__` function, ready to launch."""
+    """One `__global__` function, ready to launch: kernel(grid, block, *args, shared_mem=0)."""
 
     def __init__(self, name: str, signature: Signature, module: Any, gpu: bool) -> None:
         self.name, self.signature, self._module, self._gpu = name, signature, module, gpu

@@ -127,6 +127,7 @@ def machine_code(cubin: bytes) -> dict[str, str]:
 
 @cache
 def disassembler() -> str | None:
+    """The path of nvdisasm, from its wheel or on PATH; None where it is not installed."""
     spec = importlib.util.find_spec("nvidia")
     folders = [Path(p) for p in (spec.submodule_search_locations or [])] if spec else []
     found = [str(f) for folder in folders for f in folder.glob("*/bin/nvdisasm")]

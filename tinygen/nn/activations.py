@@ -31,7 +31,11 @@ class _Plain(Module):
 
 
 class ReLU(_Plain):
-    """max(x, 0)"""
+    """max(x, 0); `inplace` is accepted and has no effect, here as in all of these.
+
+    >>> nn.ReLU()(tg.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.relu(input)
@@ -45,21 +49,21 @@ class ReLU6(_Plain):
 
 
 class SELU(_Plain):
-    """scale * elu(x, alpha) with the self-normalising constants"""
+    """s elu(x, a) with the s and a that keep mean 0 and variance 1 (Klambauer et al. 2017)"""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.selu(input)
 
 
 class SiLU(_Plain):
-    """x sigmoid(x)"""
+    """x sigmoid(x), also called swish"""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.silu(input)
 
 
 class Mish(_Plain):
-    """x tanh(softplus(x))"""
+    """x tanh(softplus(x)) (Misra 2019)"""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.mish(input)
@@ -76,7 +80,7 @@ class Hardsigmoid(_Plain):
 
 
 class Hardswish(Hardsigmoid):
-    """x hardsigmoid(x)"""
+    """x hardsigmoid(x) (Howard et al. 2019)"""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.hardswish(input)
@@ -90,7 +94,7 @@ class Sigmoid(Module):
 
 
 class LogSigmoid(Module):
-    """log sigmoid(x)"""
+    """log sigmoid(x), without underflow"""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.logsigmoid(input)
@@ -118,7 +122,11 @@ class Softsign(Module):
 
 
 class LeakyReLU(Module):
-    """x where x > 0, else negative_slope * x"""
+    """x where x > 0, else negative_slope * x
+
+    >>> nn.LeakyReLU(0.2)(tg.tensor([-1.0, 2.0]))
+    tensor([-0.2,  2. ])
+    """
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
@@ -133,7 +141,7 @@ class LeakyReLU(Module):
 
 
 class ELU(Module):
-    """x where x > 0, else alpha (e^x - 1)"""
+    """x where x > 0, else alpha (e^x - 1) (Clevert et al. 2016)"""
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -148,14 +156,14 @@ class ELU(Module):
 
 
 class CELU(ELU):
-    """max(x, 0) + min(0, alpha (e^(x / alpha) - 1))"""
+    """max(x, 0) + min(0, alpha (e^(x / alpha) - 1)) (Barron 2017)"""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.celu(input, self.alpha)
 
 
 class GELU(Module):
-    """x Phi(x); approximate="tanh" for the usual fit"""
+    """x Phi(x), Phi the standard normal's distribution function; approximate="tanh" fits it"""
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -171,7 +179,7 @@ class GELU(Module):
 
 
 class Softplus(Module):
-    """log(1 + e^(beta x)) / beta"""
+    """log(1 + e^(beta x)) / beta, and x itself where beta x > threshold"""
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -219,7 +227,7 @@ class Hardshrink(Module):
 
 
 class Softshrink(Hardshrink):
-    """x moved towards 0 by lambd"""
+    """x moved towards 0 by lambd, and 0 where |x| <= lambd"""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softshrink(input, self.lambd)
@@ -242,7 +250,13 @@ class Threshold(Module):
 
 
 class PReLU(Module):
-    """x where x > 0, else weight * x, with a learned weight: one, or one a channel"""
+    """x where x > 0, else weight * x, with a learned weight: one, or one a channel (dimension 1)
+
+    He et al. 2015.
+
+    >>> nn.PReLU()(tg.tensor([-1.0, 2.0])).detach()  # 0.25 at the start
+    tensor([-0.25,  2.  ])
+    """
 
     weight: Parameter
 
@@ -257,6 +271,7 @@ class PReLU(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Every weight `init`, as at the start."""
         init.constant_(self.weight, self.init)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -267,7 +282,11 @@ class PReLU(Module):
 
 
 class GLU(Module):
-    """a sigmoid(b), a and b the halves of x along dim"""
+    """a sigmoid(b), a and b the halves of x along dim, whose size is halved (Dauphin et al. 2017)
+
+    >>> nn.GLU()(tg.zeros(5, 8)).shape
+    (5, 4)
+    """
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
@@ -282,7 +301,11 @@ class GLU(Module):
 
 
 class Softmax(Module):
-    """e^x / sum e^x along dim"""
+    """e^x / sum e^x along dim
+
+    >>> nn.Softmax(dim=1)(tg.zeros(1, 4))
+    tensor([[0.25, 0.25, 0.25, 0.25]])
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -304,7 +327,7 @@ class LogSoftmax(Softmax):
 
 
 class Softmin(Softmax):
-    """softmax(-x)"""
+    """softmax(-x) along dim"""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softmin(input, self.dim)

@@ -27,6 +27,11 @@ class MultiheadAttention(Module):
     attn_mask (L, S) or (N * heads, L, S) and key_padding_mask (N, S): boolean, True where looking
     is *forbidden* (the reverse of F.scaled_dot_product_attention, as in PyTorch), or a float that
     is added to the scores. A query that sees nothing gives zeros before W^O.
+
+    >>> x = tg.randn(5, 2, 8)
+    >>> out, weights = nn.MultiheadAttention(8, num_heads=4)(x, x, x)
+    >>> out.shape, weights.shape, tg.allclose(weights.sum(-1), tg.ones(2, 5))
+    ((5, 2, 8), (2, 5, 5), True)
     """
 
     in_proj_weight: Parameter | None
@@ -73,6 +78,7 @@ class MultiheadAttention(Module):
         self.reset_parameters()
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw all weights anew: Xavier's uniform, biases 0."""
         self.out_proj.reset_parameters(generator)
         for name, parameter in self.named_parameters(recurse=False):
             if name.endswith("weight"):
@@ -92,6 +98,10 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
+        """(output, weights); weights: None without need_weights, (N, heads, L, S) not averaged.
+
+        is_causal is only a hint, as in PyTorch: RuntimeError without the attn_mask.
+        """
         if is_causal and attn_mask is None:
             raise RuntimeError("MultiheadAttention: is_causal is a hint; need attn_mask with it")
         single = query.ndim == 2

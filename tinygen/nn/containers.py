@@ -50,15 +50,18 @@ class _Numbered(Module):
             self.register_module(str(i), module)
 
     def append(self, module: Module) -> Any:
+        """Add a module at the end; returns the container."""
         self.register_module(str(len(self)), module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Any:
+        """Add several modules at the end; returns the container."""
         for module in modules:
             self.append(module)
         return self
 
     def insert(self, index: int, module: Module) -> Any:
+        """Add a module before `index`; those behind are renumbered. Returns the container."""
         modules = list(self)
         modules.insert(index, module)
         self._renumber(modules)
@@ -66,7 +69,12 @@ class _Numbered(Module):
 
 
 class Sequential(_Numbered):
-    """Each module's output is the next one's input. Takes modules, or one dict of named modules."""
+    """Each module's output is the next one's input. Takes modules, or one dict of named modules.
+
+    >>> net = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> net(tg.zeros(5, 3)).shape, net[0].weight.shape
+    ((5, 2), (8, 3))
+    """
 
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
         super().__init__()
@@ -81,13 +89,14 @@ class Sequential(_Numbered):
         return Sequential(dict(items))
 
     def forward(self, input: Any) -> Any:
+        """The input through all modules, one after the other."""
         for module in self._modules.values():
             input = module(input)
         return input
 
 
 class ModuleList(_Numbered):
-    """A list whose modules are registered."""
+    """A list whose modules are registered; it has no forward of its own."""
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         super().__init__()
@@ -131,20 +140,26 @@ class ModuleDict(Module):
         return key in self._modules
 
     def keys(self) -> Iterable[str]:
+        """The names, in the order of insertion."""
         return self._modules.keys()  # type: ignore[no-any-return]
 
     def values(self) -> Iterable[Module]:
+        """The modules, in the order of insertion."""
         return self._modules.values()  # type: ignore[no-any-return]
 
     def items(self) -> Iterable[tuple[str, Module]]:
+        """(name, module), in the order of insertion."""
         return self._modules.items()  # type: ignore[no-any-return]
 
     def update(self, modules: Mapping[str, Module]) -> None:
+        """Add or replace the modules of a dict."""
         for key, module in modules.items():
             self[key] = module
 
     def pop(self, key: str) -> Module:
+        """Take a module out and return it; KeyError where there is none."""
         return self._modules.pop(key)  # type: ignore[no-any-return]
 
     def clear(self) -> None:
+        """Take all modules out."""
         self._modules.clear()

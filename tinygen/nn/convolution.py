@@ -71,6 +71,7 @@ class _Conv(Module):
         self.reset_parameters()
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw weight and bias anew, as at the start: U(-k, k), k = 1 / sqrt(fan_in)."""
         init.layer_default_(self.weight, self.bias, generator)
 
     def _pad(self, input: Tensor) -> tuple[Tensor, Any]:
@@ -102,7 +103,14 @@ class _Conv(Module):
 
 
 class Conv2d(_Conv):
-    """Cross-correlation of (N, C, H, W) with out_channels kernels, plus a bias."""
+    """Cross-correlation of (N, C, H, W) with out_channels kernels, plus a bias.
+
+    H becomes floor((H + 2 padding - dilation (kernel - 1) - 1) / stride) + 1; padding="same" keeps
+    it. weight (out_channels, C / groups, KH, KW); see F.conv2d for the formula.
+
+    >>> nn.Conv2d(3, 8, kernel_size=4, stride=2, padding=1)(tg.zeros(1, 3, 28, 28)).shape
+    (1, 8, 14, 14)
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         input, padding = self._pad(input)
@@ -112,7 +120,11 @@ class Conv2d(_Conv):
 
 
 class Conv1d(_Conv):
-    """Cross-correlation of (N, C, L) with out_channels kernels, plus a bias."""
+    """Cross-correlation of (N, C, L) with out_channels kernels, plus a bias; sizes as in Conv2d.
+
+    >>> nn.Conv1d(3, 8, kernel_size=5)(tg.zeros(1, 3, 20)).shape
+    (1, 8, 16)
+    """
 
     ndim = 1
 
@@ -125,7 +137,11 @@ class Conv1d(_Conv):
 class ConvTranspose2d(_Conv):
     """The gradient of Conv2d with respect to its input, as a layer: (N, C, H, W) upsampled.
 
-    out = (in - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1
+    out = (in - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1;
+    weight (C, out_channels / groups, KH, KW)
+
+    >>> nn.ConvTranspose2d(8, 3, kernel_size=4, stride=2, padding=1)(tg.zeros(1, 8, 14, 14)).shape
+    (1, 3, 28, 28)
     """
 
     transposed = True
@@ -156,6 +172,7 @@ class ConvTranspose2d(_Conv):
         self.output_padding = sizes("ConvTranspose2d", "output_padding", output_padding, self.ndim)
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
+        """Upsampled, to output_size (H, W) where it is given: ValueError if that cannot be."""
         extra = self.output_padding
         if output_size is not None:
             extra = self._extra(input, tuple(output_size)[-self.ndim :])

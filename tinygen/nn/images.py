@@ -19,7 +19,13 @@ __all__ = [
 
 
 class AvgPool2d(Module):
-    """The mean over windows of (N, C, H, W); stride is kernel_size unless given."""
+    """The mean over windows of (N, C, H, W); stride is kernel_size unless given.
+
+    H becomes floor((H + 2 padding - kernel_size) / stride) + 1, rounded up with ceil_mode.
+
+    >>> nn.AvgPool2d(2)(tg.zeros(1, 3, 28, 28)).shape
+    (1, 3, 14, 14)
+    """
 
     def __init__(
         self,
@@ -48,7 +54,14 @@ class AvgPool2d(Module):
 
 
 class MaxPool2d(Module):
-    """The maximum over windows of (N, C, H, W); stride is kernel_size unless given."""
+    """The maximum over windows of (N, C, H, W); stride is kernel_size unless given.
+
+    H becomes floor((H + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1, rounded up with
+    ceil_mode. Padding counts as -inf.
+
+    >>> nn.MaxPool2d(3, stride=2, padding=1)(tg.zeros(1, 3, 28, 28)).shape
+    (1, 3, 14, 14)
+    """
 
     def __init__(
         self,
@@ -80,7 +93,11 @@ class MaxPool2d(Module):
 
 
 class AdaptiveAvgPool2d(Module):
-    """The mean over windows chosen so that the output is output_size; None keeps a size."""
+    """The mean over windows chosen so that the output is output_size; None keeps a size.
+
+    >>> nn.AdaptiveAvgPool2d(1)(tg.ones(2, 3, 7, 5)).shape  # the mean of each channel
+    (2, 3, 1, 1)
+    """
 
     def __init__(self, output_size: Any) -> None:
         super().__init__()
@@ -97,7 +114,14 @@ class AdaptiveAvgPool2d(Module):
 
 
 class Upsample(Module):
-    """Larger images by mode "nearest" or "bilinear", to a size or by a factor."""
+    """Larger images by mode "nearest" or "bilinear", to a size or by a factor; see F.interpolate.
+
+    (N, C, H, W); sizes are floor(scale_factor * size).
+
+    >>> nn.Upsample(scale_factor=2)(tg.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1., 1., 2., 2.],
+              [1., 1., 2., 2.]]]])
+    """
 
     def __init__(
         self,
@@ -133,7 +157,11 @@ class Upsample(Module):
 
 
 class PixelShuffle(Module):
-    """(N, C r^2, H, W) -> (N, C, H r, W r)"""
+    """(N, C r^2, H, W) -> (N, C, H r, W r) (Shi et al. 2016)
+
+    >>> nn.PixelShuffle(2)(tg.zeros(1, 12, 7, 7)).shape
+    (1, 3, 14, 14)
+    """
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
@@ -165,16 +193,28 @@ class _Pad2d(Module):
 
 
 class ZeroPad2d(_Pad2d):
-    """Zeros around (N, C, H, W)."""
+    """Zeros around (N, C, H, W): (left, right, top, bottom), or one number; below 0 it crops.
+
+    >>> nn.ZeroPad2d((1, 2, 0, 0))(tg.ones(1, 1, 1, 2))
+    tensor([[[[0., 1., 1., 0., 0.]]]])
+    """
 
 
 class ReflectionPad2d(_Pad2d):
-    """(N, C, H, W) mirrored at its edges, which are not repeated."""
+    """(N, C, H, W) mirrored at its edges, which are not repeated.
+
+    >>> nn.ReflectionPad2d((2, 0, 0, 0))(tg.tensor([[[[1.0, 2.0, 3.0]]]]))
+    tensor([[[[3., 2., 1., 2., 3.]]]])
+    """
 
     mode = "reflect"
 
 
 class ReplicationPad2d(_Pad2d):
-    """(N, C, H, W) with its edges repeated outward."""
+    """(N, C, H, W) with its edges repeated outward.
+
+    >>> nn.ReplicationPad2d((2, 0, 0, 0))(tg.tensor([[[[1.0, 2.0, 3.0]]]]))
+    tensor([[[[1., 1., 1., 2., 3.]]]])
+    """
 
     mode = "replicate"

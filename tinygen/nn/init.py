@@ -31,7 +31,11 @@ def _stream(generator: Generator | None) -> np.random.Generator:
 def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """U(a, b)"""
+    """U(a, b); returns the tensor.
+
+    >>> nn.init.uniform_(tg.empty(2, 3), -1, 1).abs().max() <= 1
+    tensor(True)
+    """
     return _write(tensor, _stream(generator).uniform(a, b, tensor.shape))
 
 
@@ -50,7 +54,10 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Generator | None = None,
 ) -> Tensor:
-    """N(mean, std^2) given that the value lies in [a, b], by redrawing what falls outside."""
+    """N(mean, std^2) given that the value lies in [a, b], by redrawing what falls outside.
+
+    a and b are values, not multiples of std. ValueError where less than 1e-4 of it lies in there.
+    """
     stream, low, high = _stream(generator), (a - mean) / std, (b - mean) / std
     if not 0.5 * (math.erf(high / math.sqrt(2)) - math.erf(low / math.sqrt(2))) > 1e-4:
         raise ValueError(f"trunc_normal_: [{a}, {b}] holds next to nothing of N({mean}, {std}^2)")
@@ -61,26 +68,36 @@ def trunc_normal_(
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
+    """Every entry `val`."""
     return _write(tensor, val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
+    """Every entry 1."""
     return _write(tensor, 1)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
+    """Every entry 0."""
     return _write(tensor, 0)
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """The identity, in a matrix that need not be square."""
+    """The identity, in a matrix that need not be square; ValueError for what is no matrix."""
     if tensor.ndim != 2:
         raise ValueError(f"eye_: only tensors with 2 dimensions are supported, got {tensor.shape}")
     return _write(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """What keeps a layer's variance through `nonlinearity`; param is leaky_relu's slope."""
+    """What keeps a layer's variance through `nonlinearity`; param is leaky_relu's slope.
+
+    1 for linear, sigmoid and convolutions, 5/3 for tanh, sqrt(2) for relu, sqrt(2 / (1 + slope^2))
+    for leaky_relu, 3/4 for selu. ValueError for another name.
+
+    >>> round(nn.init.calculate_gain("leaky_relu", 1.0), 4), nn.init.calculate_gain("selu")
+    (1.0, 0.75)
+    """
     slope = 0.01 if param is None else param
     gains = {
         "tanh": 5.0 / 3.0,
@@ -111,7 +128,11 @@ def _fans(tensor: Tensor) -> tuple[int, int]:
 def xavier_uniform_(
     tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """U(-a, a) with a = gain sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010)."""
+    """U(-a, a) with a = gain sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010).
+
+    A weight (out, in, ...) has fan_in = in times the size of the rest, fan_out = out times that.
+    ValueError for fewer than two dimensions.
+    """
     bound = gain * math.sqrt(6.0 / sum(_fans(tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
@@ -147,7 +168,14 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:
-    """N(0, s^2) with s = gain / sqrt(fan); `a` is leaky_relu's slope (He et al. 2015)."""
+    """N(0, s^2) with s = gain / sqrt(fan); `a` is leaky_relu's slope (He et al. 2015).
+
+    mode "fan_in" keeps the variance forward, "fan_out" backward.
+
+    >>> weight = nn.init.kaiming_normal_(tg.empty(1000, 200), nonlinearity="relu")
+    >>> round(float(weight.std()), 2)  # sqrt(2 / 200)
+    0.1
+    """
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
@@ -155,6 +183,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     """gain times a random matrix (out, rest) whose rows or columns, the fewer, are orthonormal.
 
     Q of the QR decomposition of a Gaussian matrix, signs fixed so that it is uniform (Saxe 2014).
+
+    >>> w = nn.init.orthogonal_(tg.empty(2, 5))
+    >>> tg.allclose(w @ w.T, tg.eye(2), atol=1e-6)
+    True
     """
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_: expected 2 or more dimensions, got shape {tensor.shape}")

@@ -17,7 +17,7 @@ __all__ = ["Dropout", "Dropout2d", "Embedding", "Flatten", "Identity", "Linear",
 
 
 class Identity(Module):
-    """x; takes any arguments."""
+    """x; takes any arguments, for a place where a layer may be."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -27,7 +27,13 @@ class Identity(Module):
 
 
 class Linear(Module):
-    """x W^T + b; x (..., in_features), W (out_features, in_features), b (out_features)."""
+    """x W^T + b; x (..., in_features), W (out_features, in_features), b (out_features).
+
+    W and b start as U(-k, k), k = 1 / sqrt(in_features).
+
+    >>> nn.Linear(3, 2)(tg.zeros(5, 4, 3)).shape
+    (5, 4, 2)
+    """
 
     weight: Parameter
     bias: Parameter | None
@@ -45,6 +51,7 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw weight and bias anew, as at the start."""
         init.layer_default_(self.weight, self.bias, generator)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -60,7 +67,10 @@ class Linear(Module):
 class Embedding(Module):
     """The rows of a table (num_embeddings, embedding_dim), N(0, 1), at integer indices.
 
-    The row padding_idx starts at 0 and gets no gradient.
+    The row padding_idx starts at 0 and gets no gradient. IndexError for an index outside the table.
+
+    >>> nn.Embedding(10, 4)(tg.tensor([[1, 2, 9]])).shape
+    (1, 3, 4)
     """
 
     weight: Parameter
@@ -83,6 +93,7 @@ class Embedding(Module):
         self.reset_parameters()
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw the table anew, as at the start."""
         init.normal_(self.weight, generator=generator)
         if self.padding_idx is not None:
             self.weight._array[self.padding_idx] = 0
@@ -106,7 +117,11 @@ class Embedding(Module):
 
 
 class Flatten(Module):
-    """Dimensions start_dim to end_dim as one."""
+    """Dimensions start_dim to end_dim as one: (N, C, H, W) becomes (N, C H W).
+
+    >>> nn.Flatten()(tg.zeros(5, 3, 2, 2)).shape
+    (5, 12)
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
@@ -121,7 +136,11 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Dimension dim split into unflattened_size."""
+    """Dimension dim split into unflattened_size; one size may be -1.
+
+    >>> nn.Unflatten(1, (3, 2, 2))(tg.zeros(5, 12)).shape
+    (5, 3, 2, 2)
+    """
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
@@ -137,7 +156,13 @@ class Unflatten(Module):
 
 
 class Dropout(Module):
-    """In training, zero each entry with probability p and divide the others by 1 - p."""
+    """In training, zero each entry with probability p and divide the others by 1 - p.
+
+    In eval() it is x itself (Srivastava et al. 2014).
+
+    >>> nn.Dropout(0.5).eval()(tg.ones(3))
+    tensor([1., 1., 1.])
+    """
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
@@ -152,7 +177,12 @@ class Dropout(Module):
 
 
 class Dropout2d(Dropout):
-    """In training, zero each channel of (N, C, H, W) with probability p; scale as Dropout."""
+    """In training, zero each channel of (N, C, H, W) with probability p; scale as Dropout.
+
+    >>> x = nn.Dropout2d(0.5)(tg.ones(1, 4, 2, 2))
+    >>> x.amin((2, 3)) == x.amax((2, 3))  # a channel lives or dies as a whole
+    tensor([[ True,  True,  True,  True]])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.dropout2d(input, self.p, self.training)

@@ -38,21 +38,33 @@ class _WeightedLoss(_Loss):
 
 
 class MSELoss(_Loss):
-    """(x - t)^2"""
+    """(x - t)^2, "mean" over all entries.
+
+    >>> nn.MSELoss()(tg.tensor([1.0, 2.0]), tg.tensor([1.0, 4.0]))  # of 0 and 4
+    tensor(2.)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.mse_loss(input, target, self.reduction)
 
 
 class L1Loss(_Loss):
-    """|x - t|"""
+    """|x - t|, "mean" over all entries.
+
+    >>> nn.L1Loss(reduction="sum")(tg.tensor([1.0, 2.0]), tg.tensor([1.0, 4.0]))
+    tensor(2.)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.l1_loss(input, target, self.reduction)
 
 
 class SmoothL1Loss(_Loss):
-    """(x - t)^2 / (2 beta) where |x - t| < beta, else |x - t| - beta / 2"""
+    """(x - t)^2 / (2 beta) where |x - t| < beta, else |x - t| - beta / 2; "mean" over all entries.
+
+    >>> nn.SmoothL1Loss()(tg.tensor([0.0, 3.0]), tg.tensor([1.0, 0.0]))  # of 0.5 and 2.5
+    tensor(1.5)
+    """
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
@@ -64,7 +76,13 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """(x - t)^2 / 2 where |x - t| < delta, else delta (|x - t| - delta / 2)"""
+    """(x - t)^2 / 2 where |x - t| < delta, else delta (|x - t| - delta / 2)
+
+    "mean" over all entries.
+
+    >>> nn.HuberLoss(delta=2.0)(tg.tensor([0.0, 3.0]), tg.tensor([1.0, 0.0]))  # of 0.5 and 4
+    tensor(2.25)
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
@@ -76,7 +94,13 @@ class HuberLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """(log v + (x - t)^2 / v) / 2 with v = max(var, eps)"""
+    """(log v + (x - t)^2 / v) / 2 with v = max(var, eps), in nats; full=True adds log(2 pi) / 2.
+
+    loss(x, t, var); "mean" over all entries.
+
+    >>> nn.GaussianNLLLoss()(tg.tensor([2.0]), tg.tensor([0.0]), tg.tensor([1.0]))
+    tensor(2.)
+    """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(reduction)
@@ -88,14 +112,24 @@ class GaussianNLLLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """-(t log x + (1 - t) log(1 - x)) for probabilities x"""
+    """-(t log x + (1 - t) log(1 - x)) for probabilities x, in nats; "mean" over all entries.
+
+    >>> nn.BCELoss()(tg.tensor([0.5, 0.5]), tg.tensor([1.0, 0.0]))  # log 2
+    tensor(0.6931)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, self.weight, self.reduction)
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
-    """-(pos_weight t log sigmoid(x) + (1 - t) log sigmoid(-x)) for logits x"""
+    """-(pos_weight t log sigmoid(x) + (1 - t) log sigmoid(-x)) for logits x, in nats.
+
+    "mean" over all entries; stable for every x.
+
+    >>> nn.BCEWithLogitsLoss()(tg.zeros(2), tg.tensor([1.0, 0.0]))  # log 2
+    tensor(0.6931)
+    """
 
     pos_weight: Tensor | None
 
@@ -115,7 +149,13 @@ class BCEWithLogitsLoss(_WeightedLoss):
 
 
 class NLLLoss(_WeightedLoss):
-    """-weight[t] x[t] for log-probabilities x and class indices t"""
+    """-weight[t] x[t] for log-probabilities x (N, C, ...) and class indices t (N, ...).
+
+    "mean" divides by the sum of the weights of the targets that are not ignore_index.
+
+    >>> nn.NLLLoss()(tg.tensor([[-1.0, -2.0], [-3.0, -4.0]]), tg.tensor([0, 1]))  # (1 + 4) / 2
+    tensor(2.5)
+    """
 
     def __init__(
         self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
@@ -129,7 +169,13 @@ class NLLLoss(_WeightedLoss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """-log softmax(x)[t] for logits x and class indices (or probabilities) t"""
+    """-log softmax(x)[t] for logits x (N, C, ...) and class indices t (N, ...), in nats.
+
+    t may also be probabilities, of x's shape; "mean" is over N, ... as in F.cross_entropy.
+
+    >>> nn.CrossEntropyLoss()(tg.zeros(2, 4), tg.tensor([0, 3]))  # log 4
+    tensor(1.3863)
+    """
 
     def __init__(
         self,
@@ -150,7 +196,12 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class KLDivLoss(_Loss):
-    """t (log t - x); reduction="batchmean" is the divergence KL(t || e^x)"""
+    """t (log t - x) for log-probabilities x; reduction="batchmean" is the divergence KL(t || e^x).
+
+    >>> x, t = tg.tensor([[0.5, 0.5]]).log(), tg.tensor([[1.0, 0.0]])
+    >>> nn.KLDivLoss(reduction="batchmean")(x, t)  # log 2
+    tensor(0.6931)
+    """
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
         super().__init__(reduction)

@@ -29,10 +29,12 @@ class Handle:
         hooks[self.id] = hook
 
     def remove(self) -> None:
+        """Take the hook out; a second time does nothing."""
         self._hooks.pop(self.id, None)
 
 
 def _unimplemented(self: Module, *args: Any, **kwargs: Any) -> Any:
+    """What the module computes from its inputs; write module(x), which calls the hooks as well."""
     raise NotImplementedError(f'Module [{type(self).__name__}] is missing a "forward" function')
 
 
@@ -41,6 +43,16 @@ class Module:
 
     Parameters, buffers and Modules that are assigned as attributes are registered under the
     attribute's name, in the order of assignment; state_dict() names them by their path.
+
+    >>> class Scale(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.factor = nn.Parameter(tg.tensor(3.0))
+    ...
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    >>> Scale()(tg.tensor(2.0)).item(), list(Scale().state_dict())
+    (6.0, ['factor'])
     """
 
     training: bool
@@ -170,6 +182,7 @@ class Module:
         (self._transient.discard if persistent else self._transient.add)(name)
 
     def register_module(self, name: str, module: Module | None) -> None:
+        """Add a module below this one; None keeps the name free. `add_module` is the same."""
         self._register(2, name, module, Module)
 
     add_module = register_module
@@ -177,6 +190,7 @@ class Module:
     # --- walking ------------------------------------------------------------------------------
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
+        """(name, module) of the modules right below this one; one that is shared comes once."""
         seen: set[Module] = set()
         for name, module in self._modules.items():
             if module is not None and module not in seen:
@@ -184,6 +198,7 @@ class Module:
                 yield name, module
 
     def children(self) -> Iterator[Module]:
+        """The modules right below this one."""
         return (module for _, module in self.named_children())
 
     def named_modules(
@@ -202,6 +217,7 @@ class Module:
                 yield from module.named_modules(memo, path, remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
+        """This module and all below it; one that is shared comes once."""
         return (module for _, module in self.named_modules())
 
     def _named(
@@ -220,21 +236,29 @@ class Module:
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
+        """(path, parameter) of this module and, with recurse, all below it; shared ones once.
+
+        >>> [name for name, _ in nn.Sequential(nn.Linear(2, 3), nn.ReLU()).named_parameters()]
+        ['0.weight', '0.bias']
+        """
         return self._named("_parameters", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters of this module and, with recurse, of all below it: for an optimizer."""
         return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
+        """(path, buffer) of this module and, with recurse, of all below it."""
         return self._named("_buffers", prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers of this module and, with recurse, of all below it."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     def get_submodule(self, target: str) -> Module:
-        """The module at a path such as "encoder.2"."""
+        """The module at a path such as "encoder.2"; AttributeError where there is none."""
         module = self
         for name in target.split(".") if target else []:
             module = getattr(module, name)
@@ -243,6 +267,7 @@ class Module:
         return module
 
     def get_parameter(self, target: str) -> Parameter:
+        """The parameter at a path such as "encoder.2.bias"; AttributeError where there is none."""
         path, _, name = target.rpartition(".")
         parameter = getattr(self.get_submodule(path), name)
         if not isinstance(parameter, Parameter):
@@ -252,14 +277,14 @@ class Module:
     # --- changing all at once -----------------------------------------------------------------
 
     def apply(self: M, fn: Callable[[Module], None]) -> M:
-        """Call fn on every submodule, children first, then on this one."""
+        """Call fn on every submodule, children first, then on this one; returns the module."""
         for module in self.children():
             module.apply(fn)
         fn(self)
         return self
 
     def train(self: M, mode: bool = True) -> M:
-        """Training mode, which Dropout and the batch norms ask for."""
+        """Training mode, which Dropout and the batch norms ask for, for this and all below it."""
         if not isinstance(mode, bool):
             raise ValueError(f"train: expected a bool, got {type(mode).__name__}")
         for module in self.modules():
@@ -267,14 +292,17 @@ class Module:
         return self
 
     def eval(self: M) -> M:
+        """The reverse of train(): no dropout, running statistics; gradients are still recorded."""
         return self.train(False)
 
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Set requires_grad of all parameters: False freezes them."""
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the parameters' gradients; with set_to_none=False, fill them with zeros."""
         for parameter in self.parameters():
             if set_to_none:
                 parameter.grad = None
@@ -295,18 +323,23 @@ class Module:
         return self
 
     def cuda(self: M, device: Any = None) -> M:
+        """Move all parameters and buffers to the GPU, in place."""
         return self.to(device=device or "cuda")
 
     def cpu(self: M) -> M:
+        """Move all parameters and buffers to the CPU, in place."""
         return self.to(device="cpu")
 
     def float(self: M) -> M:
+        """Cast all floating parameters and buffers to float32, in place."""
         return self.to(dtype=float32)
 
     def double(self: M) -> M:
+        """Cast all floating parameters and buffers to float64, in place."""
         return self.to(dtype=float64)
 
     def half(self: M) -> M:
+        """Cast all floating parameters and buffers to float16, in place."""
         return self.to(dtype=float16)
 
     # --- state --------------------------------------------------------------------------------

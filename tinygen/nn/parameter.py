@@ -13,7 +13,11 @@ __all__ = ["Parameter", "empty_parameter"]
 
 
 class Parameter(Tensor):
-    """A Tensor that a Module lists among its parameters. Shares the memory of a Tensor `data`."""
+    """A Tensor that a Module lists among its parameters. Shares the memory of a Tensor `data`.
+
+    >>> nn.Parameter(tg.zeros(2)).requires_grad
+    True
+    """
 
     __slots__ = ()
 

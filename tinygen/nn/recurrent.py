@@ -26,6 +26,10 @@ class LSTM(Module):
     (L, N, D H), (h_n, c_n), each (D layers, N, H), D = 2 if bidirectional else 1. The state that
     is not given is 0. weight_ih_l0 (4 H, input_size), weight_hh_l0 (4 H, H), bias_ih_l0, bias_hh_l0
     (4 H), rows in the order i, f, g, o; then l1, ..., and "_reverse" for the backward direction.
+
+    >>> out, (h, c) = nn.LSTM(3, 5, num_layers=2)(tg.zeros(7, 4, 3))
+    >>> out.shape, h.shape, c.shape
+    ((7, 4, 5), (2, 4, 5), (2, 4, 5))
     """
 
     def __init__(
@@ -61,11 +65,13 @@ class LSTM(Module):
         self.reset_parameters()
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw all weights and biases anew: U(-k, k), k = 1 / sqrt(hidden_size)."""
         bound = 1.0 / math.sqrt(self.hidden_size)
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound, generator)
 
     def forward(self, input: Tensor, hx: State | None = None) -> tuple[Tensor, State]:
+        """(output, (h_n, c_n)) for an input and the state hx = (h_0, c_0), 0 if not given."""
         single = input.ndim == 2
         x = input.unsqueeze(1) if single else input
         if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:

@@ -86,6 +86,7 @@ def target(args: tuple[Any, ...], device: Any, dtype: Any) -> tuple[Any, DType |
 
 
 def convert(tensor: Tensor, device: Any, dtype: DType | None) -> None:
+    """Move a tensor to a device and cast it if it is floating, in place."""
     array = tensor._array if device is None else move(tensor._array, device)
     if dtype is not None and array.dtype.kind == "f":
         array = array.astype(dtype, copy=False)

@@ -45,6 +45,11 @@ def clip_grad_norm_(
 
     The norm is that of all gradients as one vector; norm_type may be inf. RuntimeError if it is not
     finite and error_if_nonfinite.
+
+    >>> p = nn.Parameter(tg.zeros(2))
+    >>> p.grad = tg.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grad_norm_([p], max_norm=1.0), p.grad
+    (tensor(5.), tensor([0.6, 0.8]))
     """
     grads = _grads(parameters)
     if not grads:
@@ -84,12 +89,16 @@ def clip_grad_value_(parameters: Parameters, clip_value: float) -> None:
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """All parameters, flattened, one after the other; differentiable."""
+    """All parameters, flattened, one after the other; differentiable.
+
+    >>> nn.utils.parameters_to_vector(nn.Linear(3, 2).parameters()).shape  # 2 x 3 weights, 2 biases
+    (8,)
+    """
     return ops.cat([ops.reshape(parameter, (-1,)) for parameter in parameters])
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """The reverse of parameters_to_vector: overwrite the parameters' values."""
+    """The reverse of parameters_to_vector: overwrite the parameters' values, unrecorded."""
     if not isinstance(vec, Tensor):
         raise TypeError(f"vector_to_parameters: expected a Tensor, got {type(vec).__name__}")
     targets = list(parameters)
@@ -159,6 +168,14 @@ def spectral_norm(
     singular vectors, improved by one power iteration at each call in training. dim is the dimension
     of the outputs: 1 for transposed convolutions, else 0. Gradients, of any order, go through
     sigma = u^T W v with u and v constant.
+
+    >>> layer = nn.utils.spectral_norm(nn.Linear(3, 3, bias=False))
+    >>> with tg.no_grad():
+    ...     _ = layer.weight_orig.copy_(tg.tensor([1.0, 2.0, 4.0]) * tg.eye(3))
+    >>> for _ in range(20):
+    ...     out = layer(tg.ones(3))
+    >>> out.detach()
+    tensor([0.25, 0.5 , 1.  ])
     """
     if n_power_iterations < 1:
         raise ValueError(f"spectral_norm: expected 1 or more iterations, got {n_power_iterations}")
@@ -183,7 +200,7 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
-    """Make the normalised weight an ordinary parameter again."""
+    """Make the normalised weight an ordinary parameter again; ValueError where there is none."""
     for hooks in (module._forward_pre_hooks, module._forward_hooks):
         for key, hook in list(hooks.items()):
             norm = getattr(hook, "__self__", None)

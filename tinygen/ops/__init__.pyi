@@ -14,46 +14,46 @@ def abs(input: Tensor) -> Tensor:
     """|x|; the derivative at 0 is 0"""
 
 def acos(input: Tensor) -> Tensor:
-    """The angle whose cosine is x, in radians; NaN outside [-1, 1]"""
+    """The angle whose cosine is x, in radians, 0 to pi; NaN outside [-1, 1]"""
 
 def add(input: Operand, other: Operand) -> Tensor:
-    """x + y"""
+    """x + y; shapes broadcast and dtypes promote, as in all elementwise ops."""
 
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
-    """beta input + alpha mat1 mat2"""
+    """beta input + alpha mat1 mat2: (n, m) and (m, p) -> (n, p), to which input broadcasts."""
 
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Is every element non-zero?"""
+    """Is every element over `dim` non-zero? True of nothing."""
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: builtins.bool = False) -> builtins.bool:
-    """Is every element close? A Python bool."""
+    """Is every element close, as isclose says? A Python bool."""
 
 def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Largest value over `dim`; ties share the gradient evenly."""
+    """Largest value over `dim` (None: all, an int or several); ties share the gradient evenly."""
 
 def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Smallest value over `dim`; ties share the gradient evenly."""
+    """Smallest value over `dim` (None: all, an int or several); ties share the gradient evenly."""
 
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Is some element non-zero?"""
+    """Is some element over `dim` non-zero? False of nothing."""
 
 def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """start, start + step, ... below end; int64 if all three are integers."""
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the largest value is (the first one); in the flattened tensor if dim is None."""
+    """Where the first largest value is, int64; in the flattened tensor if dim is None."""
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the smallest value is (the first one); in the flattened tensor if dim is None."""
+    """Where the first smallest value is, int64; in the flattened tensor if dim is None."""
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The indices that sort x along `dim`; equal elements keep their order."""
+    """The indices (int64) that sort x along `dim`; equal elements always keep their order."""
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` itself if it is a Tensor that fits; an array shares its memory; else a copy."""
 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with probability p, else 0, in p's dtype; no gradient flows."""
+    """1 with probability p, else 0, in p's shape and dtype; no gradient flows."""
 
 def bitwise_and(input: Operand, other: Operand) -> Tensor:
     """x & y, of bools or integers"""
@@ -68,13 +68,13 @@ def bitwise_xor(input: Operand, other: Operand) -> Tensor:
     """x ^ y, of bools or integers"""
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """Products of two batches of matrices, (B, n, m) and (B, m, p)."""
+    """Products of two batches of matrices: (B, n, m) and (B, m, p) -> (B, n, p)."""
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Join along an existing dimension; the other sizes must agree."""
+    """Join along an existing dimension; the other sizes must agree, dtypes promote."""
 
 def ceil(input: Tensor) -> Tensor:
-    """The smallest integer >= x"""
+    """The smallest integer >= x, in x's dtype; the gradient is 0"""
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views of equal size (the last may be smaller)."""
@@ -83,7 +83,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
 
 def clone(input: Tensor) -> Tensor:
-    """A copy, with the gradient flowing through."""
+    """A copy in memory of its own, with the gradient flowing through."""
 
 def cos(input: Tensor) -> Tensor:
     """Cosine, x in radians"""
@@ -95,89 +95,91 @@ def cumsum(input: Tensor, dim: int) -> Tensor:
     """Running sum along `dim`; bools and integers add up in int64."""
 
 def div(input: Operand, other: Operand) -> Tensor:
-    """x / y; of integers too it is the true quotient."""
+    """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
-    """sum_i x_i y_i of two vectors."""
+    """sum_i x_i y_i of two vectors of one size: a 0-d tensor."""
 
 def einsum(equation: str, *operands: Any) -> Tensor:
-    """Einstein summation, e.g. einsum("bij,bjk->bik", x, y); repeated letters and `...` allowed."""
+    """Einstein summation: letters that the output lacks are summed, dimensions of size 1 stretch."""
 
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """x where x > 0, else alpha (e^x - 1)"""
+    """x where x > 0, else alpha (e^x - 1) (Clevert et al. 2016); the derivative at 0 is alpha"""
 
 def empty(size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Whatever lay in memory."""
+    """Whatever lay in memory: empty(2, 3) or empty((2, 3)), to be overwritten."""
 
-def empty_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor: ...
+def empty_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Whatever lay in memory, of the input's shape, dtype and device."""
 
 def eq(input: Operand, other: Operand) -> Tensor:
-    """x == y"""
+    """x == y: bool; NaN equals nothing"""
 
 def equal(input: Tensor, other: Tensor) -> builtins.bool:
-    """Same shape and same elements? A Python bool."""
+    """Same shape and same elements? A Python bool; NaN equals nothing."""
 
 def erf(input: Tensor) -> Tensor:
     """2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x."""
 
 def exp(input: Tensor) -> Tensor:
-    """e^x"""
+    """e^x; inf where it overflows (float32: x > 88.7)"""
 
 def expm1(input: Tensor) -> Tensor:
     """e^x - 1, exact near 0"""
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """1 on the diagonal, 0 elsewhere."""
+    """(n, m), or (n, n): 1 on the diagonal, 0 elsewhere."""
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Make one dimension of the dimensions start_dim..end_dim; x itself if they are one already."""
 
 def flip(input: Tensor, dims: Any = (), *more: int) -> Tensor:
-    """Reverse the order along the given dimensions."""
+    """Reverse the order along the given dimensions; a copy, as in PyTorch."""
 
 def floor(input: Tensor) -> Tensor:
-    """The largest integer <= x"""
+    """The largest integer <= x, in x's dtype; the gradient is 0"""
 
 def floor_divide(input: Operand, other: Operand) -> Tensor:
-    """floor(x / y)"""
+    """floor(x / y), towards -inf; RuntimeError for an integer by 0"""
 
 def from_numpy(ndarray: Any) -> Tensor:
-    """A Tensor that shares the memory of a NumPy array."""
+    """A Tensor that shares the memory of a NumPy array: a change of one is seen in the other."""
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of the given size with one value everywhere."""
+    """A tensor of the given size (a tuple) with one value everywhere, of the value's dtype."""
 
-def full_like(input: Tensor, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor: ...
+def full_like(input: Tensor, fill_value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """One value everywhere, of the input's shape, dtype and device."""
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j][k] = x[i][index[i][j][k]][k] for dim = 1; out has index's shape."""
 
 def ge(input: Operand, other: Operand) -> Tensor:
-    """x >= y"""
+    """x >= y: bool"""
 
 def gelu(input: Tensor, approximate: str = 'none') -> Tensor:
-    """x Phi(x), Phi the standard normal's distribution function; "tanh" is its usual fit."""
+    """x Phi(x), Phi the standard normal's distribution function (Hendrycks & Gimpel 2016)."""
 
 def gt(input: Operand, other: Operand) -> Tensor:
-    """x > y"""
+    """x > y: bool"""
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices of x along `dim` that a 1-D index names."""
+    """The slices of x along `dim` that a 1-D index of integers names, in its order."""
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
-    """|x - y| <= atol + rtol |y|, element by element."""
+    """|x - y| <= atol + rtol |y|, element by element: y is the reference."""
 
 def isfinite(input: Tensor) -> Tensor:
-    """It is neither inf nor NaN"""
+    """It is neither inf nor NaN: bool"""
 
 def isinf(input: Tensor) -> Tensor:
-    """It is inf or -inf"""
+    """It is inf or -inf: bool"""
 
 def isnan(input: Tensor) -> Tensor:
-    """It is not a number"""
+    """It is not a number: bool"""
 
 def le(input: Operand, other: Operand) -> Tensor:
-    """x <= y"""
+    """x <= y: bool"""
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else negative_slope x; the derivative at 0 is negative_slope"""
@@ -192,37 +194,37 @@ def log(input: Tensor) -> Tensor:
     """Natural logarithm; -inf at 0, NaN below, as in PyTorch (no warning)."""
 
 def log1p(input: Tensor) -> Tensor:
-    """log(1 + x), exact near 0"""
+    """log(1 + x), exact near 0; -inf at -1, NaN below"""
 
 def log_softmax(input: Tensor, dim: int) -> Tensor:
-    """x - log sum e^x along `dim`."""
+    """x - log sum e^x along `dim`; exact where softmax would be 0. RuntimeError for integers."""
 
 def logaddexp(input: Operand, other: Operand) -> Tensor:
-    """log(e^x + e^y)"""
+    """log(e^x + e^y), without overflow"""
 
 def logical_and(input: Operand, other: Operand) -> Tensor:
-    """Both are non-zero"""
+    """Both are non-zero: bool"""
 
 def logical_not(input: Tensor) -> Tensor:
-    """It is zero"""
+    """It is zero: bool"""
 
 def logical_or(input: Operand, other: Operand) -> Tensor:
-    """At least one is non-zero"""
+    """At least one is non-zero: bool"""
 
 def logical_xor(input: Operand, other: Operand) -> Tensor:
-    """Exactly one is non-zero"""
+    """Exactly one is non-zero: bool"""
 
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
 
 def lt(input: Operand, other: Operand) -> Tensor:
-    """x < y"""
+    """x < y: bool"""
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """x with `value` where the mask is True, in x's dtype: integers take its integer part."""
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements of x where the mask is True, as a 1-D tensor."""
+    """The elements of x where the mask (bool, broadcast) is True, in C order as a 1-D tensor."""
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product over the last two dimensions, broadcast over the others; 1-D as in PyTorch."""
@@ -231,10 +233,10 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     """max(x): the largest value. max(x, dim): (values, indices), the first where several tie."""
 
 def maximum(input: Operand, other: Operand) -> Tensor:
-    """The larger one; at a tie each gets half of the gradient"""
+    """The larger one; NaN wins, and at a tie each gets half of the gradient"""
 
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Arithmetic mean over `dim`; NaN of nothing."""
+    """Arithmetic mean over `dim`; NaN of nothing, RuntimeError for integers."""
 
 def meshgrid(*tensors: Tensor, indexing: Literal['ij', 'xy'] = 'ij') -> tuple[Tensor, ...]:
     """Coordinates of a grid from 1-D tensors: out[k][i, j, ...] runs over tensors[k]."""
@@ -243,51 +245,52 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     """min(x), min(x, dim) and min(x, y): as for max."""
 
 def minimum(input: Operand, other: Operand) -> Tensor:
-    """The smaller one; at a tie each gets half of the gradient"""
+    """The smaller one; NaN wins, and at a tie each gets half of the gradient"""
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """Product of two matrices."""
+    """Product of two matrices: (n, m) and (m, p) -> (n, p); nothing broadcasts."""
 
 def movedim(input: Tensor, source: int, destination: int) -> Tensor:
     """Take dimension `source` out and put it in at `destination`; a view."""
 
 def mul(input: Operand, other: Operand) -> Tensor:
-    """x y"""
+    """x y, element by element; @ is the matrix product"""
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
     """Indices drawn in proportion to each row of non-negative weights, (n,) or (m, n)."""
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """Matrix times vector."""
+    """Matrix times vector: (n, m) and (m) -> (n)."""
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`length` slices along `dim`, from `start`; a view."""
 
 def ne(input: Operand, other: Operand) -> Tensor:
-    """x != y"""
+    """x != y: bool; true of NaN"""
 
 def neg(input: Tensor) -> Tensor:
-    """-x"""
+    """-x; integers of uint8 wrap around"""
 
 def nonzero(input: Tensor) -> Tensor:
-    """The indices of the non-zero elements, one row each."""
+    """The indices of the non-zero elements, int64 (count, x.ndim), one row each."""
 
 def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """(sum |x|^p)^(1/p); p = inf is the largest |x|, p = 0 counts what is not 0."""
 
 def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
-    """Normal with the given mean and standard deviation, numbers or Tensors."""
+    """Normal with the given mean and standard deviation, numbers or Tensors, which broadcast."""
 
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 (..., num_classes): 1 at the class, else 0."""
+    """int64 (..., num_classes): 1 at the class, else 0; -1 takes the largest class + 1."""
 
 def ones(size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """All 1."""
+    """All 1, of the default dtype unless given: ones(2, 3) or ones((2, 3))."""
 
-def ones_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor: ...
+def ones_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """All 1, of the input's shape, dtype and device."""
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """x_i y_j of two vectors."""
+    """x_i y_j of two vectors: (n) and (m) -> (n, m)."""
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = 'constant', value: float = 0.0) -> Tensor:
     """Pad the last len(pad) / 2 dimensions; `pad` is (before, after) of the last one first."""
@@ -302,31 +305,34 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor
     """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
 
 def rand(size: Any = (), *more: int, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Uniform on [0, 1)."""
+    """Uniform on [0, 1), from `generator` (the default one unless given); floating dtypes only."""
 
-def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor: ...
+def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
+    """Uniform on [0, 1), of the input's shape, dtype and device."""
 
 def randint(low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
-    """Integers uniform on low..high - 1; randint(high, size) starts at 0."""
+    """Integers uniform on low..high - 1 (int64); randint(high, size) starts at 0."""
 
-def randint_like(input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None) -> Tensor: ...
+def randint_like(input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
+    """Integers uniform on low..high - 1 (from 0 with one bound), in the input's shape and dtype."""
 
 def randn(size: Any = (), *more: int, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Standard normal."""
+    """Standard normal, of the given size; floating dtypes only."""
 
-def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor: ...
+def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
+    """Standard normal, of the input's shape, dtype and device."""
 
 def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
-    """A random order of 0..n - 1."""
+    """A random order of 0..n - 1, int64 (n)."""
 
 def reciprocal(input: Tensor) -> Tensor:
-    """1 / x"""
+    """1 / x; inf at 0"""
 
 def relu(input: Tensor) -> Tensor:
     """max(x, 0); the derivative at 0 is 0"""
 
 def remainder(input: Operand, other: Operand) -> Tensor:
-    """x - y floor(x / y): the sign is y's, as for Python's %."""
+    """x - y floor(x / y): the sign is y's, as for Python's %. RuntimeError for an integer by 0."""
 
 def repeat_interleave(input: Tensor, repeats: int, dim: int | None = None) -> Tensor:
     """Each element (or each slice along `dim`) `repeats` times in a row."""
@@ -341,10 +347,10 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Shift along dimensions; what falls off comes in at the other end. No dims: flattened."""
 
 def round(input: Tensor) -> Tensor:
-    """The nearest integer; halves go to the even one"""
+    """The nearest integer; halves go to the even one, and the gradient is 0"""
 
 def rsqrt(input: Tensor) -> Tensor:
-    """1 / sqrt(x)"""
+    """1 / sqrt(x); inf at 0, NaN below"""
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """x plus, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; the adjoint of gather."""
@@ -353,52 +359,52 @@ def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + e^-x). An overflowing e^-x is a right answer here: 1 / inf = 0."""
 
 def sign(input: Tensor) -> Tensor:
-    """-1, 0 or 1; of NaN it is NaN"""
+    """-1, 0 or 1; of NaN it is NaN; the gradient is 0"""
 
 def silu(input: Tensor) -> Tensor:
-    """x sigmoid(x), also called swish"""
+    """x sigmoid(x), also called swish (Ramachandran et al. 2017)"""
 
 def sin(input: Tensor) -> Tensor:
     """Sine, x in radians"""
 
 def softmax(input: Tensor, dim: int) -> Tensor:
-    """e^x / sum e^x along `dim`."""
+    """e^x / sum e^x along `dim`; the shape stays. RuntimeError for integers."""
 
 def softplus(input: Tensor) -> Tensor:
     """log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which does not overflow"""
 
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> ValuesIndices:
-    """(values, indices) in order along `dim`."""
+    """(values, indices) in order along `dim`; always stable."""
 
 def split(tensor: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of split_size slices each (the last may be smaller), or of the given sizes."""
 
 def sqrt(input: Tensor) -> Tensor:
-    """Square root"""
+    """Square root; NaN below 0, and at 0 the gradient is inf"""
 
 def square(input: Tensor) -> Tensor:
     """x^2; of bools in int64"""
 
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
-    """Drop dimensions of size 1: all, or those of `dim` that have size 1."""
+    """Drop dimensions of size 1: all, or those of `dim` (an int or several) that have size 1."""
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Join along a new dimension; all shapes must be equal."""
+    """Join along a new dimension, which is `dim`; all shapes must be equal."""
 
 def std(input: Tensor, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, correction: int | None = None) -> Tensor:
     """Standard deviation, the root of var; its gradient at 0 is 0."""
 
 def sub(input: Operand, other: Operand) -> Tensor:
-    """x - y"""
+    """x - y; there is no `alpha`"""
 
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """Sum over `dim`; bools and integers add up in int64."""
+    """Sum over `dim` (None: all, an int or several); bools and integers add up in int64."""
 
 def t(input: Tensor) -> Tensor:
-    """Matrix transpose of a tensor with at most two dimensions."""
+    """Matrix transpose of a tensor with at most two dimensions; a view."""
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
-    """NumPy's take_along_axis: gather with the other dimensions broadcast."""
+    """NumPy's take_along_axis: gather with the other dimensions broadcast; `dim` must be given."""
 
 def tanh(input: Tensor) -> Tensor:
     """(e^x - e^-x) / (e^x + e^-x)"""
@@ -407,28 +413,28 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     """A new Tensor with a copy of `data`: numbers, nested lists, an array or a Tensor."""
 
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesIndices:
-    """The k largest (or smallest) along `dim`, in order."""
+    """(values, indices) of the k largest (or smallest) along `dim`, always in order."""
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Swap two dimensions; a view."""
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The lower triangle of each matrix, zeros above the diagonal."""
+    """The lower triangle of each matrix (..., n, m): 0 where column - row > diagonal."""
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The upper triangle of each matrix, zeros below the diagonal."""
+    """The upper triangle of each matrix (..., n, m): 0 where column - row < diagonal."""
 
 def trunc(input: Tensor) -> Tensor:
-    """x without its fraction"""
+    """x without its fraction, towards 0; the gradient is 0"""
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """All slices along `dim`, without it."""
+    """All slices along `dim`, without it; views."""
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Split one dimension into several of the given sizes; one may be -1."""
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """A new dimension of size 1 at `dim`."""
+    """A new dimension of size 1 at `dim`: (A, B) becomes (A, 1, B) for dim = 1."""
 
 def var(input: Tensor, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, correction: int | None = None) -> Tensor:
     """Variance over `dim`: squared deviations summed, over n - correction (1 unless given)."""
@@ -442,8 +448,9 @@ def where(condition: Any, input: Any, other: Any) -> Tensor:
     """x where the condition holds, else y; with the condition alone, the indices where it holds"""
 
 def zeros(size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """All 0."""
+    """All 0, of the default dtype unless given: zeros(2, 3) or zeros((2, 3))."""
 
-def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor: ...
+def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """All 0, of the input's shape, dtype and device."""
 
 __all__ = ['abs', 'acos', 'add', 'addmm', 'all', 'allclose', 'amax', 'amin', 'any', 'arange', 'argmax', 'argmin', 'argsort', 'as_tensor', 'bernoulli', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'cat', 'ceil', 'chunk', 'clamp', 'clone', 'cos', 'cumprod', 'cumsum', 'div', 'dot', 'einsum', 'elu', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'exp', 'expm1', 'eye', 'flatten', 'flip', 'floor', 'floor_divide', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'gelu', 'gt', 'index_select', 'isclose', 'isfinite', 'isinf', 'isnan', 'le', 'leaky_relu', 'linear', 'linspace', 'log', 'log1p', 'log_softmax', 'logaddexp', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logsumexp', 'lt', 'masked_fill', 'masked_select', 'matmul', 'max', 'maximum', 'mean', 'meshgrid', 'min', 'minimum', 'mm', 'movedim', 'mul', 'multinomial', 'mv', 'narrow', 'ne', 'neg', 'nonzero', 'norm', 'normal', 'one_hot', 'ones', 'ones_like', 'outer', 'pad', 'permute', 'pow', 'prod', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'round', 'rsqrt', 'scatter_add', 'sigmoid', 'sign', 'silu', 'sin', 'softmax', 'softplus', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'sub', 'sum', 't', 'take_along_dim', 'tanh', 'tensor', 'topk', 'transpose', 'tril', 'triu', 'trunc', 'unbind', 'unflatten', 'unsqueeze', 'var', 'where', 'zeros', 'zeros_like']

@@ -13,7 +13,7 @@ METHODS = {*__all__}
 
 
 def equal(input: Tensor, other: Tensor) -> builtins.bool:
-    """Same shape and same elements? A Python bool."""
+    """Same shape and same elements? A Python bool; NaN equals nothing."""
     same_device("equal", input, other)
     return input.shape == other.shape and bool((input._array == other._array).all())
 
@@ -25,7 +25,11 @@ def isclose(
     atol: float = 1e-8,
     equal_nan: builtins.bool = False,
 ) -> Tensor:
-    """|x - y| <= atol + rtol |y|, element by element."""
+    """|x - y| <= atol + rtol |y|, element by element: y is the reference.
+
+    >>> tg.isclose(tg.tensor([1.0, 1.0]), tg.tensor([1.000001, 1.1]))
+    tensor([ True, False])
+    """
     same_device("isclose", input, other)
     close = np.isclose(input._array, other._array, rtol, atol, equal_nan)
     return wrap(np.asarray(close) if isinstance(close, np.generic) else close)
@@ -38,5 +42,5 @@ def allclose(
     atol: float = 1e-8,
     equal_nan: builtins.bool = False,
 ) -> builtins.bool:
-    """Is every element close? A Python bool."""
+    """Is every element close, as isclose says? A Python bool."""
     return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())

@@ -21,61 +21,65 @@ OPERATORS = {
 
 @elementwise
 def eq(x: Array, y: Array) -> Array:
-    """x == y"""
+    """x == y: bool; NaN equals nothing"""
     return np.equal(x, y)
 
 
 @elementwise
 def ne(x: Array, y: Array) -> Array:
-    """x != y"""
+    """x != y: bool; true of NaN"""
     return np.not_equal(x, y)
 
 
 @elementwise
 def lt(x: Array, y: Array) -> Array:
-    """x < y"""
+    """x < y: bool
+
+    >>> tg.tensor([1, 2, 3]) < 2
+    tensor([ True, False, False])
+    """
     return np.less(x, y)
 
 
 @elementwise
 def le(x: Array, y: Array) -> Array:
-    """x <= y"""
+    """x <= y: bool"""
     return np.less_equal(x, y)
 
 
 @elementwise
 def gt(x: Array, y: Array) -> Array:
-    """x > y"""
+    """x > y: bool"""
     return np.greater(x, y)
 
 
 @elementwise
 def ge(x: Array, y: Array) -> Array:
-    """x >= y"""
+    """x >= y: bool"""
     return np.greater_equal(x, y)
 
 
 @elementwise
 def logical_and(x: Array, y: Array) -> Array:
-    """Both are non-zero"""
+    """Both are non-zero: bool"""
     return np.logical_and(x, y)
 
 
 @elementwise
 def logical_or(x: Array, y: Array) -> Array:
-    """At least one is non-zero"""
+    """At least one is non-zero: bool"""
     return np.logical_or(x, y)
 
 
 @elementwise
 def logical_xor(x: Array, y: Array) -> Array:
-    """Exactly one is non-zero"""
+    """Exactly one is non-zero: bool"""
     return np.logical_xor(x, y)
 
 
 @elementwise
 def logical_not(x: Array) -> Array:
-    """It is zero"""
+    """It is zero: bool"""
     return np.logical_not(x)
 
 
@@ -105,17 +109,17 @@ def bitwise_not(x: Array) -> Array:
 
 @elementwise
 def isnan(x: Array) -> Array:
-    """It is not a number"""
+    """It is not a number: bool"""
     return np.isnan(x)
 
 
 @elementwise
 def isinf(x: Array) -> Array:
-    """It is inf or -inf"""
+    """It is inf or -inf: bool"""
     return np.isinf(x)
 
 
 @elementwise
 def isfinite(x: Array) -> Array:
-    """It is neither inf nor NaN"""
+    """It is neither inf nor NaN: bool"""
     return np.isfinite(x)

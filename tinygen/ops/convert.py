@@ -43,7 +43,10 @@ def to(
 ) -> Tensor:  # fmt: skip
     """x on a device, in a dtype, or like another Tensor; x itself where nothing changes.
 
-    non_blocking is accepted and has no effect.
+    The gradient is converted back. non_blocking is accepted and has no effect.
+
+    >>> tg.tensor([1.5, -1.5]).to(tg.int64), tg.zeros(2).to("cpu", tg.float64).dtype
+    (tensor([ 1, -1]), dtype('float64'))
     """
     wanted = _read(args)
     device, dtype = device or wanted.get("device"), dtype or wanted.get("dtype")
@@ -58,36 +61,45 @@ def to(
 
 
 def cpu(x: Tensor) -> Tensor:
+    """x in the computer's memory; x itself if it is there."""
     return to(x, device="cpu")
 
 
 def cuda(x: Tensor) -> Tensor:
+    """x in the GPU's memory; x itself if it is there. RuntimeError where no GPU can be used."""
     return to(x, device="cuda")
 
 
 def float(x: Tensor) -> Tensor:  # noqa: A001
+    """x as float32."""
     return to(x, dtype=backend.float32)
 
 
 def double(x: Tensor) -> Tensor:
+    """x as float64."""
     return to(x, dtype=backend.float64)
 
 
 def half(x: Tensor) -> Tensor:
+    """x as float16."""
     return to(x, dtype=backend.float16)
 
 
 def int(x: Tensor) -> Tensor:  # noqa: A001
+    """x as int32."""
     return to(x, dtype=backend.int32)
 
 
 def long(x: Tensor) -> Tensor:
+    """x as int64."""
     return to(x, dtype=backend.int64)
 
 
 def bool(x: Tensor) -> Tensor:  # noqa: A001
+    """x as bool: False where it is 0."""
     return to(x, dtype=backend.bool_)
 
 
 def type_as(x: Tensor, other: Tensor) -> Tensor:
+    """x in the other's dtype, on its own device."""
     return to(x, dtype=other.dtype)

@@ -41,7 +41,14 @@ def _finish(array: Array, device: Any, requires_grad: bool) -> Tensor:
 def tensor(
     data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """A new Tensor with a copy of `data`: numbers, nested lists, an array or a Tensor."""
+    """A new Tensor with a copy of `data`: numbers, nested lists, an array or a Tensor.
+
+    Python floats get the default dtype (float32), integers int64; arrays keep theirs. ValueError
+    for ragged lists, TypeError for what is no number.
+
+    >>> tg.tensor([[1, 2], [3, 4]]).dtype, tg.tensor(1.0).dtype, tg.tensor(np.ones(2)).dtype
+    (dtype('int64'), dtype('float32'), dtype('float64'))
+    """
     return _finish(as_array(data, dtype, device), None, requires_grad)
 
 
@@ -55,7 +62,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 
 def from_numpy(ndarray: Any) -> Tensor:
-    """A Tensor that shares the memory of a NumPy array."""
+    """A Tensor that shares the memory of a NumPy array: a change of one is seen in the other."""
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"from_numpy: expected a numpy.ndarray, got {type(ndarray).__name__}")
     if ndarray.dtype.kind not in "fiub":
@@ -71,7 +78,7 @@ def full(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """A tensor of the given size with one value everywhere."""
+    """A tensor of the given size (a tuple) with one value everywhere, of the value's dtype."""
     if dtype is None and isinstance(fill_value, float):
         dtype = get_default_dtype()
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
@@ -84,7 +91,7 @@ def full(
 def zeros(
     size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """All 0."""
+    """All 0, of the default dtype unless given: zeros(2, 3) or zeros((2, 3))."""
     array = create("zeros", device, _size("zeros", size, more), _dtype(dtype))
     return _finish(array, None, requires_grad)
 
@@ -92,7 +99,7 @@ def zeros(
 def ones(
     size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """All 1."""
+    """All 1, of the default dtype unless given: ones(2, 3) or ones((2, 3))."""
     array = create("ones", device, _size("ones", size, more), _dtype(dtype))
     return _finish(array, None, requires_grad)
 
@@ -100,7 +107,7 @@ def ones(
 def empty(
     size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Whatever lay in memory."""
+    """Whatever lay in memory: empty(2, 3) or empty((2, 3)), to be overwritten."""
     array = create("empty", device, _size("empty", size, more), _dtype(dtype))
     return _finish(array, None, requires_grad)
 
@@ -121,7 +128,7 @@ def eye(
     n: int, m: int | None = None, *, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """1 on the diagonal, 0 elsewhere."""
+    """(n, m), or (n, n): 1 on the diagonal, 0 elsewhere."""
     array = create("eye", device, n, m, dtype=_dtype(dtype))
     return _finish(array, None, requires_grad)
 
@@ -130,7 +137,11 @@ def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """start, start + step, ... below end; int64 if all three are integers."""
+    """start, start + step, ... below end; int64 if all three are integers.
+
+    >>> tg.arange(3), tg.arange(0, 1, 0.25)
+    (tensor([0, 1, 2]), tensor([0.  , 0.25, 0.5 , 0.75]))
+    """
     start, end = (0, start) if end is None else (start, end)
     if step == 0:
         raise RuntimeError("arange: step must be non-zero")
@@ -150,7 +161,15 @@ def linspace(
 
 
 def meshgrid(*tensors: Tensor, indexing: Literal["ij", "xy"] = "ij") -> tuple[Tensor, ...]:
-    """Coordinates of a grid from 1-D tensors: out[k][i, j, ...] runs over tensors[k]."""
+    """Coordinates of a grid from 1-D tensors: out[k][i, j, ...] runs over tensors[k].
+
+    indexing="xy" swaps the first two dimensions, as NumPy's default does.
+
+    >>> rows, columns = tg.meshgrid(tg.arange(2), tg.arange(3))
+    >>> rows
+    tensor([[0, 0, 0],
+            [1, 1, 1]])
+    """
     if indexing not in ("ij", "xy") or any(x.ndim > 1 for x in tensors):
         raise RuntimeError("meshgrid: expected 1-D tensors and indexing 'ij' or 'xy'")
     if indexing == "xy" and len(tensors) > 1:
@@ -162,16 +181,19 @@ def meshgrid(*tensors: Tensor, indexing: Literal["ij", "xy"] = "ij") -> tuple[Te
 
 
 def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """All 0, of the input's shape, dtype and device."""
     array = np.zeros_like(input._array, dtype=_dtype(dtype, input.dtype))
     return _finish(array, None, requires_grad)
 
 
 def ones_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """All 1, of the input's shape, dtype and device."""
     array = np.ones_like(input._array, dtype=_dtype(dtype, input.dtype))
     return _finish(array, None, requires_grad)
 
 
 def empty_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Whatever lay in memory, of the input's shape, dtype and device."""
     array = np.empty_like(input._array, dtype=_dtype(dtype, input.dtype))
     return _finish(array, None, requires_grad)
 
@@ -179,6 +201,7 @@ def empty_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) ->
 def full_like(
     input: Tensor, fill_value: Any, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
+    """One value everywhere, of the input's shape, dtype and device."""
     array = np.full_like(input._array, fill_value, dtype=_dtype(dtype, input.dtype))
     return _finish(array, None, requires_grad)
 
@@ -204,7 +227,13 @@ def rand(
     size: Any = (), *more: int, generator: Generator | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Uniform on [0, 1)."""
+    """Uniform on [0, 1), from `generator` (the default one unless given); floating dtypes only.
+
+    The numbers are NumPy's (PCG64), so a seed gives others than in PyTorch.
+
+    >>> tg.manual_seed(1).initial_seed(), tg.rand(2, 3).shape
+    (1, (2, 3))
+    """
     array = _real(_source(generator).random, _size("rand", size, more), dtype)
     return _finish(array, device, requires_grad)
 
@@ -213,7 +242,7 @@ def randn(
     size: Any = (), *more: int, generator: Generator | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Standard normal."""
+    """Standard normal, of the given size; floating dtypes only."""
     array = _real(_source(generator).standard_normal, _size("randn", size, more), dtype)
     return _finish(array, device, requires_grad)
 
@@ -222,7 +251,7 @@ def normal(
     mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None,
     dtype: Any = None, device: Any = None,
 ) -> Tensor:  # fmt: skip
-    """Normal with the given mean and standard deviation, numbers or Tensors."""
+    """Normal with the given mean and standard deviation, numbers or Tensors, which broadcast."""
     if size is None:
         like = [x for x in (mean, std) if isinstance(x, Tensor)]
         size = np.broadcast_shapes(*(x.shape for x in like))
@@ -235,7 +264,7 @@ def randint(
     low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None,
     dtype: Any = None, device: Any = None,
 ) -> Tensor:  # fmt: skip
-    """Integers uniform on low..high - 1; randint(high, size) starts at 0."""
+    """Integers uniform on low..high - 1 (int64); randint(high, size) starts at 0."""
     if size is None:
         low, high, size = 0, low, high
     if high <= low:
@@ -245,15 +274,17 @@ def randint(
 
 
 def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
-    """A random order of 0..n - 1."""
+    """A random order of 0..n - 1, int64 (n)."""
     return _finish(_source(generator).permutation(n), device, False)
 
 
 def rand_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
+    """Uniform on [0, 1), of the input's shape, dtype and device."""
     return rand(input.shape, generator=generator, dtype=dtype or input.dtype, device=input.device)
 
 
 def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
+    """Standard normal, of the input's shape, dtype and device."""
     return randn(input.shape, generator=generator, dtype=dtype or input.dtype, device=input.device)
 
 
@@ -261,13 +292,14 @@ def randint_like(
     input: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None,
     dtype: Any = None,
 ) -> Tensor:  # fmt: skip
+    """Integers uniform on low..high - 1 (from 0 with one bound), in the input's shape and dtype."""
     low, high = (0, low) if high is None else (low, high)
     dtype = dtype or input.dtype
     return randint(low, high, input.shape, generator=generator, dtype=dtype, device=input.device)
 
 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with probability p, else 0, in p's dtype; no gradient flows."""
+    """1 with probability p, else 0, in p's shape and dtype; no gradient flows."""
     array = move(input._array, "cpu")
     if array.size and not (array.min() >= 0 and array.max() <= 1):
         raise RuntimeError("bernoulli: expected every p to be in [0, 1]")
@@ -281,7 +313,11 @@ def multinomial(
 ) -> Tensor:  # fmt: skip
     """Indices drawn in proportion to each row of non-negative weights, (n,) or (m, n).
 
-    Without replacement: the largest log w + Gumbel noise, which draws in the same proportions.
+    Returns int64 (num_samples) or (m, num_samples). Without replacement: the largest log w + Gumbel
+    noise, which draws in the same proportions. RuntimeError where there are too few to draw from.
+
+    >>> tg.multinomial(tg.tensor([0.0, 1.0, 0.0]), 3, replacement=True)
+    tensor([1, 1, 1])
     """
     w = np.atleast_2d(move(input._array, "cpu")).astype(np.float64)
     if input.ndim not in (1, 2) or not (w >= 0).all() or not (w.sum(1) > 0).all():

@@ -39,7 +39,12 @@ def zero(g: Tensor) -> Tensor:
 
 @elementwise
 def add(x: Array, y: Array) -> Array:
-    """x + y"""
+    """x + y; shapes broadcast and dtypes promote, as in all elementwise ops.
+
+    >>> tg.tensor([[1], [2]]) + tg.tensor([0.5, 1.0])
+    tensor([[1.5, 2. ],
+            [2.5, 3. ]])
+    """
     return compute(np.add, x, y)
 
 
@@ -48,7 +53,7 @@ add.vjp(lambda g: g, lambda g: g)
 
 @elementwise
 def sub(x: Array, y: Array) -> Array:
-    """x - y"""
+    """x - y; there is no `alpha`"""
     return compute(np.subtract, x, y)
 
 
@@ -57,7 +62,7 @@ sub.vjp(lambda g: g, lambda g: -g)
 
 @elementwise
 def mul(x: Array, y: Array) -> Array:
-    """x y"""
+    """x y, element by element; @ is the matrix product"""
     return compute(np.multiply, x, y)
 
 
@@ -66,7 +71,7 @@ mul.vjp(lambda g, y: g * y, lambda g, x: g * x)
 
 @floating
 def div(x: Array, y: Array) -> Array:
-    """x / y; of integers too it is the true quotient."""
+    """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
     return compute(np.divide, x, y)
 
 
@@ -75,7 +80,7 @@ div.vjp(lambda g, y: g / y, lambda g, y, out: -g * out / y)
 
 @elementwise
 def neg(x: Array) -> Array:
-    """-x"""
+    """-x; integers of uint8 wrap around"""
     return np.negative(x)
 
 
@@ -117,7 +122,7 @@ square.vjp(lambda g, x: g * (2.0 * x))
 
 @elementwise
 def floor_divide(x: Array, y: Array) -> Array:
-    """floor(x / y)"""
+    """floor(x / y), towards -inf; RuntimeError for an integer by 0"""
     _refuse_zero("floor_divide", x, y)
     return np.floor_divide(x, y)
 
@@ -127,7 +132,11 @@ floor_divide.vjp(zero, zero)
 
 @elementwise
 def remainder(x: Array, y: Array) -> Array:
-    """x - y floor(x / y): the sign is y's, as for Python's %."""
+    """x - y floor(x / y): the sign is y's, as for Python's %. RuntimeError for an integer by 0.
+
+    >>> tg.tensor([-3, 3]) % 2, tg.tensor([-3, 3]) // 2
+    (tensor([1, 1]), tensor([-2,  1]))
+    """
     _refuse_zero("remainder", x, y)
     return np.remainder(x, y)
 
@@ -148,7 +157,7 @@ def _refuse_zero(name: str, x: Array, y: Array) -> None:
 
 @floating
 def exp(x: Array) -> Array:
-    """e^x"""
+    """e^x; inf where it overflows (float32: x > 88.7)"""
     return np.exp(x)
 
 
@@ -158,7 +167,11 @@ exp.vjp(lambda g, out: g * out)
 @through_float32
 @floating
 def expm1(x: Array) -> Array:
-    """e^x - 1, exact near 0"""
+    """e^x - 1, exact near 0
+
+    >>> tg.tensor(1e-8).expm1().item() > 0, (tg.tensor(1e-8).exp() - 1).item()
+    (True, 0.0)
+    """
     return np.expm1(x)
 
 
@@ -177,7 +190,7 @@ log.vjp(lambda g, x: g / x)
 
 @floating
 def log1p(x: Array) -> Array:
-    """log(1 + x), exact near 0"""
+    """log(1 + x), exact near 0; -inf at -1, NaN below"""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log1p(x)
 
@@ -187,7 +200,7 @@ log1p.vjp(lambda g, x: g / (x + 1.0))
 
 @floating
 def sqrt(x: Array) -> Array:
-    """Square root"""
+    """Square root; NaN below 0, and at 0 the gradient is inf"""
     with np.errstate(invalid="ignore"):
         return np.sqrt(x)
 
@@ -197,7 +210,7 @@ sqrt.vjp(lambda g, out: g * 0.5 / out)
 
 @floating
 def rsqrt(x: Array) -> Array:
-    """1 / sqrt(x)"""
+    """1 / sqrt(x); inf at 0, NaN below"""
     with np.errstate(divide="ignore", invalid="ignore"):
         return 1.0 / np.sqrt(x)
 
@@ -207,7 +220,7 @@ rsqrt.vjp(lambda g, out: g * -0.5 * out * out * out)
 
 @floating
 def reciprocal(x: Array) -> Array:
-    """1 / x"""
+    """1 / x; inf at 0"""
     with np.errstate(divide="ignore"):
         return np.reciprocal(x)
 
@@ -236,7 +249,7 @@ cos.vjp(lambda g, x: -g * sin(x))
 @through_float32
 @floating
 def acos(x: Array) -> Array:
-    """The angle whose cosine is x, in radians; NaN outside [-1, 1]"""
+    """The angle whose cosine is x, in radians, 0 to pi; NaN outside [-1, 1]"""
     with np.errstate(invalid="ignore"):
         return np.arccos(x)
 
@@ -308,7 +321,11 @@ softplus.spec.kernel = "softplus"
 
 @floating
 def logaddexp(x: Array, y: Array) -> Array:
-    """log(e^x + e^y)"""
+    """log(e^x + e^y), without overflow
+
+    >>> tg.logaddexp(tg.tensor(100.0), tg.tensor(100.0)) - 100  # log 2
+    tensor(0.6931)
+    """
     return np.logaddexp(x, y)
 
 
@@ -318,7 +335,7 @@ logaddexp.vjp(lambda g, x, y: g * sigmoid(x - y), lambda g, x, y: g * sigmoid(y 
 @through_float32
 @floating
 def silu(x: Array) -> Array:
-    """x sigmoid(x), also called swish"""
+    """x sigmoid(x), also called swish (Ramachandran et al. 2017)"""
     out = np.empty_like(x)
     in_parts(_silu_into, out, x, grain=GRAIN // 4)
     return out
@@ -406,7 +423,11 @@ erf.vjp(lambda g, x: g * exp(-x * x) * (2.0 / math.sqrt(math.pi)))
 
 @through_float32
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """x Phi(x), Phi the standard normal's distribution function; "tanh" is its usual fit."""
+    """x Phi(x), Phi the standard normal's distribution function (Hendrycks & Gimpel 2016).
+
+    approximate="tanh" is the paper's fit x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, right
+    to 5e-4. RuntimeError for another word.
+    """
     x = input
     if approximate == "tanh":
         inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
@@ -437,7 +458,12 @@ def where(condition: Any) -> tuple[Tensor, ...]: ...
 @overload
 def where(condition: Any, input: Any, other: Any) -> Tensor: ...
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
-    """x where the condition holds, else y; with the condition alone, the indices where it holds"""
+    """x where the condition holds, else y; with the condition alone, the indices where it holds
+
+    >>> x = tg.tensor([-1.0, 2.0])
+    >>> tg.where(x > 0, x, 0.0), tg.where(x > 0)
+    (tensor([0., 2.]), (tensor([1]),))
+    """
     x, y = input, other
     condition = as_tensor(condition)
     if x is None and y is None:

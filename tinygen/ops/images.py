@@ -50,6 +50,10 @@ def interpolate(
         floor(i r)                 nearest
         max((i + 1/2) r - 1/2, 0)  bilinear, between its two neighbours
         i (H - 1) / (OH - 1)       bilinear with align_corners=True
+
+    >>> row = tg.tensor([[[[0.0, 1.0]]]])
+    >>> F.interpolate(row, (1, 4)), F.interpolate(row, (1, 4), mode="bilinear")
+    (tensor([[[[0., 0., 1., 1.]]]]), tensor([[[[0.  , 0.25, 0.75, 1.  ]]]]))
     """
     if mode not in ("nearest", "bilinear", "area"):
         raise NotImplementedError(
@@ -157,7 +161,12 @@ _unshuffle.vjp(lambda g, factor: _shuffle(g, factor=factor))
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """(N, C r^2, H, W) to (N, C, H r, W r): r^2 channels become a block of r x r pixels."""
+    """(N, C r^2, H, W) to (N, C, H r, W r): r^2 channels become a block of r x r pixels.
+
+    >>> F.pixel_shuffle(tg.arange(4).reshape(4, 1, 1), 2)
+    tensor([[[0, 1],
+             [2, 3]]])
+    """
     x, batched = image("pixel_shuffle", input)
     if upscale_factor < 1 or x.shape[1] % upscale_factor**2:
         raise RuntimeError(

@@ -192,5 +192,5 @@ def in_place(function: Any) -> Any:
         return assign(x, function(old, *args, **kwargs))
 
     method.__name__ = f"{function.__name__}_"
-    method.__doc__ = f"{function.__name__}, in place."
+    method.__doc__ = f"{function.__name__} in place: written into x's own memory; returns x."
     return method

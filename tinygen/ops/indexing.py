@@ -137,7 +137,12 @@ def _part(part: Any) -> Any:
 
 
 def getitem(x: Tensor, index: Index) -> Tensor:
-    """x[index]: a view for ints, slices, None and Ellipsis; a copy for arrays of ints or bools."""
+    """x[index]: a view for ints, slices, None and Ellipsis; a copy for arrays of ints or bools.
+
+    >>> x = tg.arange(6).reshape(2, 3)
+    >>> x[:, 1], x[0, [2, 0]], x[x > 3]
+    (tensor([1, 4]), tensor([2, 0]), tensor([4, 5]))
+    """
     out = x
     try:
         for step in steps_of(plain_index(x, index)):
@@ -164,7 +169,14 @@ def _mesh(x: Tensor, dim: int, index: Tensor) -> Index:
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """out[i][j][k] = x[i][index[i][j][k]][k] for dim = 1; out has index's shape."""
+    """out[i][j][k] = x[i][index[i][j][k]][k] for dim = 1; out has index's shape.
+
+    IndexError out of bounds; indices are not negative.
+
+    >>> tg.tensor([[1, 2, 3], [4, 5, 6]]).gather(1, tg.tensor([[2], [0]]))
+    tensor([[3],
+            [4]])
+    """
     dim = position("gather", dim, input.ndim)
     _check_index("gather", input, dim, index)
     return gather_within(input, dim, index)
@@ -181,7 +193,11 @@ def rows_within(x: Tensor, index: Tensor) -> Tensor:
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """x plus, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; the adjoint of gather."""
+    """x plus, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; the adjoint of gather.
+
+    >>> tg.zeros(3).scatter_add(0, tg.tensor([0, 2, 2]), tg.ones(3))
+    tensor([1., 0., 2.])
+    """
     x = input
     dim = position("scatter_add", dim, x.ndim)
     _check_index("scatter_add", x, dim, index)
@@ -209,7 +225,7 @@ def _check_index(name: str, x: Tensor, dim: int, index: Tensor) -> None:
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
-    """NumPy's take_along_axis: gather with the other dimensions broadcast."""
+    """NumPy's take_along_axis: gather with the other dimensions broadcast; `dim` must be given."""
     x = input
     dim = position("take_along_dim", dim, x.ndim)
     shape = tuple(m if d == dim else max(n, m) for d, (n, m) in enumerate(
@@ -219,7 +235,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices of x along `dim` that a 1-D index names."""
+    """The slices of x along `dim` that a 1-D index of integers names, in its order."""
     if index.ndim > 1 or index.dtype.kind not in "iu":
         raise RuntimeError(
             f"index_select: expected a 1-D index of integers, got {index.dtype} {index.shape}"
@@ -229,7 +245,10 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """x with `value` where the mask is True, in x's dtype: integers take its integer part."""
+    """x with `value` where the mask is True, in x's dtype: integers take its integer part.
+
+    The mask (bool) and x broadcast. A Tensor as value promotes instead, as in where.
+    """
     if mask.dtype != np.bool_:
         raise RuntimeError(f"masked_fill: expected a bool mask, got {mask.dtype}")
     if input.dtype.kind != "f" and not isinstance(value, Tensor):
@@ -241,7 +260,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements of x where the mask is True, as a 1-D tensor."""
+    """The elements of x where the mask (bool, broadcast) is True, in C order as a 1-D tensor."""
     if mask.dtype != np.bool_:
         raise RuntimeError(f"masked_select: expected a bool mask, got {mask.dtype}")
     shape = np.broadcast_shapes(input.shape, mask.shape)
@@ -249,13 +268,20 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
 
 def nonzero(input: Tensor) -> Tensor:
-    """The indices of the non-zero elements, one row each."""
+    """The indices of the non-zero elements, int64 (count, x.ndim), one row each."""
     array = input._array.reshape(input.shape or 1)
     return wrap(np.stack(np.nonzero(array), axis=-1)[:, : input.ndim])
 
 
 def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 (..., num_classes): 1 at the class, else 0."""
+    """int64 (..., num_classes): 1 at the class, else 0; -1 takes the largest class + 1.
+
+    RuntimeError for a class outside of 0..num_classes - 1.
+
+    >>> tg.one_hot(tg.tensor([2, 0]), 3)
+    tensor([[0, 0, 1],
+            [1, 0, 0]])
+    """
     if input.dtype.kind not in "iu":
         raise RuntimeError(f"one_hot: expected integer class labels, got {input.dtype}")
     low, high = (input._array.min(), input._array.max()) if input.numel() else (0, -1)

@@ -78,7 +78,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 
 @through_float32
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """x where x > 0, else alpha (e^x - 1)"""
+    """x where x > 0, else alpha (e^x - 1) (Clevert et al. 2016); the derivative at 0 is alpha"""
     return where(input > 0, input, alpha * expm1(clamp(input, max=0.0)))
 
 
@@ -93,7 +93,7 @@ abs.vjp(lambda g, x: g * sign(x))
 
 @elementwise
 def sign(x: Array) -> Array:
-    """-1, 0 or 1; of NaN it is NaN"""
+    """-1, 0 or 1; of NaN it is NaN; the gradient is 0"""
     return np.sign(x) if x.dtype.kind != "b" else x.copy()
 
 
@@ -102,7 +102,12 @@ sign.vjp(zero)
 
 @elementwise
 def maximum(x: Array, y: Array) -> Array:
-    """The larger one; at a tie each gets half of the gradient"""
+    """The larger one; NaN wins, and at a tie each gets half of the gradient
+
+    >>> x, y = (tg.tensor(1.0, requires_grad=True) for _ in "xy")
+    >>> tg.autograd.grad(tg.maximum(x, y), [x, y])
+    (tensor(0.5), tensor(0.5))
+    """
     return np.maximum(x, y)
 
 
@@ -111,7 +116,7 @@ maximum.vjp(lambda g, x, y: g * _share(x, y), lambda g, x, y: g * _share(y, x))
 
 @elementwise
 def minimum(x: Array, y: Array) -> Array:
-    """The smaller one; at a tie each gets half of the gradient"""
+    """The smaller one; NaN wins, and at a tie each gets half of the gradient"""
     return np.minimum(x, y)
 
 
@@ -151,7 +156,11 @@ _clamp.vjp(lambda g, x, low, high: g * cast(_inside(x, low, high), dtype=g.dtype
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002
-    """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
+    """x held within [min, max], numbers or Tensors; the derivative at a bound is 1
+
+    >>> tg.tensor([-2.0, 0.5, 3.0]).clamp(0, 1)
+    tensor([0. , 0.5, 1. ])
+    """
     x = input
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must not be None")
@@ -171,25 +180,29 @@ def _bounded(x: Tensor, bound: Any, extremum: Any) -> Tensor:
 
 @elementwise
 def floor(x: Array) -> Array:
-    """The largest integer <= x"""
+    """The largest integer <= x, in x's dtype; the gradient is 0"""
     return np.floor(x)
 
 
 @elementwise
 def ceil(x: Array) -> Array:
-    """The smallest integer >= x"""
+    """The smallest integer >= x, in x's dtype; the gradient is 0"""
     return np.ceil(x)
 
 
 @elementwise
 def round(x: Array) -> Array:  # noqa: A001
-    """The nearest integer; halves go to the even one"""
+    """The nearest integer; halves go to the even one, and the gradient is 0
+
+    >>> tg.tensor([0.5, 1.5, 2.5]).round()
+    tensor([0., 2., 2.])
+    """
     return np.round(x)
 
 
 @elementwise
 def trunc(x: Array) -> Array:
-    """x without its fraction"""
+    """x without its fraction, towards 0; the gradient is 0"""
     return np.trunc(x)
 
 

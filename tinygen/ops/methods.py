@@ -41,27 +41,27 @@ COMPARISONS = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}
 
 
 def zero_(x: Tensor) -> Tensor:
-    """Every element 0, in place."""
+    """Every element 0, in place; returns x."""
     return in_place.assign(x, creation.zeros_like(x))
 
 
 def fill_(x: Tensor, value: Any) -> Tensor:
-    """Every element `value`, in place."""
+    """Every element `value`, in place; returns x."""
     return in_place.assign(x, creation.full_like(x, value))
 
 
 def copy_(x: Tensor, src: Tensor) -> Tensor:
-    """The elements of `src`, broadcast and converted, in place."""
+    """The elements of `src`, broadcast and converted, in place; returns x."""
     return in_place.assign(x, convert.to(src, x).expand(x.shape))
 
 
 def uniform_(x: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Uniform numbers on [low, high), in place."""
+    """Uniform numbers on [low, high), in place; returns x."""
     return in_place.assign(x, creation.rand_like(x, generator=generator) * (high - low) + low)
 
 
 def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Normal numbers, in place."""
+    """Normal numbers of this mean and standard deviation, in place; returns x."""
     return in_place.assign(x, creation.randn_like(x, generator=generator) * std + mean)
 
 

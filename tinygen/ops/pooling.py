@@ -111,6 +111,10 @@ def max_pool2d(
 
     Rows: floor((H + 2p - d (K - 1) - 1) / stride) + 1; ceil_mode rounds up, as long as the last
     window starts inside. Of equal values the first one gets the gradient, and NaN wins.
+
+    >>> F.max_pool2d(tg.arange(16.0).reshape(1, 4, 4), 2)
+    tensor([[[ 5.,  7.],
+             [13., 15.]]])
     """
     name = "max_pool2d"
     x, batched = image(name, input)
@@ -226,6 +230,10 @@ def avg_pool2d(
 
     count_include_pad=False divides by the number of pixels inside the image only;
     divisor_override divides by that number everywhere.
+
+    >>> F.avg_pool2d(tg.arange(16.0).reshape(1, 4, 4), 2)
+    tensor([[[ 2.5,  4.5],
+             [10.5, 12.5]]])
     """
     name = "avg_pool2d"
     x, batched = image(name, input)
@@ -260,7 +268,11 @@ def _window_means(size: int, pool: Pool, i: int, include_padding: bool) -> Array
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means over output_size windows: row i averages rows floor(i H / OH) .. ceil((i+1) H / OH).
 
-    output_size: one integer or (OH, OW); None keeps that size.
+    The last one is not counted. (N, C, H, W) or (C, H, W). output_size: one integer or (OH, OW);
+    None keeps that size.
+
+    >>> F.adaptive_avg_pool2d(tg.tensor([[[0.0, 1.0, 2.0]]]), (1, 2))  # means of 0 1 and of 1 2
+    tensor([[[0.5, 1.5]]])
     """
     name = "adaptive_avg_pool2d"
     x, batched = image(name, input)

@@ -48,7 +48,14 @@ def unbroadcast(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """Matrix product over the last two dimensions, broadcast over the others; 1-D as in PyTorch."""
+    """Matrix product over the last two dimensions, broadcast over the others; 1-D as in PyTorch.
+
+    (..., n, m) @ (..., m, p) -> (..., n, p); a vector is a row on the left, a column on the right.
+    RuntimeError where sizes or dtypes differ.
+
+    >>> tg.ones(2, 3) @ tg.ones(3), (tg.ones(5, 2, 3) @ tg.ones(3, 4)).shape
+    (tensor([3., 3.]), (5, 2, 4))
+    """
     x, y = input, other
     if isinstance(x, Tensor) and isinstance(y, Tensor):
         a, b = x._array, y._array
@@ -75,14 +82,14 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """Product of two matrices."""
+    """Product of two matrices: (n, m) and (m, p) -> (n, p); nothing broadcasts."""
     x, y = input, mat2
     _check_product("mm", x, y, x.ndim == y.ndim == 2 and x.shape[1] == y.shape[0])
     return _matmul(x, y)
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """Products of two batches of matrices, (B, n, m) and (B, m, p)."""
+    """Products of two batches of matrices: (B, n, m) and (B, m, p) -> (B, n, p)."""
     x, y = input, mat2
     fits = x.ndim == y.ndim == 3 and x.shape[0] == y.shape[0] and x.shape[2] == y.shape[1]
     _check_product("bmm", x, y, fits)
@@ -90,21 +97,21 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """Matrix times vector."""
+    """Matrix times vector: (n, m) and (m) -> (n)."""
     x, y = input, vec
     _check_product("mv", x, y, x.ndim == 2 and y.ndim == 1 and x.shape[1] == y.shape[0])
     return matmul(x, y)
 
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
-    """sum_i x_i y_i of two vectors."""
+    """sum_i x_i y_i of two vectors of one size: a 0-d tensor."""
     x, y = input, tensor
     _check_product("dot", x, y, x.ndim == y.ndim == 1 and x.shape == y.shape)
     return matmul(x, y)
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """x_i y_j of two vectors."""
+    """x_i y_j of two vectors: (n) and (m) -> (n, m)."""
     if input.ndim != 1 or vec2.ndim != 1:
         raise RuntimeError(
             f"outer: expected two vectors, got shapes {input.shape} and {vec2.shape}"
@@ -116,7 +123,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1.0, alpha: float = 1.0
 ) -> Tensor:
-    """beta input + alpha mat1 mat2"""
+    """beta input + alpha mat1 mat2: (n, m) and (m, p) -> (n, p), to which input broadcasts."""
     product = mm(mat1, mat2)
     return (input if beta == 1 else input * beta) + (product if alpha == 1 else product * alpha)
 
@@ -137,7 +144,11 @@ _linear.vjp(
 
 @through_float32
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """input W^T + b: (..., in), (out, in), (out,) -> (..., out)."""
+    """input W^T + b: (..., in), (out, in), (out,) -> (..., out).
+
+    >>> tg.linear(tg.tensor([1.0, 2.0]), tg.tensor([[1.0, 10.0]]), tg.tensor([0.5]))
+    tensor([21.5])
+    """
     fits = isinstance(input, Tensor) and input.ndim > 0 and weight.ndim == 2
     _check_product("linear", input, weight, fits and input.shape[-1] == weight.shape[1])
     if bias is None:
@@ -176,7 +187,15 @@ _einsum.vjp(_einsum_vjp)
 
 
 def einsum(equation: str, *operands: Any) -> Tensor:
-    """Einstein summation, e.g. einsum("bij,bjk->bik", x, y); repeated letters and `...` allowed."""
+    """Einstein summation: letters that the output lacks are summed, dimensions of size 1 stretch.
+
+    Repeated letters (diagonals) and `...` are allowed; without "->" the output is the letters that
+    occur once, in alphabetical order.
+
+    >>> x, y = tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([1.0, 10.0])
+    >>> tg.einsum("ij,j->i", x, y), tg.einsum("ii", x)
+    (tensor([21., 43.]), tensor(5.))
+    """
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
     left, arrow, output = equation.replace(" ", "").partition("->")

@@ -30,6 +30,11 @@ def result_type(*operands: Any) -> DType:
     """PyTorch's promotion: tensors with dimensions first, then 0-d ones, then Python numbers.
 
     A weaker group counts only where it is of a higher kind: bool < integer < float.
+
+    >>> tg.result_type(tg.tensor([1, 2]), 0.5)
+    dtype('float32')
+    >>> tg.result_type(tg.zeros(2), tg.tensor(1.0).double())  # a 0-d tensor is the weaker one
+    dtype('float32')
     """
     groups: list[list[DType]] = [[], [], []]
     for x in operands:

@@ -25,7 +25,7 @@ _flip.vjp(lambda g, axes: _flip(g, axes=axes))
 
 
 def flip(input: Tensor, dims: Any = (), *more: int) -> Tensor:
-    """Reverse the order along the given dimensions."""
+    """Reverse the order along the given dimensions; a copy, as in PyTorch."""
     return _flip(input, axes=tuple(position("flip", d, input.ndim) for d in ints(dims, more)))
 
 
@@ -38,7 +38,11 @@ _roll.vjp(lambda g, shifts, axes: _roll(g, shifts=tuple(-s for s in shifts), axe
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """Shift along dimensions; what falls off comes in at the other end. No dims: flattened."""
+    """Shift along dimensions; what falls off comes in at the other end. No dims: flattened.
+
+    >>> tg.arange(4).roll(1)
+    tensor([3, 0, 1, 2])
+    """
     if dims is None:
         return reshape(roll(reshape(input, -1), shifts, 0), input.shape)
     by, along = ints(shifts), ints(dims)
@@ -66,6 +70,10 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     """Pad the last len(pad) / 2 dimensions; `pad` is (before, after) of the last one first.
 
     mode: "constant" (negative widths crop), "reflect" (the edge is not repeated), "replicate".
+    Any dimensions in each mode, where PyTorch has limits; there is no "circular".
+
+    >>> tg.pad(tg.tensor([1, 2, 3]), (2, 1), mode="reflect")
+    tensor([3, 2, 1, 2, 3, 2])
     """
     x = input
     if len(pad) % 2 or len(pad) > 2 * x.ndim:
@@ -119,12 +127,12 @@ _triu.vjp(lambda g, diagonal: _triu(g, diagonal=diagonal))
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The lower triangle of each matrix, zeros above the diagonal."""
+    """The lower triangle of each matrix (..., n, m): 0 where column - row > diagonal."""
     return _tril(_matrices("tril", input), diagonal=diagonal)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The upper triangle of each matrix, zeros below the diagonal."""
+    """The upper triangle of each matrix (..., n, m): 0 where column - row < diagonal."""
     return _triu(_matrices("triu", input), diagonal=diagonal)
 
 

@@ -104,7 +104,12 @@ _sum.vjp(lambda g, x_shape, dims: stretch(g, x_shape, dims))
 
 @numpy_names
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """Sum over `dim`; bools and integers add up in int64."""
+    """Sum over `dim` (None: all, an int or several); bools and integers add up in int64.
+
+    >>> x = tg.arange(6).reshape(2, 3)
+    >>> x.sum(), x.sum(0), x.sum(1, keepdim=True).shape
+    (tensor(15), tensor([3, 5, 7]), (2, 1))
+    """
     x = input
     if dtype is not None:
         x = cast(x, dtype=np.dtype(dtype))
@@ -116,7 +121,7 @@ def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None
 @through_float32
 @numpy_names
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Arithmetic mean over `dim`; NaN of nothing."""
+    """Arithmetic mean over `dim`; NaN of nothing, RuntimeError for integers."""
     x = input
     if x.dtype.kind != "f":
         raise RuntimeError(f"mean: expected a floating-point tensor, got {x.dtype}; use x.float()")
@@ -136,7 +141,11 @@ def var(
 ) -> Tensor:
     """Variance over `dim`: squared deviations summed, over n - correction (1 unless given).
 
-    var(unbiased), var(dim, unbiased, keepdim) and keywords, as in PyTorch.
+    var(unbiased), var(dim, unbiased, keepdim) and keywords, as in PyTorch; NaN if n <= correction.
+
+    >>> x = tg.tensor([1.0, 3.0])
+    >>> x.var(), x.var(correction=0)
+    (tensor(2.), tensor(1.))
     """
     x = input
     if isinstance(dim, bool):
@@ -213,7 +222,11 @@ _cumsum.vjp(lambda g, axis: flip(_cumsum(flip(g, (axis,)), axis=axis), (axis,)))
 @through_float32
 @numpy_names
 def cumsum(input: Tensor, dim: int) -> Tensor:
-    """Running sum along `dim`; bools and integers add up in int64."""
+    """Running sum along `dim`; bools and integers add up in int64.
+
+    >>> tg.tensor([1, 2, 3]).cumsum(0)
+    tensor([1, 3, 6])
+    """
     x = cast(input, dtype=np.dtype(np.int64)) if input.dtype.kind == "u" else input
     axis = one_axis("cumsum", x, dim)
     return _cumsum(x, axis=axis) if x.ndim else sum(x)
@@ -259,7 +272,7 @@ def _ties(x: Tensor, extremum: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 @numpy_names
 def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Largest value over `dim`; ties share the gradient evenly."""
+    """Largest value over `dim` (None: all, an int or several); ties share the gradient evenly."""
     dims = axes("amax", input, dim)
     _refuse_empty("amax", input, dims)
     return _amax(input, dims=dims, keepdim=keepdim)
@@ -275,7 +288,7 @@ _amin.vjp(lambda g, x, out, dims: stretch(g, x.shape, dims) * _ties(x, out, dims
 
 @numpy_names
 def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Smallest value over `dim`; ties share the gradient evenly."""
+    """Smallest value over `dim` (None: all, an int or several); ties share the gradient evenly."""
     dims = axes("amin", input, dim)
     _refuse_empty("amin", input, dims)
     return _amin(input, dims=dims, keepdim=keepdim)
@@ -291,7 +304,11 @@ def _refuse_empty(name: str, x: Tensor, dims: tuple[int, ...]) -> None:
 @numpy_names
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """max(x): the largest value. max(x, dim): (values, indices), the first where several tie.
-    max(x, y) or max(x, other=y): the elementwise maximum."""
+    max(x, y) or max(x, other=y): the elementwise maximum.
+
+    >>> tg.tensor([[1.0, 3.0], [2.0, 0.0]]).max(1)
+    ValuesIndices(values=tensor([3., 2.]), indices=tensor([1, 0]))
+    """
     return _extremum(input, dim if other is None else other, keepdim, argmax, amax, "maximum")
 
 
@@ -327,13 +344,13 @@ def _arg(name: str, function: Any, x: Tensor, dim: int | None, keepdim: bool) ->
 
 @numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the largest value is (the first one); in the flattened tensor if dim is None."""
+    """Where the first largest value is, int64; in the flattened tensor if dim is None."""
     return _arg("argmax", np.argmax, input, dim, keepdim)
 
 
 @numpy_names
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the smallest value is (the first one); in the flattened tensor if dim is None."""
+    """Where the first smallest value is, int64; in the flattened tensor if dim is None."""
     return _arg("argmin", np.argmin, input, dim, keepdim)
 
 
@@ -344,7 +361,7 @@ def _all(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
 
 @numpy_names
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Is every element non-zero?"""
+    """Is every element over `dim` non-zero? True of nothing."""
     return _all(input, dims=() if dim == () else axes("all", input, dim), keepdim=keepdim)
 
 
@@ -355,7 +372,7 @@ def _any(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
 
 @numpy_names
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Is some element non-zero?"""
+    """Is some element over `dim` non-zero? False of nothing."""
     return _any(input, dims=() if dim == () else axes("any", input, dim), keepdim=keepdim)
 
 
@@ -388,7 +405,7 @@ def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> T
 
 @numpy_names
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The indices that sort x along `dim`; equal elements keep their order."""
+    """The indices (int64) that sort x along `dim`; equal elements always keep their order."""
     if input.ndim == 0:
         return wrap(np.zeros_like(input._array, dtype=np.int64))
     axis, array = one_axis("argsort", input, dim), input._array
@@ -402,7 +419,11 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
 def sort(
     input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True
 ) -> ValuesIndices:
-    """(values, indices) in order along `dim`."""
+    """(values, indices) in order along `dim`; always stable.
+
+    >>> tg.tensor([3, 1, 2]).sort().indices
+    tensor([1, 2, 0])
+    """
     x = input
     index = argsort(x, dim, descending)
     return ValuesIndices(gather(x, dim, index) if x.ndim else clone(x), index)
@@ -416,7 +437,7 @@ def topk(
     largest: bool = True,
     sorted: bool = True,
 ) -> ValuesIndices:
-    """The k largest (or smallest) along `dim`, in order."""
+    """(values, indices) of the k largest (or smallest) along `dim`, always in order."""
     x = input
     size = x.shape[dim] if x.ndim else 1
     if not 0 <= k <= size:

@@ -53,7 +53,14 @@ _reshape.vjp(lambda g, x_shape: _reshape(g, shape=x_shape))
 
 
 def reshape(input: Tensor, shape: Any = (), *more: int) -> Tensor:
-    """The same elements, in C order, in another shape; one size may be -1. A view if it can be."""
+    """The same elements, in C order, in another shape; one size may be -1. A view if it can be.
+
+    x.view does the same: it copies where PyTorch's would refuse.
+
+    >>> tg.arange(6).reshape(2, -1)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
     sizes = ints(shape, more)
     known, n = abs(math.prod(sizes)), input._array.size  # a -1 makes no difference to known
     fits = known == n
@@ -80,7 +87,11 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """Split one dimension into several of the given sizes; one may be -1."""
+    """Split one dimension into several of the given sizes; one may be -1.
+
+    >>> tg.zeros(2, 6).unflatten(1, (3, -1)).shape
+    (2, 3, 2)
+    """
     x = input
     dim = position("unflatten", dim, x.ndim)
     known = math.prod(n for n in sizes if n != -1)
@@ -91,7 +102,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
-    """Drop dimensions of size 1: all, or those of `dim` that have size 1."""
+    """Drop dimensions of size 1: all, or those of `dim` (an int or several) that have size 1."""
     x = input
     if x.ndim == 0:
         return reshape(x, ())
@@ -101,7 +112,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """A new dimension of size 1 at `dim`."""
+    """A new dimension of size 1 at `dim`: (A, B) becomes (A, 1, B) for dim = 1."""
     dim = position("unsqueeze", dim, input.ndim + 1)
     return reshape(input, (*input.shape[:dim], 1, *input.shape[dim:]))
 
@@ -125,7 +136,11 @@ def _inverse(dims: Shape) -> Shape:
 
 
 def permute(input: Tensor, dims: Any = (), *more: int) -> Tensor:
-    """Dimension i of the output is dimension dims[i] of the input; a view."""
+    """Dimension i of the output is dimension dims[i] of the input; a view.
+
+    >>> tg.zeros(2, 3, 4).permute(2, 0, 1).shape
+    (4, 2, 3)
+    """
     order = ints(dims, more)
     if sorted(d % max(input.ndim, 1) for d in order) != list(range(input.ndim)):
         raise RuntimeError(f"permute: {order} is not an order of the {input.ndim} dimensions of x")
@@ -149,7 +164,7 @@ def movedim(input: Tensor, source: int, destination: int) -> Tensor:
 
 
 def t(input: Tensor) -> Tensor:
-    """Matrix transpose of a tensor with at most two dimensions."""
+    """Matrix transpose of a tensor with at most two dimensions; a view."""
     if input.ndim > 2:
         raise RuntimeError(
             f"t() expects a tensor with <= 2 dimensions, but got shape {input.shape}"
@@ -174,7 +189,12 @@ def matrix_transpose(input: Tensor) -> Tensor:
 
 
 def expand(input: Tensor, size: Any = (), *more: int) -> Tensor:
-    """Repeat along size-1 (and new leading) dimensions without a copy; -1 keeps a size."""
+    """Repeat along size-1 (and new leading) dimensions without a copy; -1 keeps a size.
+
+    >>> tg.tensor([[1], [2]]).expand(-1, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
     x = input
     shape = ints(size, more)
     new = len(shape) - x.ndim
@@ -185,11 +205,16 @@ def expand(input: Tensor, size: Any = (), *more: int) -> Tensor:
 
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """expand to the other's shape."""
     return expand(input, other.shape)
 
 
 def repeat(input: Tensor, repeats: Any = (), *more: int) -> Tensor:
-    """Copies of the input, repeats[i] of them along dimension i (NumPy's tile)."""
+    """Copies of the input, repeats[i] of them along dimension i (NumPy's tile).
+
+    >>> tg.tensor([1, 2]).repeat(2), tg.tensor([1, 2]).repeat_interleave(2)
+    (tensor([1, 2, 1, 2]), tensor([1, 1, 2, 2]))
+    """
     counts = ints(repeats, more)
     if len(counts) < input.ndim:
         raise RuntimeError(f"repeat: {len(counts)} counts for the {input.ndim} dimensions of x")
@@ -231,7 +256,11 @@ _cat.vjp(lambda g, i, axis, starts: g[(slice(None),) * axis + (slice(starts[i], 
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Join along an existing dimension; the other sizes must agree."""
+    """Join along an existing dimension; the other sizes must agree, dtypes promote.
+
+    >>> tg.cat([tg.zeros(2, 3), tg.zeros(1, 3)]).shape, tg.stack([tg.zeros(3), tg.zeros(3)]).shape
+    ((3, 3), (2, 3))
+    """
     parts = list(tensors)
     if not parts:
         raise RuntimeError("cat: expected a non-empty list of Tensors")
@@ -253,7 +282,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Join along a new dimension; all shapes must be equal."""
+    """Join along a new dimension, which is `dim`; all shapes must be equal."""
     parts = list(tensors)
     shapes = {x.shape for x in parts}
     if len(shapes) != 1:
@@ -262,7 +291,11 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def split(tensor: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of split_size slices each (the last may be smaller), or of the given sizes."""
+    """Views of split_size slices each (the last may be smaller), or of the given sizes.
+
+    >>> [part.tolist() for part in tg.arange(5).split(2)]
+    [[0, 1], [2, 3], [4]]
+    """
     x = tensor
     dim = position("split", dim, x.ndim)
     n = x.shape[dim]
@@ -289,7 +322,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """All slices along `dim`, without it."""
+    """All slices along `dim`, without it; views."""
     dim = position("unbind", dim, input.ndim)
     return one_of_several([input[(slice(None),) * dim + (i,)] for i in range(input.shape[dim])])
 
@@ -309,7 +342,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 @op
 def clone(x: Array) -> Array:
-    """A copy, with the gradient flowing through."""
+    """A copy in memory of its own, with the gradient flowing through."""
     return x.copy(order="K")
 
 

@@ -35,7 +35,13 @@ _logsumexp.vjp(
 @through_float32
 @numpy_names
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
-    """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
+    """log sum e^x over `dim`, shifted by the largest x so that nothing overflows.
+
+    `dim` goes away, or stays with size 1 (keepdim); an int or several.
+
+    >>> tg.tensor([100.0, 100.0]).logsumexp(0) - 100  # log 2
+    tensor(0.6931)
+    """
     x = input
     dims = axes("logsumexp", x, dim)
     if x.dtype.kind != "f":
@@ -63,7 +69,11 @@ _softmax.vjp(lambda g, out, axis: out * (g - total(g * out, axis, keepdim=True))
 @through_float32
 @numpy_names
 def softmax(input: Tensor, dim: int) -> Tensor:
-    """e^x / sum e^x along `dim`."""
+    """e^x / sum e^x along `dim`; the shape stays. RuntimeError for integers.
+
+    >>> tg.tensor([0.0, float(np.log(3))]).softmax(0)
+    tensor([0.25, 0.75])
+    """
     axis, x = one_axis("softmax", input, dim), floats_only("softmax", input)
     return _softmax(x, axis=axis) if x.ndim else exp(x - x)
 
@@ -81,6 +91,10 @@ _log_softmax.vjp(lambda g, out, axis: g - exp(out) * total(g, axis, keepdim=True
 @through_float32
 @numpy_names
 def log_softmax(input: Tensor, dim: int) -> Tensor:
-    """x - log sum e^x along `dim`."""
+    """x - log sum e^x along `dim`; exact where softmax would be 0. RuntimeError for integers.
+
+    >>> tg.tensor([0.0, 1000.0]).log_softmax(0)
+    tensor([-1000.,     0.])
+    """
     axis, x = one_axis("log_softmax", input, dim), floats_only("log_softmax", input)
     return _log_softmax(x, axis=axis) if x.ndim else x - x

@@ -42,11 +42,19 @@ def _gradient(p: Array, g: Array, group: Group) -> Array:
 class SGD(Optimizer):
     """Stochastic gradient descent, plain or with momentum.
 
+        g   = grad + weight_decay * p                     (maximize: -grad)
         buf = momentum * buf + (1 - dampening) * g        (buf = g at the first step)
         p  -= lr * buf                                    (nesterov: lr * (g + momentum * buf))
 
     Nesterov's form is the one of Sutskever et al., "On the importance of initialization and
     momentum in deep learning" (2013), with the learning rate outside of the buffer.
+
+    >>> p = tg.tensor(1.0, requires_grad=True)
+    >>> optimizer = optim.SGD([p], lr=0.1)
+    >>> (p * p).backward()  # the gradient is 2
+    >>> optimizer.step()
+    >>> p
+    tensor(0.8, requires_grad=True)
     """
 
     def __init__(
@@ -100,8 +108,15 @@ class RMSprop(Optimizer):
         v = alpha * v + (1 - alpha) * g^2                 (centered: minus (running mean of g)^2)
         p -= lr * g / (sqrt(v) + eps)                     (with momentum: through a buffer, as SGD)
 
-    Hinton, lecture 6e of "Neural Networks for Machine Learning" (2012); centered: Graves,
-    "Generating sequences with recurrent neural networks" (arXiv:1308.0850).
+    g = grad + weight_decay * p. Hinton, lecture 6e of "Neural Networks for Machine Learning"
+    (2012); centered: Graves, "Generating sequences with recurrent neural networks"
+    (arXiv:1308.0850).
+
+    >>> p = tg.tensor(1.0, requires_grad=True)
+    >>> p.grad = tg.tensor(500.0)  # of any size: the first step is lr / sqrt(1 - alpha)
+    >>> optim.RMSprop([p], lr=0.01).step()
+    >>> p
+    tensor(0.9, requires_grad=True)
     """
 
     def __init__(
@@ -165,8 +180,14 @@ class Adam(Optimizer):
         v = beta2 * v + (1 - beta2) * g^2                 v_hat = v / (1 - beta2^t)
         p -= lr * m_hat / (sqrt(v_hat) + eps)             (amsgrad: the largest v so far)
 
-    Kingma and Ba, "Adam: a method for stochastic optimization" (arXiv:1412.6980); amsgrad: Reddi et
-    al., "On the convergence of Adam and beyond" (2018).
+    g = grad + weight_decay * p. Kingma and Ba, "Adam: a method for stochastic optimization"
+    (arXiv:1412.6980); amsgrad: Reddi et al., "On the convergence of Adam and beyond" (2018).
+
+    >>> p = tg.tensor(1.0, requires_grad=True)
+    >>> p.grad = tg.tensor(500.0)  # of any size: the first step is lr
+    >>> optim.Adam([p], lr=0.1).step()
+    >>> p
+    tensor(0.9, requires_grad=True)
     """
 
     decoupled = False
@@ -247,6 +268,12 @@ class AdamW(Adam):
     """Adam with weight decay decoupled from the gradient: p *= 1 - lr * weight_decay, then Adam.
 
     Loshchilov and Hutter, "Decoupled weight decay regularization" (arXiv:1711.05101).
+
+    >>> p = tg.tensor(1.0, requires_grad=True)
+    >>> p.grad = tg.tensor(500.0)
+    >>> optim.AdamW([p], lr=0.1, weight_decay=0.5).step()
+    >>> p  # 1 * (1 - 0.05) - 0.1
+    tensor(0.85, requires_grad=True)
     """
 
     decoupled = True

@@ -22,6 +22,16 @@ class EMA:
 
     t counts the updates from 0: without this warm-up the first thousand updates would still show
     the random weights that the model began with. `source` is a Module or an iterable of Tensors.
+
+    >>> p = tg.tensor([1.0])
+    >>> ema = optim.EMA([p], decay=0.9, warmup=False)
+    >>> _ = p.fill_(2.0)
+    >>> ema.update()
+    >>> with ema.swap():
+    ...     print(p)
+    tensor([1.1])
+    >>> p
+    tensor([2.])
     """
 
     def __init__(self, source: Any, decay: float = 0.999, warmup: bool = True) -> None:
@@ -34,7 +44,7 @@ class EMA:
         self._swapped = False
 
     def current_decay(self) -> float:
-        """d_t of the next update."""
+        """d_t of the next update, which keeps that much of the average."""
         t = self.num_updates
         return min(self.decay, (1 + t) / (10 + t)) if self.warmup else self.decay
 

@@ -26,7 +26,10 @@ Factor = Callable[[int], float]
 
 
 class LRScheduler:
-    """The base: counts the time `last_epoch`, sets the groups' rates, saves its state."""
+    """The base: counts the time `last_epoch`, sets the groups' rates, saves its state.
+
+    last_epoch=-1 begins at time 0; another one resumes there, where the groups have "initial_lr".
+    """
 
     _hidden: tuple[str, ...] = ("optimizer",)  # what state_dict() leaves out
 
@@ -82,6 +85,7 @@ class LRScheduler:
             group["lr"] = lr
 
     def state_dict(self) -> dict[str, Any]:
+        """Its time, its numbers and the rates set last; without the optimizer and functions."""
         return {key: value for key, value in vars(self).items() if key not in self._hidden}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -108,6 +112,12 @@ class LambdaLR(LRScheduler):
     """lr(t) = lr(0) * lr_lambda(t); one function for all groups, or a list with one for each.
 
     Functions are not saved: give the same ones when you resume.
+
+    >>> optimizer = optim.SGD([tg.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.LambdaLR(optimizer, lambda t: 1 / (1 + t))
+    >>> schedule.step()
+    >>> optimizer.param_groups[0]["lr"]
+    0.5
     """
 
     _hidden = ("optimizer", "lr_lambdas")
@@ -131,7 +141,15 @@ class LambdaLR(LRScheduler):
 
 
 class StepLR(LRScheduler):
-    """lr times `gamma` every `step_size` units of time."""
+    """lr times `gamma` every `step_size` units of time: lr(t) = lr(0) gamma^floor(t / step_size).
+
+    >>> optimizer = optim.SGD([tg.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.StepLR(optimizer, step_size=2)
+    >>> for _ in range(3):
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.1]
+    """
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
@@ -149,7 +167,15 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """lr times `gamma` at each of the `milestones`."""
+    """lr times `gamma` at each of the `milestones`; at one that is given twice, twice.
+
+    >>> optimizer = optim.SGD([tg.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
+    >>> for _ in range(3):
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.25]
+    """
 
     def __init__(
         self,
@@ -170,7 +196,15 @@ class MultiStepLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """lr(t) = lr(0) * gamma^t."""
+    """lr(t) = lr(0) * gamma^t.
+
+    >>> optimizer = optim.SGD([tg.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> for _ in range(3):
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.125]
+    """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         numbers("ExponentialLR", gamma=gamma)
@@ -189,6 +223,13 @@ class CosineAnnealingLR(LRScheduler):
 
     Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts"
     (arXiv:1608.03983), without the restarts: after T_max the rate climbs back.
+
+    >>> optimizer = optim.SGD([tg.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=4)
+    >>> for _ in range(2):  # half of the way
+    ...     schedule.step()
+    >>> round(schedule.get_last_lr()[0], 6)
+    0.5
     """
 
     def __init__(
@@ -217,7 +258,14 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """lr(0) times a factor that goes from start_factor to end_factor in total_iters: a warm-up."""
+    """lr(0) times a factor that goes from start_factor to end_factor in total_iters: a warm-up.
+
+    >>> optimizer = optim.SGD([tg.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.LinearLR(optimizer, start_factor=0.25, total_iters=3)
+    >>> schedule.step()
+    >>> schedule.get_last_lr()
+    [0.5]
+    """
 
     def __init__(
         self,
@@ -250,9 +298,20 @@ class LinearLR(LRScheduler):
 
 
 class SequentialLR(LRScheduler):
-    """One schedule after the other: schedulers[i + 1] takes over at milestones[i].
+    """One schedule after the other: schedulers[i + 1] takes over at milestones[i], from its start.
 
     With a LinearLR first, it is a warm-up.
+
+    >>> optimizer = optim.SGD([tg.zeros(1)], lr=1.0)
+    >>> warm = optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> then = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.1)
+    >>> schedule = optim.lr_scheduler.SequentialLR(optimizer, [warm, then], milestones=[2])
+    >>> rates = []
+    >>> for _ in range(4):
+    ...     rates += schedule.get_last_lr()
+    ...     schedule.step()
+    >>> rates
+    [0.5, 0.75, 1.0, 0.1]
     """
 
     _hidden = ("optimizer", "_schedulers")

@@ -25,7 +25,13 @@ class Optimizer:
     """What all optimizers share. A subclass gives its `update` and the defaults of its groups.
 
     `params` is an iterable of Tensors, or of dicts {"params": [...], "lr": ...} that overrule the
-    defaults for their parameters.
+    defaults for their parameters. TypeError or ValueError for parameters that cannot be trained and
+    for hyper-parameters out of range.
+
+    >>> a, b = tg.zeros(2), tg.zeros(3)
+    >>> optimizer = optim.SGD([{"params": [a]}, {"params": [b], "lr": 0.5}], lr=0.1)
+    >>> [group["lr"] for group in optimizer.param_groups]
+    [0.1, 0.5]
     """
 
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
@@ -65,7 +71,7 @@ class Optimizer:
         numbers(name, 0, lr=group["lr"], weight_decay=group["weight_decay"])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients; with set_to_none=False, fill them with zeros instead."""
+        """Forget the gradients; with set_to_none=False, fill with zeros those that there are."""
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none or p._grad is None:
@@ -206,7 +212,12 @@ def _adapt(key: str, value: Any, p: Tensor) -> Any:
 def clip_weights_(params: Tensor | Iterable[Tensor], c: float) -> None:
     """Clamp every weight to [-c, c], after the step: the Lipschitz constraint of WGAN.
 
-    Arjovsky et al., "Wasserstein GAN" (arXiv:1701.07875), where c = 0.01.
+    Arjovsky et al., "Wasserstein GAN" (arXiv:1701.07875), where c = 0.01. ValueError unless c > 0.
+
+    >>> w = tg.tensor([-3.0, 0.005])
+    >>> optim.clip_weights_([w], 0.01)
+    >>> w
+    tensor([-0.01 ,  0.005])
     """
     if not c > 0:
         raise ValueError(f"clip_weights_: expected c > 0, got {c}")

@@ -60,10 +60,12 @@ class Outcome:
                 break
 
     def numbers(self, name: str) -> Array:
+        """The values of a variable, as a float64 array."""
         x = self.names[name]
         return x.numbers() if isinstance(x, SlowTensor) else _float64(x.detach())
 
     def grad(self, name: str) -> Array:
+        """The gradient of a leaf, as a float64 array; zeros where there is none."""
         x = self.names[name]
         if isinstance(x, SlowTensor):
             return x.grad

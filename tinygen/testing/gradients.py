@@ -46,7 +46,6 @@ def check_grads(
 ) -> None:
     """Raise GradientError unless the gradients of f(*args) are right, up to `order`.
 
-        check_grads(lambda x, y: (x * y).sum(0), randn(3, 4), randn(4))
         check_grads(model, x, params=model.parameters())
 
     Every Tensor of floating dtype among `args` is differentiated, in float64 whatever its dtype
@@ -62,6 +61,12 @@ def check_grads(
 
     f must be deterministic (seed a generator inside), must not change its arguments, and must be
     smooth around them: keep away from kinks such as relu at 0.
+
+    >>> testing.check_grads(lambda x, y: (x * y).sum(0), tg.randn(3, 4), tg.randn(4))
+    >>> testing.check_grads(lambda x: x * x.detach(), tg.randn(3))
+    Traceback (most recent call last):
+        ...
+    tinygen.testing.gradients.GradientError: <lambda>, order 1: the gradient of input 0 ...
     """
     if order < 1:
         raise ValueError(f"check_grads: expected order >= 1, got {order}")

@@ -51,6 +51,7 @@ class Program:
 
     @property
     def source(self) -> str:
+        """The program as the text of a Python function; it returns the last two values."""
         names = ", ".join(value.name for value in self.values[: len(self.inputs)])
         results = ", ".join(value.name for value in self.values[-2:])
         body = "\n".join(f"    {line}" for line in self.lines)

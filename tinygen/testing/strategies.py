@@ -76,7 +76,7 @@ def _composite(build: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def shapes(min_dims: int = 0, max_dims: int = 4, min_side: int = 0, max_side: int = 4) -> Any:
-    """Shapes, 0-d and empty ones among them."""
+    """Shapes, 0-d and empty ones among them: tuples of integers for hypothesis to draw."""
     st = hypothesis_strategies()
     sides = st.integers(min_side, max_side)
     return st.lists(sides, min_size=min_dims, max_size=max_dims).map(tuple)
@@ -86,7 +86,13 @@ def shapes(min_dims: int = 0, max_dims: int = 4, min_side: int = 0, max_side: in
 def broadcastable_shapes(
     draw: Any, n: int = 2, max_dims: int = 3, min_side: int = 0, max_side: int = 4
 ) -> tuple[Shape, ...]:
-    """`n` shapes that broadcast against each other: sides become 1, leading sides go away."""
+    """`n` shapes that broadcast against each other: sides become 1, leading sides go away.
+
+    >>> @hypothesis.given(testing.broadcastable_shapes())
+    ... def test(shapes):
+    ...     assert (tg.zeros(shapes[0]) + tg.zeros(shapes[1])).shape == np.broadcast_shapes(*shapes)
+    >>> test()
+    """
     st = hypothesis_strategies()
     result = draw(shapes(0, max_dims, min_side, max_side))
 
@@ -98,7 +104,13 @@ def broadcastable_shapes(
 
 
 def lay_out(array: Array, layout: str) -> Array:
-    """The same values in another memory layout; "broadcast" repeats the first entry along dim 0."""
+    """The same values in another memory layout; "broadcast" repeats the first entry along dim 0.
+
+    "transposed", "strided" (every second place), "reversed", "broadcast", else as it came.
+
+    >>> testing.lay_out(np.ones((2, 3)), "transposed").strides, np.ones((2, 3)).strides
+    ((8, 16), (24, 8))
+    """
     if not array.ndim:
         return array
     if layout == "transposed":
@@ -127,7 +139,11 @@ def sample(
 ) -> Array:
     """Values in [low, high], at least `margin` away from the points in `avoid`.
 
-    distinct=True: no two of them are equal or nearly so, as the gradients of max and sort need.
+    A float64 array of `shape`, the same for the same seed. distinct=True: no two of them are equal
+    or nearly so, as the gradients of max and sort need.
+
+    >>> bool(abs(testing.sample((100,), seed=0, avoid=[0.0])).min() >= 0.05)
+    True
     """
     rng = np.random.default_rng(seed)
     if distinct:
@@ -163,6 +179,11 @@ def tensors(
 
     Floating values lie in [low, high], away from the kinks at `avoid`; see `sample`. Integer dtypes
     draw from the integers in [low, high].
+
+    >>> @hypothesis.given(testing.tensors(max_dims=2, max_side=3))
+    ... def test(x):
+    ...     testing.check_grads(tg.tanh, x)
+    >>> test()
     """
     st = hypothesis_strategies()
     if shape is None:
@@ -204,15 +225,18 @@ class ConvGeometry:
 
     @property
     def x_shape(self) -> Shape:
+        """The shape of the input, (N, C, H, W)."""
         return (self.N, self.C, self.H, self.W)
 
     @property
     def w_shape(self) -> Shape:
+        """The shape of the weight: (O, C / groups, *kernel), or (C, O / groups, *kernel)."""
         into = (self.C, self.O) if self.transposed else (self.O, self.C)
         return (into[0], into[1] // self.groups, *self.kernel)
 
     @property
     def out_shape(self) -> Shape:
+        """The shape of the output, (N, O, height, width)."""
         return (self.N, self.O, *(self._out(i) for i in (0, 1)))
 
     def _out(self, i: int) -> int:
@@ -233,7 +257,14 @@ class ConvGeometry:
 def conv_geometries(
     draw: Any, transposed: bool = False, max_side: int = 8, max_channels: int = 3
 ) -> ConvGeometry:
-    """Convolutions that are possible: kernels fit, outputs have at least one pixel."""
+    """Convolutions that are possible: kernels fit, outputs have at least one pixel.
+
+    >>> @hypothesis.given(testing.conv_geometries())
+    ... def test(g):
+    ...     out = F.conv2d(tg.zeros(g.x_shape), tg.zeros(g.w_shape), **g.constants())
+    ...     assert out.shape == g.out_shape
+    >>> test()
+    """
     st = hypothesis_strategies()
 
     def pair(low: int, high: int) -> tuple[int, int]:

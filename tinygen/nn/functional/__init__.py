@@ -76,6 +76,10 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     """weight[input]: the rows of `weight` (K, E) at the integers `input` (...) -> (..., E).
 
     The row padding_idx gets no gradient. IndexError for an integer outside 0..K - 1.
+
+    >>> F.embedding(tg.tensor([2, 0]), tg.tensor([[0.0], [10.0], [20.0]]))
+    tensor([[20.],
+            [ 0.]])
     """
     if input.dtype.kind not in "iu":
         raise RuntimeError(f"embedding: expected integer indices, got {input.dtype}; use .long()")

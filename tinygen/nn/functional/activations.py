@@ -23,12 +23,16 @@ __all__ = [
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0); the derivative at 0 is 0."""
+    """max(x, 0); the derivative at 0 is 0.
+
+    >>> F.relu(tg.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
     return ops.relu(input)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """min(max(x, 0), 6)"""
+    """min(max(x, 0), 6); the derivative at 0 and at 6 is 0"""
     return hardtanh(input, 0.0, 6.0)
 
 
@@ -43,12 +47,15 @@ def hardtanh(
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x where x > 0, else negative_slope * x"""
+    """x where x > 0, else negative_slope * x; the derivative at 0 is negative_slope"""
     return ops.leaky_relu(input, negative_slope)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """x where x > 0, else weight * x: one weight for all, or one a channel (dimension 1)."""
+    """x where x > 0, else weight * x: one weight for all, or one a channel (dimension 1).
+
+    He et al. 2015. RuntimeError for another number of weights.
+    """
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.numel() not in (1, channels):
         raise RuntimeError(
@@ -60,7 +67,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where x > 0, else alpha (e^x - 1)"""
+    """x where x > 0, else alpha (e^x - 1) (Clevert et al. 2016)"""
     return ops.elu(input, alpha)
 
 
@@ -72,28 +79,36 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 @through_float32
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """max(x, 0) + min(0, alpha (e^(x / alpha) - 1))"""
+    """max(x, 0) + min(0, alpha (e^(x / alpha) - 1)) (Barron 2017)"""
     return ops.elu(input / alpha, 1.0) * alpha
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """x Phi(x); approximate="tanh" is the usual fit of it."""
+    """x Phi(x), Phi the standard normal's distribution function; approximate="tanh" fits it."""
     return ops.gelu(input, approximate)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x sigmoid(x), also called swish"""
+    """x sigmoid(x), also called swish
+
+    >>> F.silu(tg.tensor([0.0, 1.0])), tg.sigmoid(tg.tensor(1.0))
+    (tensor([0.    , 0.7311]), tensor(0.7311))
+    """
     return ops.silu(input)
 
 
 @through_float32
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x tanh(softplus(x))"""
+    """x tanh(softplus(x)) (Misra 2019)"""
     return input * ops.tanh(ops.softplus(input))
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + e^(beta x)) / beta, and x itself where beta x > threshold, as in PyTorch"""
+    """log(1 + e^(beta x)) / beta, and x itself where beta x > threshold, as in PyTorch
+
+    >>> F.softplus(tg.tensor([0.0, 100.0]))  # log 2, and no overflow
+    tensor([  0.6931, 100.    ])
+    """
     if beta == 1 and threshold >= 20.0 and input.dtype != np.float64:
         return ops.softplus(input)  # in float32 it is x from 17 on, and its slope is 1
     scaled = input * beta
@@ -101,7 +116,11 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """log sigmoid(x) = -softplus(-x)"""
+    """log sigmoid(x) = -softplus(-x), without underflow
+
+    >>> F.logsigmoid(tg.tensor(-200.0)), tg.sigmoid(tg.tensor(-200.0)).log()
+    (tensor(-200.), tensor(-inf))
+    """
     return -ops.softplus(-input)
 
 
@@ -128,35 +147,45 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """x where |x| > lambd, else 0"""
+    """x where |x| > lambd, else 0; the derivative is 1 or 0"""
     return ops.where(ops.abs(input.detach()) <= lambd, 0.0, input)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """x moved towards 0 by lambd, and 0 where |x| <= lambd"""
+    """x moved towards 0 by lambd, and 0 where |x| <= lambd
+
+    >>> F.softshrink(tg.tensor([-2.0, 0.1, 2.0])), F.hardshrink(tg.tensor([-2.0, 0.1, 2.0]))
+    (tensor([-1.5,  0. ,  1.5]), tensor([-2.,  0.,  2.]))
+    """
     shrunk = input - lambd * ops.sign(input.detach())
     return ops.where(ops.abs(input.detach()) <= lambd, 0.0, shrunk)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """x where x > threshold, else value"""
+    """x where x > threshold, else value; the derivative is 1 or 0"""
     return ops.masked_fill(input, input <= threshold, value)
 
 
 @through_float32
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """x / 6 + 1/2, clipped to [0, 1]"""
+    """x / 6 + 1/2, clipped to [0, 1]: 0 up to -3, 1 from 3 on"""
     return relu6(input + 3.0) / 6.0
 
 
 @through_float32
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x hardsigmoid(x)"""
+    """x hardsigmoid(x) (Howard et al. 2019)"""
     return input * hardsigmoid(input)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """a sigmoid(b), where a and b are the halves of x along dim"""
+    """a sigmoid(b), where a and b are the halves of x along dim (Dauphin et al. 2017).
+
+    (..., 2 n, ...) -> (..., n, ...); RuntimeError where the size is odd.
+
+    >>> F.glu(tg.tensor([3.0, 5.0, 0.0, 100.0]))
+    tensor([1.5, 5. ])
+    """
     if input.shape[dim] % 2:
         raise RuntimeError(
             f"glu: halving dimension must be even, but dimension {dim} is size {input.shape[dim]}"
@@ -166,17 +195,22 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """e^x / sum e^x along dim"""
+    """e^x / sum e^x along dim, after conversion to `dtype` where it is given; the shape stays.
+
+    >>> F.softmax(tg.tensor([[1.0, 1.0], [0.0, float(np.log(3))]]), dim=1)
+    tensor([[0.5 , 0.5 ],
+            [0.25, 0.75]])
+    """
     return ops.softmax(input if dtype is None else input.to(np.dtype(dtype)), dim)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """x - log sum e^x along dim"""
+    """x - log sum e^x along dim, after conversion to `dtype` where it is given."""
     return ops.log_softmax(input if dtype is None else input.to(np.dtype(dtype)), dim)
 
 
 def softmin(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """softmax(-x)"""
+    """softmax(-x) along dim: the largest share goes to the smallest x."""
     return softmax(-input, dim, dtype)
 
 
@@ -190,6 +224,10 @@ def gumbel_softmax(
     """softmax((logits + Gumbel noise) / tau): a sample on the simplex, differentiable in logits.
 
     hard=True returns the one-hot vertex, with the gradient of the soft sample (straight-through).
+    The vertex is class c with probability softmax(logits)_c (Jang et al. 2017).
+
+    >>> F.gumbel_softmax(tg.tensor([[0.0, 100.0, 0.0]]), hard=True)
+    tensor([[0., 1., 0.]])
     """
     soft = ops.softmax((logits + _gumbel(logits, generator)) / tau, dim)
     if not hard:
@@ -213,7 +251,13 @@ def dropout(
     inplace: bool = False,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Zero each entry with probability p and divide the others by 1 - p."""
+    """In training, zero each entry with probability p and divide the others by 1 - p; else x.
+
+    The mean stays what it was. ValueError for p outside [0, 1] (Srivastava et al. 2014).
+
+    >>> sorted(set(F.dropout(tg.ones(1000), 0.75).tolist()))
+    [0.0, 4.0]
+    """
     return _drop(input, p, training, input.shape, generator)
 
 

@@ -32,6 +32,10 @@ def scaled_dot_product_attention(
     query (..., L, E), key (..., S, E), value (..., S, V) -> (..., L, V). attn_mask broadcasts to
     (..., L, S): boolean, True where a query may look, or a float that is added. is_causal: query i
     sees keys 0..i. A query that sees nothing gets 0. As in PyTorch, dropout_p applies always.
+
+    >>> q, v = tg.zeros(3, 1), tg.tensor([[0.0], [2.0], [4.0]])  # all scores are equal
+    >>> F.scaled_dot_product_attention(q, q, v, is_causal=True).squeeze()
+    tensor([0., 1., 2.])
     """
     if is_causal and attn_mask is not None:
         raise RuntimeError("scaled_dot_product_attention: pass attn_mask or is_causal, not both")

@@ -68,13 +68,22 @@ def _weighted(loss: Tensor, weight: Tensor | None) -> Tensor:
 
 @through_float32
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """(x - t)^2"""
+    """(x - t)^2 of each entry; "mean" over all entries. A warning where the shapes differ.
+
+    >>> x, t = tg.tensor([1.0, 2.0]), tg.tensor([1.0, 4.0])
+    >>> F.mse_loss(x, t), F.mse_loss(x, t, reduction="sum")  # of 0 and 4
+    (tensor(2.), tensor(4.))
+    """
     _warn_shapes("mse_loss", input, target)
     return _reduce(ops.square(input - target), reduction)
 
 
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """|x - t|"""
+    """|x - t| of each entry; "mean" over all entries. Its derivative at 0 is 0.
+
+    >>> F.l1_loss(tg.tensor([1.0, 2.0]), tg.tensor([1.0, 4.0]))  # of 0 and 2
+    tensor(1.)
+    """
     _warn_shapes("l1_loss", input, target)
     return _reduce(ops.abs(input - target), reduction)
 
@@ -94,7 +103,13 @@ _huber.vjp(lambda g, d, delta: g * ops.clamp(d, -delta, delta))
 def smooth_l1_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
-    """(x - t)^2 / (2 beta) where |x - t| < beta, else |x - t| - beta / 2"""
+    """(x - t)^2 / (2 beta) where |x - t| < beta, else |x - t| - beta / 2; "mean" over all entries.
+
+    huber_loss / beta; beta = 0 is l1_loss (Girshick 2015).
+
+    >>> F.smooth_l1_loss(tg.tensor([1.0, 3.0]), tg.zeros(2), reduction="none", beta=2.0)
+    tensor([0.25, 2.  ])
+    """
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss: expected beta >= 0, got {beta}")
     _warn_shapes("smooth_l1_loss", input, target)
@@ -110,7 +125,14 @@ def huber_loss(
     delta: float = 1.0,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """(x - t)^2 / 2 where |x - t| < delta, else delta (|x - t| - delta / 2)"""
+    """(x - t)^2 / 2 where |x - t| < delta, else delta (|x - t| - delta / 2)
+
+    "mean" over all entries. `weight` multiplies each entry's loss; the mean still divides by their
+    number.
+
+    >>> F.huber_loss(tg.tensor([1.0, 3.0]), tg.zeros(2), reduction="none", delta=2.0)
+    tensor([0.5, 4. ])
+    """
     if delta <= 0:
         raise ValueError(f"huber_loss: expected delta > 0, got {delta}")
     _warn_shapes("huber_loss", input, target)
@@ -128,7 +150,11 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """(log v + (x - t)^2 / v) / 2 with v = max(var, eps); full=True adds log(2 pi) / 2
 
-    var: a number, of the input's shape, of that shape with one size 1, or without the last one.
+    In nats; "mean" over all entries. var: a number, of the input's shape, of that shape with one
+    size 1, or without the last one. ValueError for a negative var.
+
+    >>> F.gaussian_nll_loss(tg.tensor([2.0]), tg.tensor([0.0]), tg.tensor([1.0]))  # (0 + 4) / 2
+    tensor(2.)
     """
     if not isinstance(var, Tensor):
         var = ops.full_like(input, float(var))
@@ -192,7 +218,12 @@ def binary_cross_entropy(
 ) -> Tensor:
     """-(t log x + (1 - t) log(1 - x)) for probabilities x in [0, 1] and targets t in [0, 1].
 
-    Prefer binary_cross_entropy_with_logits, which keeps its gradient where x saturates.
+    In nats; "mean" over all entries; the logarithms are not below -100. RuntimeError for values
+    outside [0, 1]. Prefer binary_cross_entropy_with_logits, which keeps its gradient where x
+    saturates.
+
+    >>> F.binary_cross_entropy(tg.tensor([0.5, 0.25]), tg.tensor([1.0, 0.0]), reduction="none")
+    tensor([0.6931, 0.2877])
     """
     _same_shapes("binary_cross_entropy", input, target)
     for what, values in (("input", input._array), ("target", target._array)):
@@ -226,7 +257,12 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """-(p t log sigmoid(x) + (1 - t) log sigmoid(-x)), p = pos_weight (1 where it is not given).
 
-    Stable for every x: written with log(1 + e^-|x|), never with sigmoid(x).
+    In nats; "mean" over all entries. Stable for every x: written with log(1 + e^-|x|), never with
+    sigmoid(x). Targets of x's shape; `weight` and `pos_weight` broadcast to it.
+
+    >>> x = tg.tensor([0.0, -100.0])
+    >>> F.binary_cross_entropy_with_logits(x, tg.ones(2), reduction="none")  # log 2
+    tensor([  0.6931, 100.    ])
     """
     _same_shapes("binary_cross_entropy_with_logits", input, target)
     if pos_weight is None:
@@ -293,9 +329,13 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
-    """-weight[t] x[t] for log-probabilities x of shape (N, C, ...) and class indices t.
+    """-weight[t] x[t] for log-probabilities x of shape (N, C, ...) and class indices t (N, ...).
 
-    "mean" divides by the sum of the weights of the targets that are not ignore_index.
+    "mean" divides by the sum of the weights of the targets that are not ignore_index. IndexError
+    for a class that is not there.
+
+    >>> F.nll_loss(tg.tensor([[-1.0, -2.0], [-3.0, -4.0]]), tg.tensor([0, 1]))  # (1 + 4) / 2
+    tensor(2.5)
     """
     if input.ndim == 0:
         raise ValueError("nll_loss: expected log-probabilities (N, C, ...) or (C,), got a scalar")
@@ -327,7 +367,11 @@ def cross_entropy(
     """-log softmax(x)[t] for logits x (N, C, ...) or (C,), in nats.
 
     target: class indices (N, ...), or probabilities of x's shape: -sum_c t_c log softmax(x)_c.
-    label_smoothing mixes that much of the uniform distribution into the target.
+    label_smoothing mixes that much of the uniform distribution into the target. "mean" is over
+    N, ..., weighted as in nll_loss where the targets are indices.
+
+    >>> F.cross_entropy(tg.zeros(2, 4), tg.tensor([0, 3]))  # log 4
+    tensor(1.3863)
     """
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(
@@ -374,8 +418,12 @@ def kl_div(
 ) -> Tensor:
     """t (log t - x): its sum is KL(t || e^x), x being log-probabilities; 0 log 0 = 0.
 
-    "batchmean" is the sum divided by the batch size, the divergence itself; "mean" is not.
+    "batchmean" is the sum divided by the batch size, the divergence itself; "mean" is not. In nats.
     log_target=True: the target is given as log t.
+
+    >>> x, t = tg.tensor([[0.5, 0.5]]).log(), tg.tensor([[1.0, 0.0]])
+    >>> F.kl_div(x, t, reduction="batchmean")  # log 2
+    tensor(0.6931)
     """
     if log_target:
         loss = ops.exp(target) * (target - input)

@@ -153,9 +153,15 @@ def batch_norm(
 ) -> Tensor:
     """Normalise every channel of `input` (N, C, ...) over all else (Ioffe & Szegedy 2015).
 
+        weight[c] (x - mean) / sqrt(var + eps) + bias[c]        mean, var over N, ...: one a channel
+
     training: by the batch's mean and biased variance; the running statistics, where given, move
     towards the batch's mean and its unbiased variance by `momentum`. Otherwise by the running ones.
     ValueError for a single value per channel in training.
+
+    >>> F.batch_norm(tg.tensor([[1.0, 0.0], [3.0, 0.0]]), None, None, training=True)
+    tensor([[-1.,  0.],
+            [ 1.,  0.]])
     """
     _check_channels(
         "batch_norm", input, running_mean=running_mean, running_var=running_var,
@@ -197,7 +203,9 @@ def instance_norm(
 ) -> Tensor:
     """Normalise every channel of every image of `input` (N, C, ...) over its positions.
 
-    use_input_stats=False normalises by the running statistics, as batch_norm does in eval().
+    Mean and biased variance are (N, C) numbers each. use_input_stats=False normalises by the
+    running statistics, as batch_norm does in eval(). ValueError for a single position
+    (Ulyanov et al. 2016).
     """
     _check_channels(
         "instance_norm", input, running_mean=running_mean, running_var=running_var,
@@ -223,7 +231,14 @@ def group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalise every group of C / num_groups channels of every image (Wu & He 2018)."""
+    """Normalise every group of C / num_groups channels of every image (Wu & He 2018).
+
+    Mean and biased variance of (N, C, ...) are over the group's channels and all positions;
+    weight and bias are (C,). RuntimeError where num_groups does not divide C.
+
+    >>> F.group_norm(tg.tensor([[1.0, 3.0, 10.0, 30.0]]), 2)
+    tensor([[-1.,  1., -1.,  1.]])
+    """
     _check_channels("group_norm", input, weight=weight, bias=bias)
     if num_groups < 1 or input.shape[1] % num_groups:
         raise RuntimeError(
@@ -239,6 +254,7 @@ def group_norm(
 
 
 def as_shape(size: int | Sequence[int]) -> tuple[int, ...]:
+    """One integer or several, as a tuple."""
     return (size,) if isinstance(size, int) else tuple(size)
 
 
@@ -250,7 +266,14 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalise over the last dimensions, which are normalized_shape (Ba, Kiros & Hinton 2016)."""
+    """Normalise over the last dimensions, which are normalized_shape (Ba, Kiros & Hinton 2016).
+
+    Mean and biased variance are over these dimensions, weight and bias of their shape.
+
+    >>> F.layer_norm(tg.tensor([[1.0, 3.0], [10.0, 30.0]]), 2)
+    tensor([[-1.,  1.],
+            [-1.,  1.]])
+    """
     shape = as_shape(normalized_shape)
     if not shape or input.shape[-len(shape) :] != shape:
         raise RuntimeError(
@@ -270,13 +293,21 @@ def layer_norm(
 
 @through_float32
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """x / max(||x||_p, eps) along dim"""
+    """x / max(||x||_p, eps) along dim
+
+    >>> F.normalize(tg.tensor([[3.0, 4.0]]))
+    tensor([[0.6, 0.8]])
+    """
     return input / ops.clamp(ops.norm(input, p, dim, keepdim=True), min=eps)
 
 
 @through_float32
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """<x1, x2> / (max(||x1||, eps) max(||x2||, eps)) along dim of the shape both broadcast to"""
+    """<x1, x2> / (max(||x1||, eps) max(||x2||, eps)) along dim of the shape both broadcast to
+
+    >>> F.cosine_similarity(tg.tensor([[1.0, 0.0]]), tg.tensor([[3.0, 4.0]]))
+    tensor([0.6])
+    """
     shape = np.broadcast_shapes(x1.shape, x2.shape)
     x1, x2 = x1.expand(shape), x2.expand(shape)
     return ops.sum(normalize(x1, dim=dim, eps=eps) * normalize(x2, dim=dim, eps=eps), dim)

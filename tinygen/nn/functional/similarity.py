@@ -32,6 +32,10 @@ def ssim(
     1 only where x = y: of the two factors, means and contrasts, both change their sign for y = -x,
     so a loss of it needs a decoder that cannot go below 0 (a sigmoid). The window is the largest
     odd size that fits where the image is smaller than it.
+
+    >>> x = tg.rand(2, 1, 16, 16)
+    >>> F.ssim(x, x), bool((F.ssim(x, 1 - x) < 0).all())
+    (tensor([1., 1.]), True)
     """
     same_shape("ssim", input, target)
     x, y = target, input
