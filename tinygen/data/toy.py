@@ -187,7 +187,7 @@ def pinwheel(
     rate: float = 0.25,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Blobs N((1, 0), diag(radial_std^2, tangential_std^2)) swept along spirals, one an arm: (n, 2).
+    """Blobs N((1, 0), diag(radial_std^2, tangential_std^2)), one an arm, swept in spirals: (n, 2).
 
     A point (r, s) of an arm is turned about the origin by 2 pi arm / arms + rate exp(r).
     Johnson et al. 2016, "Composing graphical models with neural networks" (arXiv:1603.06277).
