@@ -141,7 +141,7 @@ class Bernoulli(Likelihood):
     """p(x|z) = prod p_i^x_i (1 - p_i)^(1 - x_i); the decoder's output is the logits.
 
     A likelihood of binary pixels. For grey pixels in [0, 1] see `binarise`. ValueError for pixels
-    outside [0, 1], RuntimeError for logits of another shape than x.
+    outside [0, 1] and for logits of another shape than x.
 
     >>> import tinygen as tg
     >>> fair = tg.models.likelihoods.Bernoulli()
@@ -170,7 +170,7 @@ class Gaussian(Likelihood):
     One variance eta for all pixels. Its log p(x|z) is -|x - mean|^2 / (2 eta) plus a constant:
     1 / (2 eta) is the weight of the squared error against the KL, so to choose eta is to choose
     beta. learn=True makes log eta a parameter; its optimum is the mean squared error itself.
-    ValueError unless variance > 0, RuntimeError for a mean of another shape than x.
+    ValueError unless variance > 0, and for a mean of another shape than x.
 
     >>> import tinygen as tg
     >>> unit, x = tg.models.likelihoods.Gaussian(variance=1.0), tg.zeros(1, 1, 2, 2)
@@ -208,7 +208,7 @@ class GaussianPerPixel(Likelihood):
     The decoder's output (B, 2C, ...) is the means, then raw numbers r; log variance = floor +
     softplus(r - floor), with floor = log `smallest`. Without a floor the likelihood has no maximum:
     a pixel that is always 0 would get variance 0 and an infinite density. ValueError unless
-    smallest > 0, RuntimeError for an output whose channels are not even, or do not fit x.
+    smallest > 0, and where mean and x differ in shape; RuntimeError for an odd number of channels.
 
     >>> import tinygen as tg
     >>> likelihood, out = tg.models.likelihoods.GaussianPerPixel(), tg.zeros(5, 2, 8, 8)
