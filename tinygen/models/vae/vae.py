@@ -140,8 +140,8 @@ class VAE(nn.Module):
 
         grad_phi E_q[f(z)] = E_q[ (f(z) - b) grad_phi log q(z|x) ],  f = log p(x|z),
         with b the mean f of the other draws (0 for k = 1). No gradient goes through z, so z may be
-        discrete and f a black box; its price is variance, of which `forward` has far less (Ranganath
-        et al. 2014, arXiv:1401.0118).
+        discrete and f a black box; its price is variance, of which `forward` has far less
+        (Ranganath et al. 2014, arXiv:1401.0118).
         """
         mu, log_var = self.encode(x, labels)
         many = _Repeated(x, labels, k)
