@@ -35,7 +35,12 @@ DTYPES = (float16, float32, float64, int8, int16, int32, int64, uint8, bool_)
 
 
 def as_dtype(dtype: Any) -> DType:
-    """The dtype that `dtype` is or names; TypeError for one that tinygen has not."""
+    """The dtype that `dtype` is or names; TypeError for one that tinygen has not.
+
+    >>> from tinygen.backend import as_dtype
+    >>> as_dtype("float64")
+    dtype('float64')
+    """
     try:
         return DTYPES[DTYPES.index(np.dtype(dtype))]
     except (TypeError, ValueError):
@@ -52,12 +57,15 @@ class _Default:
 
 
 def get_default_dtype() -> DType:
-    """The dtype of a tensor made from Python floats; float32 unless it was set."""
+    """The dtype of a tensor made from Python floats; float32 unless it was set. As PyTorch's."""
     return _Default.dtype
 
 
 def set_default_dtype(dtype: Any) -> None:
-    """Make `dtype` (float16, float32 or float64) that of tensors made from Python floats."""
+    """Make `dtype` (float16, float32 or float64) the dtype of tensors made from Python floats.
+
+    As PyTorch's; TypeError for another dtype.
+    """
     dtype = as_dtype(dtype)
     if dtype.kind != "f":
         raise TypeError(f"set_default_dtype: {dtype} is not a floating-point dtype")
@@ -68,10 +76,12 @@ class device:
     """`device("cpu")` or `device("cuda")`; equal to its own name: `x.device == "cpu"`.
 
     "cuda:0" is accepted and means "cuda": tinygen drives one GPU, the process's first visible one.
+
     RuntimeError for another name.
 
-    >>> tg.zeros(2).device, tg.zeros(2).device == "cpu"
-    (device(type='cpu'), True)
+    >>> import tinygen as tg
+    >>> tg.device("cuda:0"), tg.zeros(1).device == "cpu"
+    (device(type='cuda'), True)
     """
 
     __slots__ = ("type",)
@@ -86,7 +96,7 @@ class device:
 
     @property
     def index(self) -> int | None:
-        """0 for the GPU, None for the CPU."""
+        """0 for "cuda", None for "cpu"."""
         return 0 if self.type == "cuda" else None
 
     def __eq__(self, other: object) -> bool:
@@ -111,7 +121,7 @@ INSTALL = "pip install 'tinygen[cuda12]' (or [cuda13], to match the driver)"
 
 
 def cupy_packages() -> list[str]:
-    """The installed CuPy packages, of which there may be one."""
+    """The installed CuPy packages with their versions, of which there may be one."""
     import importlib.metadata
 
     found = []
@@ -190,12 +200,12 @@ def out_of_memory(error: MemoryError) -> RuntimeError:
 
 
 def is_numpy(array: Array) -> bool:
-    """Is it NumPy's, not CuPy's?"""
+    """Is the array NumPy's, so on the CPU?"""
     return isinstance(array, np.ndarray)
 
 
 def device_of(array: Array) -> device:
-    """The device that an array lies on."""
+    """The device that the array is on."""
     return CPU if isinstance(array, np.ndarray) else CUDA
 
 
@@ -210,14 +220,21 @@ def module_for(where: device | str | None) -> Any:
 
 
 def move(array: Array, where: device | str) -> Array:
-    """`array` on the device `where`; the array itself when it is there already."""
+    """`array` on the device `where`; the array itself when it is there already, else a copy."""
     if device_of(array) == where:
         return array
     return create("asarray", "cuda", array) if isinstance(array, np.ndarray) else array.get()
 
 
 def create(function: str, where: device | str | None, *args: Any, **kwargs: Any) -> Array:
-    """numpy.zeros, numpy.full, ... by its name, on the device `where`."""
+    """numpy.zeros, numpy.full, ... by its name, on the device `where`.
+
+    RuntimeError, which says what was free, where the memory does not suffice.
+
+    >>> from tinygen.backend import create
+    >>> create("full", "cpu", (2,), 7.0).tolist()
+    [7.0, 7.0]
+    """
     module = module_for(where)
     try:
         return getattr(module, function)(*args, **kwargs)
@@ -229,6 +246,11 @@ def empty_channels_last(shape: tuple[int, ...], dtype: Any) -> Array:
     """A new array (A, C, *rest) whose memory is (A, *rest, C), as that of images and of kernels.
 
     It is no view: a gradient that is one would be copied before it is kept (autograd.py).
+
+    >>> import numpy as np
+    >>> from tinygen.backend import empty_channels_last
+    >>> empty_channels_last((2, 3, 4, 5), np.float32).strides  # bytes: channels lie side by side
+    (240, 4, 60, 12)
     """
     small = np.empty((2,) * len(shape), dtype)  # whose order of strides is taken over
     return np.empty_like(small.transpose(0, -1, *range(1, len(shape) - 1)), shape=shape)
@@ -271,8 +293,11 @@ class Generator:
     Numbers are drawn on the CPU and moved, so a seed gives the same numbers on every device, and a
     run that was saved on one device goes on with the same noise on the other.
 
-    >>> first, again = tg.Generator().manual_seed(7), tg.Generator().manual_seed(7)
-    >>> tg.equal(tg.randn(3, generator=first), tg.randn(3, generator=again))
+    >>> import tinygen as tg
+    >>> generator = tg.Generator().manual_seed(0)
+    >>> state, x = generator.get_state(), tg.randn(3, generator=generator)
+    >>> generator.set_state(state)
+    >>> bool((tg.randn(3, generator=generator) == x).all())
     True
     """
 
@@ -301,7 +326,7 @@ class Generator:
         return {"seed": self._seed, "bit_generator": self.numpy.bit_generator.state}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state of get_state(); ValueError for what is none."""
+        """Take up what `get_state` returned; ValueError for anything else."""
         try:
             self.numpy.bit_generator.state = state["bit_generator"]
             self._seed = int(state["seed"])
@@ -313,17 +338,25 @@ default_generator = Generator()
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seed the default generator, which every random function uses unless it is given another."""
+    """Seed the default generator, which every random function uses unless it is given another.
+
+    Returns it. The numbers are not PyTorch's.
+
+    >>> import tinygen as tg
+    >>> first = (tg.manual_seed(0), tg.rand(2))[1]
+    >>> bool((first == (tg.manual_seed(0), tg.rand(2))[1]).all())
+    True
+    """
     return default_generator.manual_seed(seed)
 
 
 def get_rng_state() -> dict[str, Any]:
-    """The state of the default generator, ready for JSON; PyTorch's is a tensor."""
+    """The state of the default generator, ready for JSON. (PyTorch's is a tensor.)"""
     return default_generator.get_state()
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Let the default generator go on from a state of get_rng_state()."""
+    """Set the state of the default generator to one that `get_rng_state` returned."""
     default_generator.set_state(state)
 
 

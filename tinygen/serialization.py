@@ -41,9 +41,12 @@ def save(obj: Any, path: Path) -> None:
     Raises TypeError naming what cannot be saved and where it stands; OSError if the folder or the
     disk refuses, with the previous file intact.
 
-    >>> tg.save({"step": 3, "weights": [tg.ones(2)]}, "state.npz")
-    >>> tg.load("state.npz")
-    {'step': 3, 'weights': [tensor([1., 1.])]}
+    >>> import os, tempfile, tinygen as tg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "state.npz")
+    ...     tg.save({"w": tg.ones(2), "step": 7, "betas": (0.9, 0.999)}, path)
+    ...     tg.load(path)
+    {'w': tensor([1., 1.]), 'step': 7, 'betas': (0.9, 0.999)}
     """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     try:
@@ -93,7 +96,10 @@ def load(path: Path, map_location: Device | str = "cpu") -> Any:
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Let `write` fill a new file and put it at `path`: afterwards `path` is all old or all new."""
+    """Let `write` fill a new file and put it at `path`: afterwards `path` is all old or all new.
+
+    OSError, which says whether something was there, where the folder or the disk refuses.
+    """
     path = os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError(f"save: {path} is a folder or a device, not a file")
@@ -168,7 +174,12 @@ def _read_archive(file: IO[bytes], path: str) -> tuple[Any, dict[str, np.ndarray
 
 
 def most_unpacked(packed: int) -> int:
-    """The bytes that `packed` bytes may unpack to: 20 times as many, or 256 MiB."""
+    """The bytes that `packed` bytes may unpack to: 20 times as many, or 256 MiB.
+
+    >>> from tinygen.serialization import most_unpacked
+    >>> most_unpacked(1000) == 2**28, most_unpacked(10**9)
+    (True, 20000000000)
+    """
     return max(20 * packed, 2**28)
 
 
@@ -323,7 +334,13 @@ def _as_tensor(array: np.ndarray[Any, Any], where: Device) -> Any:
 
 
 def find_nan(obj: Any, path: str = "") -> str | None:
-    """Where in the nested state the first NaN is."""
+    """Where in the nested state (dicts, lists, tuples) the first NaN is; None if nowhere.
+
+    >>> import tinygen as tg
+    >>> from tinygen.serialization import find_nan
+    >>> find_nan({"model": {"weight": tg.tensor([1.0, float("nan")])}})
+    'model.weight'
+    """
     if isinstance(obj, Tensor):
         obj = obj._array
     if isinstance(obj, (dict, list, tuple)):

@@ -43,6 +43,11 @@ def load(
     Raises ValueError for an unknown name or split, a truncated file, a wrong magic number or
     checksum, and images and labels that differ in number; FileNotFoundError, which says where it
     looked and how to get the files; RuntimeError when no mirror served the published file.
+
+    >>> import tinygen as tg
+    >>> digits = tg.data.load("digits")            # comes with the package
+    >>> digits.images.shape, digits.labels.shape, len(tg.data.load("digits", split="test"))
+    ((1415, 1, 8, 8), (1415,), 382)
     """
     source = _source(name, split)
     files = source.files(split)
@@ -69,7 +74,7 @@ def _source(name: str, split: str) -> Source:
 
 
 def default_root() -> Path:
-    """$TINYGEN_DATA, or tinygen/ in the user's cache folder."""
+    """The folder of data sets: $TINYGEN_DATA, or tinygen/ in the user's cache folder."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("TINYGEN_DATA") or Path(cache) / "tinygen")
 

@@ -82,13 +82,16 @@ def _too_far(path: PathLike, packed: int, unpacked: int) -> str:
 
 
 def idx_size(head: bytearray, name: PathLike) -> int:
-    """The bytes that an IDX file has, by its header."""
+    """The bytes that a whole IDX file has, by its header; ValueError if that is none."""
     shape, dtype, start = _idx_header(head, name)
     return start + math.prod(shape) * dtype.itemsize
 
 
 def parse_idx(content: bytearray, name: PathLike) -> np.ndarray[Any, Any]:
-    """The array in the bytes of an IDX file; `name` is what an error calls it."""
+    """The array in the bytes of an IDX file; `name` is what an error calls it.
+
+    ValueError for a wrong magic number, and for more or fewer bytes than the header announces.
+    """
     shape, dtype, start = _idx_header(content, name)
     expected, found = idx_size(content, name), len(content)
     if found != expected:
@@ -135,6 +138,13 @@ def write_idx(path: PathLike, array: Any) -> None:
 
     Raises TypeError when IDX has no type for its elements (uint8, int8, int16, int32, float32
     and float64 it has).
+
+    >>> import os, tempfile, numpy as np, tinygen as tg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "images.gz")
+    ...     tg.data.write_idx(path, np.zeros((2, 28, 28), np.uint8))
+    ...     tg.data.read_idx(path).shape
+    (2, 28, 28)
     """
     array = np.asarray(array)
     codes = {np.dtype(dtype).newbyteorder("="): code for code, dtype in _IDX_TYPES.items()}
@@ -151,7 +161,10 @@ def write_idx(path: PathLike, array: Any) -> None:
 def parse_cifar10(
     content: bytearray, name: PathLike
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """(images (N, 3, 32, 32), labels (N,)), uint8, in the bytes of one CIFAR-10 binary batch."""
+    """(images (N, 3, 32, 32), labels (N,)), uint8, in the bytes of one CIFAR-10 binary batch.
+
+    ValueError, about `name`, when the size is not a whole number of records or a label is above 9.
+    """
     if len(content) == 0 or len(content) % _CIFAR_RECORD:
         raise ValueError(
             f"{name}: truncated, or not a CIFAR-10 binary batch: {len(content):,} bytes are not a "
@@ -170,6 +183,7 @@ def parse_cifar10(
 def read_cifar10(path: PathLike) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """(images (N, 3, 32, 32), labels (N,)), uint8, of one CIFAR-10 binary batch, gzip or plain.
 
-    Raises ValueError when the size is not a whole number of records or a label is above 9.
+    Pixels are in 0..255. ValueError when the size is not a whole number of records or a label is
+    above 9.
     """
     return parse_cifar10(read_bytes(path), path)

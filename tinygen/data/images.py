@@ -24,7 +24,14 @@ def _array(x: Any) -> Array:
 
 
 def to_unit(images: Any, maximum: int = 255) -> Tensor:
-    """images / maximum, float32 in [0, 1]. `images`: a uint8 Tensor or array of any shape."""
+    """images / maximum, float32 in [0, 1], of the same shape.
+
+    images: a uint8 Tensor or array in 0..maximum; TypeError for another dtype (scaled already?).
+
+    >>> import numpy as np, tinygen as tg
+    >>> tg.data.to_unit(np.array([0, 8, 16], np.uint8), maximum=16)
+    tensor([0. , 0.5, 1. ])
+    """
     positive("to_unit", maximum=maximum)
     pixels = _array(images)
     if pixels.dtype != uint8:
@@ -35,7 +42,14 @@ def to_unit(images: Any, maximum: int = 255) -> Tensor:
 
 
 def to_symmetric(images: Any, maximum: int = 255) -> Tensor:
-    """2 images / maximum - 1, float32 in [-1, 1]. `images`: a uint8 Tensor or array."""
+    """2 images / maximum - 1, float32 in [-1, 1], of the same shape.
+
+    images: a uint8 Tensor or array in 0..maximum; TypeError for another dtype.
+
+    >>> import numpy as np, tinygen as tg
+    >>> tg.data.to_symmetric(np.array([0, 8, 16], np.uint8), maximum=16)
+    tensor([-1.,  0.,  1.])
+    """
     unit = to_unit(images, maximum)._array
     return wrap(unit * np.float32(2) - np.float32(1))
 
@@ -44,7 +58,11 @@ def to_uint8(x: Any, low: float = 0.0, high: float = 1.0, maximum: int = 255) ->
     """Pixels again: [low, high] -> 0..maximum, rounded to nearest; values outside are clipped.
 
     `to_uint8(to_unit(u, m), maximum=m) == u`, and `to_uint8(to_symmetric(u, m), low=-1, maximum=m)
-    == u`, exactly. Raises ValueError when x has a NaN, which no pixel can show.
+    == u`, exactly. ValueError when x has a NaN, which no pixel can show, and unless low < high.
+
+    >>> import tinygen as tg
+    >>> tg.data.to_uint8(tg.tensor([-1.0, 1.0, 2.0]), low=-1)
+    tensor([  0, 255, 255], uint8)
     """
     positive("to_uint8", maximum=maximum)
     numbers("to_uint8", low=low, high=high)
@@ -61,7 +79,13 @@ class ImageDataset:
     """Labelled images: `images` (N, C, H, W) uint8 in 0..maximum, `labels` (N,) int64.
 
     `len(data)` is N and `data[i]` is `(images[i], labels[i])`, so a DataLoader takes it as it is.
-    Raises ValueError when there are not as many labels as images, or the images have not 4 axes.
+    `classes` are the labels' names. Raises ValueError when there are not as many labels as images,
+    or the images have not 4 axes.
+
+    >>> import tinygen as tg
+    >>> data = tg.data.load("digits")
+    >>> data, data[0][0].shape
+    (ImageDataset('digits', 1,415 images (1, 8, 8), 0..16), (1, 8, 8))
     """
 
     name: str
@@ -84,12 +108,13 @@ class ImageDataset:
     def of(
         cls, name: str, images: Array, labels: Array, classes: tuple[str, ...], **rest: Any
     ) -> ImageDataset:
-        """From arrays (N, H, W) or (N, C, H, W) and (N,)."""
+        """From arrays: uint8 images (N, H, W) or (N, C, H, W) and integer labels (N,)."""
         images = images[:, None] if images.ndim == 3 else images
         return cls(name, wrap(images), wrap(labels.astype(int64)), classes, **rest)
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor]:
+        """(images, labels), by which a DataLoader cuts batches."""
         return self.images, self.labels
 
     def __len__(self) -> int:
@@ -99,11 +124,11 @@ class ImageDataset:
         return tuple(t[index] for t in self.tensors)
 
     def to_unit(self) -> Tensor:
-        """All images as float32 in [0, 1]."""
+        """All images as float32 in [0, 1], (N, C, H, W)."""
         return to_unit(self.images, self.maximum)
 
     def to_symmetric(self) -> Tensor:
-        """All images as float32 in [-1, 1]."""
+        """All images as float32 in [-1, 1], (N, C, H, W)."""
         return to_symmetric(self.images, self.maximum)
 
     def __repr__(self) -> str:

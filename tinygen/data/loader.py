@@ -30,6 +30,11 @@ class TensorDataset(Dataset):
     """Tensors (or NumPy arrays) with the same first size: sample i is `(t[i] for t in tensors)`.
 
     Raises ValueError when their first sizes differ.
+
+    >>> import tinygen as tg
+    >>> data = tg.data.TensorDataset(tg.rand(10, 1, 8, 8), tg.arange(10))
+    >>> len(data), data[3][1].item()
+    (10, 3)
     """
 
     def __init__(self, *tensors: Any) -> None:
@@ -48,7 +53,15 @@ class TensorDataset(Dataset):
 
 
 def default_collate(samples: list[Any]) -> Any:
-    """A batch of samples: Tensors, arrays and numbers stacked, in tuples, lists and dicts."""
+    """A batch of samples: Tensors, arrays and numbers stacked, in tuples, lists and dicts.
+
+    Tuples become lists, strings stay a list of strings. ValueError where shapes differ.
+
+    >>> import tinygen as tg
+    >>> x, y = tg.data.default_collate([(tg.zeros(3), 1), (tg.ones(3), 2)])
+    >>> x.shape, y
+    ((2, 3), tensor([1, 2]))
+    """
     first = samples[0]
     if isinstance(first, dict):
         return {key: default_collate([sample[key] for sample in samples]) for key in first}
@@ -79,6 +92,11 @@ class DataLoader:
 
     Raises TypeError for what is no data set, no integer batch_size, ..., ValueError when batch_size
     is below 1 or larger than the data set.
+
+    >>> import tinygen as tg
+    >>> loader = tg.data.DataLoader(tg.data.TensorDataset(tg.arange(5)), batch_size=2)
+    >>> [x.tolist() for (x,) in loader]
+    [[0, 1], [2, 3], [4]]
     """
 
     def __init__(

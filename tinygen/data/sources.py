@@ -85,7 +85,10 @@ def _joined(pairs: Iterable[Pair]) -> Pair:
 
 @dataclass(frozen=True)
 class Source:
-    """A row of SOURCES: what the files are called, where they come from, how they are read."""
+    """A row of SOURCES: what the files are called, where they come from, how they are read.
+
+    `parse({path: bytes}, split)` gives images (N, H, W) or (N, C, H, W) in 0..maximum, and labels.
+    """
 
     classes: tuple[str, ...]
     citation: str
@@ -102,6 +105,7 @@ class Source:
     maximum: int = 255
 
     def files(self, split: str) -> tuple[str, ...]:
+        """The names of the files that a split, "train", "test" or "all", is in."""
         return {"train": self.train, "test": self.test, "all": self.train + self.test}[split]
 
 

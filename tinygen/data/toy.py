@@ -43,7 +43,12 @@ def _mixture(centers: Tensor, n: int, std: float, generator: Generator | None) -
 
 
 def ring_centers(modes: int = 8, radius: float = 1.0) -> Tensor:
-    """The means of `gaussian_ring`, (modes, 2), counter-clockwise from (radius, 0)."""
+    """The means of `gaussian_ring`, (modes, 2), counter-clockwise from (radius, 0).
+
+    >>> import tinygen as tg
+    >>> tg.data.ring_centers(modes=4)[0].tolist()
+    [1.0, 0.0]
+    """
     positive("ring_centers", modes=modes)
     numbers("ring_centers", radius=radius)
     angle = 2 * np.pi * np.arange(modes) / modes
@@ -57,16 +62,26 @@ def gaussian_ring(
     std: float = 0.01,
     generator: Generator | None = None,
 ) -> Tensor:
-    """An equal mixture of `modes` Gaussians N(center, std^2 I) on a circle.
+    """An equal mixture of `modes` Gaussians N(center, std^2 I) on a circle: (n, 2).
 
     The defaults are the ring of PacGAN (Lin et al. 2018, arXiv:1712.04086).
+
+    >>> import tinygen as tg
+    >>> x = tg.data.gaussian_ring(500, radius=2.0)
+    >>> x.shape, round(x.norm(dim=1).mean().item(), 2)
+    ((500, 2), 2.0)
     """
     _check("gaussian_ring", n, std=std)
     return _mixture(ring_centers(modes, radius), n, std, generator)
 
 
 def grid_centers(side: int = 5, spacing: float = 2.0) -> Tensor:
-    """The means of `gaussian_grid`, (side^2, 2), about the origin."""
+    """The means of `gaussian_grid`, (side^2, 2), about the origin.
+
+    >>> import tinygen as tg
+    >>> tg.data.grid_centers(side=2).tolist()
+    [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
+    """
     positive("grid_centers", side=side)
     numbers("grid_centers", spacing=spacing)
     line = spacing * (np.arange(side) - (side - 1) / 2)
@@ -81,19 +96,29 @@ def gaussian_grid(
     std: float = 0.05,
     generator: Generator | None = None,
 ) -> Tensor:
-    """An equal mixture of side^2 Gaussians N(center, std^2 I) on a square grid.
+    """An equal mixture of side^2 Gaussians N(center, std^2 I) on a square grid: (n, 2).
 
     The defaults are the 25 modes at -4, -2, 0, 2, 4 of PacGAN (arXiv:1712.04086).
+
+    >>> import tinygen as tg
+    >>> x, centers = tg.data.gaussian_grid(2500), tg.data.grid_centers()
+    >>> tg.metrics.mode_report(x, centers, std=0.05).modes
+    25
     """
     _check("gaussian_grid", n, std=std)
     return _mixture(grid_centers(side, spacing), n, std, generator)
 
 
 def swiss_roll(n: int, noise: float = 0.05, generator: Generator | None = None) -> Tensor:
-    """t (cos t, sin t) / 10 + noise N(0, I), t uniform on [1.5 pi, 4.5 pi]: 1.5 turns.
+    """t (cos t, sin t) / 10 + noise N(0, I), t uniform on [1.5 pi, 4.5 pi]: 1.5 turns, (n, 2).
 
     The radius runs from 0.47 to 1.41. The swiss roll of manifold learning without
     its third axis.
+
+    >>> import tinygen as tg
+    >>> radius = tg.data.swiss_roll(500, noise=0.0).norm(dim=1)
+    >>> bool((radius > 0.471).all()), bool((radius < 1.414).all())
+    (True, True)
     """
     _check("swiss_roll", n, noise=noise)
     rng = _stream(generator)
@@ -103,9 +128,15 @@ def swiss_roll(n: int, noise: float = 0.05, generator: Generator | None = None) 
 
 
 def two_moons(n: int, noise: float = 0.1, generator: Generator | None = None) -> Tensor:
-    """Two half circles of radius 1 that interlock, each with probability 1/2, + noise N(0, I).
+    """Two half circles of radius 1 that interlock, + noise N(0, I): (n, 2).
 
-    The upper one is centred at (0, 0), the lower one at (1, 0.5).
+    The upper one is centred at (0, 0), the lower one at (1, 0.5); each has probability 1/2.
+
+    >>> import tinygen as tg
+    >>> x = tg.data.two_moons(500, noise=0.0)
+    >>> upper = x[x[:, 1] > 0.5]                   # the lower moon ends there
+    >>> x.shape, round(upper.norm(dim=1).max().item(), 4)
+    ((500, 2), 1.0)
     """
     _check("two_moons", n, noise=noise)
     rng = _stream(generator)
@@ -117,7 +148,12 @@ def two_moons(n: int, noise: float = 0.1, generator: Generator | None = None) ->
 
 
 def checkerboard_centers(squares: int = 4, side: float = 2.0) -> Tensor:
-    """The centres of the filled squares of `checkerboard`: (k, 2), k = ceil(squares^2 / 2)."""
+    """The centres of the filled squares of `checkerboard`: (k, 2), k = ceil(squares^2 / 2).
+
+    >>> import tinygen as tg
+    >>> tg.data.checkerboard_centers().shape, tg.data.checkerboard_centers(squares=2).tolist()
+    ((8, 2), [[-1.0, -1.0], [1.0, 1.0]])
+    """
     positive("checkerboard", squares=squares)
     row, column = np.indices((squares, squares))
     filled = (row + column) % 2 == 0
@@ -128,9 +164,14 @@ def checkerboard_centers(squares: int = 4, side: float = 2.0) -> Tensor:
 def checkerboard(
     n: int, squares: int = 4, side: float = 2.0, generator: Generator | None = None
 ) -> Tensor:
-    """Uniform on every second square of a squares x squares board about the origin.
+    """Uniform on every second square of a squares x squares board about the origin: (n, 2).
 
     The density is 1 / (k side^2) on the k filled squares (1/32 by default), 0 elsewhere.
+
+    >>> import tinygen as tg
+    >>> x = tg.data.checkerboard(500)
+    >>> (x / 2).floor().sum(1).long().remainder(2).abs().max().item()      # rows + columns even
+    0
     """
     _check("checkerboard", n, side=side)
     rng, centers = _stream(generator), checkerboard_centers(squares, side)._array
@@ -146,10 +187,14 @@ def pinwheel(
     rate: float = 0.25,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Blobs N((1, 0), diag(radial_std^2, tangential_std^2)), one an arm, swept along spirals.
+    """Blobs N((1, 0), diag(radial_std^2, tangential_std^2)), one an arm, swept in spirals: (n, 2).
 
     A point (r, s) of an arm is turned about the origin by 2 pi arm / arms + rate exp(r).
     Johnson et al. 2016, "Composing graphical models with neural networks" (arXiv:1603.06277).
+
+    >>> import tinygen as tg
+    >>> tg.data.pinwheel(500, arms=3).shape
+    (500, 2)
     """
     _check("pinwheel", n, radial_std=radial_std, tangential_std=tangential_std)
     positive("pinwheel", arms=arms)
@@ -165,11 +210,15 @@ def pinwheel(
 def parallel_lines(
     n: int, distance: float = 1.0, noise: float = 0.0, generator: Generator | None = None
 ) -> Tensor:
-    """The segments {0} x [0, 1] and {distance} x [0, 1], each with probability 1/2.
+    """The segments {0} x [0, 1] and {distance} x [0, 1], each with probability 1/2: (n, 2).
 
     Either one alone is a law of Example 1 of Arjovsky et al. 2017 (arXiv:1701.07875), between
     which JS is log 2 at every distance > 0 and W1 is the distance. `noise` is the standard
     deviation across the lines.
+
+    >>> import tinygen as tg
+    >>> sorted(set(tg.data.parallel_lines(500, distance=3.0)[:, 0].tolist()))
+    [0.0, 3.0]
     """
     _check("parallel_lines", n, noise=noise)
     numbers("parallel_lines", distance=distance)
@@ -190,7 +239,16 @@ TOYS: dict[str, Callable[..., Tensor]] = {
 
 
 def toy(name: str, n: int, generator: Generator | None = None, **settings: Any) -> Tensor:
-    """n points of the toy law called `name`, a key of TOYS; ValueError lists the names."""
+    """n points of the toy law called `name`, a key of TOYS: (n, 2); ValueError lists the names.
+
+    settings: those of the law's own function, which say what they mean.
+
+    >>> import tinygen as tg
+    >>> list(tg.data.TOYS)
+    ['ring', 'grid', 'swiss_roll', 'two_moons', 'checkerboard', 'pinwheel', 'parallel_lines']
+    >>> tg.data.toy("grid", 100, side=3).shape
+    (100, 2)
+    """
     if name not in TOYS:
         raise ValueError(f"toy: no law is called {name!r}; there are {', '.join(TOYS)}")
     return TOYS[name](n, generator=generator, **settings)

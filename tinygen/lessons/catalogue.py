@@ -21,7 +21,10 @@ class Lesson:
 
 
 def find_folder() -> Path | None:
-    """The folder of the notebooks: of the clone that this package lies in, or packaged with it."""
+    """The folder of the notebooks: of the clone that this package lies in, or packaged with it.
+
+    None where there is neither.
+    """
     package = Path(__file__).resolve().parents[1]
     clone = package.parent if (package.parent / "pyproject.toml").is_file() else package
     candidates = (clone / "lessons", package / "notebooks")

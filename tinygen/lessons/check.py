@@ -29,15 +29,19 @@ class Disagreement(AssertionError):
 
 
 def equal(tag: str, left: Any, right: Any, tol: float = 1e-9) -> None:
-    """Print and check that max |left - right| <= tol * max(1, |right|).
+    r"""Print and check that max |left - right| <= tol * max(1, |right|).
 
     Args:
-        tag: the equation's tag, as in ``\\tag{7.3}``.
+        tag: the equation's tag, as in ``\tag{7.3}``.
         left, right: numbers, arrays or Tensors of one shape (or one that broadcasts).
         tol: what rounding may do; say in the lesson why, where it is above 1e-6.
 
     Raises:
         Disagreement: they differ by more, or one side is not finite where the other is.
+
+    >>> from tinygen.lessons import check
+    >>> check.equal("7.3", [1.0, 2.0], [1.0, 2.0])
+    (7.3)  2 numbers on each side, largest difference 0
     """
     a, b = np.broadcast_arrays(_array(left), _array(right))
     with np.errstate(invalid="ignore"):
@@ -56,6 +60,10 @@ def mean(tag: str, draws: Any, exact: Any, sigmas: float = 4.0) -> None:
 
     |mean - exact| <= sigmas * std / sqrt(n), the worst entry counts. Draws are independent along
     axis 0; `exact` has the shape of one draw. Raises `Disagreement`.
+
+    >>> from tinygen.lessons import check
+    >>> check.mean("7.4", [0.0, 2.0], exact=1.0)
+    (7.4)  1 ± 1, exact 1; 2 draws, 0.0 standard errors apart
     """
     x, truth = _array(draws), _array(exact)
     average, error = x.mean(0), x.std(0, ddof=1) / math.sqrt(len(x))
@@ -69,7 +77,12 @@ def mean(tag: str, draws: Any, exact: Any, sigmas: float = 4.0) -> None:
 
 
 def at_most(tag: str, smaller: Any, larger: Any, slack: float = 1e-9) -> None:
-    """Print and check that smaller <= larger + slack, entry by entry. Raises `Disagreement`."""
+    """Print and check that smaller <= larger + slack, entry by entry. Raises `Disagreement`.
+
+    >>> from tinygen.lessons import check
+    >>> check.at_most("7.5", [1.0, 2.0], 3.0)
+    (7.5)  2 inequalities hold; least gap 1
+    """
     a, b = np.broadcast_arrays(_array(smaller), _array(larger))
     room = float(np.min(b - a)) if a.size else math.inf
     sides = f"{float(a):.4g} <= {float(b):.4g}" if a.size == 1 else f"{a.size} inequalities hold"
@@ -81,12 +94,24 @@ def at_most(tag: str, smaller: Any, larger: Any, slack: float = 1e-9) -> None:
 
 
 def exercise(number: str, answer: Any) -> None:
-    """Judge an exercise by its properties; print the verdict or a hint."""
+    """Judge an exercise by its properties; print the verdict or a hint. Never raises for an answer.
+
+    KeyError for a number that no exercise has.
+
+    >>> from tinygen.lessons import check
+    >>> check.exercise("9.4", lambda logits: logits)
+    Exercise 9.4: not yet. The weights should sum to 1.
+    """
     print(f"Exercise {number}: {judge(number, answer).text}")
 
 
 def close(left: Any, right: Any, tol: float = 1e-6) -> bool:
-    """True if |left - right| <= tol * max(1, |right|) everywhere and the shapes are the same."""
+    """True if |left - right| <= tol * max(1, |right|) everywhere and the shapes are the same.
+
+    >>> from tinygen.lessons import check
+    >>> check.close([1.0, 2.0], [1.0, 2.1]), check.close([1.0], [1.0, 1.0])
+    (False, False)
+    """
     a, b = _array(left), _array(right)
     return a.shape == b.shape and bool(np.all(np.abs(a - b) <= tol * np.maximum(1.0, np.abs(b))))
 

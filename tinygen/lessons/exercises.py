@@ -24,6 +24,8 @@ _JUDGES: dict[str, Callable[[Any], None]] = {}
 
 @dataclass(frozen=True)
 class Verdict:
+    """What a judge says: is the answer right, and the line to print."""
+
     right: bool
     text: str
 
@@ -37,7 +39,7 @@ class Unanswered(Exception):
 
 
 def exercise(number: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """Register the judge of exercise `number` ("7.1")."""
+    """Register the judge of exercise `number` ("7.1"); ValueError if it has one already."""
 
     def register(judge: Callable[[Any], None]) -> Callable[[Any], None]:
         if number in _JUDGES:
@@ -55,7 +57,14 @@ def expect(holds: Any, hint: str) -> None:
 
 
 def judge(number: str, answer: Any) -> Verdict:
-    """The verdict on an answer: a function, a number, an array, whatever the exercise asks for."""
+    """The verdict on an answer: a function, a number, an array, whatever the exercise asks for.
+
+    Never raises for what an answer does; KeyError for a number that no exercise has.
+
+    >>> from tinygen.lessons.exercises import judge
+    >>> judge("9.4", None)
+    Verdict(right=False, text='still open.')
+    """
     registered(number.split(".")[0])
     if number not in _JUDGES:
         raise KeyError(f"there is no exercise {number}; there are {', '.join(sorted(_JUDGES))}")
@@ -71,7 +80,12 @@ def judge(number: str, answer: Any) -> Verdict:
 
 
 def registered(lesson: str | int) -> list[str]:
-    """The numbers of a lesson's exercises, in order."""
+    """The numbers of a lesson's exercises, in order.
+
+    >>> from tinygen.lessons.exercises import registered
+    >>> registered(9)
+    ['9.1', '9.2', '9.3', '9.4']
+    """
     importlib.import_module(f"{__package__}.judges.lesson{int(lesson):02d}")
     return sorted(number for number in _JUDGES if number.split(".")[0] == str(int(lesson)))
 

@@ -25,7 +25,17 @@ WEIGHTS = Path(__file__).parent / "digits_classifier.npz"
 
 
 class Classifier(nn.Module):
-    """Two strided convolutions, 32 features, 10 classes; pictures (B, C, S, S) in [-1, 1]."""
+    """Two strided convolutions, 32 features, 10 classes, for pictures (B, C, S, S) in [-1, 1].
+
+    `spread` (features,) is the standard deviation of each feature on the training set, 1 before
+    training. ValueError, in `features` and `probabilities`, for pictures of another shape than
+    (channels, size, size).
+
+    >>> import tinygen as tg
+    >>> model, x = tg.metrics.Classifier(channels=1, size=8), tg.zeros(5, 1, 8, 8)
+    >>> model(x).shape, model.features(x).shape, model.probabilities(x).shape
+    ((5, 10), (5, 32), (5, 10))
+    """
 
     spread: Tensor
 
@@ -43,7 +53,7 @@ class Classifier(nn.Module):
         self.register_buffer("spread", ones(features))  # of the features, on the training set
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits, (B, classes)."""
+        """Logits: (B, C, S, S) -> (B, classes)."""
         return self.head(self.body(x))  # type: ignore[no-any-return]
 
     def _parts(self, x: Tensor, size: int = 1000) -> list[Tensor]:
@@ -53,13 +63,16 @@ class Classifier(nn.Module):
 
     @no_grad()
     def features(self, x: Tensor) -> Array:
-        """What the last layer sees, each number with standard deviation 1 on the training set."""
+        """What the last layer sees: (B, C, S, S) -> array (B, features), without a gradient.
+
+        Each number is divided by its standard deviation on the training set.
+        """
         parts = [(self.body(part) / self.spread).cpu().numpy() for part in self._parts(x)]
         return np.concatenate(parts)
 
     @no_grad()
     def probabilities(self, x: Tensor) -> Array:
-        """p(class | picture), (B, classes)."""
+        """p(class | picture): (B, C, S, S) -> float64 array (B, classes), rows that sum to 1."""
         parts = [softmax(self(part).double(), 1).cpu().numpy() for part in self._parts(x)]
         return np.concatenate(parts)
 
@@ -72,7 +85,11 @@ def fit_classifier(
     batch: int = 128,
     lr: float = 2e-3,
 ) -> Classifier:
-    """Train by cross-entropy on pictures with a little noise; returns the model."""
+    """Train by cross-entropy on pictures with a little noise (std 0.1); returns the same model.
+
+    x: (N, C, S, S) in [-1, 1]; labels: (N,) integers. AdamW, lr falling in a line to 0; batches are
+    drawn by the default generator. At the end it measures `model.spread` on x.
+    """
     opt = AdamW(model.parameters(), lr=lr, weight_decay=1e-2)
     for step in range(steps):
         chosen = randperm(len(x))[:batch]
@@ -87,7 +104,16 @@ def fit_classifier(
 
 
 def digits_classifier() -> Classifier:
-    """The one whose weights come with the package, for the bundled digits."""
+    """The one whose weights come with the package, for the bundled digits (8 x 8, in [-1, 1]).
+
+    It has seen the training forms only; of the test pictures it names 92 % rightly.
+
+    >>> import tinygen as tg
+    >>> test = tg.data.load("digits", split="test")
+    >>> p = tg.metrics.digits_classifier().probabilities(test.to_symmetric())
+    >>> round(float((p.argmax(1) == test.labels.numpy()).mean()), 2)
+    0.92
+    """
     model = Classifier()
     with np.load(WEIGHTS) as file:
         model.load_state_dict({name: Tensor(file[name]) for name in file.files})

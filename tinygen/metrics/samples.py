@@ -13,7 +13,10 @@ __all__ = ["ModeReport", "as_rows", "mode_report", "squared_distances"]
 
 
 def as_rows(x: Any, name: str) -> Array:
-    """A Tensor or array (n, ...) as float64 (n, d) on the CPU; finite, n >= 1."""
+    """A Tensor or array (n, ...) as float64 (n, d) on the CPU.
+
+    ValueError, which begins with `name`, unless n >= 1 and all is finite.
+    """
     array = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
     if array.ndim == 0 or not len(array):
         raise ValueError(f"{name}: expected n >= 1 samples (n, d), got shape {array.shape}")
@@ -25,7 +28,7 @@ def as_rows(x: Any, name: str) -> Array:
 
 
 def squared_distances(x: Array, y: Array) -> Array:
-    """|x_i - y_j|^2, (n, m)."""
+    """|x_i - y_j|^2 of arrays (n, d) and (m, d): (n, m), by one matrix product; never below 0."""
     cross = x @ y.T
     return np.maximum((x**2).sum(1)[:, None] - 2 * cross + (y**2).sum(1), 0.0)
 
@@ -44,7 +47,16 @@ def mode_report(samples: Any, centers: Any, std: float, radius: float = 3.0) -> 
 
     Each sample belongs to its nearest center; it is of high quality if it lies within 3 std of it.
     Only those count: a mode is found with one of them, and the reverse KL compares their shares
-    with equal ones, log K minus the entropy of the shares.
+    with equal ones, log K minus the entropy of the shares, in nats.
+
+    samples (n, d), centers (K, d), radius in units of std. ValueError unless std > 0 and the widths
+    agree.
+
+    >>> import tinygen as tg
+    >>> samples = [[0.0, 0.0], [1.0, 0.0], [1.0, 0.05], [5.0, 5.0]]
+    >>> report = tg.metrics.mode_report(samples, [[0.0, 0.0], [1.0, 0.0]], std=0.05)
+    >>> report.modes, report.high_quality, report.counts.tolist()
+    (2, 0.75, [1, 2])
     """
     if not std > 0:
         raise ValueError(f"mode_report: expected std > 0, got {std}")

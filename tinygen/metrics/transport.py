@@ -17,7 +17,12 @@ __all__ = ["Transport", "critic_slope", "optimal_transport", "wasserstein_1d"]
 def wasserstein_1d(x: Any, y: Any) -> float:
     """W1 between two samples on the line: int |F_x(t) - F_y(t)| dt, by sorting.
 
-    For samples of equal size that is the mean of |x_(i) - y_(i)|, smallest with smallest.
+    x (n,), y (m,), in the unit of the data. For samples of equal size that is the mean of
+    |x_(i) - y_(i)|, smallest with smallest.
+
+    >>> import tinygen as tg
+    >>> tg.metrics.wasserstein_1d([0.0, 0.0, 0.0], [0.0, 0.0, 6.0])    # one of three moves by 6
+    2.0
     """
     a, b = (np.sort(as_rows(v, "wasserstein_1d").ravel()) for v in (x, y))
     t = np.sort(np.concatenate([a, b]))
@@ -37,9 +42,15 @@ class Transport(NamedTuple):
 def optimal_transport(cost: Any, a: Any = None, b: Any = None) -> Transport:
     """The linear program min sum P C over P >= 0 with row sums a and column sums b.
 
-    cost: (n, m), C_ij = |x_i - y_j| for W1. a, b: masses that sum to 1, equal ones unless given.
+    cost: (n, m), C_ij = |x_i - y_j| for W1. a (n,), b (m,): masses that sum to 1, equal ones unless
+    given. ValueError for other masses and for costs that are not finite or not (n, m).
     By the simplex method on the transport polytope: a basis is a tree of n + m - 1 cells. Exact up
     to rounding; meant for a few dozen points (a step solves n + m equations).
+
+    >>> import tinygen as tg
+    >>> best = tg.metrics.optimal_transport([[3.0, 1.0], [1.0, 3.0]])
+    >>> best.cost, best.plan.tolist()
+    (1.0, [[0.0, 0.5], [0.5, 0.0]])
     """
     c = np.asarray(cost.detach().numpy() if isinstance(cost, Tensor) else cost, np.float64)
     if c.ndim != 2 or not c.size or not np.isfinite(c).all():
@@ -124,9 +135,15 @@ def _entering(reduced: Array, scale: float, first: bool) -> int | None:
 def critic_slope(critic: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> float:
     """The largest |f(x_i) - f(y_j)| / |x_i - y_j| over all pairs: a lower bound of K.
 
-    A critic's gap E f(x) - E f(y) is at most K W1; divided by this slope it can be compared with
-    W1 (on these very points it never exceeds it). Pairs where f differs by less than 1000 times its
-    rounding do not count: between near points rounding alone would look steep.
+    critic: (n, d) -> (n,); x and y are taken together, so pairs within x count too. A critic's gap
+    E f(x) - E f(y) is at most K W1; divided by this slope it can be compared with W1 (on these very
+    points it never exceeds it). Pairs where f differs by less than 1000 times its rounding do not
+    count: between near points rounding alone would look steep. 0 where no pair counts.
+
+    >>> import tinygen as tg
+    >>> x = tg.tensor([[0.0, 0.0], [1.0, 0.0]])
+    >>> tg.metrics.critic_slope(lambda x: 3 * x[:, 0], x, x + 5)
+    3.0
     """
     both = np.concatenate([as_rows(x, "critic_slope"), as_rows(y, "critic_slope")])
     said = [critic(v) for v in (x, y)]

@@ -26,7 +26,12 @@ __all__ = ["NEEDED", "SYSTEMS", "System", "build", "restore", "settings", "split
 
 
 class System(NamedTuple):
-    """A row of SYSTEMS. The slug names its file, example, test, results and card."""
+    """A row of SYSTEMS. The slug names its file, example, test, results and card.
+
+    >>> import tinygen as tg
+    >>> tg.models.SYSTEMS["vae"].family, tg.models.SYSTEMS["vae"].paper
+    ('vae', 'Kingma and Welling 2013, arXiv:1312.6114')
+    """
 
     family: str  # the folder of models/ that its file is in
     title: str
@@ -71,7 +76,16 @@ SYSTEMS: dict[str, System] = {
 
 
 def build(slug: str, config: Mapping[str, Any]) -> nn.Module:
-    """The untrained model that a config describes; ValueError names an unknown slug."""
+    """The untrained model that a config describes; ValueError names an unknown slug.
+
+    config: a dict that JSON can hold; each system's own `build` says what it reads from it, and
+    raises ValueError for what it needs and does not find.
+
+    >>> import tinygen as tg
+    >>> model = tg.models.build("vae", {"shape": (1, 8, 8), "latent": 2, "hidden": 16})
+    >>> model.sample(5).shape
+    (5, 1, 8, 8)
+    """
     if slug not in SYSTEMS:
         raise ValueError(f"no system is called {slug!r}; there are {', '.join(SYSTEMS)}")
     module = importlib.import_module(f".{SYSTEMS[slug].family}.{slug}", __package__)
@@ -82,7 +96,7 @@ def build(slug: str, config: Mapping[str, Any]) -> nn.Module:
 def restore(
     checkpoint: str | os.PathLike[str], averaged: bool = True
 ) -> tuple[str, dict[str, Any], Any]:
-    """The slug, the config and the trained model of a checkpoint, ready to sample.
+    """The slug, the config and the trained model (in evaluation mode) of a checkpoint.
 
     averaged: with the exponential moving average of the weights where the run kept one.
     FileNotFoundError if there is no such file, RuntimeError if it is no checkpoint of a system,
@@ -110,7 +124,12 @@ NEEDED: Any = object()
 
 
 def settings(slug: str, config: Mapping[str, Any], **defaults: Any) -> SimpleNamespace:
-    """What `build` reads from a config, by name; ValueError names what is NEEDED and not there."""
+    """What `build` reads from a config, by name; ValueError names what is NEEDED and not there.
+
+    >>> from tinygen.models.systems import NEEDED, settings
+    >>> settings("vae", {"latent": 8}, latent=2, hidden=256)
+    namespace(latent=8, hidden=256)
+    """
     missing = [name for name, value in defaults.items() if value is NEEDED and name not in config]
     if missing:
         raise ValueError(
@@ -120,7 +139,13 @@ def settings(slug: str, config: Mapping[str, Any], **defaults: Any) -> SimpleNam
 
 
 def split(batch: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-    """A batch as (x, labels), labels None where it has none."""
+    """A batch as (x, labels), labels None where it has none.
+
+    >>> import tinygen as tg
+    >>> x, labels = tg.models.systems.split((tg.zeros(5, 2), tg.arange(5)))
+    >>> x.shape, labels.shape, tg.models.systems.split((x,))[1]
+    ((5, 2), (5,), None)
+    """
     if isinstance(batch, Tensor):
         return batch, None
     x, *rest = batch

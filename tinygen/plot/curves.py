@@ -29,7 +29,12 @@ FEW = 30  # points or fewer are drawn one by one, without smoothing
 def ema(values: Any, smoothing: float) -> np.ndarray[Any, Any]:
     """m_t = smoothing m_{t-1} + (1 - smoothing) v_t, divided by 1 - smoothing^t (Adam's debiasing).
 
-    Values that are NaN or infinite are passed over: the average keeps what it was.
+    values (n,) -> (n,) float64. Values that are NaN or infinite are passed over: the average keeps
+    what it was. ValueError unless 0 <= smoothing < 1.
+
+    >>> import tinygen as tg
+    >>> tg.plot.ema([1.0, 4.0], smoothing=0.5).tolist()        # (1/4 1 + 1/2 4) / (3/4)
+    [1.0, 3.0]
     """
     if not 0 <= smoothing < 1:
         raise ValueError(f"ema: expected 0 <= smoothing < 1, got {smoothing}")
@@ -84,7 +89,10 @@ def _sorted(points: dict[float, float]) -> Curve:
 
 
 def read_history(history: Mapping[str, Any], x: str = "step") -> dict[str, Curve]:
-    """{key: (x values, values)} of a dict of equally long or shorter lists; x's own list if any."""
+    """{key: (x values, values)} of a dict of equally long or shorter lists; x's own list if any.
+
+    x values count from 0 where there is no list of them. ValueError for a list of another length.
+    """
     steps = to_numpy(history[x], "curves").astype(float) if x in history else None
     curves = {}
     for key, values in history.items():
@@ -114,6 +122,11 @@ def curves(
     {key: unit}, as in {"elbo": "nats", "lr": ""}. A curve of more than 30 points is smoothed by
     `ema` (0: not at all) and stands before its raw self; shorter ones show their points. log: a
     logarithmic value axis. Raises ValueError for a key that is not there, and if nothing is.
+
+    >>> import tinygen as tg
+    >>> figure = tg.plot.curves({"loss": [3, 2, 1], "lr": [0.1, 0.1, 0.01]}, units={"loss": "nats"})
+    >>> [axes.get_ylabel() for axes in figure.axes]    # a panel a unit
+    ['loss (nats)', 'lr']
     """
     if isinstance(history, (str, os.PathLike)):
         found, source = read_log(history, x), str(history)

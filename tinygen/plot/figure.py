@@ -80,7 +80,7 @@ def to_numpy(x: Any, name: str) -> np.ndarray[Any, Any]:
 
 
 def finite(array: Array, name: str) -> Array:
-    """The array, which must have no NaN and no infinity."""
+    """The array itself; ValueError, which counts them, where a value is NaN or infinite."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
         raise ValueError(f"{name}: {bad} of {array.size} values are NaN or infinite")
@@ -88,7 +88,7 @@ def finite(array: Array, name: str) -> Array:
 
 
 def points_2d(x: Any, name: str) -> np.ndarray[Any, Any]:
-    """An (N, 2) array of finite points, N >= 1."""
+    """An (N, 2) array of finite points, N >= 1; ValueError for another shape."""
     array = to_numpy(x, name)
     if array.ndim != 2 or array.shape[1] != 2:
         raise ValueError(f"{name}: expected points of shape (N, 2), got {array.shape}")
@@ -142,6 +142,7 @@ def in_style() -> Any:
 
 
 def png_bytes(figure: Figure, **options: Any) -> bytes:
+    """The figure as a PNG file's bytes, the same ones for the same picture."""
     return _render(figure, "png", **options)
 
 
@@ -159,7 +160,10 @@ def _render(figure: Figure, kind: str, **options: Any) -> bytes:
 
 
 def finish(figure: Figure, path: PathLike | None, name: str) -> Figure:
-    """Save the figure where a path is given, in the format that its suffix says; return it."""
+    """Save the figure where a path is given, in the format that its suffix says; return it.
+
+    ValueError for a suffix that matplotlib does not know, OSError where it cannot be written.
+    """
     if path is not None:
         kind = Path(path).suffix.lstrip(".").lower() or "png"
         known = figure.canvas.get_supported_filetypes()

@@ -22,7 +22,12 @@ __all__ = ["extent_of", "generator_arrows", "lab", "warp_grid"]
 
 
 def extent_of(*points: Any, margin: float = 0.25) -> Extent:
-    """A square (xmin, xmax, ymin, ymax) about all points, `margin` of its side around them."""
+    """A square (xmin, xmax, ymin, ymax) about all points (N, 2), `margin` of its side around them.
+
+    >>> from tinygen.plot.gan import extent_of
+    >>> extent_of([[0.0, 0.0], [2.0, 1.0]])
+    (-0.25, 2.25, -0.75, 1.75)
+    """
     x = np.concatenate([points_2d(p, "extent_of") for p in points])
     middle, half = (x.max(0) + x.min(0)) / 2, float((x.max(0) - x.min(0)).max()) / 2
     half = (half or 1.0) * (1 + margin)
@@ -31,7 +36,10 @@ def extent_of(*points: Any, margin: float = 0.25) -> Extent:
 
 
 def generator_arrows(model: Any, codes: Tensor) -> tuple[Array, Array]:
-    """Samples G(z) (n, 2), and minus the gradient of G's loss by each: the way D sends it."""
+    """Samples G(z) (n, 2), and minus the gradient of G's loss by each, (n, 2): the way D sends it.
+
+    model: a GAN of the plane; codes (n, latent). Two arrays.
+    """
     with no_grad():
         x = model.G(codes)
     x = x.detach().requires_grad_()
@@ -55,6 +63,12 @@ def lab(
     model: a GAN of the plane; where D judges no point by itself (model.apart) field and arrows are
     left out. Arrows
     have the direction of minus the gradient of G's loss, and lengths in proportion to it.
+
+    >>> import tinygen as tg
+    >>> from tinygen.plot.gan import lab
+    >>> gan = tg.models.build("gan", {"shape": (2,), "hidden": 8})
+    >>> lab(gan, tg.randn(20, 2), gan.draw(20), resolution=10).get_size_inches().tolist()
+    [5.0, 4.8]
     """
     points = points_2d(data, "lab")
     extent = _checked_extent(extent or extent_of(points))
@@ -112,6 +126,13 @@ def warp_grid(
     """What a generator of 2-D codes makes of the square lattice [-reach, reach]^2 of codes.
 
     Where lines crowd the samples are dense; a line that jumps a gap shows a fold or a tear.
+
+    generator: (M, 2) -> (M, 2). data: points (N, 2) to draw under it.
+
+    >>> import tinygen as tg
+    >>> from tinygen.plot.gan import warp_grid
+    >>> len(warp_grid(lambda z: z, lines=3).axes[0].lines)     # 3 each way
+    6
     """
     along = np.linspace(-reach, reach, 200, dtype=float32)
     across = np.linspace(-reach, reach, lines, dtype=float32)

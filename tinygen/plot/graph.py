@@ -46,6 +46,13 @@ def trace(tensor: Tensor, params: Any = None, name: str = "trace") -> Graph:
     """The graph that `tensor` was computed by. The last vertex is the tensor itself.
 
     params: {name: Tensor}, or a module with named_parameters(): what the leaves are called.
+
+    >>> import tinygen as tg
+    >>> from tinygen.plot.graph import trace
+    >>> w = tg.ones(2, requires_grad=True)
+    >>> graph = trace((w * w).sum(), {"w": w})
+    >>> graph.labels, graph.edges
+    (['w', 'mul', 'sum'], [(0, 1), (0, 1), (1, 2)])
     """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name}: expected a Tensor, got {type(tensor).__name__}")
@@ -100,6 +107,11 @@ def to_dot(tensor: Tensor, params: Any = None) -> str:
 
     Ops are rounded boxes, leaves filled ones, each with its shape. params names the leaves:
     {name: Tensor} or a module. Raises ValueError for a tensor without a graph.
+
+    >>> import tinygen as tg
+    >>> w = tg.ones(2, requires_grad=True)
+    >>> tg.plot.to_dot((w * w).sum(), {"w": w}).splitlines()[-4:]
+    ['  n0 -> n1', '  n0 -> n1', '  n1 -> n2', '}']
     """
     graph = trace(tensor, params, "to_dot")
     lines = ["digraph {", f'  node [shape=box, style="rounded,filled", fillcolor="{OP_FILL}"]']
@@ -119,7 +131,12 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def layers(graph: Graph) -> list[int]:
-    """The layer of each vertex: 0 for the output, one more than its farthest child otherwise."""
+    """The layer of each vertex: 0 for the output, one more than its farthest child otherwise.
+
+    >>> from tinygen.plot.graph import Graph, layers
+    >>> layers(Graph(labels=["w", "mul", "sum"], edges=[(0, 1), (1, 2), (0, 2)]))
+    [2, 1, 0]
+    """
     depth = [0] * len(graph.labels)
     children: dict[int, list[int]] = {}
     for a, b in graph.edges:
@@ -139,7 +156,10 @@ class Layout:
 
 
 def arrange(graph: Graph, widths: list[float], bend: float = 0.25) -> Layout:
-    """Positions in which nothing overlaps, arrows are short and few of them cross."""
+    """Positions in which nothing overlaps, arrows are short and few of them cross.
+
+    widths: of the vertices; bend: the width that a long arrow takes in a layer it passes.
+    """
     depth = layers(graph)
     sizes = list(widths)
     paths = []
@@ -257,6 +277,11 @@ def draw_graph(
 
     params names the leaves: {name: Tensor} or a module. Raises ValueError for a tensor without a
     graph and for one of more than `max_vertices` vertices (to_dot has no limit).
+
+    >>> import tinygen as tg
+    >>> w = tg.ones(2, requires_grad=True)
+    >>> [text.get_text() for text in tg.plot.draw_graph((w * w).sum(), {"w": w}).axes[0].texts]
+    ['w', '2', 'mul', '2', 'sum', 'scalar']
     """
     graph = trace(tensor, params, "draw_graph")
     if len(graph.labels) > max_vertices:

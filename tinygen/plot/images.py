@@ -49,6 +49,10 @@ def pixels(
 
     Raises ValueError for a wrong number of dimensions or channels, an empty batch, NaNs, and
     values far outside the range.
+
+    >>> from tinygen.plot.images import pixels
+    >>> pixels([[[0.0, 0.5, 1.0]]]).ravel().tolist()
+    [0, 128, 255]
     """
     x = to_numpy(images, name)
     if x.ndim not in (3, 4):
@@ -76,7 +80,11 @@ def _span(low: float, high: float, name: str) -> float:
 
 
 def tile(tiles: Array, nrow: int, padding: int, pad_value: float, name: str) -> Array:
-    """uint8 (N, H, W, C) laid out row by row, `nrow` in a row, `padding` pixels between them."""
+    """uint8 (N, H, W, C) laid out row by row, `nrow` in a row, `padding` pixels between them.
+
+    (H', W') for C = 1, else (H', W', 3). pad_value: 0 black .. 1 white. ValueError unless nrow >= 1
+    and padding >= 0.
+    """
     if nrow < 1 or padding < 0:
         raise ValueError(f"{name}: expected nrow >= 1 and padding >= 0, got {nrow} and {padding}")
     n, h, w, c = tiles.shape
@@ -103,6 +111,10 @@ def grid_array(
 
     nrow images stand in a row (torchvision's name), `padding` pixels of `pad_value` (0 black, 1
     white) between neighbours and none around; the last row is filled up with it.
+
+    >>> import tinygen as tg
+    >>> tg.plot.grid_array(tg.rand(5, 1, 8, 8), nrow=3).shape  # 2 rows of 3: 2 * 8 + 1, 3 * 8 + 2
+    (17, 26)
     """
     tiles = pixels(images, value_range, clip, "grid_array")
     return tile(tiles, nrow, padding, pad_value, "grid_array")  # type: ignore[no-any-return]
@@ -112,13 +124,22 @@ def save_image(images: Any, path: PathLike, scale: int | None = None, **options:
     """The grid of `grid_array(images, **options)` as a file, by Pillow: quick enough for a loop.
 
     Every pixel becomes scale x scale pixels; None picks the scale that makes it about 512 wide.
+
+    >>> import os, tempfile, tinygen as tg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tg.plot.save_image(tg.rand(5, 1, 8, 8), os.path.join(folder, "five.png"), nrow=3)
+    ...     os.listdir(folder)
+    ['five.png']
     """
     grid = grid_array(images, **options)
     write(path, encode(grid, scale, str(path).rpartition(".")[2], "save_image"), "save_image")
 
 
 def encode(grid: Array, scale: int | None, kind: str, name: str) -> bytes:
-    """The bytes of a picture file of a uint8 array, enlarged without smoothing."""
+    """The bytes of a picture file of a uint8 array, enlarged without smoothing.
+
+    kind: "png", "jpg", ...; ValueError for one that Pillow does not know.
+    """
     buffer = io.BytesIO()
     try:
         _pillow().fromarray(enlarge(grid, scale)).save(buffer, {"jpg": "jpeg"}.get(kind, kind))
@@ -128,7 +149,13 @@ def encode(grid: Array, scale: int | None, kind: str, name: str) -> bytes:
 
 
 def enlarge(grid: Array, scale: int | None = None) -> Array:
-    """Every pixel as a square of scale x scale."""
+    """Every pixel as a square of scale x scale; None: so that the larger side is about 512.
+
+    >>> import numpy as np
+    >>> from tinygen.plot.images import enlarge
+    >>> enlarge(np.eye(2, dtype=np.uint8), scale=3).shape
+    (6, 6)
+    """
     if scale is None:
         scale = max(1, round(512 / max(grid.shape[:2])))
     return grid.repeat(scale, axis=0).repeat(scale, axis=1)
@@ -153,7 +180,15 @@ def image_grid(
     pad_value: float = 1.0,
     clip: bool = False,
 ) -> Figure:
-    """The images in a grid, nrow in a row, as a Figure. See `grid_array` for what they may be."""
+    """The images in a grid, nrow in a row, as a Figure. See `grid_array` for what they may be.
+
+    Every pixel becomes a square of a whole number of the picture's dots. title: a line above.
+
+    >>> import tinygen as tg
+    >>> figure = tg.plot.image_grid(tg.rand(5, 1, 8, 8), nrow=3)
+    >>> figure.axes[0].images[0].get_array().shape     # grey as red, green and blue
+    (17, 26, 3)
+    """
     tiles = pixels(images, value_range, clip, "image_grid")
     grid = tile(tiles, nrow, padding, pad_value, "image_grid")
     height, width = grid.shape[:2]
@@ -186,7 +221,15 @@ def reconstruction_pairs(
     *,
     clip: bool = False,
 ) -> Figure:
-    """Each original with its reconstruction right below it, `nrow` pairs in a row."""
+    """Each original with its reconstruction right below it, `nrow` pairs in a row, as a Figure.
+
+    Both (N, C, H, W) in one value_range; ValueError where they differ in number or size.
+
+    >>> import tinygen as tg
+    >>> x = tg.rand(4, 1, 8, 8)
+    >>> len(tg.plot.reconstruction_pairs(x, x.round()).axes)   # a strip of each
+    2
+    """
     name = "reconstruction_pairs"
     x, y = (pixels(images, value_range, clip, name) for images in (originals, reconstructions))
     if x.shape != y.shape:
@@ -225,6 +268,13 @@ def gif(frames: Iterable[Any], path: PathLike, fps: float = 10, pause: float = 0
     """An animation that repeats: `frames` are uint8 arrays (H, W) or (H, W, 3), Figures or files.
 
     The last frame stands `pause` seconds longer. GIF counts time in 1/100 s: fps <= 50.
+
+    >>> import os, tempfile, tinygen as tg
+    >>> frames = [tg.plot.grid_array(tg.rand(4, 1, 8, 8)) for _ in range(3)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tg.plot.gif(frames, os.path.join(folder, "noise.gif"), fps=5)
+    ...     os.listdir(folder)
+    ['noise.gif']
     """
     if not 0 < fps <= 50:
         raise ValueError(f"gif: expected 0 < fps <= 50, got {fps}")

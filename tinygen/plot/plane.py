@@ -48,6 +48,10 @@ def latent_scatter(
     """2-D codes (N, 2), coloured by label (N,), with a legend and each class's label at its median.
 
     names: what label k is called, `names[k]`; the labels themselves unless given.
+
+    >>> import tinygen as tg
+    >>> tg.plot.latent_scatter(tg.randn(6, 2), labels=[0, 1] * 3).get_size_inches().tolist()
+    [6.2, 5.2]
     """
     z = points_2d(codes, "latent_scatter")
     y = np.zeros(len(z), int) if labels is None else to_numpy(labels, "latent_scatter")
@@ -113,6 +117,10 @@ def manifold_codes(n: int) -> np.ndarray[Any, Any]:
 
     Coordinates are Phi^-1((i + 1/2) / n). The order is that of a picture: the first row of n codes
     has the largest z_2, and z_1 grows from left to right.
+
+    >>> import tinygen as tg
+    >>> tg.plot.manifold_codes(3)[:3].astype(float).round(2).tolist()      # Phi^-1(5/6) = 0.97
+    [[-0.97, 0.97], [0.0, 0.97], [0.97, 0.97]]
     """
     if n < 1:
         raise ValueError(f"manifold_codes: expected n >= 1, got {n}")
@@ -136,6 +144,11 @@ def latent_manifold(
 
     The codes are those of `manifold_codes(n)`: under the prior every picture is equally likely.
     `padding` black pixels keep neighbours apart.
+
+    >>> import tinygen as tg
+    >>> figure = tg.plot.latent_manifold(lambda z: z.sigmoid().reshape(-1, 1, 1, 2), n=3)
+    >>> figure.axes[0].get_xlabel()
+    '$z_1$'
     """
     codes = manifold_codes(n)
     with no_grad():
@@ -184,6 +197,11 @@ def density_2d(
 
     kind="log_density": the picture shows exp(f), brightest at the maximum. kind="critic": it shows
     f itself with contour lines and a scale. extent = (xmin, xmax, ymin, ymax).
+
+    >>> import tinygen as tg
+    >>> log_density = tg.models.likelihoods.standard_normal_log_prob
+    >>> tg.plot.density_2d(log_density, resolution=20).get_size_inches().tolist()
+    [4.8, 4.8]
     """
     if kind not in ("log_density", "critic"):
         raise ValueError(f"density_2d: kind must be 'log_density' or 'critic', got {kind!r}")
@@ -272,6 +290,10 @@ def samples_2d(
     """Samples (N, 2) of a model, over reference samples (M, 2) of the data where they are given.
 
     extent = (xmin, xmax, ymin, ymax); that of all points unless given.
+
+    >>> import tinygen as tg
+    >>> tg.plot.samples_2d(tg.randn(20, 2), tg.data.two_moons(20)).get_size_inches().tolist()
+    [4.8, 4.8]
     """
     x = points_2d(samples, "samples_2d")
     real = None if reference is None else points_2d(reference, "samples_2d")
@@ -296,7 +318,14 @@ def paths_2d(
     title: str | None = None,
     path: PathLike | None = None,
 ) -> Figure:
-    """Lines of N points that move together, (S, N, 2) for S moments, with a dot where each ends."""
+    """Lines of N points that move together, (S, N, 2) for S moments, with a dot where each ends.
+
+    ValueError for another shape, NaNs and infinities.
+
+    >>> import tinygen as tg
+    >>> len(tg.plot.paths_2d(tg.randn(3, 5, 2)).axes[0].lines)
+    5
+    """
     lines = to_numpy(paths, "paths_2d")
     if lines.ndim != 3 or lines.shape[2] != 2 or not lines.size:
         raise ValueError(f"paths_2d: expected (S, N, 2), S moments of N points, got {lines.shape}")

@@ -36,6 +36,14 @@ class Report:
     """Pictures of a model whose `pixels` are the range of its pictures, in `folder`.
 
     What is made of codes takes a model with `decode(z, labels)`.
+
+    >>> import os, tempfile, tinygen as tg
+    >>> from tinygen.plot.report import Report
+    >>> model = tg.models.build("vae", {"shape": (1, 8, 8), "hidden": 16})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Report(folder, model).grid("samples", model.sample(4))
+    ...     os.listdir(folder)
+    ['samples.png']
     """
 
     def __init__(self, folder: PathLike, model: Any) -> None:

@@ -11,7 +11,7 @@ __all__ = ["give_back", "read", "states"]
 
 
 def states(objects: dict[str, Any]) -> dict[str, Any]:
-    """The states to save, by name."""
+    """The states to save, by name: each object's state_dict(), or get_state() where it has none."""
     return {
         name: obj.state_dict() if hasattr(obj, "state_dict") else obj.get_state()
         for name, obj in objects.items()
@@ -19,7 +19,7 @@ def states(objects: dict[str, Any]) -> dict[str, Any]:
 
 
 def give_back(path: Path, name: str, obj: Any, saved: dict[str, Any]) -> None:
-    """Put the state that `path` holds under `name` into `obj`."""
+    """Give `obj` the state that `path` holds under `name`; RuntimeError if it does not fit."""
     if name not in saved:
         raise RuntimeError(f"resume: {path} holds no {name!r}, only {', '.join(saved)}")
     give = obj.load_state_dict if hasattr(obj, "load_state_dict") else obj.set_state

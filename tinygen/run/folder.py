@@ -25,11 +25,15 @@ __all__ = [
 
 
 def cannot(what: str, path: Path, error: OSError) -> OSError:
+    """The same kind of OSError, which says what could not be done and where."""
     return OSError(error.errno, f"Run: cannot {what} {path}: {error.strerror}")
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder; that it cannot be used is better known now than at the first checkpoint."""
+    """Make the folder; OSError where it cannot be used.
+
+    That is better known now than at the first checkpoint.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -39,7 +43,10 @@ def prepare(folder: Path) -> None:
 
 
 def move_aside(folder: Path) -> Path:
-    """Rename the folder to the first of folder.1, folder.2, ... that is free; make it anew."""
+    """Rename the folder to the first of folder.1, folder.2, ... that is free; make it anew.
+
+    Returns where it is now; OSError where that cannot be done.
+    """
     folder, k = folder.resolve(), 1
     while (aside := folder.with_name(f"{folder.name}.{k}")).exists():
         k += 1
@@ -59,7 +66,10 @@ def remove_temporaries(folder: Path) -> None:
 
 
 def record(config: Any) -> dict[str, Any]:
-    """What goes into config.json, as JSON gives it back."""
+    """What goes into config.json, as JSON gives it back: config, seed, versions, command.
+
+    config: a mapping, or an object with attributes (argparse, a dataclass), or None.
+    """
     if config is not None and not isinstance(config, Mapping):
         config = vars(config)
     content = {
@@ -80,6 +90,8 @@ def _versions() -> dict[str, str]:
 
 
 def write_record(folder: Path, content: dict[str, Any]) -> None:
+    """Write config.json, all or nothing."""
+
     def write(file: IO[bytes]) -> None:
         file.write(json.dumps(content, indent=2).encode() + b"\n")
 
@@ -102,7 +114,7 @@ def changes(folder: Path, now: dict[str, Any]) -> Iterator[str]:
 
 
 class Log:
-    """log.jsonl: one JSON object a line."""
+    """log.jsonl: one JSON object a line, appended; OSError where it cannot be written."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "log.jsonl"
@@ -119,6 +131,7 @@ class Log:
             raise cannot("write", self._path, error) from error
 
     def size(self) -> int:
+        """Bytes in the file."""
         return os.fstat(self._file.fileno()).st_size
 
     def is_there(self) -> bool:
@@ -138,4 +151,5 @@ class Log:
             raise cannot("write", self._path, error) from error
 
     def sync(self) -> None:
+        """Wait until the disk has it."""
         os.fsync(self._file.fileno())

@@ -41,7 +41,10 @@ class Lock:
 
 
 def hold(folder: Path) -> Lock:
-    """Lock the folder; one lock serves all Runs of this process (a notebook)."""
+    """Lock the folder; one lock serves all Runs of this process (a notebook).
+
+    RuntimeError, which says who, where another process holds it.
+    """
     status = folder.stat()
     key = status.st_dev, status.st_ino
     lock = _held.get(key)

@@ -53,6 +53,15 @@ class Run:
 
     One process at a time has the folder: RuntimeError says who else is in it. A folder that is
     removed or moved away during the training is made anew.
+
+    >>> import os, tempfile
+    >>> from tinygen.run import Run
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = Run(folder, config={"lr": 0.1})
+    ...     for step in run.steps(3):
+    ...         run.log(loss=1 / step)
+    ...     sorted(name for name in os.listdir(folder) if name[0] != ".")
+    ['config.json', 'last.npz', 'log.jsonl']
     """
 
     def __init__(
@@ -161,7 +170,7 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """The time that the run has taken, before a resume too."""
+        """The seconds that the run has taken, before a resume too."""
         return self._seconds + time.monotonic() - self._began
 
     def every(self, k: int) -> bool:
@@ -209,7 +218,11 @@ class Run:
         return drawn(self.folder, name, self.step)
 
     def save(self) -> Path:
-        """Write last.npz now. Inside the loop: as the last thing in a step, e.g. before `break`."""
+        """Write last.npz now; returns its path.
+
+        Inside the loop: as the last thing in a step, e.g. before `break`. FloatingPointError where
+        a state holds NaN: that is not saved.
+        """
         self._start()
         self._write_row()
         return self._save("last")

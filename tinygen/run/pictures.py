@@ -13,7 +13,10 @@ __all__ = ["draw", "drawn"]
 
 
 def draw(path: Path, what: Any, options: dict[str, Any]) -> None:
-    """Write a matplotlib Figure, a batch of images as a grid, or what a function makes of both."""
+    """Write a matplotlib Figure, a batch of images as a grid, or what a function makes of both.
+
+    options: those of savefig or of plot.save_image. ImportError without the packages that draw.
+    """
     from .. import plot
 
     made = _without_a_trace(what) if callable(what) else what

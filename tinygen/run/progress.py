@@ -43,6 +43,7 @@ class Signals:
         os.write(2, b"\nfinishing the step and saving; once more (Ctrl-C) stops at once\n")
 
     def restore(self) -> None:
+        """Give every signal back the handler that it had."""
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
         self._before = {}
@@ -66,6 +67,7 @@ class Lines:
         self._latest: dict[str, float] = {}
 
     def update(self, step: int, row: Mapping[str, float]) -> None:
+        """Note the values of `row` after `step`; print a line when one is due."""
         self._latest.update(row)
         if step == self._start + 1 or step % max(1, self._n // 20) == 0 or step == self._n:
             spent = time.monotonic() - self._began
@@ -74,14 +76,16 @@ class Lines:
             self.say(f"step {step}/{self._n}{values}  ({spent:.0f} s, {left:.0f} s left)")
 
     def say(self, text: str) -> None:
+        """Print a line on stderr."""
         print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
+        """Nothing to close here."""
         pass
 
 
 class Bar(Lines):
-    """Progress as a tqdm bar."""
+    """Progress as a tqdm bar; ImportError without tqdm."""
 
     def __init__(self, start: int, n: int) -> None:
         from tqdm import tqdm
@@ -90,6 +94,7 @@ class Bar(Lines):
         self._bar = tqdm(total=n, initial=start, dynamic_ncols=True, unit="step")
 
     def update(self, step: int, row: Mapping[str, float]) -> None:
+        """One step on, with the newest values beside the bar."""
         self._latest.update(row)
         self._bar.set_postfix(
             {name: f"{value:.4g}" for name, value in self._latest.items()}, refresh=False
@@ -97,13 +102,16 @@ class Bar(Lines):
         self._bar.update()
 
     def say(self, text: str) -> None:
+        """Print a line above the bar."""
         self._bar.write(text, file=sys.stderr)
 
     def close(self) -> None:
+        """Leave the bar as it stands."""
         self._bar.close()
 
 
 def progress(start: int, n: int) -> Lines:
+    """A Bar on a terminal that has tqdm, Lines elsewhere, from step `start` to `n`."""
     if sys.stderr.isatty():
         with suppress(ImportError):
             return Bar(start, n)

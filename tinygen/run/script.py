@@ -75,11 +75,17 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--debug", action="store_true", default=hidden, help="show tracebacks")
 
     def error(self, message: str) -> NoReturn:
+        """Exit with status 2 and one line on stderr."""
         self.exit(2, f"{self.prog}: {message} (--help explains the options)\n")
 
 
 def in_a_line(program: str, error: BaseException) -> str:
-    """What to say about an error that ends a program; one with several lines keeps them."""
+    """What to say about an error that ends a program; one with several lines keeps them.
+
+    >>> from tinygen.run.script import in_a_line
+    >>> in_a_line("vae.py", ValueError("lr: expected a number > 0"))
+    'vae.py: lr: expected a number > 0 (--debug shows where)'
+    """
     if isinstance(error, KeyboardInterrupt):
         return f"{program}: interrupted"
     text = str(error)
@@ -103,7 +109,12 @@ def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackT
 
 
 def count(text: str) -> int:
-    """An integer >= 1."""
+    """An integer >= 1; else ArgumentTypeError, as of all types here.
+
+    >>> from tinygen.run import count
+    >>> count("12")
+    12
+    """
     return _integer(text, 1)
 
 
@@ -113,7 +124,12 @@ def whole(text: str) -> int:
 
 
 def positive(text: str) -> float:
-    """A finite number > 0."""
+    """A finite number > 0.
+
+    >>> from tinygen.run import positive
+    >>> positive("1e-3")
+    0.001
+    """
     value = _number(text, "a number > 0")
     return value if value > 0 else _refuse(text, "a number > 0")
 
@@ -131,7 +147,7 @@ def fraction(text: str) -> float:
 
 
 def device(text: str) -> str:
-    """cpu, or cuda where it can be used."""
+    """cpu, or cuda where it can be used; else an ArgumentTypeError that says why not."""
     try:
         if backend.device(text) == "cuda" and backend.problem():
             raise argparse.ArgumentTypeError(f"{text}: {backend.problem()}")

@@ -15,6 +15,7 @@ __all__ = ["em_coins", "fit_rate", "kl", "log_density", "sample"]
 
 @exercise("1.1")
 def fit_rate(answer: Any) -> None:
+    """fit_rate(x): the rate that makes waiting times x (n,) most likely."""
     rng = np.random.default_rng(1)
     for rate in (0.2, 1.0, 7.0):
         x = rng.exponential(1 / rate, 50)
@@ -39,6 +40,7 @@ def fit_rate(answer: Any) -> None:
 
 @exercise("1.2")
 def log_density(answer: Any) -> None:
+    """log_density(x, w, mu, var): of a mixture of K Gaussians, at x (n,): (n,)."""
     rng = np.random.default_rng(2)
     w, mu, var = rng.dirichlet(np.ones(4)), rng.normal(size=4), rng.uniform(0.1, 2, 4)
     one = answer(np.array([0.3]), np.ones(1), np.array([0.1]), np.array([2.0]))
@@ -67,6 +69,7 @@ def log_density(answer: Any) -> None:
 
 @exercise("1.3")
 def kl(answer: Any) -> None:
+    """kl(p, q): of discrete laws (K,), in nats; 0 where p is 0, infinite where only q is."""
     rng = np.random.default_rng(3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -87,6 +90,7 @@ def kl(answer: Any) -> None:
 
 @exercise("1.4")
 def em_coins(answer: Any) -> None:
+    """em_coins(x, w, m): one EM step of a mixture of coins, x (n, d): new w (K,), m (K, d)."""
     rng = np.random.default_rng(4)
     x = (rng.random((200, 6)) < rng.random((2, 6))[rng.integers(0, 2, 200)]).astype(float)
     w, m = np.array([0.4, 0.6]), rng.uniform(0.2, 0.8, (2, 6))
@@ -116,6 +120,7 @@ def em_coins(answer: Any) -> None:
 
 @exercise("1.5")
 def sample(answer: Any) -> None:
+    """sample(n, w, mu, var, rng): n independent draws of a mixture of Gaussians, (n,)."""
     rng = np.random.default_rng(5)
     w, mu, var = np.array([0.7, 0.3]), np.array([-3.0, 4.0]), np.array([0.25, 1.0])
     n = 40_000

@@ -25,6 +25,7 @@ def _slope(function: Callable[[Floats], Any], x: Floats, v: Floats) -> float:
 
 @exercise("2.1")
 def layer_vjp(answer: Any) -> None:
+    """layer_vjp(G, X, W, b): the cotangents of X, W and b in Y = tanh(X W + b), given that of Y."""
     rng = np.random.default_rng(1)
     for n, i, o in ((5, 3, 4), (1, 2, 3), (6, 1, 1)):
         X, W, b = rng.normal(size=(n, i)), rng.normal(size=(i, o)), rng.normal(size=o)
@@ -67,6 +68,7 @@ def _layer_slopes(found: list[Floats], G: Floats, X: Floats, W: Floats, b: Float
 
 @exercise("2.2")
 def cumsum_vjp(answer: Any) -> None:
+    """cumsum_vjp(g): the cotangent of x (n,) in y = cumsum(x), given that of y."""
     rng = np.random.default_rng(3)
     last = np.asarray(answer(np.array([0.0, 0.0, 1.0])))
     expect(last.shape == (3,), "One number for each entry of x, please.")
@@ -89,6 +91,7 @@ def cumsum_vjp(answer: Any) -> None:
 
 @exercise("2.3")
 def backward_order(answer: Any) -> None:
+    """order_by_name(parents, output): output and its ancestors, each before its parents."""
     _check_order(answer, {"a": [], "b": ["a"], "c": ["b"]}, "c")
     _check_order(answer, {"a": [], "b": ["a", "a"], "c": ["b", "b"]}, "c")
     _check_order(answer, {"x": [], "y": ["x"], "L": ["x", "y"]}, "L")
@@ -130,6 +133,7 @@ def _check_order(answer: Any, parents: dict[Any, list[Any]], output: Any) -> Non
 
 @exercise("2.4")
 def inverse_vjp(answer: Any) -> None:
+    """inverse_vjp(G, A): the cotangent of A (n, n) in Y = A^-1, given that of Y."""
     rng = np.random.default_rng(5)
     expect(
         close(answer(np.array([[3.0]]), np.array([[2.0]])), np.array([[-0.75]])),
@@ -150,6 +154,7 @@ def inverse_vjp(answer: Any) -> None:
 
 @exercise("2.5")
 def curvature(answer: Any) -> None:
+    """curvature(f, x, v): <v, H v>, H the Hessian of f at x, without building it."""
     rng = np.random.default_rng(6)
     calls = 0
 

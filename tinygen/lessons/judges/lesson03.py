@@ -19,6 +19,8 @@ Floats = np.ndarray[Any, Any]
 
 @exercise("3.1")
 def receptive_field(answer: Any) -> None:
+    """receptive_field(layers): how many inputs one output sees, by (kernel, stride, dilation)."""
+
     def seen(layers: list[tuple[int, int, int]]) -> int:
         places = {0}
         for k, s, d in reversed(layers):
@@ -50,6 +52,7 @@ def receptive_field(answer: Any) -> None:
 
 @exercise("3.2")
 def enlarge_vjp(answer: Any) -> None:
+    """enlarge_vjp(g): (2H, 2W) -> (H, W), where every pixel became a block of 2 x 2."""
     rng = np.random.default_rng(2)
     for H, W in ((3, 3), (2, 5), (1, 1)):
         g, v = rng.normal(size=(2 * H, 2 * W)), rng.normal(size=(H, W))
@@ -69,6 +72,7 @@ def enlarge_vjp(answer: Any) -> None:
 
 @exercise("3.3")
 def transposed_4_2_1(answer: Any) -> None:
+    """transposed_4_2_1(g, w): g (m,), w (4,) -> (2 m,), of stride 2 and padding 1."""
     one, w = np.array([1.0]), np.array([1.0, 10.0, 100.0, 1000.0])
     found = np.asarray(answer(one, w))
     expect(found.shape == (2,), "m numbers become 2 m.")
@@ -95,6 +99,7 @@ def transposed_4_2_1(answer: Any) -> None:
 
 @exercise("3.4")
 def kernel(answer: Any) -> None:
+    """The text of a CUDA kernel `transposed`: x_j = sum_a w_a g_(j - a), bits the same always."""
     expect(isinstance(answer, str), "The text of a kernel is asked for: a string.")
     expect("transposed" in answer, "The kernel must be called transposed.")
     expect(
@@ -141,6 +146,7 @@ def _errors(message: str) -> str:
 
 @exercise("3.5")
 def least_time(answer: Any) -> None:
+    """least_time(N, C, O, H, W, k, peak, bandwidth): seconds that no convolution can go below."""
     slow_memory = float(answer(128, 64, 128, 14, 14, 3, 1e30, 1e12))
     moved = 4 * (128 * 64 * 14 * 14 + 128 * 128 * 14 * 14 + 64 * 128 * 9)
     expect(

@@ -22,6 +22,7 @@ def _numbers(value: Any) -> np.ndarray[Any, Any]:
 
 @exercise("6.1")
 def kl(answer: Any) -> None:
+    """kl(mu, log_var, mean, prior_log_var): of diagonal Gaussians, (B, d) each -> (B,) nats."""
     rng = np.random.default_rng(1)
     mu, mean = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
     log_var, prior = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
@@ -58,6 +59,7 @@ def kl(answer: Any) -> None:
 
 @exercise("6.2")
 def weighted_bound(answer: Any) -> None:
+    """weighted_bound(log_w): log of the mean weight of each example, (k, B) -> (B,)."""
     rng = np.random.default_rng(2)
     log_w = rng.normal(size=(6, 4))
     found = _numbers(answer(log_w))
@@ -95,6 +97,7 @@ def weighted_bound(answer: Any) -> None:
 
 @exercise("6.3")
 def log_evidence(answer: Any) -> None:
+    """log_evidence(x, W, b, eta): log N(x; b, W W^T + eta I) of each row, (n, D) -> (n,)."""
     rng = np.random.default_rng(3)
     line = np.linspace(-25, 25, 5001)
     one = _numbers(answer(line[:, None], np.array([[1.3, -0.4]]), np.array([0.7]), 0.3))
@@ -131,6 +134,7 @@ def log_evidence(answer: Any) -> None:
 
 @exercise("6.4")
 def best_encoder(answer: Any) -> None:
+    """best_encoder(x, W, b, eta): means (n, d) and variances (d,) of the best mean-field q."""
     rng = np.random.default_rng(4)
     W, b, eta = rng.normal(size=(5, 3)), rng.normal(size=5), 0.3
     x = rng.normal(size=(4, 5)) * 2

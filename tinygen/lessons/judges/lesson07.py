@@ -21,6 +21,7 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
 
 @exercise("7.1")
 def draw_codes(answer: Any) -> None:
+    """draw_codes(mu, log_var, rng): one draw of N(mu, diag e^log_var) a row, (B, d)."""
     rng = np.random.default_rng(1)
     mu = np.tile(np.array([-3.0, 0.0, 5.0]), (40_000, 1))
     log_var = np.tile(np.log(np.array([0.04, 1.0, 9.0])), (40_000, 1))
@@ -48,6 +49,7 @@ def draw_codes(answer: Any) -> None:
 
 @exercise("7.2")
 def best_baseline(answer: Any) -> None:
+    """best_baseline(f, s): the constant b with the least variance of (f - b) s, from draws (n,)."""
     rng = np.random.default_rng(2)
     for level in (0.0, -50.0, 7.0):
         e = rng.standard_normal(50_000)
@@ -72,6 +74,7 @@ def best_baseline(answer: Any) -> None:
 
 @exercise("7.3")
 def elbo(answer: Any) -> None:
+    """elbo(x, logits, mu, log_var): the bound of a batch, Bernoulli decoder, in nats."""
     rng = np.random.default_rng(3)
     x = (rng.random((6, 10)) < 0.5).astype(float)
     logits = rng.normal(size=(6, 10))
@@ -133,6 +136,7 @@ def elbo(answer: Any) -> None:
 
 @exercise("7.4")
 def log_p_and_error(answer: Any) -> None:
+    """log_p_and_error(log_w): log p(x) and its standard error, (k, B) -> two of (B,)."""
     rng = np.random.default_rng(4)
     log_w = 0.7 * rng.standard_normal((500, 4)) + np.array([0.0, -3.0, 1.0, 2.0])
 
@@ -183,6 +187,7 @@ def log_p_and_error(answer: Any) -> None:
 
 @exercise("7.5")
 def posterior(answer: Any) -> None:
+    """posterior(x, W, eta): mean (d,), covariance (d, d) of p(z|x), p(x|z) = N(W z, eta I)."""
     rng = np.random.default_rng(5)
     for outputs, codes, eta in ((1, 1, 0.3), (5, 2, 0.2), (2, 3, 1.7)):
         W, x = rng.normal(size=(outputs, codes)), rng.normal(size=outputs)

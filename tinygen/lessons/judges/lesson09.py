@@ -20,6 +20,7 @@ def _rng() -> np.random.Generator:
 
 @exercise("9.1")
 def best_discriminator(answer: Any) -> None:
+    """best(p, q, share): share p / (share p + (1 - share) q), where D is best, from densities."""
     p, q = _rng().uniform(0.1, 2.0, (2, 50))
     d = _array(answer(p, q, 0.5))
     expect(d.shape == p.shape, "It should return one number for each entry of p.")
@@ -43,6 +44,7 @@ def best_discriminator(answer: Any) -> None:
 
 @exercise("9.2")
 def value(answer: Any) -> None:
+    """value(a_real, a_made): V = E log D(x) + E log(1 - D(G(z))) of logits, one number."""
     zeros = answer(np.zeros(3), np.zeros(5))
     expect(np.size(_array(zeros)) == 1, "The value of a batch is one number: means over examples.")
     expect(close(zeros, -2 * LOG2), "Logits 0 mean D = 1/2 on both sides: V is -log 4.")
@@ -66,6 +68,7 @@ def value(answer: Any) -> None:
 
 @exercise("9.3")
 def divergence(answer: Any) -> None:
+    """divergence(d_real, d_made): JS(p_d, p_g) in nats from the best D's probabilities."""
     half = np.full(6, 0.5)
     expect(close(answer(half, half), 0.0), "D is at a loss everywhere, so the laws are the same.")
     sure = answer(np.full(4, 1 - 1e-12), np.full(3, 1e-12))
@@ -79,6 +82,7 @@ def divergence(answer: Any) -> None:
 
 @exercise("9.4")
 def weigh(answer: Any) -> None:
+    """weigh(logits): weights that sum to 1, in proportion to e^logit."""
     a = _rng().normal(0.0, 1.5, 40)
     w = _array(answer(a))
     expect(w.shape == a.shape, "One weight for each sample.")

@@ -21,6 +21,7 @@ def _rows(value: Any) -> np.ndarray[Any, Any]:
 
 @exercise("10.1")
 def weights(answer: Any) -> None:
+    """weights(a): the slopes of three generator losses by the logit, (n,) -> (3, n)."""
     a = np.random.default_rng(10).normal(0.0, 3.0, 40)
     rows = _rows(answer(a))
     expect(rows.shape == (3, 40), "Three rows, one number for each logit.")
@@ -38,6 +39,7 @@ def weights(answer: Any) -> None:
 
 @exercise("10.2")
 def look_ahead(answer: Any) -> None:
+    """look_ahead(field, w, eta): one extragradient step from w."""
     calls = []
 
     def spin(w: Any) -> np.ndarray[Any, Any]:
@@ -63,6 +65,8 @@ def look_ahead(answer: Any) -> None:
 
 @exercise("10.3")
 def saddles(answer: Any) -> None:
+    """saddles(V): the cells (i, j) that are least of their column and largest of their row."""
+
     def found(table: Any) -> set[tuple[int, int]]:
         return {(int(i), int(j)) for i, j in answer(np.array(table, float))}
 
@@ -89,6 +93,7 @@ def saddles(answer: Any) -> None:
 
 @exercise("10.4")
 def good_loss(answer: Any) -> None:
+    """good_loss(loss): does descending it make every logit grow, wherever it is?"""
     good = {
         "softplus(-a)": lambda a: mean(softplus(-a)),
         "-softplus(a)": lambda a: -mean(softplus(a)),

@@ -15,6 +15,7 @@ __all__ = ["critic_on_line", "critic_step", "slope_bound", "w1"]
 
 @exercise("13.1")
 def w1(answer: Any) -> None:
+    """w1(x, y): W1 of two samples (n,) on a line."""
     rng = np.random.default_rng(13)
     x, y = rng.normal(0.0, 1.0, 30), rng.normal(0.5, 2.0, 30)
     expect(np.size(_array(answer(x, y))) == 1, "A distance is one number.")
@@ -35,6 +36,7 @@ def w1(answer: Any) -> None:
 
 @exercise("13.2")
 def slope_bound(answer: Any) -> None:
+    """slope_bound(weights): the product of the largest singular values."""
     rng = np.random.default_rng(2)
     turn = np.linalg.qr(rng.normal(size=(5, 5)))[0]
     expect(close(answer([np.eye(3)]), 1.0), "The identity does not stretch anything: bound 1.")
@@ -63,6 +65,8 @@ def _relu_net(weights: list[Any], x: Any) -> Any:
 
 @exercise("13.3")
 def critic_step(answer: Any) -> None:
+    """critic_step(weights, gradients, lr, c): a step up the gap, then all |w| cut to c."""
+
     def new(weights: list[Any], gradients: list[Any], lr: float, c: float) -> list[Any]:
         return [_array(w) for w in answer([w.copy() for w in weights], gradients, lr, c)]
 
@@ -95,6 +99,7 @@ def critic_step(answer: Any) -> None:
 
 @exercise("13.4")
 def critic_on_line(answer: Any) -> None:
+    """critic_on_line(x, y): values at x and at y of a critic of slope <= 1 whose gap is W1."""
     rng = np.random.default_rng(4)
     cases = [
         (np.array([0.0, 1.0]), np.array([3.0])),

@@ -24,6 +24,7 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
 
 @exercise("16.1")
 def alpha_bar(answer: Answer) -> None:
+    """alpha_bar(betas): (T,) -> (T + 1,), from 1 at t = 0 on."""
     betas = np.random.default_rng(1).uniform(0.05, 0.4, 7)
     bar = _array(answer(betas))
     expect(bar.shape == (8,), "There are T + 1 frames, t = 0 .. T, so T + 1 numbers.")
@@ -39,6 +40,7 @@ def alpha_bar(answer: Answer) -> None:
 
 @exercise("16.2")
 def posterior_stride(answer: Answer) -> None:
+    """posterior_stride(x0, xt, bar_u, bar_t): mean and variance of q(x_u | x_t, x_0), any u < t."""
     rng = np.random.default_rng(2)
     x0, xt = rng.standard_normal(2)
     bar_u, bar_t = 0.7, 0.3
@@ -70,6 +72,7 @@ def posterior_stride(answer: Answer) -> None:
 
 @exercise("16.3")
 def betas_from_snr(answer: Answer) -> None:
+    """betas_from_snr(snr): the betas (T,) of the VP chain with these ratios (T,)."""
     betas = np.random.default_rng(3).uniform(0.05, 0.5, 6)
     bar = np.cumprod(1 - betas)
     found = _array(answer(bar / (1 - bar)))
@@ -87,6 +90,7 @@ def betas_from_snr(answer: Answer) -> None:
 
 @exercise("16.4")
 def score_from_v(answer: Answer) -> None:
+    """score_from_v(v, xt, alpha_bar_t): the score -eps / s that v means at x_t, shaped as it."""
     rng = np.random.default_rng(4)
     x0, eps = rng.standard_normal((2, 5))
     for bar in (0.2, 0.9):
@@ -110,6 +114,7 @@ def score_from_v(answer: Answer) -> None:
 
 @exercise("16.5")
 def step_back(answer: Answer) -> None:
+    """step_back(xt, x0_hat, sigma_t, sigma_u, noise): one step of the VE chain to a lower level."""
     rng = np.random.default_rng(5)
     xt, guess, noise = rng.standard_normal((3, 4))
     expect(

@@ -25,6 +25,7 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
 
 @exercise("17.1")
 def ancestral_step(answer: Answer) -> None:
+    """ancestral_step(xt, eps_hat, t, betas, noise): a DDPM step of variance beta-tilde."""
     rng = np.random.default_rng(1)
     betas = rng.uniform(0.05, 0.3, 8)
     bar = np.concatenate([[1.0], np.cumprod(1 - betas)])
@@ -58,6 +59,7 @@ def ancestral_step(answer: Answer) -> None:
 
 @exercise("17.2")
 def ddim_jump(answer: Answer) -> None:
+    """ddim_jump(xt, eps_hat, bar_t, bar_u): DDIM with eta = 0 between two levels, either way."""
     rng = np.random.default_rng(2)
     x0, eps = rng.standard_normal((2, 7))
 
@@ -84,6 +86,7 @@ def ddim_jump(answer: Answer) -> None:
 
 @exercise("17.3")
 def ema(answer: Answer) -> None:
+    """ema(values, decay): the last average, with d_i = min(decay, i / (i + 9)) at update i."""
     values = np.random.default_rng(3).standard_normal(30)
     expect(
         close(answer(np.full(30, 2.5), 0.9), 2.5),
@@ -118,6 +121,7 @@ def ema(answer: Answer) -> None:
 
 @exercise("17.4")
 def memory_eps(answer: Answer) -> None:
+    """memory_eps(xt, points, alpha_bar_t): the perfect eps if the data are the points."""
     rng = np.random.default_rng(4)
     points, xt = rng.standard_normal((5, 2)), rng.standard_normal((3, 2))
     bar = 0.5
@@ -157,6 +161,7 @@ def memory_eps(answer: Answer) -> None:
 
 @exercise("17.5")
 def bits(answer: Answer) -> None:
+    """bits(nats, dims, levels): bits a dimension of a density of pixels in [-1, 1]."""
     for levels in (2, 256):
         width = 2 / (levels - 1)
         uniform = 12 * math.log(levels * width)  # density 1 / (levels width) on all the cells

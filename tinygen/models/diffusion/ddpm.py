@@ -30,6 +30,11 @@ class DDPM(Diffusion):
 
     loss: a key of WEIGHTS, or "hybrid" (levels: the grey values of a pixel), which also learns the
     variance. The other options are those of `Diffusion`.
+
+    >>> import tinygen as tg
+    >>> model = tg.models.build("ddpm", {"shape": (1, 8, 8), "width": 8, "T": 2})
+    >>> model.terms((tg.zeros(2, 1, 8, 8),))["loss"].shape, model.sample(2).shape
+    ((), (2, 1, 8, 8))
     """
 
     pixels = (-1.0, 1.0)
@@ -48,7 +53,7 @@ class DDPM(Diffusion):
         self.shape, self.weight, self.grey_levels = tuple(shape), loss, levels
 
     def terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
-        """The loss of a batch (x,) or (x, labels), with t and eps drawn here."""
+        """{"loss"} of a batch (x,) or (x, labels), a scalar, with t and eps drawn here."""
         x, labels = split(batch)
         labels = labels if self.classes else None
         if self.weight == "hybrid":
@@ -76,6 +81,12 @@ def build(config: Mapping[str, Any]) -> DDPM:
     classes: how many labels; drop: the share of them that is hidden in training. width, depth: of
     the U-Net. schedule, T: of the process. parameterisation: what the U-Net is asked for. With
     loss="hybrid" it makes twice the channels, for the variance. levels: grey values of a pixel.
+
+    >>> import tinygen as tg
+    >>> config = {"shape": (1, 8, 8), "classes": 10, "width": 8, "T": 2, "schedule": "cosine"}
+    >>> model = tg.models.diffusion.ddpm.build(config)
+    >>> model.sample(2, labels=[7, 1], sampler="ddim", guidance=3.0).shape
+    (2, 1, 8, 8)
     """
     c = settings(
         "ddpm", config, shape=NEEDED, classes=0, drop=0.3, width=16, depth=1, schedule="cosine",

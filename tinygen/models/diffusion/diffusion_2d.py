@@ -22,6 +22,12 @@ __all__ = ["build"]
 
 
 def build(config: Mapping[str, Any]) -> DDPM:
-    """hidden: units of a layer. schedule, T: of the process. parameterisation: the question."""
+    """hidden: units of a layer. schedule, T: of the process. parameterisation: the question.
+
+    >>> import tinygen as tg
+    >>> model = tg.models.build("diffusion_2d", {"hidden": 8, "T": 4})
+    >>> model.sample(3).shape
+    (3, 2)
+    """
     c = settings("diffusion_2d", config, hidden=128, schedule="cosine", T=50, parameterisation="v")
     return DDPM(schedule(c.schedule, c.T), TimeMLP(2, c.hidden), (2,), predicts=c.parameterisation)

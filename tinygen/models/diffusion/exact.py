@@ -18,6 +18,14 @@ class ExactDenoiser(nn.Module):
     means (K, dims), std one number, weights (K,) or equal. Its output is x_0 (predicts="x0").
     Given x_t, component k has probability ~ w_k N(x_t; a mean_k, c I), c = a^2 std^2 + s^2, and
     under it x_0 has the mean  mean_k + (a std^2 / c) (x_t - a mean_k).
+
+    >>> import tinygen as tg
+    >>> process = tg.models.diffusion.cosine(4)
+    >>> net = tg.models.diffusion.ExactDenoiser(process, means=tg.tensor([[1.0, 2.0]]), std=0.0)
+    >>> model = tg.models.diffusion.Diffusion(process, net, predicts="x0")
+    >>> tg.models.diffusion.sample(model, (2, 2), "ddim")      # data are one point: so are samples
+    tensor([[1., 2.],
+            [1., 2.]])
     """
 
     means: Tensor
@@ -37,6 +45,7 @@ class ExactDenoiser(nn.Module):
         self.register_buffer("log_weights", (w / w.sum()).log())
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """E[x_0 | x_t = x]: (B, dims), time (B,) in 0..1000 -> (B, dims)."""
         t = np.rint(move(time._array, "cpu").astype(np.float64) * self.process.T / 1000.0)
         a, s = self.process.level(t.astype(np.int64), x)
         c = a.square() * self.std**2 + s.square()  # (B, 1)

@@ -35,7 +35,7 @@ class VLB(NamedTuple):
 
     @property
     def total(self) -> Tensor:
-        """-ELBO >= -log p(x_0)."""
+        """-ELBO >= -log p(x_0) in nats, (B,): prior + steps + decoder."""
         total: Tensor = self.prior + self.steps.sum(1) + self.decoder
         return total
 
@@ -47,6 +47,11 @@ def discretised_log_prob(x: Tensor, mean: Tensor, log_var: Tensor, levels: int) 
     outermost two reach to infinity, so that the masses sum to 1. Far out, where the difference of
     two erf drowns in rounding, width times density at the middle takes over: the density is convex
     there, so this is below the mass, and a bound stays a bound.
+
+    >>> import tinygen as tg
+    >>> black_or_white, grey = tg.tensor([[-1.0], [1.0]]), tg.zeros(2, 1)
+    >>> tg.models.diffusion.discretised_log_prob(black_or_white, grey, grey, levels=2)     # log 1/2
+    tensor([-0.6931, -0.6931])
     """
     if levels < 2:
         raise ValueError(f"discretised_log_prob: expected levels >= 2, got {levels}")
@@ -61,7 +66,7 @@ def discretised_log_prob(x: Tensor, mean: Tensor, log_var: Tensor, levels: int) 
 
 
 def prior_term(model: Diffusion, x0: Tensor) -> Tensor:
-    """KL(q(x_T | x_0) || N(0, prior_std^2 I)): (B,), free of parameters."""
+    """KL(q(x_T | x_0) || N(0, prior_std^2 I)) in nats: (B, ...) -> (B,), free of parameters."""
     mean, variance = model.process.q(x0, model.process.T)
     log_prior = 2.0 * math.log(model.process.prior_std) + 0.0 * variance
     return kl_gaussians(mean, variance.log() + 0.0 * x0, 0.0 * mean, log_prior)
@@ -110,9 +115,10 @@ def hybrid_loss(
     share: float = 0.001,
     generator: Generator | None = None,
 ) -> Tensor:
-    """L_simple + share * L_vlb for a learned variance (Nichol and Dhariwal 2021).
+    """L_simple + share * L_vlb for a learned variance (Nichol and Dhariwal 2021, arXiv:2102.09672).
 
-    L_vlb is T times one random term, in nats a dimension; it teaches the variance only.
+    L_vlb is T times one random term, in nats a dimension; it teaches the variance only. x0: (B,
+    ...) -> a scalar. ValueError unless the model was made with variance="learned".
     """
     if model.variance != "learned":
         raise ValueError(
@@ -137,7 +143,14 @@ def vlb(
     levels: int | None = None,
     generator: Generator | None = None,
 ) -> VLB:
-    """All terms for each example of x0, with one draw of x_t for each t."""
+    """All terms for each example of x0 (B, ...), in nats, with one draw of x_t for each t.
+
+    >>> import tinygen as tg
+    >>> model = tg.models.build("diffusion_2d", {"hidden": 8, "T": 4})
+    >>> bound = tg.models.diffusion.vlb(model, tg.randn(5, 2))
+    >>> bound.prior.shape, bound.steps.shape, bound.decoder.shape, bound.total.shape
+    ((5,), (5, 3), (5,), (5,))
+    """
     model.check_range(x0)
     terms = []
     for t in range(1, model.process.T + 1):

@@ -33,6 +33,13 @@ class Diffusion(nn.Module):
     classes: labels are 0 .. classes - 1, and `classes` itself stands for "no label"; `drop` is
         the share of labels that `loss` replaces by it, for classifier-free guidance.
     bounded: the data lies in [-1, 1], as images do: checked, and used by samplers that clip.
+
+    >>> import tinygen as tg
+    >>> process, net = tg.models.diffusion.cosine(4), tg.models.nets.TimeMLP(dims=2, hidden=8)
+    >>> model = tg.models.diffusion.Diffusion(process, net, predicts="v")
+    >>> x = tg.randn(5, 2)
+    >>> model.loss(x).shape, model.predict(x, 3).x0.shape
+    ((), (5, 2))
     """
 
     levels: Tensor
@@ -75,7 +82,11 @@ class Diffusion(nn.Module):
     def output(
         self, x: Tensor, t: Steps, labels: Any = None, guidance: float = 1.0
     ) -> tuple[Tensor, Tensor | None]:
-        """The network's word as it is, as x is shaped, and the place of a learned log-variance."""
+        """The network's word as it is, as x is shaped, and the place of a learned log-variance.
+
+        RuntimeError for a network that makes another shape, ValueError for labels of an
+        unconditional model and guidance without labels.
+        """
         steps = np.broadcast_to(self.process.steps(t), x.shape[:1])
         time = wrap(move((steps * (1000.0 / self.process.T)).astype(x.dtype), x.device))
         self._check_labels(labels, guidance)
@@ -131,7 +142,11 @@ class Diffusion(nn.Module):
     def reverse_log_variance(
         self, p: Prediction, x: Tensor, t: Steps, u: Steps, variance: str | None = None
     ) -> Tensor:
-        """log of the variance of p(x_u | x_t); at u = 0 "small" takes that of p(x_1 | x_2)."""
+        """log of the variance of p(x_u | x_t); at u = 0 "small" takes that of p(x_1 | x_2).
+
+        (B, 1, ..., 1), or as x where it is learned. ValueError for "learned" of a model that is
+        not.
+        """
         t, u = self.process.steps(t), self.process.steps(u, low=0)
         large = column(np.log(self.process.between(t, u)[1]), x)
         first = u == 0
@@ -151,7 +166,10 @@ class Diffusion(nn.Module):
     def errors(
         self, x0: Tensor, t: Steps, eps: Tensor, labels: Any = None, weight: str = "simple"
     ) -> Tensor:
-        """w_t |target - network|^2 of x_t = a_t x_0 + s_t eps, mean over dimensions: (B,)."""
+        """w_t |target - network|^2 of x_t = a_t x_0 + s_t eps, mean over dimensions: (B,).
+
+        x0, eps: (B, ...); t: one integer or (B,) of them; weight: one of WEIGHTS (`loss_weight`).
+        """
         a, s = self.process.level(t, x0)
         x = a * x0 + s * eps
         difference = target(self.predicts, x0, eps, a, s) - self.output(x, t, labels)[0]
@@ -168,7 +186,8 @@ class Diffusion(nn.Module):
     ) -> Tensor:
         """The mean of `errors` over the batch, with t uniform on 1..T and eps ~ N(0, I) drawn here.
 
-        weight: see `loss_weight`. Labels are dropped with probability `drop`.
+        x0: (B, ...) -> a scalar. weight: see `loss_weight`. Labels (B,) are dropped with
+        probability `drop`.
         """
         self.check_range(x0)
         t = self.process.draw_steps(len(x0), generator)
@@ -179,7 +198,7 @@ class Diffusion(nn.Module):
         return loss
 
     def drop_labels(self, labels: Tensor, generator: Generator | None = None) -> Tensor:
-        """The labels with a share `drop` of it replaced by "no label"."""
+        """The labels (B,) with a share `drop` of them replaced by "no label"."""
         none = rand(labels.shape, generator=generator, device=labels.device) < self.drop
         out: Tensor = where(none, self.classes, labels)
         return out

@@ -30,7 +30,7 @@ WEIGHTS = ("simple", "x0", "snr", "min_snr", "vlb")
 
 
 class Prediction(NamedTuple):
-    """The network's answer in both useful forms; `fraction` places a learned log-variance."""
+    """The network's answer in both forms, as x is; `fraction` places a learned log-variance."""
 
     x0: Tensor
     eps: Tensor
@@ -38,13 +38,23 @@ class Prediction(NamedTuple):
 
 
 def check_kind(kind: str) -> str:
+    """`kind` itself, if it is one of KINDS; else ValueError."""
     if kind not in KINDS:
         raise ValueError(f"no parameterisation is called {kind!r}; there are {', '.join(KINDS)}")
     return kind
 
 
 def target(kind: str, x0: Tensor, eps: Tensor, a: Tensor, s: Tensor) -> Tensor:
-    """What the network should say of x_t = a x0 + s eps."""
+    """What the network should say of x_t = a x0 + s eps, shaped as x0: x0, eps, v or the score.
+
+    >>> import tinygen as tg
+    >>> from tinygen.models.diffusion.parameterisation import prediction, target
+    >>> x0, eps, (a, s) = tg.ones(1, 2), tg.zeros(1, 2), tg.tensor([0.6, 0.8])
+    >>> target("v", x0, eps, a, s)                     # a eps - s x0
+    tensor([[-0.8, -0.8]])
+    >>> prediction("v", target("v", x0, eps, a, s), a * x0 + s * eps, a, s).x0
+    tensor([[1., 1.]])
+    """
     match check_kind(kind):
         case "x0":
             return x0
@@ -57,7 +67,7 @@ def target(kind: str, x0: Tensor, eps: Tensor, a: Tensor, s: Tensor) -> Tensor:
 
 
 def prediction(kind: str, out: Tensor, x: Tensor, a: Tensor, s: Tensor) -> Prediction:
-    """x_0 and eps from the network's output `out` for x_t = x."""
+    """x_0 and eps from the network's output `out` for x_t = x: `target` undone."""
     match check_kind(kind):
         case "x0":
             return Prediction(out, (x - a * out) / s)
@@ -92,6 +102,11 @@ def loss_weight(weight: str, kind: str, process: Process, t: Any, gamma: float =
     min_snr  min(SNR_t, gamma) |d x_0|^2 (Hang et al. 2023)
     vlb      T (SNR_{t-1} - SNR_t) / 2 |d x_0|^2: summed over dimensions and averaged over t this
              is the bound in nats, for variance "small" and a Gaussian decoder
+
+    >>> from tinygen.models import diffusion
+    >>> process = diffusion.VP([0.5, 0.5, 0.999])      # SNR_2 = 1/3
+    >>> [diffusion.loss_weight(w, "eps", process, 2).round(6).item() for w in ("simple", "x0")]
+    [1.0, 3.0]
     """
     t = process.steps(t)
     snr = process.snr(t)

@@ -49,6 +49,14 @@ class Process:
     Raises ValueError unless T >= 2, all is finite and positive, and every step adds noise.
     Warns when the signal is still to be seen at t = T (SNR_T > 0.02 for data of variance 1):
     sampling then begins somewhere the chain never ends.
+
+    >>> import tinygen as tg
+    >>> process, x = tg.models.diffusion.VP([0.5, 0.5, 0.999]), tg.ones(3, 2)
+    >>> mean, variance = process.q(x, t=2)             # alpha-bar_2 = 1/4
+    >>> mean[0].tolist(), round(variance.item(), 6)
+    ([0.5, 0.5], 0.75)
+    >>> round(float(process.posterior_variance(2, 1)), 6)      # beta_2 (1 - 1/2) / (1 - 1/4)
+    0.333333
     """
 
     def __init__(self, a: Any, s: Any, prior_std: float, name: str) -> None:
@@ -79,7 +87,7 @@ class Process:
             return np.square(self.a[t]) / np.square(self.s[t])
 
     def between(self, t: Any, u: Any) -> tuple[Any, Any]:
-        """(r, v) of q(x_t | x_u) = N(r x_u, v I), u < t."""
+        """(r, v) of q(x_t | x_u) = N(r x_u, v I), u < t; float64, shaped as t."""
         r = self.a[t] / self.a[u]
         return r, np.square(self.s[t]) - np.square(r * self.s[u])
 
@@ -101,7 +109,7 @@ class Process:
         return t
 
     def draw_steps(self, n: int, generator: Generator | None = None) -> Tensor:
-        """n steps, uniform on 1 .. T."""
+        """n steps, uniform on 1 .. T: (n,) int64."""
         return randint(1, self.T + 1, (n,), generator=generator)
 
     # --- laws of x: Tensors ----------------------------------------------------------------------
@@ -112,17 +120,17 @@ class Process:
         return column(self.a[t], x), column(self.s[t], x)
 
     def q(self, x0: Tensor, t: Steps) -> Normal:
-        """q(x_t | x_0) in one step."""
+        """q(x_t | x_0) = N(a_t x_0, s_t^2 I) in one step; ValueError unless t is in 0..T."""
         a, s = self.level(t, x0)
         return Normal(a * x0, s.square())
 
     def diffuse(self, x0: Tensor, t: Steps, eps: Tensor) -> Tensor:
-        """x_t = a_t x_0 + s_t eps."""
+        """x_t = a_t x_0 + s_t eps, shaped as x_0."""
         a, s = self.level(t, x0)
         return a * x0 + s * eps
 
     def forward(self, x: Tensor, t: Steps, u: Steps) -> Normal:
-        """q(x_t | x_u) for u < t."""
+        """q(x_t | x_u) for u < t, else ValueError."""
         t, u = self._pair(t, u)
         r, v = self.between(t, u)
         return Normal(column(r, x) * x, column(v, x))
@@ -143,7 +151,7 @@ class Process:
         self, shape: tuple[int, ...], generator: Generator | None = None, dtype: Any = None,
         device: Any = None,
     ) -> Tensor:  # fmt: skip
-        """A draw of x_T ~ N(0, prior_std^2 I)."""
+        """A draw of x_T ~ N(0, prior_std^2 I), of this shape."""
         return self.prior_std * randn(*shape, generator=generator, dtype=dtype, device=device)
 
     def _pair(self, t: Steps, u: Steps) -> tuple[Any, Any]:
@@ -162,7 +170,11 @@ def column(values: Any, x: Tensor) -> Tensor:
 class VP(Process):
     """The variance-preserving chain x_t = sqrt(1 - beta_t) x_{t-1} + sqrt(beta_t) eps.
 
-    betas: beta_1 .. beta_T, each in (0, 1).
+    betas: beta_1 .. beta_T, each in (0, 1), else ValueError. Ho et al. 2020 (arXiv:2006.11239).
+
+    >>> import tinygen as tg
+    >>> tg.models.diffusion.VP([0.5, 0.5, 0.999]).alphas_bar.round(6).tolist()
+    [1.0, 0.5, 0.25, 0.00025]
     """
 
     def __init__(self, betas: Any, name: str = "VP") -> None:
@@ -178,7 +190,7 @@ class VP(Process):
 
     @property
     def alphas_bar(self) -> np.ndarray[Any, Any]:
-        """alpha-bar_0 = 1, alpha-bar_1, .., alpha-bar_T."""
+        """alpha-bar_0 = 1, alpha-bar_1, .., alpha-bar_T: (T + 1,) float64."""
         squares: np.ndarray[Any, Any] = np.square(self.a)
         return squares
 
@@ -186,8 +198,13 @@ class VP(Process):
 class VE(Process):
     """The variance-exploding chain x_t = x_{t-1} + sqrt(sigma_t^2 - sigma_{t-1}^2) eps.
 
-    sigmas: sigma_1 < .. < sigma_T, the standard deviation of all noise up to t. data_variance is
-    what the prior adds to sigma_T^2.
+    sigmas: sigma_1 < .. < sigma_T, the standard deviation of all noise up to t, else ValueError.
+    data_variance is what the prior adds to sigma_T^2. Song and Ermon 2019 (arXiv:1907.05600).
+
+    >>> import tinygen as tg
+    >>> process = tg.models.diffusion.VE([3.0, 5.0, 20.0])
+    >>> process.between(2, 1)[1].item(), process.prior_std     # 25 - 9
+    (16.0, 20.0)
     """
 
     def __init__(self, sigmas: Any, name: str = "VE", data_variance: float = 0.0) -> None:
@@ -219,6 +236,10 @@ def linear_betas(
 
     With fewer steps the same betas leave signal (alpha-bar_50 = 0.603): reference=1000 makes
     them reference / T times larger, at most 0.999, so that the chain ends about where it should.
+
+    >>> import tinygen as tg
+    >>> tg.models.diffusion.linear_betas(1000)
+    VP linear, T = 1000: alpha-bar_T = 4.04e-05, s_T = 1, SNR_T = 4.04e-05
     """
     betas = np.linspace(start, end, _length(T)) * (reference / T if reference else 1.0)
     return VP(np.minimum(betas, 0.999) if reference else betas, "VP linear")
@@ -227,7 +248,11 @@ def linear_betas(
 def cosine(T: int, offset: float = 0.008, max_beta: float = 0.999) -> VP:
     """alpha-bar_t = f(t) / f(0), f(t) = cos^2(pi/2 (t/T + offset) / (1 + offset)).
 
-    Nichol and Dhariwal 2021; beta is cut at max_beta, or alpha-bar_T would be 0.
+    Nichol and Dhariwal 2021 (arXiv:2102.09672); beta is cut at max_beta, or alpha-bar_T would be 0.
+
+    >>> import tinygen as tg
+    >>> tg.models.diffusion.cosine(2, offset=0.0).alphas_bar.round(4).tolist()
+    [1.0, 0.5, 0.0005]
     """
     angle = (np.arange(_length(T) + 1) / T + offset) / (1 + offset) * np.pi / 2
     f = np.square(np.cos(angle))
@@ -237,18 +262,33 @@ def cosine(T: int, offset: float = 0.008, max_beta: float = 0.999) -> VP:
 def geometric(
     T: int, sigma_min: float = 0.01, sigma_max: float = 10.0, data_variance: float = 0.0
 ) -> VE:
-    """sigma_t rises by equal factors from sigma_min to sigma_max (Song and Ermon 2019)."""
+    """sigma_t rises by equal factors from sigma_min to sigma_max (Song and Ermon 2019).
+
+    >>> import tinygen as tg
+    >>> tg.models.diffusion.geometric(3, sigma_min=0.1, sigma_max=10.0).s.round(6).tolist()
+    [0.0, 0.1, 1.0, 10.0]
+    """
     return VE(np.geomspace(sigma_min, sigma_max, _length(T)), "VE geometric", data_variance)
 
 
 def equal(T: int, sigma_max: float = 10.0, data_variance: float = 0.0) -> VE:
-    """sigma_t^2 = sigma_max^2 t / T: equal noise in each step, which lecture notes call linear."""
+    """sigma_t^2 = sigma_max^2 t / T: equal noise in each step, which lecture notes call linear.
+
+    >>> import tinygen as tg
+    >>> (tg.models.diffusion.equal(4).s ** 2).round(6).tolist()
+    [0.0, 25.0, 50.0, 75.0, 100.0]
+    """
     t = np.arange(1, _length(T) + 1)
     return VE(sigma_max * np.sqrt(t / T), "VE equal increments", data_variance)
 
 
 def linear_scaled(T: int) -> VP:
-    """`linear_betas` with reference=1000: for T other than 1000."""
+    """`linear_betas` with reference=1000: for T other than 1000.
+
+    >>> import tinygen as tg
+    >>> tg.models.diffusion.linear_scaled(50)
+    VP linear, T = 50: alpha-bar_T = 7.74e-06, s_T = 1, SNR_T = 7.74e-06
+    """
     return linear_betas(T, reference=1000)
 
 
@@ -268,7 +308,12 @@ SCHEDULES: dict[str, Callable[[int], Process]] = {
 
 
 def schedule(name: str, T: int) -> Process:
-    """The process of T steps with the schedule called `name`, a key of SCHEDULES."""
+    """The process of T steps with the schedule called `name`, a key of SCHEDULES, else ValueError.
+
+    >>> import tinygen as tg
+    >>> tg.models.diffusion.schedule("geometric", 2).s.tolist()
+    [0.0, 0.01, 10.0]
+    """
     if name not in SCHEDULES:
         raise ValueError(f"no schedule is called {name!r}; there are {', '.join(SCHEDULES)}")
     return SCHEDULES[name](T)

@@ -38,7 +38,10 @@ class Step(NamedTuple):
 
 
 def ancestral(x: Tensor, step: Step) -> Tensor:
-    """x_u ~ N(mean of q(x_u | x_t, x_0 = prediction), variance): DDPM. No noise at u = 0."""
+    """x_u ~ N(mean of q(x_u | x_t, x_0 = prediction), variance): DDPM. No noise at u = 0.
+
+    x: (B, ...) -> the same shape. Ho et al. 2020 (arXiv:2006.11239).
+    """
     p = step.predict(x, step.t)
     mean = step.model.process.posterior(p.x0, x, step.t, step.u).mean
     if step.u == 0:
@@ -51,7 +54,8 @@ def ancestral(x: Tensor, step: Step) -> Tensor:
 def ddim(x: Tensor, step: Step) -> Tensor:
     """x_u = a_u x_0 + sqrt(s_u^2 - sigma^2) eps + sigma noise, sigma = eta sqrt(beta-tilde).
 
-    eta = 0 is deterministic, eta = 1 is `ancestral` with variance "small" (Song et al. 2021).
+    eta = 0 is deterministic, eta = 1 is `ancestral` with variance "small" (Song et al. 2021,
+    arXiv:2010.02502).
     """
     p = step.predict(x, step.t)
     process = step.model.process
@@ -65,8 +69,9 @@ def heun(x: Tensor, step: Step) -> Tensor:
     """The probability-flow ODE by Heun's rule, two looks a step, in the angle phi = atan(s / a).
 
     x / sqrt(a^2 + s^2) = cos(phi) x_0 + sin(phi) eps moves at the speed cos(phi) eps - sin(phi) x_0
-    (v of VP). In phi, and not in s / a as in Karras et al. 2022, equal steps of t are about equal
-    steps. Following the first look alone is `ddim` with eta = 0, as is the last step, to s = 0.
+    (v of VP). In phi, and not in s / a as in Karras et al. 2022 (arXiv:2206.00364), equal steps of
+    t are about equal steps. Following the first look alone is `ddim` with eta = 0, as is the last
+    step, to s = 0.
     """
     process, t, u = step.model.process, step.t, step.u
     p = step.predict(x, t)
@@ -108,10 +113,11 @@ SAMPLERS: dict[str, Callable[[Tensor, Step], Tensor]] = {
 def clip_x0(
     p: Prediction, x: Tensor, t: int, model: Diffusion, quantile: float | None
 ) -> Prediction:
-    """x_0 into [-1, 1], and eps such that x_t = a x_0 + s eps still holds.
+    """x_0 into [-1, 1], and eps such that x_t = a x_0 + s eps still holds; both shaped as x.
 
-    quantile = None cuts it off. A quantile q is dynamic thresholding (Saharia et al. 2022): with c
-    the q-quantile of |x_0| in each picture, at least 1, x_0 is cut to [-c, c] and divided by c.
+    quantile = None cuts it off. A quantile q is dynamic thresholding (Saharia et al. 2022,
+    arXiv:2205.11487): with c the q-quantile of |x_0| in each picture, at least 1, x_0 is cut to
+    [-c, c] and divided by c.
     """
     if quantile is None:
         x0 = p.x0.clamp(-1.0, 1.0)
@@ -127,7 +133,14 @@ def clip_x0(
 
 
 def timesteps(T: int, steps: int | None = None) -> list[int]:
-    """T = t_0 > t_1 > .. > t_steps = 0, evenly spread and rounded."""
+    """T = t_0 > t_1 > .. > t_steps = 0, evenly spread and rounded.
+
+    steps: all T unless given; ValueError unless 1 <= steps <= T.
+
+    >>> from tinygen.models.diffusion import timesteps
+    >>> timesteps(1000, 4), timesteps(3)
+    ([1000, 750, 500, 250, 0], [3, 2, 1, 0])
+    """
     steps = T if steps is None else steps
     if not 1 <= steps <= T:
         raise ValueError(f"expected 1 <= steps <= T = {T}, got {steps} sampler steps")
@@ -162,6 +175,13 @@ def chain(
         its noise level; each step is taken `resample` times, noised again in between, so that the
         rest can agree with them (Lugmayr et al. 2022).
     start: x_T, drawn from the prior unless given.
+
+    ValueError for a sampler that is not in the table and for options out of range.
+
+    >>> import tinygen as tg
+    >>> model = tg.models.build("diffusion_2d", {"hidden": 8, "T": 4})
+    >>> [(t, x.shape) for t, x in tg.models.diffusion.chain(model, (5, 2), "heun", steps=2)]
+    [(4, (5, 2)), (2, (5, 2)), (0, (5, 2))]
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"no sampler is called {sampler!r}; there are {', '.join(SAMPLERS)}")
@@ -220,6 +240,12 @@ def _put_known(
 
 
 def sample(model: Diffusion, shape: tuple[int, ...], *args: Any, **options: Any) -> Tensor:
-    """x_0 (B, ...) at the end of `chain(model, shape, ...)`, which takes the options."""
+    """x_0 (B, ...) at the end of `chain(model, shape, ...)`, which takes the options.
+
+    >>> import tinygen as tg
+    >>> model = tg.models.build("diffusion_2d", {"hidden": 8, "T": 4})
+    >>> [tg.models.diffusion.sample(model, (5, 2), name).shape for name in ("ancestral", "ddim")]
+    [(5, 2), (5, 2)]
+    """
     *_, (_, x) = chain(model, shape, *args, **options)
     return x

@@ -30,7 +30,15 @@ class BernoulliMixture(nn.Module):
     """`components` pictures of coins for binary x of `shape`.
 
     prior: so many imagined heads and as many tails are added to every coin, and one picture to
-    every component, so that no probability is 0.
+    every component, so that no probability is 0. ValueError unless components >= 1 and prior > 0.
+
+    >>> import tinygen as tg
+    >>> model = tg.models.build("mixture", {"shape": (1, 2, 2), "components": 3})
+    >>> x = tg.ones(5, 1, 2, 2)
+    >>> model.log_prob(x).shape, model.posterior(x).shape, model.sample(4).shape
+    ((5,), (5, 3), (4, 1, 2, 2))
+    >>> bool(model.em_step(x) < model.em_step(x))      # a round of EM explains x better
+    True
     """
 
     weights: Tensor
@@ -57,19 +65,21 @@ class BernoulliMixture(nn.Module):
         return logsumexp(self.log_joint(x), 1)
 
     def posterior(self, x: Tensor) -> Tensor:
-        """p(j | x): (B, ...) -> (B, components)."""
+        """p(j | x), who explains x: (B, ...) -> (B, components), rows that sum to 1."""
         return softmax(self.log_joint(x), 1)
 
     def terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
-        """loss = -log p(x), the mean over the batch."""
+        """loss = -log p(x) in nats, the mean over the batch (x,) or (x, labels)."""
         log_p = self.log_prob(split(batch)[0]).mean()
         return {"loss": -log_p, "log_prob": log_p}
 
     @no_grad()
     def em_step(self, x: Tensor) -> Tensor:
-        """One round of EM on all pictures x; the mean log p(x) before it. It never falls.
+        """One round of EM on all pictures x (n, ...); the mean log p(x) before it, in nats.
 
         E: who explains which picture. M: each coin from the pictures that its component explains.
+        What never falls is sum log p(x) + sum log w + prior sum (log m + log(1 - m)), m the coins;
+        log p(x) alone may fall a little when it is near its top.
         """
         joint = self.log_joint(x)
         share = softmax(joint, 1)  # p(j | x), (n, components)
@@ -83,7 +93,7 @@ class BernoulliMixture(nn.Module):
     def sample(
         self, n: int, generator: Generator | None = None, labels: Tensor | None = None
     ) -> Tensor:
-        """n binary pictures, (n, *shape)."""
+        """n pictures of zeros and ones, (n, *shape); ValueError for labels."""
         if labels is not None:
             raise ValueError("BernoulliMixture: labels were given; this model has none")
         which = multinomial(self.weights, n, replacement=True, generator=generator)

@@ -31,6 +31,12 @@ class BEGAN(GAN):
 
     gamma: the ratio E L(G(z)) / E L(x) that k steers to; lower gives sharper, more alike samples.
     rate: how fast k moves.
+
+    >>> import tinygen as tg
+    >>> gan = tg.models.build("began", {"shape": (2,), "latent": 4, "width": 16})
+    >>> terms = gan.discriminator_terms((tg.randn(8, 2),))
+    >>> gan.balance() > 0, gan.k.shape, gan.sample(3).shape
+    (True, (1,), (3, 2))
     """
 
     k: Tensor
@@ -49,7 +55,7 @@ class BEGAN(GAN):
         pass  # an autoencoder's error is an energy whatever its last layer is
 
     def discriminator_loss(self, on_real: Tensor, on_fake: Tensor) -> Tensor:
-        """E L(x) - k E L(G(z))."""
+        """E L(x) - k E L(G(z)), a scalar, from energies (B,)."""
         self._last = on_real.detach(), on_fake.detach()
         return self.objective.discriminator(on_real, self.k * on_fake)
 

@@ -21,7 +21,15 @@ __all__ = ["build"]
 
 
 def build(config: Mapping[str, Any]) -> GAN:
-    """A DCGAN for pictures of `shape` whose networks take (x, labels), labels in 0..classes-1."""
+    """A DCGAN for pictures of `shape` whose networks take (x, labels), labels in 0..classes-1.
+
+    norm: D's. objective: a key of OBJECTIVES. latent: numbers in a code. width: see nets.dcgan.
+
+    >>> import tinygen as tg
+    >>> config = {"shape": (1, 8, 8), "classes": 10, "latent": 4, "width": 4}
+    >>> tg.models.build("cgan", config).sample(3, labels=tg.tensor([7, 7, 1])).shape
+    (3, 1, 8, 8)
+    """
     c = settings(
         "cgan", config, shape=NEEDED, classes=NEEDED, objective="non_saturating", latent=32,
         width=32, norm="layer",

@@ -26,6 +26,11 @@ def build(config: Mapping[str, Any]) -> GAN:
 
     norm: D's; batch unless the objective has a gradient penalty, then layer. virtual: size of the
     reference batch of virtual batch norm in G, 0 for none.
+
+    >>> import tinygen as tg
+    >>> gan = tg.models.build("dcgan", {"shape": (1, 8, 8), "latent": 4, "width": 4})
+    >>> gan.sample(3).shape, gan.discriminator_terms((tg.zeros(4, 1, 8, 8),))["loss"].shape
+    ((3, 1, 8, 8), ())
     """
     c = settings(
         "dcgan", config, shape=NEEDED, objective="non_saturating", latent=32, width=32, norm=None,

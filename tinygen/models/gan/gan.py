@@ -40,6 +40,12 @@ class GAN(nn.Module):
     pack: D sees `pack` samples at once (PacGAN, arXiv:1712.04086)
 
     ValueError where objective, networks and options cannot go together.
+
+    >>> import tinygen as tg
+    >>> G, D = tg.models.nets.mlp_gan((2,), latent=4, hidden=16)
+    >>> gan = tg.models.gan.GAN(G, D, "wgan_gp", latent=4)
+    >>> list(gan.discriminator_terms((tg.randn(8, 2),))), gan.sample(3).shape
+    (['loss', 'real', 'fake', 'penalty'], (3, 2))
     """
 
     outputs: tuple[str, ...] = ("logit", "score")  # what D may say here; an energy takes a BEGAN
@@ -117,13 +123,16 @@ class GAN(nn.Module):
     # --- samples --------------------------------------------------------------------------------
 
     def draw(self, n: int, generator: Generator | None = None) -> Tensor:
-        """n codes z ~ N(0, I), (n, latent)."""
+        """n codes z ~ N(0, I), (n, latent), where G's parameters are."""
         like = next(iter(self.G.parameters()))
         return randn(n, self.latent, generator=generator, dtype=like.dtype, device=like.device)
 
     @no_grad()
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """G(z) in evaluation mode (batch norm by its running statistics), without a gradient."""
+        """G(z) in evaluation mode (batch norm by its running statistics), without a gradient.
+
+        z: (B, latent), labels (B,) in a conditional model -> (B, *shape).
+        """
         training = self.G.training
         self.G.eval()
         out: Tensor = self.G(z, *_given(labels))
@@ -133,13 +142,13 @@ class GAN(nn.Module):
     def sample(
         self, n: int, generator: Generator | None = None, labels: Tensor | None = None
     ) -> Tensor:
-        """n samples of fresh codes, as `decode` makes them."""
+        """n samples of fresh codes, (n, *shape), as `decode` makes them; labels: (n,)."""
         return self.decode(self.draw(n, generator), labels)
 
     # --- losses -----------------------------------------------------------------------------------
 
     def judge(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """D's output for x as D gets to see it: noisy and packed if so wished."""
+        """D's output for x as D gets to see it, noisy and packed: (B, ...) -> (B / pack,)."""
         if labels is not None and self.pack > 1:
             raise ValueError("GAN: packed samples have no common label; use pack=1 with labels")
         if self.noise:
@@ -168,12 +177,12 @@ class GAN(nn.Module):
         return {"loss": loss, "real": on_real.mean(), "fake": on_fake.mean(), "penalty": penalty}
 
     def discriminator_loss(self, on_real: Tensor, on_fake: Tensor) -> Tensor:
-        """The row's loss of D, from its outputs."""
+        """The row's loss of D, a scalar, from its outputs for data and for samples, each (B,)."""
         target = {"target": 1.0 - self.smoothing} if self.smoothing else {}
         return self.objective.discriminator(on_real, on_fake, **target)
 
     def generator_terms(self, n: int, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """G's loss on n fresh samples. Inside `frozen(gan.D)` D is left alone."""
+        """loss: G's on n fresh samples, a scalar. Inside `frozen(gan.D)` D is left alone."""
         fake = self.G(self.draw(n), *_given(labels))
         return {"loss": self.objective.generator(self.judge(fake, labels))}
 
@@ -183,7 +192,14 @@ def _given(labels: Tensor | None) -> tuple[Tensor, ...]:
 
 
 def pack(x: Tensor, m: int) -> Tensor:
-    """m samples as one: (B, d) -> (B / m, m d), (B, C, H, W) -> (B / m, m C, H, W)."""
+    """m samples as one: (B, d) -> (B / m, m d), (B, C, H, W) -> (B / m, m C, H, W).
+
+    ValueError unless m divides B. PacGAN, Lin et al. 2018 (arXiv:1712.04086).
+
+    >>> import tinygen as tg
+    >>> tg.models.gan.pack(tg.zeros(6, 1, 8, 8), 3).shape
+    (2, 3, 8, 8)
+    """
     if m == 1:
         return x
     n, channels, *space = x.shape
@@ -193,7 +209,13 @@ def pack(x: Tensor, m: int) -> Tensor:
 
 
 def build(config: Mapping[str, Any]) -> GAN:
-    """Multilayer perceptrons for samples of `shape`, under any objective but an energy's."""
+    """Multilayer perceptrons for samples of `shape`, under any objective but an energy's.
+
+    >>> import tinygen as tg
+    >>> gan = tg.models.build("gan", {"shape": (2,), "objective": "hinge", "hidden": 16})
+    >>> gan.sample(3).shape, gan.generator_terms(8)["loss"].shape
+    ((3, 2), ())
+    """
     c = settings(
         "gan", config, shape=NEEDED, objective="non_saturating", latent=2, hidden=128, layers=3,
         batch_norm=False, maxout=0, spectral=False, virtual=0, minibatch=0, pack=1,

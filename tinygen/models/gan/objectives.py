@@ -39,28 +39,55 @@ def cross_entropy(real: Tensor, fake: Tensor, target: float = 1.0) -> Tensor:
 
     Its minimum over all D is at D = t p_d / (p_d + p_g) where t is 1 or smoothed, and with t = 1
     it is log 4 - 2 JSD(p_d, p_g) (Goodfellow et al. 2014, arXiv:1406.2661).
+
+    >>> import tinygen as tg
+    >>> undecided = tg.zeros(8)                        # D = 1/2 everywhere: log 4
+    >>> tg.models.gan.cross_entropy(undecided, undecided)
+    tensor(1.3863)
     """
     on_real = target * softplus(-real) + (1.0 - target) * softplus(real)
     return mean(on_real) + mean(softplus(fake))
 
 
 def least_squares_d(real: Tensor, fake: Tensor, target: float = 1.0) -> Tensor:
-    """1/2 E[(D(x) - t)^2] + 1/2 E[D(G(z))^2] (Mao et al. 2016, arXiv:1611.04076)."""
+    """1/2 E[(D(x) - t)^2] + 1/2 E[D(G(z))^2], t the target (Mao et al. 2016, arXiv:1611.04076).
+
+    >>> import tinygen as tg
+    >>> tg.models.gan.least_squares_d(real=tg.zeros(8), fake=tg.zeros(8))
+    tensor(0.5)
+    """
     return 0.5 * (mean(square(real - target)) + mean(square(fake)))
 
 
 def critic_gap(real: Tensor, fake: Tensor) -> Tensor:
-    """E[f(G(z))] - E[f(x)]: minus what a critic estimates W1 (times its Lipschitz constant) by."""
+    """E[f(G(z))] - E[f(x)]: minus what a critic estimates W1 (times its Lipschitz constant) by.
+
+    Arjovsky et al. 2017 (arXiv:1701.07875).
+
+    >>> import tinygen as tg
+    >>> tg.models.gan.critic_gap(real=tg.zeros(8) + 3, fake=tg.zeros(8))
+    tensor(-3.)
+    """
     return mean(fake) - mean(real)
 
 
 def hinge_d(real: Tensor, fake: Tensor) -> Tensor:
-    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))] (Lim and Ye 2017, arXiv:1705.02894)."""
+    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))] (Lim and Ye 2017, arXiv:1705.02894).
+
+    >>> import tinygen as tg
+    >>> tg.models.gan.hinge_d(real=tg.zeros(8), fake=tg.zeros(8))
+    tensor(2.)
+    """
     return mean(relu(1.0 - real)) + mean(relu(1.0 + fake))
 
 
 def energy_gap(real: Tensor, fake: Tensor) -> Tensor:
-    """E[L(x)] - E[L(G(z))]; the model hands over k L(G(z)) (Berthelot et al., arXiv:1703.10717)."""
+    """E[L(x)] - E[L(G(z))]; the model hands over k L(G(z)) (Berthelot et al., arXiv:1703.10717).
+
+    >>> import tinygen as tg
+    >>> tg.models.gan.energy_gap(real=tg.zeros(8), fake=tg.ones(8))
+    tensor(-1.)
+    """
     return mean(real) - mean(fake)
 
 
@@ -68,10 +95,17 @@ def energy_gap(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def log_ratio(p: Array, q: Array) -> Array:
+    """log(p / q), entry by entry, of positive densities: the best D's logit where p are the data.
+
+    >>> import numpy as np, tinygen as tg
+    >>> tg.models.gan.log_ratio(np.array([0.5, 0.5]), np.array([0.5, 0.25])).round(4).tolist()
+    [0.0, 0.6931]
+    """
     return np.log(p) - np.log(q)
 
 
 def probability_real(p: Array, q: Array) -> Array:
+    """p / (p + q), entry by entry: the best D of data p and samples q."""
     return p / (p + q)
 
 
@@ -82,11 +116,21 @@ def kl(p: Array, q: Array) -> Array:
 
 
 def two_jsd(p: Array, q: Array) -> Array:
-    """The integrand of KL(p || m) + KL(q || m), m = (p + q) / 2."""
+    """The integrand of 2 JSD = KL(p || m) + KL(q || m), m = (p + q) / 2, in nats.
+
+    >>> import numpy as np, tinygen as tg
+    >>> apart = tg.models.gan.two_jsd(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    >>> round(float(apart.sum()), 4)                   # its maximum, 2 log 2
+    1.3863
+    """
     return kl(p, (p + q) / 2) + kl(q, (p + q) / 2)
 
 
 def reverse_kl_minus_two_jsd(p: Array, q: Array) -> Array:
+    """The integrand of KL(q || p) - 2 JSD(p, q): what G's loss -log D descends.
+
+    Arjovsky and Bottou 2017 (arXiv:1701.04862).
+    """
     return kl(q, p) - two_jsd(p, q)
 
 
@@ -107,9 +151,15 @@ def least_squares_divergence(p: Array, q: Array) -> Array:
 class Objective:
     """A row. `optimal` and `divergence` are functions of the densities p_d and p_g at x.
 
+    discriminator: (real, fake), D's outputs (B,) each -> a scalar; generator: (fake,) -> a scalar.
     optimal: the best D's output. divergence: the integrand of what G descends against that D, that
     is d/dp_g of its integral is E_g's integrand of G's loss, D held fixed; None where neither is a
     function of the two densities at one point (`minimises` says what it is).
+
+    >>> import tinygen as tg
+    >>> row = tg.models.gan.OBJECTIVES["non_saturating"]
+    >>> row.output, row.generator(tg.zeros(8)), row.minimises          # -log 1/2
+    ('logit', tensor(0.6931), 'KL(p_g || p_d) - 2 JSD(p_d, p_g)')
     """
 
     output: str

@@ -26,7 +26,16 @@ __all__ = [
 
 @contextmanager
 def frozen(net: nn.Module) -> Iterator[None]:
-    """Inside the block no gradient is computed for the net's parameters, only through it."""
+    """Inside the block no gradient is computed for the net's parameters, only through it.
+
+    >>> import tinygen as tg
+    >>> net = tg.nn.Linear(2, 1)
+    >>> with tg.models.gan.frozen(net):
+    ...     print(net.weight.requires_grad)
+    False
+    >>> net.weight.requires_grad
+    True
+    """
     kept = [(p, p.requires_grad) for p in net.parameters()]
     try:
         net.requires_grad_(False)
@@ -53,11 +62,24 @@ class _Optimistic(Optimizer):
 
 
 class OptimisticSGD(_Optimistic, SGD):
-    """Optimistic gradient descent: spirals into the solution of a bilinear game."""
+    """Optimistic gradient descent: spirals into the solution of a bilinear game; options as SGD's.
+
+    w_(t+1) = w_t - lr (2 g_t - g_(t-1)) without momentum. Daskalakis et al. 2018
+    (arXiv:1711.00141).
+
+    >>> import tinygen as tg
+    >>> x, y = (tg.nn.Parameter(tg.tensor([1.0])) for _ in range(2))
+    >>> opt = tg.models.gan.OptimisticSGD([x, y], lr=0.2)
+    >>> for step in range(200):                        # min over x, max over y of x y
+    ...     x.grad, y.grad = y.detach().clone(), -x.detach()
+    ...     opt.step()
+    >>> abs(x.item()) < 0.1 and abs(y.item()) < 0.1
+    True
+    """
 
 
 class OptimisticAdam(_Optimistic, Adam):
-    """Adam with optimistic steps (Daskalakis et al. 2018, arXiv:1711.00141).
+    """Adam with optimistic steps (Daskalakis et al. 2018, arXiv:1711.00141); options as Adam's.
 
     On a bilinear game it comes closer than Adam, but, as Adam's steps do not shrink with the
     gradient, it does not converge at a constant lr.
@@ -79,6 +101,7 @@ class Extragradient:
         self._kept: list[tuple[Tensor, Array]] = []
 
     def look_ahead(self) -> None:
+        """Step all optimizers; RuntimeError if called twice without step()."""
         if self._kept:
             raise RuntimeError("Extragradient.look_ahead: called twice; step() comes in between")
         params = [p for opt in self.optimizers for p in opt._params()]
@@ -87,6 +110,7 @@ class Extragradient:
             opt.step()
 
     def step(self) -> None:
+        """Go back and step with the gradients of now; RuntimeError without a look_ahead()."""
         if not self._kept:
             raise RuntimeError("Extragradient.step: call look_ahead() first")
         for p, array in self._kept:
@@ -104,6 +128,10 @@ def d_steps(step: int, k: int = 1, warm: int = 0, every: int = 0, many: int = 10
     """D steps before the G step number `step` (from 1): k, or `many` while warming up.
 
     WGAN's own: d_steps(step, 5, warm=25, every=500), 100 for the first 25 and every 500th.
+
+    >>> from tinygen.models.gan import d_steps
+    >>> [d_steps(step, 5, warm=25, every=500) for step in (1, 25, 26, 500)]
+    [100, 100, 5, 100]
     """
     if k < 1:
         raise ValueError(f"d_steps: expected k >= 1, got {k}")
@@ -111,7 +139,12 @@ def d_steps(step: int, k: int = 1, warm: int = 0, every: int = 0, many: int = 10
 
 
 def ramp(step: int, start: float, end: float, steps: int) -> float:
-    """From `start` at step 0 to `end` at step `steps` and after: to lower instance noise, say."""
+    """From `start` at step 0 to `end` at step `steps` and after: to lower instance noise, say.
+
+    >>> from tinygen.models.gan import ramp
+    >>> [ramp(step, start=1.0, end=0.0, steps=10) for step in (0, 5, 20)]
+    [1.0, 0.5, 0.0]
+    """
     return start + (end - start) * min(max(step / steps, 0.0), 1.0)
 
 
@@ -119,7 +152,12 @@ def ramp(step: int, start: float, end: float, steps: int) -> float:
 
 
 def spread(samples: Tensor) -> float:
-    """Mean distance between two samples of a batch (each and its neighbour in it)."""
+    """Mean distance between two samples of a batch (B, ...): each and its neighbour in it.
+
+    >>> import tinygen as tg
+    >>> tg.models.gan.spread(tg.tensor([[0.0, 0.0], [3.0, 4.0]]))
+    5.0
+    """
     x = samples.detach().flatten(1)._array
     return float(np.sqrt(((x - np.roll(x, 1, 0)) ** 2).sum(1)).mean())
 

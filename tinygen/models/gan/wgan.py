@@ -38,6 +38,7 @@ class Line(nn.Module):
         self.theta = nn.Parameter(Tensor([theta]))
 
     def forward(self, z: Tensor) -> Tensor:
+        """z (B, 1) -> (theta, z), (B, 2)."""
         return stack([self.theta.expand(len(z)), z[:, 0]], 1)
 
 
@@ -47,7 +48,14 @@ def line_critic() -> nn.Module:
 
 
 def build(config: Mapping[str, Any]) -> GAN:
-    """A DCGAN (net="dcgan") or perceptrons ("mlp") for pictures of `shape`; line: two lines."""
+    """A DCGAN (net="dcgan") or perceptrons ("mlp") for pictures of `shape`; line: two lines.
+
+    >>> import tinygen as tg
+    >>> tg.models.build("wgan", {"shape": (1, 8, 8), "latent": 4, "width": 4}).sample(3).shape
+    (3, 1, 8, 8)
+    >>> tg.models.build("wgan", {"line": True}).sample(3)[:, 0]        # theta begins at 2
+    tensor([2., 2., 2.])
+    """
     c = settings("wgan", config, shape=(2,), line=False, net="dcgan", width=32, latent=32)
     if c.line:
         return GAN(Line(2.0), line_critic(), "wgan", 1)

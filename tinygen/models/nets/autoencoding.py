@@ -34,8 +34,14 @@ def mlp_autoencoder(
 ) -> tuple[nn.Module, nn.Module]:
     """Encoder and decoder, multilayer perceptrons, for x of shape (B, *shape).
 
-    hidden: the widths of the encoder's hidden layers, which the decoder has in reverse; a number
-    stands for two layers of it.
+    encoder: (B, *shape) -> (B, moments latent); decoder: (B, latent) -> (B, outputs C, H, W); with
+    `classes` both take labels (B,) too. hidden: the widths of the encoder's hidden layers, which
+    the decoder has in reverse; a number stands for two layers of it. ValueError for sizes below 1.
+
+    >>> import tinygen as tg
+    >>> encoder, decoder = tg.models.nets.mlp_autoencoder((1, 8, 8), latent=2, hidden=16)
+    >>> encoder(tg.zeros(5, 1, 8, 8)).shape, decoder(tg.zeros(5, 2)).shape
+    ((5, 4), (5, 1, 8, 8))
     """
     widths = [hidden, hidden] if isinstance(hidden, int) else list(hidden)
     positive("mlp_autoencoder", latent=latent, **{"hidden": min(widths, default=1)})
@@ -60,7 +66,13 @@ def conv_autoencoder(
 ) -> tuple[nn.Module, nn.Module]:
     """Encoder and decoder that halve and double the size twice by 4x4 convolutions of stride 2.
 
-    shape: (C, H, W), H and W divisible by 4, as 8, 28 and 32 are.
+    shape: (C, H, W), H and W divisible by 4, as 8, 28 and 32 are, else ValueError. width: channels
+    at half size, twice as many at a quarter. Shapes are those of `mlp_autoencoder`.
+
+    >>> import tinygen as tg
+    >>> encoder, decoder = tg.models.nets.conv_autoencoder((1, 8, 8), latent=2, width=4)
+    >>> encoder(tg.zeros(5, 1, 8, 8)).shape, decoder(tg.zeros(5, 2)).shape
+    ((5, 4), (5, 1, 8, 8))
     """
     positive("conv_autoencoder", latent=latent, width=width)
     channels, height, breadth = shape
@@ -88,7 +100,14 @@ AUTOENCODERS = {"mlp": mlp_autoencoder, "conv": conv_autoencoder}
 
 
 def classifier(shape: Sequence[int], classes: int, width: int = 32) -> nn.Sequential:
-    """A small convolutional classifier, (B, *shape) -> logits (B, classes), for `Perceptual`."""
+    """A small convolutional classifier, (B, *shape) -> logits (B, classes), for `Perceptual`.
+
+    Two convolutions (width, 2 width channels; the second halves the size), then 64 units.
+
+    >>> import tinygen as tg
+    >>> tg.models.nets.classifier((1, 8, 8), classes=10, width=4)(tg.zeros(5, 1, 8, 8)).shape
+    (5, 10)
+    """
     positive("classifier", classes=classes, width=width)
     channels, height, breadth = shape
     pixels = ((height + 1) // 2) * ((breadth + 1) // 2)
@@ -102,7 +121,8 @@ def classifier(shape: Sequence[int], classes: int, width: int = 32) -> nn.Sequen
 def set_output_bias(decoder: nn.Module, images: Tensor) -> None:
     """Start the decoder at the mean image, as logits: the first epochs need not learn it.
 
-    For a Bernoulli decoder whose last layer has one bias a pixel (mlp) or a channel (conv).
+    images: (N, C, H, W) in [0, 1]. For a Bernoulli decoder whose last layer has one bias a pixel
+    (mlp) or a channel (conv). Probabilities are kept within 0.01 .. 0.99.
     """
     layers = [m for m in decoder.modules() if isinstance(getattr(m, "bias", None), Tensor)]
     bias = layers[-1].bias

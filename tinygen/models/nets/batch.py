@@ -14,7 +14,14 @@ __all__ = ["Maxout", "MinibatchDiscrimination", "ReferenceBatchNorm", "WithRefer
 
 
 class Maxout(nn.Module):
-    """The largest of `pieces` linear maps, for each unit (Goodfellow et al. 2013)."""
+    """The largest of `pieces` linear maps, for each unit: (B, in_features) -> (B, out_features).
+
+    Goodfellow et al. 2013 (arXiv:1302.4389).
+
+    >>> import tinygen as tg
+    >>> tg.models.nets.Maxout(4, 3, pieces=2)(tg.zeros(5, 4)).shape
+    (5, 3)
+    """
 
     def __init__(self, in_features: int, out_features: int, pieces: int = 5) -> None:
         super().__init__()
@@ -22,6 +29,7 @@ class Maxout(nn.Module):
         self.shape = (out_features, pieces)
 
     def forward(self, x: Tensor) -> Tensor:
+        """max_p (W_p x + b_p): (B, in_features) -> (B, out_features)."""
         return amax(self.linear(x).unflatten(1, self.shape), 2)
 
 
@@ -30,6 +38,11 @@ class MinibatchDiscrimination(nn.Module):
 
     M_i = T x_i in `kernels` x `dims`; o_b(x_i) = sum over j != i of exp(-|M_ib - M_jb|_1). A batch
     of look-alikes gives itself away (Salimans et al. 2016, arXiv:1606.03498).
+
+    >>> import tinygen as tg
+    >>> alike = tg.zeros(5, 2)                     # each is as near as can be to the 4 others
+    >>> tg.models.nets.MinibatchDiscrimination(2, kernels=1)(alike)[0]
+    tensor([0., 0., 4.], grad_fn=<getitem>)
     """
 
     def __init__(self, features: int, kernels: int = 16, dims: int = 8) -> None:
@@ -38,6 +51,7 @@ class MinibatchDiscrimination(nn.Module):
         self.shape = (kernels, dims)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features (B, A) -> (B, A + kernels), the closeness beside them."""
         m = self.project(x).unflatten(1, self.shape)
         distance = abs(m.unsqueeze(0) - m.unsqueeze(1)).sum(3)  # (B, B, kernels)
         closeness = exp(-distance).sum(1) - 1.0  # without the example itself, exp(0)
@@ -45,11 +59,12 @@ class MinibatchDiscrimination(nn.Module):
 
 
 class ReferenceBatchNorm(nn.Module):
-    """Batch norm whose statistics are those of a fixed reference batch (Salimans et al. 2016).
+    """Batch norm whose statistics are those of a fixed reference batch: (B, C, ...) -> (B, C, ...).
 
-    own=True, virtual batch norm: of the n reference examples and the example itself, as one of
-    n + 1. An example's output then does not depend on its batch-mates. Works inside
-    `WithReference`, which sends the reference batch through first.
+    own=True, virtual batch norm: of the n reference examples and the example itself, as one of n +
+    1. An example's output then does not depend on its batch-mates. Works inside `WithReference`,
+    which sends the reference batch through first; RuntimeError elsewhere. Salimans et al. 2016
+    (arXiv:1606.03498).
     """
 
     def __init__(self, features: int, own: bool = True, eps: float = 1e-5) -> None:
@@ -59,6 +74,7 @@ class ReferenceBatchNorm(nn.Module):
         self.moments: tuple[int, Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        """weight (x - m) / sqrt(v + eps) + bias, shaped as x."""
         space = tuple(range(2, x.ndim))  # each example's own moments, (B, C, 1, ...), come first
         centre = mean(x, space, keepdim=True) if space else x
         within = mean(square(x - centre), space, keepdim=True) if space else x * 0.0
@@ -99,6 +115,7 @@ class WithReference(nn.Module):
         self.register_buffer("reference", reference)
 
     def forward(self, x: Tensor) -> Tensor:
+        """net(x), after the reference batch went through to give the statistics."""
         layers = [m for m in self.net.modules() if isinstance(m, ReferenceBatchNorm)]
         for layer in layers:
             layer.collecting = True
@@ -114,7 +131,13 @@ class WithReference(nn.Module):
 def referenced(net: nn.Module, reference: Tensor, own: bool = True) -> WithReference:
     """The net with every batch norm replaced by that of a reference batch; own: virtual.
 
-    For G the batch is one of codes, for D one of data (packed, or with labels, as D sees them).
+    The net itself is changed. For G the batch is one of codes, for D one of data (packed, or with
+    labels, as D sees them).
+
+    >>> import tinygen as tg
+    >>> net = tg.models.nets.mlp([2, 8, 1], batch_norm=True)
+    >>> tg.models.nets.referenced(net, tg.randn(16, 2))(tg.zeros(1, 2)).shape      # a batch of one
+    (1, 1)
     """
     for module in list(net.modules()):
         for name, child in list(module.named_children()):

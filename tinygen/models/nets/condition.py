@@ -12,7 +12,7 @@ __all__ = ["Conditional", "check_labels"]
 
 
 def check_labels(name: str, labels: Tensor, batch: int, classes: int) -> Tensor:
-    """The labels, if they are `batch` integers in 0..classes-1; else a ValueError."""
+    """The labels, if they are `batch` integers in 0..classes-1; else ValueError: `name`: ..."""
     if labels.shape != (batch,) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"{name}: expected {batch} integer labels, got {labels.dtype} of shape {labels.shape}"
@@ -31,6 +31,11 @@ class Conditional(nn.Module):
     x (B, d) gets `classes` more numbers, one of them 1; an image (B, C, H, W) gets as many planes,
     or with planes=False is flattened first. `net` is built for so many more inputs or channels.
     ValueError for labels that are not (B,) integers in 0..classes-1.
+
+    >>> import tinygen as tg
+    >>> net = tg.models.nets.Conditional(tg.nn.Linear(2 + 3, 1), classes=3)
+    >>> net(tg.zeros(5, 2), tg.tensor([0, 1, 2, 0, 1])).shape
+    (5, 1)
     """
 
     def __init__(self, net: nn.Module, classes: int, planes: bool = True) -> None:
@@ -38,6 +43,7 @@ class Conditional(nn.Module):
         self.net, self.classes, self.planes = net, classes, planes
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """net of x (B, d) or (B, C, H, W) with the one-hot labels (B,) beside it."""
         check_labels("Conditional", labels, x.shape[0], self.classes)
         hot = F.one_hot(labels, self.classes).to(x.dtype)
         if x.ndim == 4 and self.planes:

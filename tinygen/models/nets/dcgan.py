@@ -39,11 +39,17 @@ def mlp_gan(
     packed: int = 1,
     minibatch: int = 0,
 ) -> tuple[nn.Module, nn.Module]:
-    """Generator and discriminator of `layers` hidden layers of ReLU units (D: leaky).
+    """Generator and discriminator of `layers` hidden layers of ReLU units (D: leaky, slope 0.2).
 
+    G: (B, latent) -> (B, *shape); D: (B, *shape) -> raw (B,).
     batch_norm: in G (not at its output). maxout: so many pieces in D instead of ReLUs. tanh: keep
     G's output in [-1, 1]. classes: room for labels, see Conditional. packed: room for so many
     samples at once in D. minibatch: kernels of minibatch discrimination before D's last layer.
+
+    >>> import tinygen as tg
+    >>> G, D = tg.models.nets.mlp_gan((2,), latent=4, hidden=16)
+    >>> G(tg.zeros(5, 4)).shape, D(tg.zeros(5, 2)).shape
+    ((5, 2), (5,))
     """
     positive("mlp_gan", latent=latent, hidden=hidden, layers=layers)
     size, middle = math.prod(shape), [hidden] * layers
@@ -76,6 +82,10 @@ def halvings(size: int) -> tuple[int, int]:
     """(start, n) with start 2^n = size: how often a picture's side is halved; n >= 2, start <= 7.
 
     8 = 2 x 4, 28 = 7 x 4, 32 = 4 x 8, 64 = 4 x 16. ValueError where no such start exists.
+
+    >>> import tinygen as tg
+    >>> [tg.models.nets.halvings(side) for side in (8, 28, 32)]
+    [(2, 2), (7, 2), (4, 3)]
     """
     start, n = size, 0
     while start % 2 == 0 and (start > 4 or n < 2) and start > 2:
@@ -105,7 +115,9 @@ def dcgan(
     tanh: bool = True,
     minibatch: int = 0,
 ) -> tuple[nn.Module, nn.Module]:
-    """The five guidelines of Radford et al. 2015 (arXiv:1511.06434), for shape = (C, S, S):
+    """G: (B, latent) -> (B, *shape) and D: (B, *shape) -> raw (B,), shape = (C, S, S).
+
+    The five guidelines of Radford et al. 2015 (arXiv:1511.06434):
 
     1. strided convolutions down (D) and up (G), no pooling;
     2. batch norm in both, but not at G's output nor at D's input;
@@ -115,7 +127,13 @@ def dcgan(
 
     width: channels at the largest size, doubled at each halving. norm: D's "batch", "layer" (one
     group: examples stay apart, for gradient penalties), "spectral" or "none". minibatch: kernels of
-    minibatch discrimination before D's last layer. Weights start at N(0, 0.02^2).
+    minibatch discrimination before D's last layer. Weights start at N(0, 0.02^2). ValueError for a
+    picture that is not square, a side that `halvings` refuses, another norm.
+
+    >>> import tinygen as tg
+    >>> G, D = tg.models.nets.dcgan((1, 8, 8), latent=4, width=4)
+    >>> G(tg.zeros(5, 4)).shape, D(tg.zeros(5, 1, 8, 8)).shape
+    ((5, 1, 8, 8), (5,))
     """
     positive("dcgan", latent=latent, width=width)
     if norm not in ("batch", "layer", "spectral", "none"):
@@ -167,7 +185,10 @@ def start_small(module: nn.Module) -> None:
 
 
 def spectrally_normalised(net: nn.Module) -> nn.Module:
-    """Every linear map of the net divided by its largest singular value (nn.utils)."""
+    """Every linear map of the net divided by its largest singular value; the net itself is changed.
+
+    `nn.utils.spectral_norm` on each. Miyato et al. 2018 (arXiv:1802.05957).
+    """
     for module in list(net.modules()):
         if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             spectral_norm(module)
@@ -182,6 +203,10 @@ class AutoencoderEnergy(nn.Module):
 
     A discriminator whose output is an energy: it rebuilds data well, samples badly
     (Berthelot et al. 2017, arXiv:1703.10717).
+
+    >>> import tinygen as tg
+    >>> tg.models.nets.AutoencoderEnergy(tg.nn.Identity(), tg.nn.Identity())(tg.rand(2, 3))
+    tensor([0., 0.])
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
@@ -189,13 +214,19 @@ class AutoencoderEnergy(nn.Module):
         self.encoder, self.decoder = encoder, decoder
 
     def forward(self, x: Tensor) -> Tensor:
+        """L(x) = mean |x - decoder(encoder(x))|: (B, ...) -> (B,)."""
         return mean(abs(x - self.decoder(self.encoder(x))).flatten(1), 1)
 
 
 def mlp_energy(
     shape: Sequence[int], code: int, hidden: int = 128, layers: int = 2
 ) -> AutoencoderEnergy:
-    """An autoencoder of `layers` hidden layers on each side of a code of `code` numbers."""
+    """An autoencoder of `layers` hidden layers on each side of a code of `code` numbers.
+
+    >>> import tinygen as tg
+    >>> tg.models.nets.mlp_energy((2,), code=1, hidden=8)(tg.zeros(5, 2)).shape
+    (5,)
+    """
     positive("mlp_energy", code=code, hidden=hidden, layers=layers)
     size, middle = math.prod(shape), [hidden] * layers
     encoder = nn.Sequential(nn.Flatten(), *mlp([size, *middle, code]))
@@ -204,7 +235,12 @@ def mlp_energy(
 
 
 def dcgan_energy(shape: Sequence[int], code: int, width: int = 32) -> AutoencoderEnergy:
-    """DCGAN's discriminator and generator, without norms, as encoder and decoder."""
+    """DCGAN's discriminator and generator, without norms, as encoder and decoder of `code` numbers.
+
+    >>> import tinygen as tg
+    >>> tg.models.nets.dcgan_energy((1, 8, 8), code=4, width=4)(tg.zeros(5, 1, 8, 8)).shape
+    (5,)
+    """
     positive("dcgan_energy", code=code, width=width)
     start, n = halvings(shape[1])
     widths = [width * 2**i for i in range(n)]

@@ -17,6 +17,11 @@ def mlp(
     """Linear layers of these widths, (B, widths[0]) -> (B, widths[-1]).
 
     Between two of them: batch norm if wished, then the activation; nothing after the last one.
+
+    >>> import tinygen as tg
+    >>> net = tg.models.nets.mlp([2, 8, 3], activation=tg.nn.SiLU)
+    >>> net(tg.zeros(5, 2)).shape, len(net)
+    ((5, 3), 3)
     """
     layers: list[nn.Module] = []
     for n_in, n_out in zip(widths, widths[1:]):

@@ -15,14 +15,22 @@ __all__ = ["TimeMLP", "sinusoids", "with_label"]
 
 
 def sinusoids(time: Tensor, width: int, slowest: float = 1e4) -> Tensor:
-    """(B,) -> (B, width): sines, then cosines, at rates from 1 falling to 1 / `slowest`."""
+    """(B,) -> (B, width): sines, then cosines, at rates from 1 falling to about 1 / `slowest`.
+
+    Rate k is slowest^(-2 k / width), k = 0 .. width/2 - 1; width even (Vaswani et al. 2017,
+    arXiv:1706.03762).
+
+    >>> import tinygen as tg
+    >>> tg.models.nets.sinusoids(tg.tensor([0.0]), width=4)
+    tensor([[0., 0., 1., 1.]])
+    """
     rates = np.exp(np.arange(width // 2) * (-2.0 * math.log(slowest) / width))
     angle = time[:, None] * wrap(move(rates.astype(time.dtype), time.device))
     return cat([angle.sin(), angle.cos()], 1)
 
 
 def with_label(context: Tensor, embedding: nn.Embedding | None, labels: Tensor | None) -> Tensor:
-    """context + the labels' embedding; ValueError for a label that the network would not see."""
+    """context (B, d) + the labels' embedding; ValueError for labels where there is none."""
     if labels is None:
         return context
     if embedding is None:
@@ -35,6 +43,12 @@ class TimeMLP(nn.Module):
     """(x (B, dims), time (B,)[, labels (B,)]) -> (B, out): residual layers that all see the time.
 
     The last layer begins at 0. classes > 0 takes labels 0 .. classes, the last one for "none".
+    ValueError unless hidden is even and all sizes are >= 1.
+
+    >>> import tinygen as tg
+    >>> net = tg.models.nets.TimeMLP(dims=2, hidden=8)
+    >>> net(tg.randn(5, 2), tg.full((5,), 100.0)).abs().sum().item(), net.hidden
+    (0.0, 8)
     """
 
     def __init__(
@@ -57,6 +71,7 @@ class TimeMLP(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
+        """x (B, dims), time (B,) in 0..1000, labels (B,) integers or None -> (B, out)."""
         context = with_label(self.time(sinusoids(time, self.hidden)), self.label, labels)
         h = self.first(x)
         for layer in self.layers:

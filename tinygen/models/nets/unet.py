@@ -35,6 +35,7 @@ class Block(nn.Module):
         zero_(self.conv2)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """x (B, a, H, W), context (B, context) -> (B, b, H, W)."""
         h = self.conv1(F.silu(self.norm1(x))) + self.time(context)[:, :, None, None]
         h = self.conv2(self.dropout(F.silu(self.norm2(h))))
         out: Tensor = self.skip(x) + h
@@ -51,6 +52,7 @@ class Attention(nn.Module):
         zero_(self.attention.out_proj)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
         pixels = self.norm(x).flatten(2).transpose(1, 2)  # (B, H W, C)
         seen, _ = self.attention(pixels, pixels, pixels, need_weights=False)
         out: Tensor = x + seen.transpose(1, 2).reshape(*x.shape)
@@ -63,7 +65,13 @@ class UNet(nn.Module):
     channels: C. width: channels at full size, `multipliers` times it at each smaller size.
     depth: blocks a size. attention: sizes (0 is the largest) with attention after each block.
     classes > 0 takes labels 0 .. classes, the last one for "none". out: channels made (C).
-    H and W must be divisible by 2 for each halving: ValueError says so.
+    H and W must be divisible by 2 for each halving: ValueError says so. Ho et al. 2020
+    (arXiv:2006.11239), after Ronneberger et al. 2015 (arXiv:1505.04597).
+
+    >>> import tinygen as tg
+    >>> net = tg.models.nets.UNet(channels=1, width=8, multipliers=(1, 2), attention=(1,))
+    >>> net(tg.zeros(2, 1, 8, 8), tg.zeros(2)).shape
+    (2, 1, 8, 8)
     """
 
     def __init__(
@@ -120,6 +128,7 @@ class UNet(nn.Module):
         zero_(self.last)
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
+        """x (B, C, H, W), time (B,) in 0..1000, labels (B,) integers or None -> (B, out, H, W)."""
         self._check(x)
         context = F.silu(with_label(self.time(sinusoids(time, self.width)), self.label, labels))
         h, skips = self.first(x), []

@@ -31,7 +31,12 @@ PILOTS = 4  # chains an example that only tune the step size
 
 
 def inverse_temperatures(steps: int, sharpness: float = 4.0) -> Array:
-    """t_0..t_steps: 0 to 1 along a sigmoid, slow at both ends."""
+    """t_0..t_steps: 0 to 1 along a sigmoid, slow at both ends; `sharpness`: how slow. (steps + 1,).
+
+    >>> import tinygen as tg
+    >>> tg.models.vae.annealing.inverse_temperatures(2).tolist()
+    [0.0, 0.5, 1.0]
+    """
     s = 1.0 / (1.0 + np.exp(-sharpness * np.linspace(-1.0, 1.0, steps + 1)))
     return (s - s[0]) / (s[-1] - s[0])
 
@@ -45,9 +50,19 @@ def ais(
     step_size: float = 0.1,
     generator: Generator | None = None,
 ) -> Importance:
-    """log p(x) of each example from `chains` runs; the encoder is not used.
+    """log p(x) of each example from `chains` runs, in nats; the encoder is not used.
 
-    `PILOTS` more chains an example choose the step size, by their acceptance (towards 0.65).
+    x: (B, ...). steps: temperatures, leapfrog: gradients a step, step_size: where its tuning
+    begins. `PILOTS` more chains an example choose the step size, by their acceptance (towards
+    0.65). ValueError for counts below 1.
+
+    >>> import tinygen as tg
+    >>> model = tg.models.build("vae", {"shape": (1, 2, 2), "hidden": 4})
+    >>> for p in model.parameters():                   # now every picture is 4 fair coins
+    ...     _ = tg.nn.init.zeros_(p)
+    >>> x = tg.zeros(3, 1, 2, 2)
+    >>> tg.models.vae.annealing.ais(model, x, chains=2, steps=2).log_p         # -4 log 2
+    tensor([-2.7726, -2.7726, -2.7726])
     """
     positive("ais", chains=chains, steps=steps, leapfrog=leapfrog)
     many = x.repeat(PILOTS + chains, *[1] * (x.ndim - 1))

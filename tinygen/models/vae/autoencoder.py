@@ -38,7 +38,17 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class Autoencoder(nn.Module):
-    """encoder: x (B, ...) -> code (B, latent); decoder: code -> a picture shaped as x."""
+    """encoder: x (B, ...) -> code (B, latent); decoder: code -> a picture shaped as x.
+
+    Pictures in [0, 1]. `code_mean` and `code_std` describe the codes that `sample` draws, once
+    `measure_codes` has seen data.
+
+    >>> import tinygen as tg
+    >>> model = tg.models.build("autoencoder", {"shape": (1, 8, 8), "kind": "plain", "latent": 4})
+    >>> x = tg.rand(5, 1, 8, 8)
+    >>> model.encode(x).shape, model(x).shape, model.loss(x).shape
+    ((5, 4), (5, 1, 8, 8), ())
+    """
 
     classes = 0
     pixels = (0.0, 1.0)
@@ -52,30 +62,35 @@ class Autoencoder(nn.Module):
         self.register_buffer("code_std", Tensor([1.0]))
 
     def encode(self, x: Tensor) -> Tensor:
+        """The code: (B, ...) -> (B, latent)."""
         return self.encoder(x)
 
     def decode(self, z: Tensor) -> Tensor:
+        """The picture: (B, latent) -> (B, C, H, W)."""
         return self.decoder(z)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The reconstruction of x."""
+        """The reconstruction of x, shaped as it is."""
         return self.decode(self.encode(x))
 
     def loss(
         self, x: Tensor, distance: Loss = squared_error, generator: Generator | None = None
     ) -> Tensor:
-        """The mean over the batch of distance(reconstruction, x); `generator` for what draws."""
+        """The mean over the batch of distance(reconstruction, x), a scalar.
+
+        distance: (y, x) -> (B,), one of `reconstruction.LOSSES`, say; `generator` for what draws.
+        """
         return distance(self(x), x).mean()
 
     def terms(
         self, batch: Tensor | Sequence[Tensor], distance: Loss = squared_error
     ) -> dict[str, Tensor]:
-        """The loss of a batch; it has no parts."""
+        """{"loss"} of a batch (x,), a scalar; it has no parts."""
         return {"loss": self.loss(split(batch)[0], distance)}
 
     @no_grad()
     def measure_codes(self, x: Tensor) -> None:
-        """Note the mean and spread of each number of the codes of x, for `sample`."""
+        """Note the mean and spread of each number of the codes of x (N, ...), for `sample`."""
         codes = self.encode(x)
         self.code_mean.copy_(codes.mean(0))
         self.code_std.copy_(codes.std(0))
@@ -84,8 +99,11 @@ class Autoencoder(nn.Module):
     def sample(
         self, n: int, generator: Generator | None = None, labels: Tensor | None = None
     ) -> Tensor:
-        """What n random codes decode to. There is no prior to draw them from: they come from the
-        Gaussian of `measure_codes`, and nothing says that they look like anything."""
+        """What n random codes decode to, (n, C, H, W).
+
+        There is no prior to draw them from: they come from the Gaussian of `measure_codes`, and
+        nothing says that they look like anything. ValueError for labels.
+        """
         if labels is not None:
             raise ValueError("Autoencoder.sample: labels were given; this model has none")
         like = self.code_mean
@@ -101,6 +119,11 @@ def linear_autoencoder(shape: Sequence[int], latent: int) -> Autoencoder:
 
     E|x - d(e(x))|^2 >= the sum of the eigenvalues of cov(x) from the (latent+1)-th on, reached
     when the decoder's columns span the first `latent` eigenvectors (Baldi and Hornik, 1989).
+
+    >>> import tinygen as tg
+    >>> model = tg.models.vae.autoencoder.linear_autoencoder((1, 8, 8), latent=4)
+    >>> model(tg.zeros(5, 1, 8, 8)).shape
+    (5, 1, 8, 8)
     """
     positive("linear_autoencoder", latent=latent)
     pixels = int(np.prod(shape))
@@ -110,6 +133,8 @@ def linear_autoencoder(shape: Sequence[int], latent: int) -> Autoencoder:
 
 
 class PCA(NamedTuple):
+    """The principal components of a data set, in float64."""
+
     mean: Array  # (D,)
     components: Array  # (D, D), eigenvectors in the columns, from the largest eigenvalue on
     eigenvalues: Array  # (D,), falling
@@ -120,7 +145,13 @@ class PCA(NamedTuple):
 
 
 def pca(x: Tensor) -> PCA:
-    """Mean, eigenvectors and eigenvalues of the covariance (divided by B) of x (B, ...)."""
+    """Mean, eigenvectors and eigenvalues of the covariance (divided by B) of x (B, ...).
+
+    >>> import tinygen as tg
+    >>> found = tg.models.vae.autoencoder.pca(tg.tensor([[-2.0, 1.0], [2.0, 1.0]]))
+    >>> found.mean.tolist(), found.eigenvalues.tolist(), found.discarded(latent=0)
+    ([0.0, 1.0], [4.0, 0.0], 4.0)
+    """
     rows = x.detach().cpu().numpy().reshape(x.shape[0], -1).astype(np.float64)
     mean = rows.mean(0)
     values, vectors = np.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
@@ -131,7 +162,12 @@ def pca(x: Tensor) -> PCA:
 
 
 class GaussianNoise:
-    """x + sigma eps: the corruption whose best denoiser gives the score."""
+    """x + sigma eps: the corruption whose best denoiser gives the score.
+
+    >>> import tinygen as tg
+    >>> tg.models.vae.autoencoder.GaussianNoise(sigma=0.3)(tg.zeros(5, 1, 8, 8)).shape
+    (5, 1, 8, 8)
+    """
 
     def __init__(self, sigma: float) -> None:
         if not sigma > 0.0:
@@ -144,7 +180,13 @@ class GaussianNoise:
 
 
 class Masking:
-    """Each pixel is set to 0 with probability p."""
+    """Each pixel is set to 0 with probability p, 0 <= p < 1.
+
+    >>> import tinygen as tg
+    >>> masked = tg.models.vae.autoencoder.Masking(p=0.5)(tg.ones(100))
+    >>> sorted(set(masked.tolist()))
+    [0.0, 1.0]
+    """
 
     def __init__(self, p: float) -> None:
         if not 0.0 <= p < 1.0:
@@ -160,6 +202,7 @@ class DenoisingAutoencoder(Autoencoder):
     """Sees a corrupted input and is asked for the clean one: E|x - r(corrupt(x))|^2.
 
     The *input* is corrupted, not the code. corrupt: GaussianNoise, Masking or any f(x, generator).
+    Vincent et al. 2008.
     """
 
     def __init__(
@@ -174,13 +217,14 @@ class DenoisingAutoencoder(Autoencoder):
     def loss(
         self, x: Tensor, distance: Loss = squared_error, generator: Generator | None = None
     ) -> Tensor:
+        """The mean over the batch of distance(r(corrupt(x)), x); the corruption is drawn anew."""
         return distance(self(self.corrupt(x, generator)), x).mean()
 
     def score(self, noisy: Tensor) -> Tensor:
-        """grad log p_sigma at y = `noisy`, by Tweedie's formula: (r(y) - y) / sigma^2.
+        """grad log p_sigma at y = `noisy`, by Tweedie's formula: (r(y) - y) / sigma^2, shaped as y.
 
         The best denoiser of y = x + sigma eps is E[x|y] = y + sigma^2 grad log p_sigma(y), where
-        p_sigma is the density of y (Vincent, 2011). Gaussian noise only.
+        p_sigma is the density of y (Vincent, 2011). Gaussian noise only, else ValueError.
         """
         if not isinstance(self.corrupt, GaussianNoise):
             raise ValueError("DenoisingAutoencoder.score: the noise must be GaussianNoise")
@@ -193,7 +237,12 @@ class DenoisingAutoencoder(Autoencoder):
 def k_sparse(z: Tensor, k: int) -> Tensor:
     """Keep the k largest entries of each code (B, d), make the others 0; k places, ties or not.
 
-    Which entries are kept is a constant for the gradient: 1 through them, 0 elsewhere.
+    Which entries are kept is a constant for the gradient: 1 through them, 0 elsewhere. ValueError
+    unless 1 <= k <= d. Makhzani and Frey 2013 (arXiv:1312.5663).
+
+    >>> import tinygen as tg
+    >>> tg.models.vae.autoencoder.k_sparse(tg.tensor([[1.0, 3.0, 2.0]]), k=2)
+    tensor([[0., 3., 2.]])
     """
     if z.ndim != 2 or not 1 <= k <= z.shape[1]:
         raise ValueError(f"k_sparse: expected codes (B, d) with 1 <= k <= d, got {z.shape}, k={k}")
@@ -203,7 +252,7 @@ def k_sparse(z: Tensor, k: int) -> Tensor:
 
 
 class KSparseAutoencoder(Autoencoder):
-    """Only the k largest units of the code reach the decoder."""
+    """Only the k largest units of the code reach the decoder (`k_sparse`)."""
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, k: int) -> None:
         super().__init__(encoder, decoder)
@@ -211,6 +260,7 @@ class KSparseAutoencoder(Autoencoder):
         self.k = k
 
     def encode(self, x: Tensor) -> Tensor:
+        """The code with its k largest entries: (B, ...) -> (B, latent)."""
         return k_sparse(self.encoder(x), self.k)
 
 
@@ -224,11 +274,13 @@ class SparseAutoencoder(Autoencoder):
         self.weight = weight
 
     def encode(self, x: Tensor) -> Tensor:
+        """The code after a ReLU, so that 0 can be reached: (B, ...) -> (B, latent)."""
         return self.encoder(x).relu()
 
     def loss(
         self, x: Tensor, distance: Loss = squared_error, generator: Generator | None = None
     ) -> Tensor:
+        """The mean of distance(d(z), x) + weight sum_j |z_j|, a scalar."""
         z = self.encode(x)
         return distance(self.decode(z), x).mean() + self.weight * z.abs().sum(1).mean()
 
@@ -249,6 +301,7 @@ class Classifier(nn.Module):
         self.encoder, self.head = encoder, mlp([latent, hidden, classes])
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits: (B, ...) -> (B, classes)."""
         return self.head(self.encoder(x))
 
     @no_grad()
@@ -262,7 +315,15 @@ class Classifier(nn.Module):
 
 def build(config: Mapping[str, Any]) -> Autoencoder:
     """kind: plain, linear, denoising (noise `sigma`), ksparse (`k` units speak) or sparse (at the
-    price `weight`). net: "mlp", "conv" or "notes" (500-300). loss "ssim" ends in a sigmoid."""
+    price `weight`). net: "mlp", "conv" or "notes" (500-300). loss "ssim" ends in a sigmoid.
+
+    >>> import tinygen as tg
+    >>> config = {"shape": (1, 8, 8), "kind": "ksparse", "latent": 16, "k": 3}
+    >>> model = tg.models.vae.autoencoder.build(config)
+    >>> code = model.encode(tg.rand(5, 1, 8, 8))
+    >>> code.shape, int((code != 0).sum(1).max().item()), model.sample(2).shape
+    ((5, 16), 3, (2, 1, 8, 8))
+    """
     c = settings(
         "autoencoder", config, shape=NEEDED, kind="plain", net="mlp", latent=16, loss="mse",
         sigma=0.3, k=8, weight=0.05,

@@ -38,7 +38,9 @@ class Weighted(Protocol):
         k: int = 1,
         generator: Generator | None = None,
         labels: Tensor | None = None,
-    ) -> Tensor: ...
+    ) -> Tensor:
+        """log p(x, z) - log q(z|x) for k draws of each example x (B, ...): (k, B) nats."""
+        ...
 
 
 def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
@@ -47,12 +49,18 @@ def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
 
 
 def iwae(log_w: Tensor, form: str = "bound") -> Tensor:
-    """The importance-weighted bound log 1/k sum_i w_i of each example: (k, B) -> (B,).
+    """The importance-weighted bound log 1/k sum_i w_i of each example in nats: (k, B) -> (B,).
 
-    form="bound" differentiates that expression; form="weights" is the paper's equation 14,
+    form="bound" differentiates that expression; form="weights" is equation 14 of Burda et al. 2015
+    (arXiv:1509.00519),
         sum_i v_i grad log w_i,   v_i = w_i / sum_j w_j, held constant.
     The two gradients are the same, term by term; the second says what they do: an example's draws
-    pull in proportion to how well they explain it.
+    pull in proportion to how well they explain it. ValueError for another form.
+
+    >>> import tinygen as tg
+    >>> log_w = tg.tensor([[1.0], [3.0]]).log()        # two draws, weights 1 and 3: log 2
+    >>> tg.models.vae.bounds.iwae(log_w), tg.models.vae.bounds.iwae(log_w, form="weights")
+    (tensor([0.6931]), tensor([0.6931]))
     """
     value = logsumexp(log_w, 0) - math.log(log_w.shape[0])
     if form == "bound":
@@ -72,9 +80,14 @@ class Importance(NamedTuple):
 
 
 def estimate(log_w: Tensor) -> Importance:
-    """log 1/k sum w with its error and effective sample size: (k, B) -> three of (B,).
+    """log 1/k sum w with its error and effective sample size: (k, B) -> three of (B,), in nats.
 
     error = std(w) / (mean(w) sqrt(k)); nan for k = 1, from which nothing can be told.
+
+    >>> import tinygen as tg
+    >>> result = tg.models.vae.bounds.estimate(tg.tensor([[1.0], [3.0]]).log())
+    >>> result.error, result.ess                       # sqrt(2) / (2 sqrt(2)), (1 + 3)^2 / (1 + 9)
+    (tensor([0.5]), tensor([1.6]))
     """
     k = log_w.shape[0]
     log_p = iwae(log_w)
@@ -92,9 +105,10 @@ def importance(
     labels: Tensor | None = None,
     at_once: int = 8192,
 ) -> Importance:
-    """log p(x) of each example from k draws of q(z|x).
+    """log p(x) of each example from k draws of q(z|x), in nats.
 
-    As many draws of the whole batch go through the networks at once as make `at_once` rows.
+    x: (B, ...). As many draws of the whole batch go through the networks at once as make `at_once`
+    rows; labels (B,) for a conditional model. No gradient. ValueError unless k >= 1.
     """
     positive("importance", k=k)
     step = max(1, at_once // max(1, x.shape[0]))
@@ -111,7 +125,14 @@ class Average(NamedTuple):
 
 
 def average(result: Importance) -> Average:
-    """The mean log p(x) of a data set, and both of its standard errors."""
+    """The mean log p(x) of a data set in nats, and both of its standard errors.
+
+    >>> import tinygen as tg
+    >>> bounds = tg.models.vae.bounds
+    >>> result = bounds.average(bounds.estimate(tg.zeros(10, 4) - 2.0))    # equal weights e^-2
+    >>> tuple(round(value, 6) for value in result)
+    (-2.0, 0.0, 0.0)
+    """
     log_p, error = result.log_p.cpu().numpy(), result.error.cpu().numpy()
     n = len(log_p)
     spread = float(log_p.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
@@ -119,7 +140,14 @@ def average(result: Importance) -> Average:
 
 
 def leave_one_out(values: Tensor) -> Tensor:
-    """For each of k draws the mean of the other k - 1, without gradient: a baseline. (k, B)."""
+    """For each of k draws the mean of the other k - 1, without gradient: a baseline.
+
+    (k, B) -> (k, B); 0 for k = 1. Mnih and Rezende 2016 (arXiv:1602.06725).
+
+    >>> import tinygen as tg
+    >>> tg.models.vae.bounds.leave_one_out(tg.tensor([[1.0], [2.0], [6.0]]))[:, 0]
+    tensor([4. , 3.5, 1.5])
+    """
     k = values.shape[0]
     if k < 2:
         return wrap(np.zeros_like(values._array))

@@ -59,6 +59,15 @@ class HierarchicalVAE(nn.Module):
 
     decoders[0]: z_1 -> what `likelihood` takes; decoders[k]: z_{k+1} -> mean beside log_var of z_k.
     Raises ValueError unless there are K >= 1 of each.
+
+    >>> import tinygen as tg
+    >>> config = {"shape": (1, 8, 8), "sizes": (4, 2), "hidden": 16}
+    >>> model = tg.models.build("hierarchical", config)
+    >>> for p in model.parameters():                   # q = p at both levels, 64 fair coins below
+    ...     _ = tg.nn.init.zeros_(p)
+    >>> bound = model(tg.zeros(5, 1, 8, 8))
+    >>> round(bound.elbo.item(), 3), bound.kls.shape, model.sample(3).shape        # -64 log 2
+    (-44.361, (2,), (3, 1, 8, 8))
     """
 
     classes = 0
@@ -95,7 +104,7 @@ class HierarchicalVAE(nn.Module):
     def up(
         self, x: Tensor, generator: Generator | None = None
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """A draw z_1..z_K of q, and log q(z_k|z_{k-1}) of each, (B,)."""
+        """A draw z_1..z_K of q, each (B, sizes[k]), and log q(z_k|z_{k-1}) of each, (B,) nats."""
         codes, log_q, z = [], [], x
         for encoder, size in zip(self.encoders, self.sizes, strict=True):
             mean, log_var = self._moments(encoder, z, size)
@@ -105,7 +114,7 @@ class HierarchicalVAE(nn.Module):
         return codes, log_q
 
     def log_prior(self, codes: list[Tensor]) -> list[Tensor]:
-        """log p(z_k|z_{k+1}) for k = 1..K-1, then log p(z_K); each (B,)."""
+        """log p(z_k|z_{k+1}) for k = 1..K-1, then log p(z_K); each (B,) nats."""
         found = []
         for k, (below, above) in enumerate(zip(codes[:-1], codes[1:], strict=True)):
             moments = self._moments(self.decoders[k + 1], above, self.sizes[k])
@@ -115,7 +124,10 @@ class HierarchicalVAE(nn.Module):
     def forward(
         self, x: Tensor, beta: float = 1.0, generator: Generator | None = None, reduce: bool = True
     ) -> HierarchicalELBO:
-        """The ELBO of a batch and its terms, from one draw of all levels."""
+        """The ELBO of a batch x (B, ...) and its terms in nats, from one draw of all levels.
+
+        beta weighs the KLs, 1 is the bound. reduce: means over the batch.
+        """
         codes, log_q = self.up(x, generator)
         kls = stack([q - p for q, p in zip(log_q, self.log_prior(codes), strict=True)])
         log_likelihood = self.likelihood.log_prob(x, self.decoders[0](codes[0]))
@@ -157,12 +169,12 @@ class HierarchicalVAE(nn.Module):
 
     @no_grad()
     def log_prob(self, x: Tensor, samples: int = 100, generator: Generator | None = None) -> Tensor:
-        """log p(x) of each example by importance sampling, (B,); see bounds.importance."""
+        """log p(x) of each example by importance sampling, (B,) nats; see bounds.importance."""
         return importance(self, x, samples, generator).log_p
 
     @no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Decode the mean of q(z_1|x)."""
+        """Decode the mean of q(z_1|x): (B, C, H, W) -> the same shape, no gradient."""
         mean, _ = self._moments(self.encoders[0], x, self.sizes[0])
         return self.likelihood.mean(self.decoders[0](mean))
 
@@ -196,7 +208,10 @@ class HierarchicalVAE(nn.Module):
 def levels(
     shape: Sequence[int], sizes: Sequence[int], likelihood: Likelihood, hidden: int = 256
 ) -> HierarchicalVAE:
-    """A model of K = len(sizes) levels with networks of their own, two hidden layers each."""
+    """A model of K = len(sizes) levels with networks of their own, two hidden layers each.
+
+    shape: that of x, (C, H, W). sizes: of z_1 .. z_K. ValueError for none.
+    """
     if not sizes:
         raise ValueError("levels: expected at least one size")
     positive("levels", latent=min(sizes), hidden=hidden)
@@ -228,6 +243,7 @@ class AtLevel(nn.Module):
         self.net, self.level = net, level
 
     def forward(self, z: Tensor) -> Tensor:
+        """z (B, ...) -> (B, 2 size), mean beside log_var."""
         z = z.flatten(1)
         at = full_like(z[:, :1].detach(), self.level)
         step, log_var = self.net(cat([z, at], 1)).chunk(2, dim=1)
@@ -235,7 +251,13 @@ class AtLevel(nn.Module):
 
 
 class FixedNoise(nn.Module):
-    """q(z_k|z_{k-1}) = N(sqrt(1 - beta) z_{k-1}, beta I): an encoder with nothing to learn."""
+    """q(z_k|z_{k-1}) = N(sqrt(1 - beta) z_{k-1}, beta I): an encoder with nothing to learn.
+
+    >>> import tinygen as tg
+    >>> mean, log_var = tg.models.vae.hierarchical.FixedNoise(0.36)(tg.ones(1, 1)).chunk(2, 1)
+    >>> round(mean.item(), 6), round(log_var.exp().item(), 6)
+    (0.8, 0.36)
+    """
 
     def __init__(self, beta: float) -> None:
         super().__init__()
@@ -244,6 +266,7 @@ class FixedNoise(nn.Module):
         self.beta = beta
 
     def forward(self, z: Tensor) -> Tensor:
+        """z (B, ...) -> (B, 2 size), sqrt(1 - beta) z beside log beta."""
         z = z.flatten(1)
         return cat([math.sqrt(1.0 - self.beta) * z, full_like(z, math.log(self.beta))], 1)
 
@@ -256,6 +279,7 @@ class OnItself(nn.Module):
         self.shape = tuple(shape)
 
     def forward(self, z: Tensor) -> Tensor:
+        """z (B, size) -> (B, *shape)."""
         return z.reshape(-1, *self.shape)
 
 

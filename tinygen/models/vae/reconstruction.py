@@ -21,19 +21,41 @@ __all__ = ["LOSSES", "Perceptual", "absolute_error", "dissimilarity", "squared_e
 
 
 def squared_error(y: Tensor, x: Tensor) -> Tensor:
-    """|y - x|^2, summed over the pixels."""
+    """|y - x|^2, summed over the pixels: (B, ...) -> (B,); ValueError for two shapes.
+
+    >>> import tinygen as tg
+    >>> x = tg.zeros(2, 1, 2, 2)
+    >>> tg.models.vae.reconstruction.squared_error(x + 2, x)
+    tensor([16., 16.])
+    """
     same_shape("squared_error", x, y)
     return sum_dims((y - x).square())
 
 
 def absolute_error(y: Tensor, x: Tensor) -> Tensor:
-    """|y - x|_1, summed over the pixels: up to a constant -log of a Laplace density."""
+    """|y - x|_1, summed over the pixels: (B, ...) -> (B,).
+
+    Up to a constant -log of a Laplace density. ValueError for two shapes.
+
+    >>> import tinygen as tg
+    >>> x = tg.zeros(2, 1, 2, 2)
+    >>> tg.models.vae.reconstruction.absolute_error(x + 2, x)
+    tensor([8., 8.])
+    """
     same_shape("absolute_error", x, y)
     return sum_dims((y - x).abs())
 
 
 def dissimilarity(y: Tensor, x: Tensor) -> Tensor:
-    """1 - SSIM(y, x), for images in [0, 1]; in [0, 2]. Blind to y = -x: end in a sigmoid."""
+    """1 - SSIM(y, x) of images (B, C, H, W) in [0, 1]: (B,), in [0, 2].
+
+    Blind to y = -x: end in a sigmoid.
+
+    >>> import tinygen as tg
+    >>> x = tg.rand(2, 1, 11, 11)
+    >>> round(tg.models.vae.reconstruction.dissimilarity(x, x).abs().max().item(), 4)
+    0.0
+    """
     return 1.0 - F.ssim(y, x)
 
 
@@ -44,6 +66,12 @@ class Perceptual(nn.Module):
 
     f_l: the output of the classifier's l-th part (Johnson et al., 2016). The last term, of weight
     `pixel`, keeps what the classifier does not look at. In evaluation mode, never trained here.
+
+    >>> import tinygen as tg
+    >>> judge = tg.models.nets.classifier((1, 8, 8), classes=10, width=4)
+    >>> loss, x = tg.models.vae.reconstruction.Perceptual(judge), tg.rand(5, 1, 8, 8)
+    >>> loss(x, x).tolist(), loss.features(x)[0].shape
+    ([0.0, 0.0, 0.0, 0.0, 0.0], (5, 256))
     """
 
     def __init__(
@@ -59,7 +87,7 @@ class Perceptual(nn.Module):
             parameter.requires_grad = False
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """The outputs of the chosen layers, each flattened to (B, units)."""
+        """The outputs of the chosen layers of x (B, C, H, W), each flattened to (B, units)."""
         found = []
         for i, part in enumerate(self.classifier):
             x = part(x)
@@ -68,6 +96,7 @@ class Perceptual(nn.Module):
         return found
 
     def forward(self, y: Tensor, x: Tensor) -> Tensor:
+        """The loss of y against x, both (B, C, H, W): (B,)."""
         same_shape("Perceptual", x, y)
         pairs = zip(self.features(y), self.features(x), strict=True)
         loss = self.pixel * (y - x).square().flatten(1).mean(1)

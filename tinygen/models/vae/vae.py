@@ -53,8 +53,16 @@ class ELBO(NamedTuple):
 class VAE(nn.Module):
     """Encoder and decoder networks, and the likelihood that turns the latter's output into p(x|z).
 
-    encoder: x (B, ...) -> (B, 2 latent), mu beside log sigma^2
+    encoder: x (B, ...) -> (B, 2 latent), mu beside log sigma^2; RuntimeError for another shape
     decoder: z (B, latent) -> what `likelihood` takes, shaped as x
+
+    >>> import tinygen as tg
+    >>> model = tg.models.build("vae", {"shape": (1, 8, 8), "hidden": 16})
+    >>> for p in model.parameters():                   # q is the prior, p(x|z) 64 fair coins
+    ...     _ = tg.nn.init.zeros_(p)
+    >>> bound = model(tg.zeros(5, 1, 8, 8))
+    >>> round(bound.elbo.item(), 3), bound.kl.item(), model.sample(3).shape        # -64 log 2
+    (-44.361, 0.0, (3, 1, 8, 8))
     """
 
     classes = 0
@@ -69,13 +77,13 @@ class VAE(nn.Module):
         self.latent = latent
 
     def given(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
-        """What a network is called with: x, and in a conditional model its labels."""
+        """What a network is called with: x, and in a ConditionalVAE its labels; else ValueError."""
         if labels is not None:
             raise ValueError("VAE: labels were given; that takes a ConditionalVAE")
         return (x,)
 
     def encode(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """mu and log sigma^2 of q(z|x), each (B, latent)."""
+        """mu and log sigma^2 of q(z|x): (B, ...) -> two of (B, latent)."""
         out = self.encoder(*self.given(x, labels))
         if out.ndim != 2 or out.shape[1] != 2 * self.latent:
             raise RuntimeError(
@@ -86,11 +94,11 @@ class VAE(nn.Module):
         return mu, log_var
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The mean of p(x|z): the picture that z stands for."""
+        """The mean of p(x|z), the picture that z stands for: (B, latent) -> (B, C, H, W)."""
         return self.likelihood.mean(self.decoder(*self.given(z, labels)))
 
     def log_likelihood(self, x: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """log p(x|z) of each example, (B,)."""
+        """log p(x|z) of each example in nats, (B,), for x (B, ...) and z (B, latent)."""
         return self.likelihood.log_prob(x, self.decoder(*self.given(z, labels)))
 
     def forward(
@@ -101,7 +109,12 @@ class VAE(nn.Module):
         reduce: bool = True,
         labels: Tensor | None = None,
     ) -> ELBO:
-        """The ELBO of a batch and its terms; beta = 1 is the bound, others weigh the KL."""
+        """The ELBO of a batch x (B, ...) and its terms, in nats.
+
+        beta = 1 is the bound, others weigh the KL (Higgins et al. 2017). reduce: means over the
+        batch, else (B,). The gradient goes through the one draw of z
+        (`likelihoods.reparameterise`).
+        """
         mu, log_var = self.encode(x, labels)
         z = reparameterise(mu, log_var, generator)
         return _terms(
@@ -109,7 +122,7 @@ class VAE(nn.Module):
         )
 
     def terms(self, batch: Tensor | Sequence[Tensor], beta: float = 1.0) -> dict[str, Tensor]:
-        """loss = -elbo of a batch (x,) or (x, labels), with the parts of the bound beside it."""
+        """loss = -elbo of a batch (x,) or (x, labels), and the parts of the bound, in nats."""
         x, labels = split(batch)
         bound = self(x, beta, labels=labels if self.classes else None)
         return {"loss": -bound.elbo} | bound._asdict()
@@ -127,7 +140,8 @@ class VAE(nn.Module):
 
         grad_phi E_q[f(z)] = E_q[ (f(z) - b) grad_phi log q(z|x) ],  f = log p(x|z),
         with b the mean f of the other draws (0 for k = 1). No gradient goes through z, so z may be
-        discrete and f a black box; the price is variance, which `forward` has far less of.
+        discrete and f a black box; its price is variance, of which `forward` has far less
+        (Ranganath et al. 2014, arXiv:1401.0118).
         """
         mu, log_var = self.encode(x, labels)
         many = _Repeated(x, labels, k)
@@ -162,12 +176,12 @@ class VAE(nn.Module):
         generator: Generator | None = None,
         labels: Tensor | None = None,
     ) -> Tensor:
-        """The importance-weighted bound of a batch, its mean in nats; `bounds.iwae` says more."""
+        """The mean importance-weighted bound of a batch in nats, a scalar: `bounds.iwae`."""
         return iwae(self.log_weights(x, k, generator, labels), form).mean()
 
     @no_grad()
     def reconstruct(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Decode the mean of q(z|x)."""
+        """Decode the mean of q(z|x): (B, C, H, W) -> the same shape, no gradient."""
         return self.decode(self.encode(x, labels)[0], labels)
 
     @no_grad()
@@ -178,7 +192,10 @@ class VAE(nn.Module):
         labels: Tensor | None = None,
         noise: bool = False,
     ) -> Tensor:
-        """n pictures from the prior: the mean of p(x|z), or with noise=True a draw from it."""
+        """n pictures from the prior, (n, C, H, W): the mean of p(x|z).
+
+        noise: draws from p(x|z) instead. labels: (n,) integers, in a conditional model.
+        """
         like = next(iter(self.decoder.parameters()))
         z = randn(n, self.latent, generator=generator, dtype=like.dtype, device=like.device)
         out = self.decoder(*self.given(z, labels))
@@ -192,11 +209,11 @@ class VAE(nn.Module):
         generator: Generator | None = None,
         labels: Tensor | None = None,
     ) -> Tensor:
-        """log p(x) of each example by importance sampling, (B,): a lower bound that tightens.
+        """log p(x) of each example by importance sampling, (B,) nats: a lower bound that tightens.
 
         log 1/k sum_k p(x|z_k) p(z_k) / q(z_k|x), z_k ~ q(z|x): its expectation rises with k =
-        `samples` from the ELBO (k = 1) towards log p(x) (Burda et al., 2015). With its standard
-        error: `bounds.importance`.
+        `samples` from the ELBO (k = 1) towards log p(x) (Burda et al. 2015, arXiv:1509.00519). With
+        its standard error: `bounds.importance`.
         """
         positive("VAE.log_prob", samples=samples)
         return importance(self, x, samples, generator, labels).log_p
@@ -228,6 +245,12 @@ class ConditionalVAE(VAE):
     log p(x|c) >= E_q(z|x,c)[log p(x|z,c)] - KL(q(z|x,c) || p(z)). Both networks take (input,
     labels), as those of nets.mlp_autoencoder(..., classes=) do; the prior of z does not depend on
     c, so z keeps what the label does not say. Every method takes labels=, (B,) integers.
+
+    >>> import tinygen as tg
+    >>> config = {"shape": (1, 8, 8), "hidden": 16, "classes": 10}
+    >>> model = tg.models.build("vae", config)
+    >>> type(model).__name__, model.sample(3, labels=tg.tensor([7, 7, 1])).shape
+    ('ConditionalVAE', (3, 1, 8, 8))
     """
 
     def __init__(
@@ -243,6 +266,7 @@ class ConditionalVAE(VAE):
         self.classes = classes
 
     def given(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
+        """(x, labels); ValueError unless there is a label in 0..classes-1 for each example."""
         if labels is None:
             raise ValueError("ConditionalVAE: give the labels, one integer for each example")
         return x, check_labels("ConditionalVAE", labels, x.shape[0], self.classes)
@@ -251,7 +275,13 @@ class ConditionalVAE(VAE):
 def build(config: Mapping[str, Any]) -> VAE:
     """For pictures of `shape` in [0, 1]; conditional where classes > 0.
 
-    net: "mlp" (two layers of `hidden`) or "conv". likelihood: a key of LIKELIHOODS.
+    net: "mlp" (two layers of `hidden`) or "conv". likelihood: a key of LIKELIHOODS. latent: numbers
+    in a code.
+
+    >>> import tinygen as tg
+    >>> model = tg.models.vae.vae.build({"shape": (1, 8, 8), "net": "conv", "likelihood": "pixel"})
+    >>> model.encode(tg.zeros(5, 1, 8, 8))[0].shape, model.sample(3).shape
+    ((5, 2), (3, 1, 8, 8))
     """
     c = settings(
         "vae", config, shape=NEEDED, latent=2, net="mlp", hidden=256, likelihood="bernoulli",
