@@ -20,7 +20,7 @@ from tinygen import data
 from tinygen.models import likelihoods, nets
 from tinygen.models.vae import bounds, hierarchical
 from tinygen.plot.report import Report
-from tinygen.run import Run, count, fraction, options, whole
+from tinygen.run import Run, count, fraction, options, through, whole
 
 parser = options(__doc__, "hierarchical", epochs=150, batch=128, lr=1e-3)
 parser.add_argument("--sizes", type=count, nargs="+", default=[16, 8],
@@ -76,7 +76,8 @@ for step, (x,) in zip(run.steps(steps), loader.forever()):
 # --- what it learned --------------------------------------------------------------------------
 with tg.no_grad():
     final = model(test, generator=seeded(2))
-log_p = bounds.average(bounds.importance(model, test, args.importance, seeded(3)))
+log_p = bounds.average(bounds.importance(model, test, args.importance, seeded(3),
+                                         progress=through))  # fmt: skip
 levels = ", ".join(f"{kl:.2f}" for kl in final.kls.tolist())
 print(f"{steps} steps in {run.seconds:.1f} s, seed {args.seed}")
 print(f"test ELBO    {final.elbo.item():8.2f} nats  =  log p(x|z_1) "
