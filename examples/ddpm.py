@@ -25,7 +25,7 @@ from tinygen.models import diffusion
 from tinygen.models.diffusion import ddpm
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
 from tinygen.plot.report import Report
-from tinygen.run import Run, count, fraction, non_negative, options
+from tinygen.run import Run, count, fraction, non_negative, options, through
 
 parser = options(__doc__, "ddpm", epochs=300, batch=64, lr=2e-3)
 parser.add_argument("--width", type=count, default=16, help="channels at full size (16)")
@@ -94,7 +94,8 @@ print(f"{steps} steps in {run.seconds:.1f} s, seed {args.seed}; {args.data}")
 report, out = Report(args.out, model), run.folder
 with ema.swap():
     seen = test[:100].to(args.device)
-    bound = diffusion.vlb(model, seen, test_set.labels[:100], levels, seeded(1))
+    bound = diffusion.vlb(model, seen, test_set.labels[:100], levels, seeded(1),
+                          progress=through)  # fmt: skip
     bits = metrics.bits_per_dim(bound.total.mean().item(), seen[0].numel())
     print(f"bound on {len(seen)} test images: {bound.total.mean().item():.2f} nats"
           f"  =  prior {bound.prior.mean().item():.3f}"
@@ -107,8 +108,9 @@ with ema.swap():
     ancestral = draw(10, sampler="ancestral", steps=None, generator=seeded(4))
     report.grid("ancestral", ancestral, title=f"{title} ancestral")
     start, steps = (64, *model.shape), min(50, args.T)
-    frames = diffusion.chain(model, start, "ddim", steps, generator=seeded(4), labels=classes)
+    path = list(diffusion.chain(model, start, "ddim", steps, generator=seeded(4), labels=classes))
     size = max(1, 48 // model.shape[2])  # of a pixel
+    frames = diffusion.film(model.process, path)
     plot.gif((plot.grid_array(x, value_range=(-1, 1), clip=True).repeat(size, 0).repeat(size, 1)
               for _, x in frames), out / "chain.gif", fps=15, pause=2)  # fmt: skip
 raw = draw(10, generator=seeded(4))

@@ -78,9 +78,9 @@ print(f"variance of the samples {spread:.3f}, of the data {true:.3f}")
 report = Report(args.out, model)
 out, title = report.folder, f"{args.data}, {args.sampler}, T = {args.T}"
 plot.samples_2d(samples, real, extent=EXTENT, title=title, path=out / "samples.png")
-frames = path[::-1][:: max(1, len(path) // 50)][::-1]  # some 50 of them; ends with x_0
+frames = diffusion.film(model.process, path)  # by noise, not by t; ends with x_0
 plot.gif((plot.samples_2d(x, extent=EXTENT, title=f"t = {t}") for t, x in frames),
-         out / "chain.gif", fps=12, pause=2)  # fmt: skip
+         out / "chain.gif", fps=10, pause=2)  # fmt: skip
 flow = tg.stack([x for _, x in ways])  # (steps + 1, 300, 2)
 title = f"the flow from noise to {args.data}: Heun, {steps} steps"
 plot.paths_2d(flow, extent=EXTENT, title=title, path=out / "paths.png")

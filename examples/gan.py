@@ -17,13 +17,25 @@ samples and the arrows along which D sends them, the lattice that G bends the co
 as an animation over training (lab.gif). For images: samples, walks between codes, sums of codes.
 """
 
+from argparse import BooleanOptionalAction
+
+import numpy as np
+
 import tinygen as tg
 from tinygen import data, metrics, plot
 from tinygen.models import gan
+from tinygen.optim.lr_scheduler import LambdaLR
 from tinygen.plot import gan as gan_plot
 from tinygen.plot.report import Report
 from tinygen.run import Run, count, fraction, non_negative, options, positive, whole
 
+# What a law wants, found by trying (benchmarks/results/gan/gan-notes.md); options given win.
+SETTINGS = {
+    "plane": {"latent": 2, "hidden": 128, "weight": 0.1},  # slopes must be steep between modes
+    "images": {"latent": 16, "hidden": 256, "batch_norm": True},
+    "grid": {"hidden": 64, "steps": 15_000},  # small and long: 25 modes take many steps
+    "grid wgan_gp": {"steps": 6000},  # of G; five times as many of D
+}
 CENTERS = {"ring": (data.ring_centers, 0.01), "grid": (data.grid_centers, 0.05)}  # and their std
 ROWS = [name for name, row in gan.OBJECTIVES.items() if row.output != "energy"]  # that is began.py
 
@@ -34,28 +46,34 @@ parser.add_argument("--d-steps", type=count, help="steps of D for each of G (1; 
 parser.add_argument("--lr-d", type=positive, help="D's step size (two time scales); else --lr")
 parser.add_argument("--beta1", type=fraction, default=0.5, help="Adam's momentum (0.5)")
 parser.add_argument("--optimistic", action="store_true", help="optimistic Adam")
-parser.add_argument("--latent", type=count, default=2, help="dimensions of z; 2 can be drawn")
-parser.add_argument("--hidden", type=count, default=128, help="units of a hidden layer (128)")
-parser.add_argument("--batch-norm", action="store_true", help="batch norm in G")
+parser.add_argument("--latent", type=count, help="dimensions of z (points 2, which can be drawn; "
+                    "images 16)")  # fmt: skip
+parser.add_argument("--hidden", type=count, help="units of a hidden layer (points 128; images 256)")
+parser.add_argument("--batch-norm", action=BooleanOptionalAction, default=False,
+                    help="batch norm in G (images)")  # fmt: skip
 parser.add_argument("--virtual", type=whole, default=0,
                     help="reference batch of virtual batch norm in G instead")  # fmt: skip
 parser.add_argument("--minibatch", type=whole, default=0,
                     help="kernels of minibatch discrimination in D")  # fmt: skip
 parser.add_argument("--spectral", action="store_true", help="spectral norm in D")
 parser.add_argument("--penalty", choices=[*gan.PENALTIES, "none"], help="instead of the row's own")
-parser.add_argument("--weight", type=non_negative, help="of the penalty, instead of the row's own")
+parser.add_argument("--weight", type=non_negative, help="of the penalty (points 0.1; else the "
+                    "row's own)")  # fmt: skip
 parser.add_argument("--smoothing", type=fraction, default=0.0, help="one-sided label smoothing")
 parser.add_argument("--noise", type=non_negative, default=0.0,
                     help="std of instance noise; falls to 0")  # fmt: skip
 parser.add_argument("--pack", type=count, default=1, help="samples that D sees at once (PacGAN)")
-parser.add_argument("--ema", type=fraction, default=0.0, help="decay of G's average, e.g. 0.999")
+parser.add_argument("--ema", type=fraction, default=0.995, help="decay of G's average (0.995)")
+given = parser.parse_known_args()[0]
+in_plane = given.data in data.TOYS
+for key in ("plane" if in_plane else "images", given.data, f"{given.data} {given.objective}"):
+    parser.set_defaults(**SETTINGS.get(key, {}))
 args = parser.parse_args()
 row = gan.objective(args.objective)
 d_steps = args.d_steps or (5 if args.objective.startswith("wgan") else 1)
 
 # --- data -------------------------------------------------------------------------------------
 tg.manual_seed(args.seed)
-in_plane = args.data in data.TOYS
 if in_plane:
     train = data.toy(args.data, 50_000)
     scale = train.std().item()  # networks see numbers of size 1
@@ -73,6 +91,8 @@ model = gan.gan.build(config).to(args.device)
 Adam = gan.OptimisticAdam if args.optimistic else tg.optim.Adam
 opt_g = Adam(model.G.parameters(), lr=args.lr, betas=(args.beta1, 0.9))
 opt_d = Adam(model.D.parameters(), lr=args.lr_d or args.lr, betas=(args.beta1, 0.9))
+fall = lambda step: gan.ramp(2 * step - args.steps, 1.0, 0.0, args.steps)  # from half way on
+schedule_g, schedule_d = LambdaLR(opt_g, fall), LambdaLR(opt_d, fall)
 ema = tg.optim.EMA(model.G, args.ema)
 
 # --- pictures ---------------------------------------------------------------------------------
@@ -89,7 +109,8 @@ def picture() -> object:
 
 # --- loop -------------------------------------------------------------------------------------
 run = Run(args.out, config=config, resume=args.resume, system="gan")
-run.track(model=model, opt_g=opt_g, opt_d=opt_d, ema=ema, loader=loader)
+run.track(model=model, opt_g=opt_g, opt_d=opt_d, schedule_g=schedule_g, schedule_d=schedule_d,
+          ema=ema, loader=loader)  # fmt: skip
 for step in run.steps(args.steps):
     model.noise = gan.ramp(step, args.noise, 0.0, args.steps)
     for _ in range(d_steps):
@@ -105,6 +126,8 @@ for step in run.steps(args.steps):
         opt_g.zero_grad()
         loss.backward()
     opt_g.step()
+    schedule_d.step()
+    schedule_g.step()
     ema.update()
     run.log(loss_d=terms["loss"], loss_g=loss, d_real=terms["real"], d_fake=terms["fake"])
     if run.every(max(1, args.steps // 40)):
@@ -126,9 +149,12 @@ print(f"{title}: {args.steps} steps in {run.seconds:.1f} s, seed {args.seed}; "
       f"minimises {row.minimises}")  # fmt: skip
 if args.data in CENTERS:
     centers, std = CENTERS[args.data]
-    modes = metrics.mode_report(model.sample(2500, seeded(2)) * scale, centers(), std)
-    print(f"modes {modes.modes}/{len(centers())}, high-quality {100 * modes.high_quality:.1f} %, "
-          f"reverse KL {modes.reverse_kl:.2f} (2500 samples, PacGAN protocol)")  # fmt: skip
+    moments = train.numpy().mean(0), np.cov(train.numpy().T)
+    gaussian = tg.tensor(np.random.default_rng(0).multivariate_normal(*moments, 2500))
+    for name, points in (("modes", model.sample(2500, seeded(2))), ("one Gaussian", gaussian)):
+        found = metrics.mode_report(points * scale, centers(), std)
+        print(f"{name} {found.modes}/{len(centers())}, high-quality {100 * found.high_quality:.1f} "
+              f"%, reverse KL {found.reverse_kl:.2f} (2500 samples, PacGAN protocol)")  # fmt: skip
 
 report = Report(args.out, model)
 if in_plane:

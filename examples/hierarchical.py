@@ -2,15 +2,17 @@
 
     python examples/hierarchical.py                          # digits, codes of 16 and 8 numbers
     python examples/hierarchical.py --sizes 32 16 8 4
-    python examples/hierarchical.py --shared 4               # 4 levels of the picture's size
+    python examples/hierarchical.py --shared 4               # 4 codes of 16, one network for all
     python examples/hierarchical.py --shared 8 --fixed       # the way up is noise: nearly diffusion
 
 Expect: 20 s on 2 cores; test ELBO -23.03 nats, log p(x) >= -22.41.
 
     log p(x) >= E_q[ log p(x|z_1) - sum_k log q(z_k|z_{k-1}) / p(z_k|z_{k+1}) ]
 
-in nats. Where levels have the picture's own size, one network serves all of them, and pictures are
-grey in [-1, 1] and Gaussian; otherwise binarised. All is in the folder --out.
+in nats, of binarised pictures. With --shared all codes have the same size and one network each way
+serves all steps between them; a first encoder and a last decoder of their own go between pictures
+and codes. With --fixed the codes have the picture's own size and the way up only adds noise;
+pictures are grey in [-1, 1] and Gaussian then. All is in the folder --out.
 """
 
 import tinygen as tg
@@ -18,13 +20,13 @@ from tinygen import data
 from tinygen.models import likelihoods, nets
 from tinygen.models.vae import bounds, hierarchical
 from tinygen.plot.report import Report
-from tinygen.run import Run, count, fraction, options, whole
+from tinygen.run import Run, count, fraction, options, through, whole
 
 parser = options(__doc__, "hierarchical", epochs=150, batch=128, lr=1e-3)
 parser.add_argument("--sizes", type=count, nargs="+", default=[16, 8],
                     help="numbers in the codes, from x up (16 8)")  # fmt: skip
-parser.add_argument("--shared", type=whole, default=0, help="so many levels of the picture's size")
-parser.add_argument("--fixed", action="store_true", help="with --shared: do not learn the way up")
+parser.add_argument("--shared", type=whole, default=0, help="so many codes of the first of --sizes")
+parser.add_argument("--fixed", action="store_true", help="with --shared: the way up is noise")
 parser.add_argument("--hidden", type=count, default=256, help="units of a hidden layer (256)")
 parser.add_argument("--warmup", type=fraction, default=0.5,
                     help="part of the run over which the KL's weight rises from 0 to 1; with 0 "
@@ -32,7 +34,7 @@ parser.add_argument("--warmup", type=fraction, default=0.5,
 parser.add_argument("--importance", type=count, default=200, help="draws for log p(x) at the end")
 args = parser.parse_args()
 if args.fixed and not args.shared:
-    parser.error("--fixed goes with --shared: the levels need the picture's own size")
+    parser.error("--fixed goes with --shared, which says how many levels of noise there are")
 
 # --- data -------------------------------------------------------------------------------------
 tg.manual_seed(args.seed)
@@ -40,7 +42,7 @@ train_set, test_set = (
     data.load(args.data, split, root=args.root, download=args.download)
     for split in ("train", "test")
 )
-binary = not args.shared
+binary = not args.fixed
 train, test = ((s.to_unit() if binary else s.to_symmetric()) for s in (train_set, test_set))
 test = likelihoods.binarise(test, tg.Generator().manual_seed(1)) if binary else test
 test = test.to(args.device)
@@ -74,7 +76,8 @@ for step, (x,) in zip(run.steps(steps), loader.forever()):
 # --- what it learned --------------------------------------------------------------------------
 with tg.no_grad():
     final = model(test, generator=seeded(2))
-log_p = bounds.average(bounds.importance(model, test, args.importance, seeded(3)))
+log_p = bounds.average(bounds.importance(model, test, args.importance, seeded(3),
+                                         progress=through))  # fmt: skip
 levels = ", ".join(f"{kl:.2f}" for kl in final.kls.tolist())
 print(f"{steps} steps in {run.seconds:.1f} s, seed {args.seed}")
 print(f"test ELBO    {final.elbo.item():8.2f} nats  =  log p(x|z_1) "

@@ -22,8 +22,8 @@ from tinygen.run import Run, count, options, positive
 
 parser = options(__doc__, "mixture", steps=50)  # rounds of EM
 parser.add_argument("--components", type=count, default=40, help="pictures of coins (40)")
-parser.add_argument("--prior", type=positive, default=1.0,
-                    help="imagined heads, and tails, added to every coin (1)")  # fmt: skip
+parser.add_argument("--prior", type=positive, default=0.3,
+                    help="imagined heads, and tails, added to every coin (0.3)")  # fmt: skip
 args = parser.parse_args()
 
 # --- data: grey values are the pixels' probabilities, as in examples/vae.py -----------------------
@@ -38,6 +38,7 @@ test_x = likelihoods.binarise(test, tg.Generator().manual_seed(1)).to(args.devic
 # --- model ----------------------------------------------------------------------------------------
 config = vars(args) | {"shape": train.shape[1:]}  # models.restore builds it from this again
 model = mixture.build(config).to(args.device)
+model.start(binary)  # near pictures that lie far apart; from chance alone half of them would die
 
 # --- EM: who explains which picture, then every coin from the pictures it explains ----------------
 run = Run(args.out, config=config, resume=args.resume, system="mixture")

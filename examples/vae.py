@@ -28,7 +28,7 @@ from tinygen.models import latent, likelihoods, nets
 from tinygen.models.vae import bounds, vae
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
 from tinygen.plot.report import Report
-from tinygen.run import Run, count, non_negative, options
+from tinygen.run import Run, count, non_negative, options, through
 
 parser = options(__doc__, "vae", epochs=200, batch=128, lr=2e-3)
 parser.add_argument("--latent", type=count, default=2, help="dimensions of z; 2 can be drawn whole")
@@ -127,7 +127,8 @@ for _, (x, labels) in zip(run.steps(steps), loader.forever()):
 
 # --- what it learned --------------------------------------------------------------------------
 final = evaluate()
-log_p = bounds.average(bounds.importance(model, test_x, args.importance, seeded(3), test_labels))
+log_p = bounds.average(bounds.importance(model, test_x, args.importance, seeded(3), test_labels,
+                                         progress=through))  # fmt: skip
 with tg.no_grad():
     codes = model.encode(test, test_labels)[0]
 print(f"{steps} steps in {run.seconds:.1f} s, seed {args.seed}; {len(test)} test images of "

@@ -478,6 +478,19 @@ def test_curves_of_one_unit_share_a_panel_and_long_ones_are_smoothed(tmp_path):
     assert test.get_xdata().tolist() == [195] and test.get_marker() == "o"
 
 
+def test_sparse_values_are_drawn_as_they_are_and_dense_ones_smoothed_by_steps(tmp_path):
+    """A test value every 10 of 400 steps that falls by 1 each time lags by 9 if smoothed so."""
+    rows = [{"step": i, "elbo": float(i % 7)} for i in range(1, 401) if i % 9]
+    rows += [{"step": i, "test": -i / 10.0} for i in range(10, 401, 10)]
+    (axes,) = plot.curves(write_log(tmp_path / "log.jsonl", rows)).axes
+    raw, smooth, test = axes.lines
+    np.testing.assert_allclose(test.get_ydata(), -test.get_xdata() / 10.0)
+    assert test.get_marker() == "o" and len(test.get_xdata()) == 40
+    step, value = raw.get_xdata(), raw.get_ydata()
+    weights = 0.9 ** (step[-1] - step) * (1 - 0.9 ** np.diff(step, prepend=0))
+    assert smooth.get_ydata()[-1] == pytest.approx(weights @ value / weights.sum())
+
+
 def test_curves_from_lists_with_and_without_their_steps():
     history = {"step": [0, 100, 200], "loss": [3, 2, 1], "time": [0.1, 0.2, 0.3]}
     (axes,) = plot.curves(history, units="nats", log=True).axes

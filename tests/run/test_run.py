@@ -19,7 +19,8 @@ import pytest
 from tinygen import optim
 from tinygen import run as run_package
 from tinygen.backend import Generator, default_generator
-from tinygen.run import Run
+from tinygen.run import Run, through
+from tinygen.run.progress import words
 from tinygen.serialization import load, save
 from tinygen.tape import is_grad_enabled
 from tinygen.tensor import wrap
@@ -511,6 +512,52 @@ def test_progress_lines_are_sparse(tmp_path, capsys):
     assert lines[-1].startswith("step 1000/1000  loss ")
 
 
+def test_the_time_it_will_take_is_told_once_and_early(tmp_path, monkeypatch, capsys):
+    """The first step, which is slow, counts once; the others for what they take."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    for step in Run(tmp_path).steps(1001):
+        clock[0] += 10.0 if step == 1 else 0.5
+        if step == 9:
+            said = [line for line in capsys.readouterr().err.splitlines() if "will take" in line]
+    assert said == ["1001 steps will take about 8 min"]  # 10 s + 1000 times 0.5 s
+    assert "will take" not in capsys.readouterr().err
+    assert [words(s) for s in (40.2, 840, 11_500)] == ["40 s", "14 min", "3.2 h"]
+
+
+def test_the_first_picture_comes_soon_and_once(tmp_path, monkeypatch):
+    clock, seen = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    run = Run(tmp_path)
+    for step in run.steps(90):
+        clock[0] += 4.0
+        seen += [step] * run.every(40, soon=30)
+        assert run.every(40) == (step % 40 == 0)
+    assert seen == [8, 40, 80]
+
+
+def test_a_resumed_run_counts_all_seconds(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    for n in (10, 15):
+        run = Run(tmp_path, resume=True)
+        for _ in run.steps(n):
+            clock[0] += 2.0
+        clock[0] += 100.0  # between two runs
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    assert Run(tmp_path, resume=True).seconds == 30.0
+
+
+def test_long_rounds_are_seen_to_pass(monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    for _ in through(range(10)):
+        clock[0] += 2.0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "round 3/10  (6 s, 14 s left)" and len(lines) == 3
+    assert list(through(range(3))) == [0, 1, 2] and not capsys.readouterr().err
+
+
 def test_a_bar_on_a_terminal(tmp_path, monkeypatch):
     pytest.importorskip("tqdm")
 
@@ -635,7 +682,8 @@ def test_two_processes_in_one_folder(tmp_path):
 def test_of_many_processes_at_once_one_gets_the_folder(tmp_path):
     code = """
 import sys
-from tinygen.run import Run
+from tinygen.run import Run, through
+from tinygen.run.progress import words
 input()
 try:
     run = Run(sys.argv[1], resume=True)

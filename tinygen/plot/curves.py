@@ -24,13 +24,15 @@ Curve: TypeAlias = "tuple[Array, Array]"  # where, value
 
 NOT_CURVES = {"step", "epoch", "time", "seconds"}  # what a log counts along with
 FEW = 30  # points or fewer are drawn one by one, without smoothing
+SPARSE = 5  # steps or more between two points: likewise
 
 
-def ema(values: Any, smoothing: float) -> np.ndarray[Any, Any]:
+def ema(values: Any, smoothing: float, steps: Any = None) -> np.ndarray[Any, Any]:
     """m_t = smoothing m_{t-1} + (1 - smoothing) v_t, divided by 1 - smoothing^t (Adam's debiasing).
 
-    values (n,) -> (n,) float64. Values that are NaN or infinite are passed over: the average keeps
-    what it was. ValueError unless 0 <= smoothing < 1.
+    values (n,) -> (n,) float64. steps: how many of them lie before each value (1 unless given); the
+    past counts for smoothing^steps. Values that are NaN or infinite are passed over: the average
+    keeps what it was. ValueError unless 0 <= smoothing < 1.
 
     >>> import tinygen as tg
     >>> tg.plot.ema([1.0, 4.0], smoothing=0.5).tolist()        # (1/4 1 + 1/2 4) / (3/4)
@@ -40,10 +42,11 @@ def ema(values: Any, smoothing: float) -> np.ndarray[Any, Any]:
         raise ValueError(f"ema: expected 0 <= smoothing < 1, got {smoothing}")
     mean = weight = 0.0
     out = np.full(len(values), np.nan)
+    kept = smoothing ** (np.ones(len(values)) if steps is None else np.asarray(steps, float))
     for i, value in enumerate(values):
         if math.isfinite(value):
-            mean = smoothing * mean + (1 - smoothing) * float(value)
-            weight = smoothing * weight + (1 - smoothing)
+            mean = kept[i] * mean + (1 - kept[i]) * float(value)
+            weight = kept[i] * weight + (1 - kept[i])
         if weight:
             out[i] = mean / weight
     return out
@@ -120,8 +123,9 @@ def curves(
 
     keys: which curves; all but epoch and time unless given. units: the unit of all of them, or
     {key: unit}, as in {"elbo": "nats", "lr": ""}. A curve of more than 30 points is smoothed by
-    `ema` (0: not at all) and stands before its raw self; shorter ones show their points. log: a
-    logarithmic value axis. Raises ValueError for a key that is not there, and if nothing is.
+    `ema` (0: not at all), over steps of the history, and stands before its raw self; one that is
+    shorter, or has a value every 5 steps or less often, goes through its points. log: a logarithmic
+    value axis. Raises ValueError for a key that is not there, and if nothing is.
 
     >>> import tinygen as tg
     >>> figure = tg.plot.curves({"loss": [3, 2, 1], "lr": [0.1, 0.1, 0.01]}, units={"loss": "nats"})
@@ -138,6 +142,7 @@ def curves(
             raise ValueError(f"curves: {source} has no {key!r}; it has {', '.join(found)}")
     if not any(len(found[key][1]) for key in wanted):
         raise ValueError(f"curves: there is nothing to draw in {source}")
+    step = _gap(np.unique(np.concatenate([where for where, _ in found.values()])))
     panels = _panels(wanted, units)
     with in_style():
         from matplotlib.ticker import MaxNLocator
@@ -146,7 +151,7 @@ def curves(
         column = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (unit, group) in zip(column, panels.items(), strict=True):
             for k, key in enumerate(group):
-                _draw(axes, *found[key], key, COLOURS[k % len(COLOURS)], smoothing)
+                _draw(axes, *found[key], key, COLOURS[k % len(COLOURS)], smoothing, step)
             _label(axes, group, unit, log)
         column[-1].set_xlabel(x)
         column[-1].xaxis.set_major_locator(MaxNLocator(7, integer=True, steps=[1, 2, 5, 10]))
@@ -163,13 +168,21 @@ def _panels(keys: Sequence[str], units: str | Mapping[str, str]) -> dict[str, li
     return panels
 
 
-def _draw(axes: Axes, where: Array, values: Array, key: str, colour: str, smoothing: float) -> None:
-    if len(values) <= FEW:
+def _gap(where: Array) -> float:
+    """The usual distance between two points; 1 where there is none."""
+    return float(np.median(np.diff(where))) if len(where) > 1 else 1.0
+
+
+def _draw(
+    axes: Axes, where: Array, values: Array, key: str, colour: str, smoothing: float, step: float
+) -> None:
+    if len(values) <= FEW or _gap(where) >= SPARSE * step:
         axes.plot(where, values, "o-", ms=3.5, lw=1.2, color=colour, label=key)
         return
     if smoothing:
         axes.plot(where, values, lw=0.7, color=colour, alpha=0.28)
-    axes.plot(where, ema(values, smoothing) if smoothing else values, color=colour, label=key)
+        values = ema(values, smoothing, np.diff(where, prepend=where[0] - step) / step)
+    axes.plot(where, values, color=colour, label=key)
 
 
 def _label(axes: Axes, keys: Sequence[str], unit: str, log: bool) -> None:

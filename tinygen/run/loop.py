@@ -96,6 +96,7 @@ class Run:
         self._seconds, self._began = 0.0, time.monotonic()
         self._saved: tuple[Path, int] | None = None  # the last good checkpoint and its step
         self._last_save, self._n = self._began, 0
+        self._looked: int | None = None  # the step of the first look, see every()
         self._in_loop = self._started = False
         self._progress = Lines(0, 0)
         self._resume = bool(resume)
@@ -173,10 +174,15 @@ class Run:
         """The seconds that the run has taken, before a resume too."""
         return self._seconds + time.monotonic() - self._began
 
-    def every(self, k: int) -> bool:
-        """True at the steps k, 2k, 3k, ..."""
+    def every(self, k: int, soon: float = math.inf) -> bool:
+        """True at the steps k, 2k, 3k, ...; and at the first after `soon` seconds of this process.
+
+        soon is for pictures, which one would not wait an hour for; it leaves no trace in training.
+        """
         positive("Run.every", k=k)
-        return self.step % k == 0
+        if self._looked is None and time.monotonic() - self._began >= soon:
+            self._looked = self.step
+        return self.step % k == 0 or (soon < math.inf and self._looked == self.step)
 
     def log(self, **values: Any) -> None:
         """Note numbers of this step; one line a step goes to log.jsonl, the newest to the screen.

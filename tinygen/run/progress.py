@@ -7,12 +7,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["Bar", "Lines", "Signals", "progress"]
+__all__ = ["Bar", "Lines", "Signals", "T", "progress", "through", "words"]
+
+T = TypeVar("T")
 
 
 class Signals:
@@ -59,15 +61,35 @@ def _mute_if_gone(descriptor: int) -> None:
         os.close(nowhere)
 
 
+def words(seconds: float) -> str:
+    """A duration as people say it: 40 s, 14 min, 3.2 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 class Lines:
     """Progress as plain lines, about twenty in all: for files, pipes and notebooks."""
 
     def __init__(self, start: int, n: int) -> None:
         self._start, self._n, self._began = start, n, time.monotonic()
+        self._first: float | None = None  # when the first step was done; None once all is told
         self._latest: dict[str, float] = {}
+
+    def foretell(self, step: int) -> None:
+        """Once, after 3 seconds: how long the loop will take. The first step counts for itself."""
+        now = time.monotonic()
+        if step == self._start + 1:
+            self._first = now
+        elif self._first is not None and now - self._first >= 3.0:
+            each = (now - self._first) / (step - self._start - 1)
+            whole = now - self._began + each * (self._n - step)
+            self.say(f"{self._n - self._start} steps will take about {words(whole)}")
+            self._first = None
 
     def update(self, step: int, row: Mapping[str, float]) -> None:
         """Note the values of `row` after `step`; print a line when one is due."""
+        self.foretell(step)
         self._latest.update(row)
         if step == self._start + 1 or step % max(1, self._n // 20) == 0 or step == self._n:
             spent = time.monotonic() - self._began
@@ -95,6 +117,7 @@ class Bar(Lines):
 
     def update(self, step: int, row: Mapping[str, float]) -> None:
         """One step on, with the newest values beside the bar."""
+        self.foretell(step)
         self._latest.update(row)
         self._bar.set_postfix(
             {name: f"{value:.4g}" for name, value in self._latest.items()}, refresh=False
@@ -108,6 +131,19 @@ class Bar(Lines):
     def close(self) -> None:
         """Leave the bar as it stands."""
         self._bar.close()
+
+
+def through(rounds: Iterable[T]) -> Iterator[T]:
+    """The rounds of something that takes long outside the loop; a line every 5 seconds."""
+    rounds = list(rounds)
+    began = said = time.monotonic()
+    for k, item in enumerate(rounds, 1):
+        yield item
+        now = time.monotonic()
+        if now - said >= 5.0:
+            left, said = (now - began) / k * (len(rounds) - k), now
+            line = f"round {k}/{len(rounds)}  ({words(now - began)}, {words(left)} left)"
+            print(line, file=sys.stderr, flush=True)
 
 
 def progress(start: int, n: int) -> Lines:

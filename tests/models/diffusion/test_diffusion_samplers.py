@@ -267,3 +267,14 @@ def test_bad_input_is_named() -> None:
     for y in (4, -1, tg.tensor([0, 5])):
         with pytest.raises(ValueError, match=r"labels must be in 0..2 \(or 3 for none\), got"):
             D.sample(labelled, (2, 2), labels=y)
+
+
+@pytest.mark.parametrize("name", ["cosine", "linear_scaled", "geometric"])
+def test_a_film_shows_structure_from_its_first_third_on(name: str) -> None:
+    process = D.schedule(name, 200)
+    path = [(t, tg.zeros(1)) for t in D.timesteps(200, None)]
+    frames = [t for t, _ in D.film(process, path, 31)]
+    share = process.s[frames] / np.hypot(process.a[frames], process.s[frames])
+    assert frames[0] == 200 and frames[-1] == 0 and len(frames) >= 15
+    assert share[len(frames) // 3] < 0.75 and (np.diff(share) < 0).all()
+    assert [t for t, _ in D.film(process, path[:1], 5)] == [200]

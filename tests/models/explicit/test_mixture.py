@@ -34,6 +34,20 @@ def test_em_never_falls_and_finds_two_kinds_of_pictures() -> None:
     assert samples.mean(0).tolist() == pytest.approx(x.mean(0).tolist(), abs=0.05)
 
 
+def test_components_begin_apart_and_none_dies() -> None:
+    """30 kinds of pictures, a pixel each: k-means++ gives every component its own, EM keeps it."""
+    kinds = tg.eye(30).repeat_interleave(20, 0)
+    model = BernoulliMixture((30,), 30, prior=0.1)
+    model.start(kinds, tg.Generator().manual_seed(0))
+    first = model.coins.clone()
+    assert sorted(first.argmax(1).tolist()) == list(range(30))
+    assert sorted({*first.flatten().tolist()}) == pytest.approx([0.25, 0.75])
+    found = [model.em_step(kinds).item() for _ in range(20)]
+    assert all(b >= a - 1e-3 for a, b in zip(found, found[1:]))
+    assert found[-1] > -4.0 and model.weights.min().item() > 0.03  # log 30 is 3.4
+    model.start(kinds[:1].expand(5, 30))  # fewer pictures than components: they must do
+
+
 def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="components >= 1, got 0"):
         BernoulliMixture((3,), 0)

@@ -422,7 +422,7 @@ def test_hierarchical_iwae_repeats_with_its_generator() -> None:
 
 
 def test_pictures_of_same_size_levels_leave_the_last_noise_out() -> None:
-    model = hierarchical.shared((1, 2, 2), 2, likelihoods.Gaussian(0.1), hidden=8)
+    model = hierarchical.noised((1, 2, 2), [0.1, 0.5], likelihoods.Gaussian(0.1), hidden=8)
     z = tg.randn(3, 4, generator=tg.Generator().manual_seed(1))  # z_2: there is no other draw
     wanted = model.decoders[1](z).chunk(2, dim=1)[0].reshape(3, 1, 2, 2).detach().numpy()
     clean, noisy = (
@@ -430,9 +430,8 @@ def test_pictures_of_same_size_levels_leave_the_last_noise_out() -> None:
     )
     assert np.allclose(clean.numpy(), wanted)
     assert not np.allclose(noisy.numpy(), wanted, atol=0.1)
-    for betas in (None, [0.5]):  # one level: the decoder has no parameter at all
-        one = hierarchical.shared((1, 2, 2), 1, likelihoods.Gaussian(), 8, betas)
-        assert one.sample(3).shape[0] == 3
+    one = hierarchical.noised((1, 2, 2), [0.5], likelihoods.Gaussian(), 8)
+    assert one.sample(3).shape[0] == 3  # one level: the decoder has no parameter at all
 
 
 def test_hierarchical_to_second_order() -> None:
@@ -444,11 +443,10 @@ def test_hierarchical_to_second_order() -> None:
 def test_shared_levels_share_one_network_and_lead_to_diffusion() -> None:
     x = tg.rand(4, 1, 2, 2) * 2 - 1
     own = hierarchical.levels((1, 2, 2), [3, 2], likelihoods.Gaussian(0.1), hidden=8)
-    learned = hierarchical.shared((1, 2, 2), 5, likelihoods.Gaussian(0.1), hidden=8)
-    fixed = hierarchical.shared(
-        (1, 2, 2), 5, likelihoods.Gaussian(0.1), 8, betas=[0.1, 0.2, 0.3, 0.5, 0.9]
-    )
-    assert len(list(learned.parameters())) == 12 and len(list(fixed.parameters())) == 6
+    learned = hierarchical.shared((1, 2, 2), 5, 3, likelihoods.Gaussian(0.1), hidden=8)
+    betas = [0.1, 0.2, 0.3, 0.5, 0.9]
+    fixed = hierarchical.noised((1, 2, 2), betas, likelihoods.Gaussian(0.1), hidden=8)
+    assert len(list(learned.parameters())) == 24 and len(list(fixed.parameters())) == 6
     for model in (own, learned, fixed):
         terms = model(x)
         (-terms.elbo).backward()
@@ -458,6 +456,29 @@ def test_shared_levels_share_one_network_and_lead_to_diffusion() -> None:
     kept = math.prod(1 - b for b in [0.1, 0.2, 0.3])  # z_3 = sqrt(kept) x + sqrt(1 - kept) eps
     assert codes[2].mean().item() == pytest.approx(0.7 * math.sqrt(kept), abs=0.03)
     assert codes[2].var().item() == pytest.approx(1 - kept, abs=0.03)
+
+
+def test_shared_levels_have_a_first_encoder_and_a_last_decoder_of_their_own() -> None:
+    """Codes of a size that is not the picture's; the networks between them are one each way."""
+    x = tg.rand(6, 1, 2, 3)
+    model = hierarchical.shared((1, 2, 3), 4, 5, likelihoods.Bernoulli(), hidden=8)
+    assert [code.shape for code in model.up(x)[0]] == [(6, 5)] * 4
+    assert model.sample(3).shape == (3, 1, 2, 3)
+    for (end, *between), inputs in ((model.encoders, 6), (model.decoders, 5)):
+        assert len({id(step.net) for step in between}) == 1
+        assert len({step.level for step in between}) == 3
+        weights = [p.shape for p in end.parameters()]
+        assert weights[0] == (8, inputs) and id(end) not in map(id, between[0].net.modules())
+    code, _ = model.up(x, tg.Generator().manual_seed(3))  # z_1 is the first encoder's own Gaussian
+    mean, log_var = model.encoders[0](x).chunk(2, dim=1)
+    eps = tg.randn(6, 5, generator=tg.Generator().manual_seed(3))
+    assert np.allclose(code[0].detach().numpy(), (mean + (0.5 * log_var).exp() * eps).detach())
+
+
+def test_shared_levels_to_second_order() -> None:
+    model = hierarchical.shared((1, 1, 2), 3, 2, likelihoods.Gaussian(0.5), hidden=3).double()
+    f = lambda x: model(x, 0.7, tg.Generator().manual_seed(1)).elbo  # noqa: E731
+    check_grads(f, normal(2, 1, 1, 2), params=list(model.parameters()), float32=False)
 
 
 # --- bad input ------------------------------------------------------------------------------------
@@ -507,8 +528,8 @@ def test_bad_input_is_named() -> None:
         )
     with pytest.raises(ValueError, match="latent >= 1, got 0"):
         hierarchical.levels((4,), [2, 0], likelihoods.Bernoulli())
-    with pytest.raises(ValueError, match="expected 3 betas, got 1"):
-        hierarchical.shared((4,), 3, likelihoods.Gaussian(), betas=[0.1])
+    with pytest.raises(ValueError, match="noised: .*count >= 1, got 0"):
+        hierarchical.noised((4,), [], likelihoods.Gaussian())
     with pytest.raises(ValueError, match="0 < beta < 1, got 1"):
         hierarchical.FixedNoise(1.0)
     with pytest.raises(ValueError, match="steps >= 1, got 0"):

@@ -27,7 +27,7 @@ from .process import (
     linear_scaled,
     schedule,
 )
-from .samplers import SAMPLERS, chain, sample, timesteps
+from .samplers import SAMPLERS, chain, film, sample, timesteps
 
 __all__ = [
     "DDPM",
@@ -47,6 +47,7 @@ __all__ = [
     "cosine",
     "discretised_log_prob",
     "equal",
+    "film",
     "geometric",
     "hybrid_loss",
     "linear_betas",

@@ -11,6 +11,7 @@ by one draw each. It is the ELBO of a hierarchical VAE whose encoder is fixed (H
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,8 +143,11 @@ def vlb(
     labels: Any = None,
     levels: int | None = None,
     generator: Generator | None = None,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> VLB:
     """All terms for each example of x0 (B, ...), in nats, with one draw of x_t for each t.
+
+    progress: what the steps t go through, `tinygen.run.through` to see them pass.
 
     >>> import tinygen as tg
     >>> model = tg.models.build("diffusion_2d", {"hidden": 8, "T": 4})
@@ -153,7 +157,7 @@ def vlb(
     """
     model.check_range(x0)
     terms = []
-    for t in range(1, model.process.T + 1):
+    for t in progress(range(1, model.process.T + 1)):
         eps = randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
         terms.append(step_term(model, x0, t, eps, labels, levels))
     return VLB(prior_term(model, x0), stack(terms[1:], 1), terms[0])

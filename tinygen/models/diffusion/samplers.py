@@ -6,7 +6,7 @@ the network, its parameterisation and the process are the same to all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from ...tape import no_grad
 from ...tensor import Tensor
 from .model import Diffusion
 from .parameterisation import Prediction
-from .process import column
+from .process import Process, column
 
 __all__ = [
     "SAMPLERS", "Step", "ancestral", "chain", "clip_x0", "ddim", "heun", "renoise", "sample",
@@ -145,6 +145,19 @@ def timesteps(T: int, steps: int | None = None) -> list[int]:
     if not 1 <= steps <= T:
         raise ValueError(f"expected 1 <= steps <= T = {T}, got {steps} sampler steps")
     return [int(t) for t in np.rint(np.linspace(T, 0, steps + 1))]
+
+
+def film(
+    process: Process, path: Sequence[tuple[int, Tensor]], n: int = 40
+) -> list[tuple[int, Tensor]]:
+    """At most n of a chain's (t, x_t), first to last, the share of noise falling evenly.
+
+    The share in x_t is s_t / sqrt(a_t^2 + s_t^2). Frames at equal steps of t show hardly anything
+    but noise for most of the way.
+    """
+    share = (process.s / np.hypot(process.a, process.s))[[t for t, _ in path]]
+    levels = np.linspace(share[0], share[-1], n)
+    return [path[i] for i in dict.fromkeys(int(abs(share - level).argmin()) for level in levels)]
 
 
 def chain(

@@ -5,8 +5,9 @@
 A component is a picture of probabilities: choose component j with probability w_j and toss a coin
 for every pixel. Density, samples and the posterior p(j | x) are exact.
 
-What goes wrong: components that no picture chooses die; a coin that is never heads makes one unseen
-heads impossible (hence the prior); pixels are independent within a component, so samples are noisy.
+What goes wrong: components that begin alike stay alike or die, no picture choosing them (hence
+`start`); a coin that is never heads makes one unseen heads impossible (hence the prior); pixels are
+independent within a component, so samples are noisy.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from ... import nn
 from ...backend import Generator
 from ...checks import positive
-from ...ops import bernoulli, full, logsumexp, multinomial, rand, softmax
+from ...ops import bernoulli, full, logsumexp, minimum, multinomial, rand, softmax
 from ...tape import no_grad
 from ...tensor import Tensor
 from ..systems import NEEDED, settings, split
@@ -46,7 +47,7 @@ class BernoulliMixture(nn.Module):
     classes = 0
     pixels = (0.0, 1.0)
 
-    def __init__(self, shape: Sequence[int], components: int, prior: float = 1.0) -> None:
+    def __init__(self, shape: Sequence[int], components: int, prior: float = 0.3) -> None:
         super().__init__()
         positive("BernoulliMixture", components=components)
         if not prior > 0.0:
@@ -72,6 +73,21 @@ class BernoulliMixture(nn.Module):
         """loss = -log p(x) in nats, the mean over the batch (x,) or (x, labels)."""
         log_p = self.log_prob(split(batch)[0]).mean()
         return {"loss": -log_p, "log_prob": log_p}
+
+    @no_grad()
+    def start(self, x: Tensor, generator: Generator | None = None) -> None:
+        """Lean each component's coins to a picture of x, pictures far from each other (k-means++).
+
+        The next picture is drawn with probability in proportion to its squared distance from the
+        nearest one chosen so far (Arthur and Vassilvitskii 2007): no two components begin alike.
+        """
+        x = x.flatten(1)
+        distance = full((len(x),), math.inf)
+        chosen = 0
+        for coins in self.coins:
+            coins.copy_(0.25 + 0.5 * x[chosen])
+            distance = minimum(distance, (x - x[chosen]).square().sum(1) + 1e-6)
+            chosen = int(multinomial(distance, 1, generator=generator).item())
 
     @no_grad()
     def em_step(self, x: Tensor) -> Tensor:
@@ -102,5 +118,5 @@ class BernoulliMixture(nn.Module):
 
 def build(config: Mapping[str, Any]) -> BernoulliMixture:
     """components, prior: see BernoulliMixture."""
-    c = settings("mixture", config, shape=NEEDED, components=40, prior=1.0)
+    c = settings("mixture", config, shape=NEEDED, components=40, prior=0.3)
     return BernoulliMixture(c.shape, c.components, c.prior)

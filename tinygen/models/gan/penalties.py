@@ -104,4 +104,5 @@ PENALTIES: dict[str, Callable[..., Tensor]] = {
     "interpolates": interpolates,
     "perturbed": perturbed,
     "zero_on_data": zero_on_data,
+    "r1": zero_on_data,  # as the literature calls it
 }

@@ -13,6 +13,7 @@ do is shown in tests/models/vae/test_bounds.py.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -104,16 +105,20 @@ def importance(
     generator: Generator | None = None,
     labels: Tensor | None = None,
     at_once: int = 8192,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> Importance:
     """log p(x) of each example from k draws of q(z|x), in nats.
 
     x: (B, ...). As many draws of the whole batch go through the networks at once as make `at_once`
-    rows; labels (B,) for a conditional model. No gradient. ValueError unless k >= 1.
+    rows; labels (B,) for a conditional model. No gradient. ValueError unless k >= 1. progress: what
+    the rounds go through, `tinygen.run.through` to see them pass.
     """
     positive("importance", k=k)
     step = max(1, at_once // max(1, x.shape[0]))
     sizes = [min(step, k - start) for start in range(0, k, step)]
-    return estimate(cat([model.log_weights(x, size, generator, labels) for size in sizes]))
+    return estimate(
+        cat([model.log_weights(x, size, generator, labels) for size in progress(sizes)])
+    )
 
 
 class Average(NamedTuple):

@@ -5,13 +5,14 @@
 
     log p(x) >= E_q[ log p(x|z_1) - sum_k log q(z_k|z_{k-1}) / p(z_k|z_{k+1}) ],   z_0 = x.
 
-Every arrow is a diagonal Gaussian whose network gives mean beside log_var. In `shared` all levels
-have the same size and one network serves them all, told the level: with the fixed encoder
-(`FixedNoise`) instead of a learned one nothing but the way down is left to learn. That is
-diffusion.
+Every arrow is a diagonal Gaussian whose network gives mean beside log_var. In `shared` all codes
+have the same size and one network each way serves all of them, told the level; only between the
+picture and its first code stand networks of their own. In `noised` the codes have the picture's
+size too, and the way up is a fixed noise (`FixedNoise`): nothing but the way down is left to learn.
+That is diffusion.
 
 What goes wrong: the upper levels stay unused (their KL is 0) unless the KL's weight rises slowly
-from 0; levels of the picture's own size need many steps each to be small.
+from 0; levels of noise need to be many, each step being small, and long training.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from .bounds import importance, iwae
 
 __all__ = [
     "AtLevel", "FixedNoise", "HierarchicalELBO", "HierarchicalVAE", "OnItself", "build", "levels",
-    "shared",
+    "noised", "shared",
 ]  # fmt: skip
 
 
@@ -215,20 +216,22 @@ def levels(
     if not sizes:
         raise ValueError("levels: expected at least one size")
     positive("levels", latent=min(sizes), hidden=hidden)
+    first, last = _ends(shape, sizes[0], likelihood, hidden)
+    pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+    up = [mlp([below, hidden, hidden, 2 * above]) for below, above in pairs]
+    down = [mlp([above, hidden, hidden, 2 * below]) for below, above in pairs]
+    return HierarchicalVAE([first, *up], [last, *down], likelihood, sizes)
+
+
+def _ends(
+    shape: Sequence[int], size: int, likelihood: Likelihood, hidden: int
+) -> tuple[nn.Module, nn.Module]:
+    """The first encoder, x -> z_1 of `size` numbers, and the last decoder, z_1 -> x."""
     pixels = math.prod(shape)
-    whole = [pixels, *sizes]
-    encoders = [
-        mlp([below, hidden, hidden, 2 * above])
-        for below, above in zip(whole[:-1], whole[1:], strict=True)
-    ]
-    encoders[0].insert(0, nn.Flatten())
-    first = mlp([sizes[0], hidden, hidden, likelihood.outputs * pixels])
-    first.append(nn.Unflatten(1, (likelihood.outputs * shape[0], *shape[1:])))
-    decoders = [
-        mlp([above, hidden, hidden, 2 * below])
-        for below, above in zip(whole[1:-1], whole[2:], strict=True)
-    ]
-    return HierarchicalVAE(encoders, [first, *decoders], likelihood, sizes)
+    first = nn.Sequential(nn.Flatten(), *mlp([pixels, hidden, hidden, 2 * size]))
+    last = mlp([size, hidden, hidden, likelihood.outputs * pixels])
+    last.append(nn.Unflatten(1, (likelihood.outputs * shape[0], *shape[1:])))
+    return first, last
 
 
 class AtLevel(nn.Module):
@@ -284,43 +287,57 @@ class OnItself(nn.Module):
 
 
 def shared(
-    shape: Sequence[int],
-    count: int,
-    likelihood: Likelihood,
-    hidden: int = 256,
-    betas: Sequence[float] | None = None,
+    shape: Sequence[int], count: int, size: int, likelihood: Likelihood, hidden: int = 256
 ) -> HierarchicalVAE:
-    """The lecture notes' variant: `count` levels of the picture's own size, one network each way.
+    """`count` codes of `size` numbers each, one network each way for all steps between them.
 
-    betas: `count` noise levels of a fixed encoder instead of the shared learned one, as in
-    diffusion. Takes a Gaussian likelihood, and pictures that are centred (data.to_symmetric).
+    The lecture notes' variant: a special first encoder, x -> z_1, and a special last decoder,
+    z_1 -> x, go between the picture and the codes.
     """
-    positive("shared", count=count, hidden=hidden)
+    positive("shared", count=count, latent=size, hidden=hidden)
+    first, last = _ends(shape, size, likelihood, hidden)
+    up, down = (mlp([size + 1, hidden, hidden, 2 * size]) for _ in range(2))
+    at = [float(t) for t in np.linspace(-1.0, 1.0, count)[1:]]
+    return HierarchicalVAE(
+        [first, *(AtLevel(up, t) for t in at)], [last, *(AtLevel(down, t) for t in at)],
+        likelihood, [size] * count,
+    )  # fmt: skip
+
+
+def noised(
+    shape: Sequence[int], betas: Sequence[float], likelihood: Likelihood, hidden: int = 256
+) -> HierarchicalVAE:
+    """Codes of the picture's own size, made by noise of these betas: the encoder is not learned.
+
+    One network leads down from all of them. Takes a Gaussian likelihood, and pictures that are
+    centred (data.to_symmetric).
+    """
+    positive("noised", count=len(betas), hidden=hidden)
     size = math.prod(shape)
-    if betas is not None and len(betas) != count:
-        raise ValueError(f"shared: expected {count} betas, got {len(betas)}")
-    at = np.linspace(-1.0, 1.0, count + 1)
     down = mlp([size + 1, hidden, hidden, 2 * size])
-    if betas is None:
-        up = mlp([size + 1, hidden, hidden, 2 * size])
-        encoders: list[nn.Module] = [AtLevel(up, float(t)) for t in at[:-1]]
-    else:
-        encoders = [FixedNoise(beta) for beta in betas]
-    decoders = [OnItself(shape), *(AtLevel(down, float(t)) for t in at[1:-1])]
-    return HierarchicalVAE(encoders, decoders, likelihood, [size] * count)
+    at = np.linspace(-1.0, 1.0, len(betas) + 1)[1:-1]
+    return HierarchicalVAE(
+        [FixedNoise(beta) for beta in betas],
+        [OnItself(shape), *(AtLevel(down, float(t)) for t in at)],
+        likelihood, [size] * len(betas),
+    )  # fmt: skip
 
 
 def build(config: Mapping[str, Any]) -> HierarchicalVAE:
-    """Levels of codes of these `sizes`; or `shared` levels of the picture's own size, one network.
+    """Levels of codes of these `sizes`; or `shared` levels of sizes[0] each, one network for all.
 
-    shared > 0: pictures in [-1, 1] and a Gaussian; fixed: the way up is noise, not learned.
+    fixed: the shared levels have the picture's own size, and the way up is noise, not learned;
+    pictures in [-1, 1] and a Gaussian. Otherwise pictures are binary.
     """
     c = settings(
         "hierarchical", config, shape=NEEDED, sizes=(16, 8), shared=0, fixed=False, hidden=256
     )
-    if not c.shared:
-        return levels(c.shape, c.sizes, LIKELIHOODS["bernoulli"](), c.hidden)
-    betas = list(np.geomspace(0.05, 0.9, c.shared)) if c.fixed else None
-    model = shared(c.shape, c.shared, LIKELIHOODS["gaussian"](), c.hidden, betas)
-    model.pixels = (-1.0, 1.0)
-    return model
+    if c.fixed:
+        betas = list(np.geomspace(0.05, 0.9, c.shared))
+        model = noised(c.shape, betas, LIKELIHOODS["gaussian"](), c.hidden)
+        model.pixels = (-1.0, 1.0)
+        return model
+    bernoulli = LIKELIHOODS["bernoulli"]()
+    if c.shared:
+        return shared(c.shape, c.shared, c.sizes[0], bernoulli, c.hidden)
+    return levels(c.shape, c.sizes, bernoulli, c.hidden)
