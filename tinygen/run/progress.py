@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, TypeVar
 
-__all__ = ["Bar", "Lines", "Signals", "T", "progress", "through", "words"]
+__all__ = ["Bar", "Lines", "Signals", "progress", "through", "words"]
 
 T = TypeVar("T")
 

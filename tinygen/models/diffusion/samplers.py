@@ -20,8 +20,8 @@ from .parameterisation import Prediction
 from .process import Process, column
 
 __all__ = [
-    "SAMPLERS", "Step", "ancestral", "chain", "clip_x0", "ddim", "heun", "renoise", "sample",
-    "timesteps",
+    "SAMPLERS", "Step", "ancestral", "chain", "clip_x0", "ddim", "film", "heun", "renoise",
+    "sample", "timesteps",
 ]  # fmt: skip
 
 
