@@ -24,6 +24,7 @@ setup(
         "tinygen.ops": ["*.pyi"],
         "tinygen.data": ["*.npz"],
         "tinygen.metrics": ["*.npz"],
+        "tinygen.models": ["pretrained/*"],
         "tinygen.kernels": ["*.cu", "*.cuh"],
         "tinygen.kernels.emulator": ["*"],
         "tinygen.examples": ["*.py"],

@@ -1,12 +1,14 @@
 """Draw samples from a checkpoint of any example: it knows its system and how it was built.
 
+    python examples/sample.py vae-fashion                    # pretrained: no run is needed
     python examples/sample.py runs/vae/last.npz
     python examples/sample.py runs/cgan/last.npz --n 100 --labels 3 --seed 1 --out threes.png
     python examples/sample.py runs/ddpm/last.npz --sampler ddim --steps 20 --guidance 2
     python examples/sample.py runs/ddpm/last.npz --inpaint   # the right half, given the left one
 
-`tinygen sample FILE ...` is the same. Averaged weights are used where the run kept them, unless
---raw. A model that knows labels draws a class a row unless --labels are given.
+`tinygen sample ...` is the same. Averaged weights are used where the run kept them, unless --raw. A
+model that knows labels draws a class a row unless --labels are given. A pretrained diffusion model
+takes 20 steps of DDIM unless told, so that it is quick. A VAE of two codes also draws its plane.
 """
 
 import time
@@ -14,11 +16,12 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
-from tinygen.models import diffusion, restore
+from tinygen.models import diffusion, pretrained, restore
 from tinygen.run import count, device, fraction, non_negative, options, whole
 
 parser = options(__doc__)
-parser.add_argument("checkpoint", type=Path, help="last.npz of a run of one of the examples")
+parser.add_argument("checkpoint", type=Path, help="last.npz of a run of one of the examples, or "
+                    f"one of {', '.join(pretrained())}")  # fmt: skip
 parser.add_argument("--n", type=count, default=100, help="samples (100)")
 parser.add_argument("--labels", type=whole, nargs="+", metavar="K", help="classes, in equal parts")
 parser.add_argument("--seed", type=whole, default=0, help="of the samples (0)")
@@ -53,6 +56,10 @@ if args.labels and not model.classes:
 if args.labels and max(args.labels) >= model.classes:
     parser.error(f"--labels: expected 0..{model.classes - 1}, got {max(args.labels)}")
 
+named = str(args.checkpoint) in pretrained()
+if named and slug == "ddpm" and not {"sampler", "steps"} & set(given):
+    given |= {"sampler": "ddim", "steps": 20}
+
 # --- samples ----------------------------------------------------------------------------------
 labels = None
 if model.classes:
@@ -73,7 +80,8 @@ seconds = time.perf_counter() - began
 
 # --- picture ----------------------------------------------------------------------------------
 how = [str(given[name]) for name in ("sampler", "steps") if name in given]
-name = "-".join(["sample", *how, *["inpaint"] * bool(args.inpaint)])
+kind = str(args.checkpoint) if named else "sample"
+name = "-".join([kind, *how, *["inpaint"] * bool(args.inpaint)])
 out = args.out or args.checkpoint.parent / f"{name}.png"
 look = {"value_range": model.pixels, "clip": True, "path": out}
 if args.inpaint:
@@ -83,3 +91,7 @@ elif samples.ndim == 2:
 else:
     plot.image_grid(samples, nrow=10, **look)
 print(f"{args.n} samples of a {slug} in {seconds:.1f} s: {out}")
+if slug == "vae" and model.latent == 2 and not model.classes:
+    plane = out.with_name(f"{out.stem}-plane.png")
+    plot.latent_manifold(model.decode, 20, clip=True, device=args.device, path=plane)
+    print(f"what its plane of codes decodes to: {plane}")

@@ -62,7 +62,9 @@ def steps(out: Path) -> list[int]:
     return [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
 
 
-# Patches for `inside`: Ctrl-C in the second step; a data set of 40 small random pictures, 28 x 28.
+# Patches for `inside`: nothing that draws; Ctrl-C in the second step; a data set of 40 small random
+# pictures, 28 x 28.
+UNDRAWN = "sys.modules['matplotlib'] = None"
 INTERRUPT = """
 import signal
 from tinygen.run import Run

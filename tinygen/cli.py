@@ -8,11 +8,13 @@ import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from . import doctor
 from .lessons import catalogue as lessons
@@ -27,15 +29,17 @@ tinygen: generative models on a from-scratch autograd library in NumPy.
                     in about a minute; prints its test ELBO and writes pictures
   tinygen lessons   the lessons: notebooks that derive every model and execute every equation
   tinygen examples  the systems there are: what each is, its paper, how long its example takes
-  tinygen sample    draw from the checkpoint of any example
+  tinygen run       train one of them: `tinygen run gan --data grid`
+  tinygen sample    draw from the checkpoint of a run, or at once from a pretrained one
   tinygen doctor    what is installed, which devices work, what to install otherwise
 
 An error is one line; with --debug it is a traceback.
 """
 
 EPILOG = """\
-New here? Run `tinygen demo`, look at its pictures, then read examples/vae.py from top to
-bottom: it is the script that the demo runs. A first gradient needs four lines of Python:
+New here? `tinygen sample vae-fashion` draws from a trained model, `tinygen demo` trains one: look
+at its pictures, then read examples/vae.py from top to bottom, the script that the demo runs. A
+first gradient needs four lines of Python:
 
   import tinygen
   x = tinygen.tensor([1.0, 2.0], requires_grad=True)
@@ -56,19 +60,35 @@ LESSONS = """\
 List the lessons, or open one in Jupyter (pip install 'tinygen[lessons]'):
 
   tinygen lessons                      numbers, titles, questions
-  tinygen lessons 7                    open lesson 7; where Jupyter is missing, say where it lies
+  tinygen lessons 7                    copy lesson 7 into this folder and open the copy
+
+The copy is yours: one that is there already is opened as it is.
 """
 
 EXAMPLES = """\
-List the systems by family: slug, title, paper, and what to expect of examples/<slug>.py, which
-trains it. `python examples/<slug>.py --help` explains one.
+List the systems by family: slug, title, paper, what to expect of the example that trains it (its
+time on two cores, the figure that it prints), and where its card with pictures lies.
+"""
+
+RUN = """\
+Run an example, whose options all work here; its output goes to runs/NAME in this folder:
+
+  tinygen run gan                      a GAN on eight Gaussians
+  tinygen run gan --help               the options of that example, explained
+  tinygen run ddpm --epochs 50 --out runs/short
+
+NAME is one of
 """
 
 SAMPLE = """\
-Draw samples from a checkpoint, with examples/sample.py, whose options all work here:
+Draw samples with examples/sample.py, whose options all work here. From a checkpoint:
 
   tinygen sample runs/vae/last.npz
   tinygen sample runs/cgan/last.npz --labels 3 --n 20 --out threes.png
+
+or, without any training, from one that comes with tinygen:
+
+  tinygen sample vae-fashion
 """
 
 DOCTOR = """\
@@ -78,20 +98,21 @@ Nothing is installed or downloaded. The exit status is 0 when tinygen works on t
 """
 
 
-COMMANDS = ("demo", "lessons", "examples", "sample", "doctor")
+COMMANDS = ("demo", "lessons", "examples", "run", "sample", "doctor")
 EXPECT = re.compile(r"^Expect: (.+?)\n\n", re.MULTILINE | re.DOTALL)  # a paragraph of a docstring
 
 
 def parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    usage = "tinygen [--help] [--version] {demo,lessons,examples,sample,doctor} ..."
+    usage = "tinygen [--help] [--version] {demo,lessons,examples,run,sample,doctor} ..."
     top = Parser("tinygen", usage, DESCRIPTION, EPILOG, formatter_class=raw)
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(
         dest="command", metavar=" | ".join(COMMANDS), prog="tinygen", help=argparse.SUPPRESS
     )
     commands.add_parser("demo", description=DEMO, formatter_class=raw, add_help=False)
-    commands.add_parser("sample", description=SAMPLE, formatter_class=raw, add_help=False)
+    for name in ("run", "sample"):
+        commands.add_parser(name, add_help=False)
     commands.add_parser("examples", description=EXAMPLES, formatter_class=raw)
     lesson = commands.add_parser("lessons", description=LESSONS, formatter_class=raw)
     lesson.add_argument("number", nargs="?", type=count, help="the lesson to open")
@@ -116,6 +137,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return script("vae", DEMO, ["--demo"], words[1:])
         if words[:1] == ["sample"]:
             return script("sample", SAMPLE, [], words[1:])
+        if words[:1] == ["run"]:
+            return run(words[1:])
         options = parser().parse_args(words)
         if options.version:
             print(f"tinygen {doctor.tinygen_version()}")
@@ -153,9 +176,36 @@ def script(name: str, about: str, first: Sequence[str], words: Sequence[str]) ->
     return run_script(path, [*first, *words])
 
 
+def run(words: Sequence[str]) -> int:
+    """`tinygen run NAME options...`; without a NAME, or with --help before it, say which there are.
+
+    What the example says of wrong options is its own.
+    """
+    from .models import SYSTEMS  # all of the models are loaded with it: late
+
+    if not words or words[0] in ("-h", "--help"):
+        print(f"{RUN}{textwrap.fill(', '.join(SYSTEMS), 88, **indented(2))}")
+        return 0
+    name, *rest = words
+    if name not in SYSTEMS:
+        there = ", ".join(SYSTEMS)
+        print(f"tinygen run: no example is called {name!r}; there are {there}", file=sys.stderr)
+        return 2
+    path = find(f"examples/{name}.py")
+    if path is None:
+        print(missing(f"examples/{name}.py"), file=sys.stderr)
+        return 1
+    return run_script(path, rest)
+
+
+def indented(columns: int) -> dict[str, Any]:
+    return {"initial_indent": " " * columns, "subsequent_indent": " " * columns}
+
+
 def list_examples() -> int:
-    """Print slug, title, paper and the label of every system's example, by family."""
-    from .models import SYSTEMS  # all of the models are loaded with it: here alone
+    """Print slug, title, paper, label and card of every system's example, by family."""
+    from .models import SYSTEMS
+    from .models.systems import pretrained
 
     family = ""
     for slug, system in SYSTEMS.items():
@@ -163,8 +213,13 @@ def list_examples() -> int:
             family = system.family
             print(f"{family}/")
         print(f"  {slug:13} {system.title} ({system.paper})")
-        print(textwrap.fill(label(slug), 96, initial_indent=" " * 16, subsequent_indent=" " * 16))
-    print("\nTrain one with `python examples/<slug>.py`, then draw from it with `tinygen sample`")
+        print(textwrap.fill(label(slug), 96, **indented(16)))
+        if card := find(f"docs/cards/{slug}.md"):
+            near = card.relative_to(Path.cwd()) if card.is_relative_to(Path.cwd()) else card
+            print(f"{' ' * 16}{near}")
+    print("\nTrain one with `tinygen run <slug>`, then draw from it: `tinygen sample "
+          "runs/<slug>/last.npz`.\nTrained already, for `tinygen sample <name>`: "
+          + ", ".join(pretrained()))  # fmt: skip
     return 0
 
 
@@ -185,9 +240,7 @@ def list_lessons() -> int:
         print(f"tinygen lessons: {error}", file=sys.stderr)
         return 1
     for lesson in found:
-        question = textwrap.fill(
-            lesson.question, 84, initial_indent=" " * 4, subsequent_indent=" " * 4
-        )
+        question = textwrap.fill(lesson.question, 84, **indented(4))
         print(f"{lesson.number:2}  {lesson.title}\n{question}")
     print(
         f"\nOpen one with `tinygen lessons {found[0].number}`; they lie in {found[0].path.parent}"
@@ -196,7 +249,10 @@ def list_lessons() -> int:
 
 
 def open_lesson(number: int) -> int:
-    """Open one lesson in Jupyter; exit status 1 where there is no such lesson or no Jupyter."""
+    """Copy a lesson here and open the copy in Jupyter; 1 where there is no such lesson, no Jupyter.
+
+    The lesson that came with tinygen stays as it is, and so does a copy that is here already.
+    """
     try:
         found = {lesson.number: lesson.path for lesson in lessons.lessons()}
     except FileNotFoundError as error:
@@ -206,14 +262,22 @@ def open_lesson(number: int) -> int:
         there = ", ".join(map(str, found))
         print(f"tinygen lessons: there is no lesson {number}; there are {there}", file=sys.stderr)
         return 1
+    source, copy = found[number], Path(found[number].name)
+    if copy.exists():
+        print(f"{copy} is here already and is opened as it is; for a fresh one move it away")
+    else:
+        shutil.copyfile(source, copy)
+        print(f"{copy}: a copy of {source}")
     if importlib.util.find_spec("jupyterlab") is None:
         print(
-            f"tinygen lessons: Jupyter is not installed: pip install 'tinygen[lessons]'.\n"
-            f"The notebook is {found[number]}",
+            "tinygen lessons: Jupyter is not installed: pip install 'tinygen[lessons]'; then "
+            f"`jupyter lab {copy}`",
             file=sys.stderr,
         )
         return 1
-    return subprocess.call([sys.executable, "-m", "jupyter", "lab", str(found[number])])
+    root = getattr(os, "geteuid", lambda: 1)() == 0  # Jupyter refuses root unless told
+    words = [sys.executable, "-m", "jupyter", "lab", *["--allow-root"] * root, str(copy)]
+    return subprocess.call(words)
 
 
 def examine(as_json: bool, gpu: bool) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygen as tg
-from examples import EXAMPLES, INTERRUPT, TINY, checked, inside, run, steps
+from examples import EXAMPLES, INTERRUPT, TINY, UNDRAWN, checked, inside, run, steps
 from tinygen import cli, models
 
 pytest.importorskip("matplotlib", reason="the examples draw: tinygen[plot]")
@@ -41,6 +41,16 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(slug: str, tmp_path: Path) -
     labels = tg.arange(3) if model.classes else None
     assert found == slug and config["out"] == f"runs/{slug}"
     assert model.sample(3, tg.Generator().manual_seed(0), labels).shape[0] == 3
+
+
+@pytest.mark.parametrize("slug", models.SYSTEMS)
+def test_without_what_draws_a_run_says_so_first_and_goes_on(slug: str, tmp_path: Path) -> None:
+    said = inside(tmp_path, UNDRAWN, slug, *TINY[slug].split())
+    words = "no pictures: tinygen.plot needs matplotlib: pip install 'tinygen[plot]'"
+    assert said.count(words) == 2 and "Traceback" not in said, said
+    assert f"{words}\n{slug}.py: {words}\n" in said  # the end of stdout, the beginning of stderr
+    assert steps(tmp_path / "runs" / slug) == [1, 2, 3, 4]
+    assert not [*tmp_path.rglob("*.png"), *tmp_path.rglob("*.gif")]
 
 
 @pytest.mark.parametrize("slug", models.SYSTEMS)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tinygen import cli, doctor
+from tinygen import cli, doctor, models
 from tinygen.doctor import FAIL, NO, OK, WARN, Finding
 
 ROOT = Path(cli.__file__).resolve().parents[1]
@@ -83,12 +83,15 @@ def test_ctrl_c_ends_without_a_traceback(monkeypatch, capsys):
     [
         (["demo", "--epochs", "0"], "vae.py: argument --epochs: expected an integer >= 1, got '0'"),
         (["demo", "--device", "gpu"], "vae.py: argument --device: expected cpu or cuda, got 'gpu'"),
-        (["demo", "--data", "cats"], "vae.py: argument --data: invalid choice: 'cats'"),
+        (
+            ["demo", "--data", "cats"],
+            "vae.py: argument --data: invalid choice: 'cats' (choose from",
+        ),
         (["demo", "--batch", "99999"], "tinygen demo: DataLoader: batch_size 99999 is larger"),
         (["lessons", "seven"], "tinygen lessons: argument number: expected an integer >= 1, got"),
         (
             ["dance"],
-            "tinygen: argument demo | lessons | examples | sample | doctor: invalid choice",
+            "tinygen: argument demo | lessons | examples | run | sample | doctor: invalid choice: ",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -386,6 +389,60 @@ def test_scripts_are_found_in_a_clone_first_and_in_the_package_else(tmp_path, mo
     assert cli.find("examples/none.py") is None
 
 
+# --- examples and samples -----------------------------------------------------------------------
+
+
+def test_the_examples_are_listed_with_label_and_card(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert cli.main(["examples"]) == 0
+    said = capsys.readouterr().out
+    for slug, system in models.SYSTEMS.items():
+        assert f"  {slug:13} {system.title} (" in said and cli.label(slug)[:60] in said
+        assert f"{' ' * 16}docs/cards/{slug}.md\n" in said
+    assert all(name in said for name in models.pretrained())
+
+
+def test_run_names_the_examples(capsys):
+    for words in (["run"], ["run", "--help"]):
+        assert cli.main(words) == 0
+        said = capsys.readouterr().out
+        assert "tinygen run gan --help" in said and all(slug in said for slug in models.SYSTEMS)
+    assert cli.main(["run", "vea"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "tinygen run: no example is called 'vea'; there are mixture, autoencoder, vae"
+    )
+
+
+def test_run_passes_the_options_on(script, capsys):
+    assert cli.main(["run", "gan", "--data", "grid"]) == 0
+    assert capsys.readouterr().out.startswith("['--data', 'grid']")
+
+
+def test_a_data_set_that_is_not_there_is_answered_with_toys_and_images():
+    done = run("run", "gan", "--data", "foo")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "'ring', 'grid'" in done.stderr and "'digits'" in done.stderr
+
+
+@pytest.mark.parametrize("name", models.pretrained())
+def test_a_pretrained_model_draws(tmp_path, name):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("PIL")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tinygen", "sample", name, "--n", "10"]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert said.returncode == 0, said.stderr
+    made = [path for path in tmp_path.iterdir() if path.name in said.stdout]
+    assert made and all(path.name.startswith(name) for path in made)
+    assert sorted(made) == sorted(tmp_path.iterdir())
+
+
+def test_a_checkpoint_that_is_not_there_is_answered_with_the_pretrained(tmp_path):
+    done = run("sample", "vae-fasion")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "there is no file vae-fasion; pretrained are dcgan-digits, " in done.stderr
+
+
 # --- the lessons --------------------------------------------------------------------------------
 
 
@@ -396,17 +453,33 @@ def test_the_lessons_are_listed_with_their_questions(capsys):
         assert f"{lesson.number:2}  {lesson.title}" in said and lesson.question[:40] in said
 
 
-def test_a_lesson_is_opened_in_jupyter_or_its_place_is_said(monkeypatch, capsys):
+@pytest.mark.parametrize("user", [0, 1000])
+def test_a_lesson_is_copied_here_and_the_copy_is_opened(tmp_path, monkeypatch, capsys, user):
+    """Jupyter won't run for root, whom a container has, unless it is told to."""
     lesson = cli.lessons.lessons()[0]
-    called = []
+    called, copy = [], tmp_path / lesson.path.name
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
     monkeypatch.setattr(cli.subprocess, "call", lambda words: called.append(words) or 0)
     monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: object())
     assert cli.main(["lessons", str(lesson.number)]) == 0
-    assert called[0][-3:] == ["jupyter", "lab", str(lesson.path)]
+    root = ["--allow-root"] if user == 0 else []
+    assert called == [[sys.executable, "-m", "jupyter", "lab", *root, copy.name]]
+    assert copy.read_bytes() == lesson.path.read_bytes()
+
+    copy.write_text("my notes")
+    assert cli.main(["lessons", str(lesson.number)]) == 0
+    assert copy.read_text() == "my notes" and len(called) == 2
+    assert f"{copy.name} is here already and is opened as it is" in capsys.readouterr().out
+
+
+def test_without_jupyter_a_lesson_is_copied_too(tmp_path, monkeypatch, capsys):
+    lesson = cli.lessons.lessons()[0]
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: None)
     assert cli.main(["lessons", str(lesson.number)]) == 1
-    said = capsys.readouterr().err
-    assert "pip install 'tinygen[lessons]'" in said and str(lesson.path) in said
+    assert "pip install 'tinygen[lessons]'; then `jupyter lab 0" in capsys.readouterr().err
+    assert (tmp_path / lesson.path.name).exists()
 
 
 def test_a_lesson_that_is_not_there(monkeypatch, capsys):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..backend import cupy, out_of_memory, problem, settle
+from ..backend import INSTALL, cupy, out_of_memory, problem, settle
 from .source import Signature, Source, Struct
 
 __all__ = [
@@ -48,9 +48,7 @@ def explained() -> Iterator[None]:
                 "launch"
             ) from e
         if isinstance(e, (ImportError, OSError)) and "nvrtc" in str(e).lower():
-            raise RuntimeError(
-                f"NVRTC not found: pip install nvidia-cuda-nvrtc-cu12 (or nvidia-cuda-nvrtc) ({e})"
-            ) from e
+            raise RuntimeError(f"NVRTC not found: {INSTALL} ({e})") from e
         raise
 
 

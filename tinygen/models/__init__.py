@@ -7,7 +7,7 @@ dimensions, mean over the batch, in nats.
 """
 
 from . import diffusion, explicit, gan, latent, likelihoods, nets, vae
-from .systems import SYSTEMS, System, build, restore
+from .systems import SYSTEMS, System, build, pretrained, restore
 
 __all__ = [
     "SYSTEMS",
@@ -19,6 +19,7 @@ __all__ = [
     "latent",
     "likelihoods",
     "nets",
+    "pretrained",
     "restore",
     "vae",
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ..backend import Array
-from .figure import COLOURS, GREY, PathLike, finish, in_style, new_figure, to_numpy
+from .figure import COLOURS, GREY, PathLike, draws, finish, in_style, new_figure, to_numpy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,6 +109,7 @@ def read_history(history: Mapping[str, Any], x: str = "step") -> dict[str, Curve
     return curves
 
 
+@draws
 def curves(
     history: Mapping[str, Any] | PathLike,
     keys: Sequence[str] | None = None,

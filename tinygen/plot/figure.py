@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import os
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
+from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "COLOURS", "DPI", "GREY", "INK", "PathLike", "finish", "finite", "in_style", "needs",
-    "new_figure", "plain_axes", "png_bytes", "points_2d", "to_numpy", "write",
+    "COLOURS", "DPI", "GREY", "INK", "PathLike", "draws", "finish", "finite", "in_style",
+    "leave_out", "left_out", "needs", "new_figure", "plain_axes", "png_bytes", "points_2d",
+    "to_numpy", "write",
 ]  # fmt: skip
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
+P = ParamSpec("P")
+T = TypeVar("T")
 
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
 
@@ -100,6 +105,35 @@ def points_2d(x: Any, name: str) -> np.ndarray[Any, Any]:
 def needs(package: str) -> ImportError:
     """The error for a missing drawing package."""
     return ImportError(f"tinygen.plot needs {package}: pip install 'tinygen[plot]'")
+
+
+_missing: list[str] = []  # the packages for want of which pictures are left out
+
+
+def leave_out() -> str:
+    """From now on, draw nothing where a package for it is missing: what `draws` returns None.
+
+    Returns what to tell the reader, "" where all is there. A script that trains for an hour says
+    it at its start, and does not stop at its first picture.
+    """
+    packages = {"matplotlib": "matplotlib", "PIL": "Pillow"}
+    _missing[:] = [name for module, name in packages.items() if find_spec(module) is None]
+    return left_out()
+
+
+def left_out() -> str:
+    """Why pictures are left out, "" where they are not."""
+    return f"no pictures: {needs(' and '.join(_missing))}" if _missing else ""
+
+
+def draws(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorates a function that makes a picture: after `leave_out` it may return None instead."""
+
+    @wraps(function)
+    def drawn(*args: P.args, **options: P.kwargs) -> T:
+        return cast(T, None) if _missing else function(*args, **options)
+
+    return drawn
 
 
 @cache

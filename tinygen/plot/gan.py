@@ -11,7 +11,7 @@ from ..autograd import grad
 from ..backend import Array, float32, move
 from ..tape import enable_grad, no_grad
 from ..tensor import Tensor, wrap
-from .figure import COLOURS, GREY, PathLike, finish, in_style, new_figure, points_2d
+from .figure import COLOURS, GREY, PathLike, draws, finish, in_style, new_figure, points_2d
 from .plane import Extent, _checked_extent, _on_grid, _plane_axes
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def generator_arrows(model: Any, codes: Tensor) -> tuple[Array, Array]:
     return x.detach().cpu().numpy(), -gradient.cpu().numpy()
 
 
+@draws
 def lab(
     model: Any,
     data: Any,
@@ -113,6 +114,7 @@ def _arrows(axes: Axes, x: Array, arrows: Array, extent: Extent) -> None:
         )  # fmt: skip
 
 
+@draws
 def warp_grid(
     generator: Callable[[Tensor], Any],
     data: Any = None,

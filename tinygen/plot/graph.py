@@ -18,7 +18,7 @@ import numpy as np
 
 from ..tape import Node
 from ..tensor import Tensor
-from .figure import GREY, PathLike, finish, in_style, new_figure
+from .figure import GREY, PathLike, draws, finish, in_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -270,6 +270,7 @@ def _apart(wish: Any, sizes: Any, weights: Any) -> Any:
 # --- drawing ----------------------------------------------------------------------------------
 
 
+@draws
 def draw_graph(
     tensor: Tensor, params: Any = None, path: PathLike | None = None, max_vertices: int = 150
 ) -> Figure:

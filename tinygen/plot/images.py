@@ -19,6 +19,7 @@ from ..backend import Array
 from .figure import (
     DPI,
     PathLike,
+    draws,
     finish,
     finite,
     in_style,
@@ -120,6 +121,7 @@ def grid_array(
     return tile(tiles, nrow, padding, pad_value, "grid_array")  # type: ignore[no-any-return]
 
 
+@draws
 def save_image(images: Any, path: PathLike, scale: int | None = None, **options: Any) -> None:
     """The grid of `grid_array(images, **options)` as a file, by Pillow: quick enough for a loop.
 
@@ -169,6 +171,7 @@ def _pillow() -> Any:
     return Image
 
 
+@draws
 def image_grid(
     images: Any,
     nrow: int = 8,
@@ -211,6 +214,7 @@ def show(axes: Axes, grid: Array) -> None:
     plain_axes(axes)
 
 
+@draws
 def reconstruction_pairs(
     originals: Any,
     reconstructions: Any,
@@ -264,6 +268,7 @@ def in_parts(
     return box[0] / size[0], box[1] / size[1], box[2] / size[0], box[3] / size[1]
 
 
+@draws
 def gif(frames: Iterable[Any], path: PathLike, fps: float = 10, pause: float = 0.0) -> None:
     """An animation that repeats: `frames` are uint8 arrays (H, W) or (H, W, 3), Figures or files.
 

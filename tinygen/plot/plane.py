@@ -16,6 +16,7 @@ from .figure import (
     DPI,
     INK,
     PathLike,
+    draws,
     finish,
     finite,
     in_style,
@@ -38,6 +39,7 @@ Extent = tuple[float, float, float, float]  # xmin, xmax, ymin, ymax
 MARKERS = "os^Dv"  # ten colours a marker
 
 
+@draws
 def latent_scatter(
     codes: Any,
     labels: Any = None,
@@ -130,6 +132,7 @@ def manifold_codes(n: int) -> np.ndarray[Any, Any]:
     return np.stack([z1.ravel(), z2.ravel()], axis=1)
 
 
+@draws
 def latent_manifold(
     decode: Callable[[Tensor], Any],
     n: int = 20,
@@ -182,6 +185,7 @@ def _manifold_figure(grid: Array, padding: int) -> Figure:
     return figure
 
 
+@draws
 def density_2d(
     function: Callable[[Tensor], Any],
     extent: Extent = (-4, 4, -4, 4),
@@ -279,6 +283,7 @@ def _dots(axes: Axes, x: Array, colour: str, label: str) -> None:
     )
 
 
+@draws
 def samples_2d(
     samples: Any,
     reference: Any = None,
@@ -312,6 +317,7 @@ def samples_2d(
     return finish(figure, path, "samples_2d")
 
 
+@draws
 def paths_2d(
     paths: Any,
     extent: Extent | None = None,

@@ -24,7 +24,7 @@ from ..ops import cat, linspace
 from ..tape import no_grad
 from ..tensor import Tensor
 from .curves import curves
-from .figure import PathLike
+from .figure import PathLike, left_out
 from .images import image_grid, reconstruction_pairs
 
 __all__ = ["Report", "SUMS"]
@@ -125,4 +125,4 @@ class Report:
         """Print where the pictures are; those of single steps are not counted."""
         found = [*self.folder.glob("*.png"), *self.folder.glob("*.gif")]
         names = sorted(path.name for path in found if "-" not in path.name)
-        print(f"pictures in {self.folder}/: {', '.join(names)}")
+        print(left_out() or f"pictures in {self.folder}/: {', '.join(names)}")

@@ -27,6 +27,7 @@ from typing import Any
 
 from ..backend import default_generator
 from ..checks import integers, numbers, positive
+from ..plot.figure import left_out
 from ..serialization import find_nan, save
 from .checkpoint import give_back, read, states
 from .folder import Log, changes, move_aside, prepare, record, remove_temporaries, write_record
@@ -208,9 +209,11 @@ class Run:
         what: the picture, or a function that makes it; that function runs without recording, and
         the default generator stands afterwards where it stood before, so that looking at samples
         does not change the training. options: those of plot.save_image. Without the packages that
-        draw it says so, and returns None.
+        draw it says so, and returns None; no word of it after plot.figure.leave_out.
         """
         self._start()
+        if left_out():
+            return None
         path = self.folder / f"{name}-{self.step:05d}.png"
         try:
             draw(path, what, options)

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from .. import backend
 from ..data import SOURCES
+from ..plot.figure import leave_out
 
 __all__ = [
     "Parser", "count", "device", "fraction", "in_a_line", "non_negative", "options", "positive",
@@ -40,12 +41,15 @@ def options(
 
     slug: that of the system a script trains; then these options are there too, with the defaults
     given: --data (one of `data`, the first unless given), --root and --download for data in files,
-    --device, --epochs or --steps, --batch, --lr, --seed, --out (runs/<slug>), --resume.
+    --device, --epochs or --steps, --batch, --lr, --seed, --out (runs/<slug>), --resume. Where a
+    package that draws is missing, it says so at once, and the script goes on without pictures.
     """
     parser = Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     sys.excepthook = _one_line
     if slug is None:
         return parser
+    if missing := leave_out():
+        print(f"{parser.prog}: {missing}", file=sys.stderr)
     names = ", ".join(data)
     parser.add_argument("--data", choices=data, default=data[0], metavar="NAME", help=names)
     if set(data) & set(SOURCES):
