@@ -1,7 +1,7 @@
 """Train a GAN with any objective on a toy law in the plane, or on small images, and measure it.
 
     python examples/gan.py                                       # 8 Gaussians on a ring
-    python examples/gan.py --data grid --objective wgan_gp --steps 5000
+    python examples/gan.py --data grid --objective least_squares # 25 of them
     python examples/gan.py --data grid --pack 2                  # PacGAN against collapse
     python examples/gan.py --data digits --objective hinge --spectral
     python examples/gan.py --resume                              # go on where the last run stopped
@@ -19,10 +19,8 @@ as an animation over training (lab.gif). For images: samples, walks between code
 
 from argparse import BooleanOptionalAction
 
-import numpy as np
-
 import tinygen as tg
-from tinygen import data, metrics, plot
+from tinygen import data, plot
 from tinygen.models import gan
 from tinygen.optim.lr_scheduler import LambdaLR
 from tinygen.plot import gan as gan_plot
@@ -46,22 +44,18 @@ parser.add_argument("--d-steps", type=count, help="steps of D for each of G (1; 
 parser.add_argument("--lr-d", type=positive, help="D's step size (two time scales); else --lr")
 parser.add_argument("--beta1", type=fraction, default=0.5, help="Adam's momentum (0.5)")
 parser.add_argument("--optimistic", action="store_true", help="optimistic Adam")
-parser.add_argument("--latent", type=count, help="dimensions of z (points 2, which can be drawn; "
-                    "images 16)")  # fmt: skip
+parser.add_argument("--latent", type=count, help="dimensions of z (points 2: drawn; images 16)")
 parser.add_argument("--hidden", type=count, help="units of a hidden layer (points 128; images 256)")
 parser.add_argument("--batch-norm", action=BooleanOptionalAction, default=False,
                     help="batch norm in G (images)")  # fmt: skip
 parser.add_argument("--virtual", type=whole, default=0,
                     help="reference batch of virtual batch norm in G instead")  # fmt: skip
-parser.add_argument("--minibatch", type=whole, default=0,
-                    help="kernels of minibatch discrimination in D")  # fmt: skip
+parser.add_argument("--minibatch", type=whole, default=0, help="kernels by which D compares")
 parser.add_argument("--spectral", action="store_true", help="spectral norm in D")
 parser.add_argument("--penalty", choices=[*gan.PENALTIES, "none"], help="instead of the row's own")
-parser.add_argument("--weight", type=non_negative, help="of the penalty (points 0.1; else the "
-                    "row's own)")  # fmt: skip
+parser.add_argument("--weight", type=non_negative, help="of the penalty (points 0.1)")
 parser.add_argument("--smoothing", type=fraction, default=0.0, help="one-sided label smoothing")
-parser.add_argument("--noise", type=non_negative, default=0.0,
-                    help="std of instance noise; falls to 0")  # fmt: skip
+parser.add_argument("--noise", type=non_negative, default=0.0, help="std of instance noise, to 0")
 parser.add_argument("--pack", type=count, default=1, help="samples that D sees at once (PacGAN)")
 parser.add_argument("--ema", type=fraction, default=0.995, help="decay of G's average (0.995)")
 given = parser.parse_known_args()[0]
@@ -103,7 +97,7 @@ codes = model.draw(256, seeded(1))
 def picture() -> object:
     """The plane as D sees it and what G does to it; or 64 images."""
     if not in_plane:
-        return model.sample(64, seeded(2))
+        return plot.image_grid(model.sample(64, seeded(2)), value_range=(-1, 1))
     return gan_plot.lab(model, train[:1000], codes, title=f"{args.objective}, step {run.step}")
 
 
@@ -132,31 +126,22 @@ for step in run.steps(args.steps):
     run.log(loss_d=terms["loss"], loss_g=loss, d_real=terms["real"], d_fake=terms["fake"])
     if run.every(max(1, args.steps // 40)):
         warning = gan.collapse(model.sample(256, seeded(2)), train[:256])
-        if warning:
+        if warning and step > args.steps // 10:  # at first they swing
             run.say(f"step {step}: {warning}")
         if in_plane:
             frames.append(picture())
-    if run.every(max(1, args.steps // 4)):
-        run.picture("lab", picture) if in_plane else run.picture(
-            "samples", picture, value_range=(-1, 1)
-        )
+    if run.every(max(1, args.steps // 4), soon=20):
+        run.picture("look", picture)
 
 # --- what it learned --------------------------------------------------------------------------
-if args.ema:
-    ema.copy_to()
+ema.copy_to()
 title = f"{args.objective} on {args.data}"
 print(f"{title}: {args.steps} steps in {run.seconds:.1f} s, seed {args.seed}; "
       f"minimises {row.minimises}")  # fmt: skip
+report = Report(args.out, model)
 if args.data in CENTERS:
     centers, std = CENTERS[args.data]
-    moments = train.numpy().mean(0), np.cov(train.numpy().T)
-    gaussian = tg.tensor(np.random.default_rng(0).multivariate_normal(*moments, 2500))
-    for name, points in (("modes", model.sample(2500, seeded(2))), ("one Gaussian", gaussian)):
-        found = metrics.mode_report(points * scale, centers(), std)
-        print(f"{name} {found.modes}/{len(centers())}, high-quality {100 * found.high_quality:.1f} "
-              f"%, reverse KL {found.reverse_kl:.2f} (2500 samples, PacGAN protocol)")  # fmt: skip
-
-report = Report(args.out, model)
+    report.modes(train * scale, model.sample(2500, seeded(2)) * scale, centers(), std)
 if in_plane:
     out = report.folder
     plot.samples_2d(model.sample(2500, seeded(2)), train[:2500], path=out / "samples.png")
@@ -169,5 +154,7 @@ else:
     report.walks(codes[:8], codes[8:16])
     nearest = report.neighbours(model.decode(codes), train)  # their classes are the codes', too
     report.sums(codes, train_set.labels.numpy()[nearest])
+    if args.data == "digits":
+        report.digits(train, model.sample(1000, seeded(4)))
 report.curves("loss_d", "loss_g")
 report.close()

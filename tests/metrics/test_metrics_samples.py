@@ -306,3 +306,13 @@ def test_bad_input_is_named() -> None:
         metrics.optimal_transport(np.ones((2, 2)), [0.5, 0.6], [0.5, 0.5])
     with pytest.raises(ValueError, match="finite costs"):
         metrics.optimal_transport(np.full((2, 2), np.inf))
+
+
+def test_one_gaussian_has_the_data_s_moments_and_few_of_its_modes() -> None:
+    x = data.gaussian_grid(5000)
+    draws = metrics.gaussian_like(x, 20_000)
+    assert draws.shape == (20_000, 2)
+    assert np.cov(draws.T) == pytest.approx(np.cov(x.numpy().T), abs=0.3)
+    report = metrics.mode_report(draws[:2500], data.grid_centers(), 0.05)
+    assert report.modes < 25 and report.high_quality < 0.05
+    assert metrics.gaussian_like(tg.rand(9, 1, 2, 2), 3).shape == (3, 1, 2, 2)

@@ -18,7 +18,7 @@ from .features import (
     precision_recall,
 )
 from .likelihood import active_units, bits_per_dim, mean_and_error, psnr, rate_distortion, ssim
-from .samples import ModeReport, mode_report
+from .samples import ModeReport, gaussian_like, mode_report
 from .transport import Transport, critic_slope, optimal_transport, wasserstein_1d
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "duplicates",
     "fit_classifier",
     "frechet_distance",
+    "gaussian_like",
     "inception_score",
     "kernel_distance",
     "mean_and_error",

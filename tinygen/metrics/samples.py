@@ -9,7 +9,7 @@ import numpy as np
 from ..backend import Array
 from ..tensor import Tensor
 
-__all__ = ["ModeReport", "as_rows", "mode_report", "squared_distances"]
+__all__ = ["ModeReport", "as_rows", "gaussian_like", "mode_report", "squared_distances"]
 
 
 def as_rows(x: Any, name: str) -> Array:
@@ -31,6 +31,20 @@ def squared_distances(x: Array, y: Array) -> Array:
     """|x_i - y_j|^2 of arrays (n, d) and (m, d): (n, m), by one matrix product; never below 0."""
     cross = x @ y.T
     return np.maximum((x**2).sum(1)[:, None] - 2 * cross + (y**2).sum(1), 0.0)
+
+
+def gaussian_like(x: Any, n: int, seed: int = 0) -> Array:
+    """n draws (n, ...) of the one Gaussian with the mean and covariance of the data x (m, ...).
+
+    The simplest model there is, beside which a learned one must show its worth.
+
+        >>> metrics.gaussian_like(tg.randn(50, 2), 100).shape
+        (100, 2)
+    """
+    rows, shape = as_rows(x, "gaussian_like"), tuple(x.shape[1:])
+    rng, covariance = np.random.default_rng(seed), np.atleast_2d(np.cov(rows.T))
+    draws: Array = rng.multivariate_normal(rows.mean(0), covariance, n).reshape(n, *shape)
+    return draws
 
 
 class ModeReport(NamedTuple):

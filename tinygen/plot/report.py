@@ -20,7 +20,7 @@ from typing import Any
 from .. import metrics
 from ..backend import Array
 from ..models import latent
-from ..ops import cat, linspace
+from ..ops import cat, linspace, tensor
 from ..tape import no_grad
 from ..tensor import Tensor
 from .curves import curves
@@ -106,8 +106,20 @@ class Report:
         if len(made):
             self.grid("arithmetic", self.model.decode(made), 4, title="a, b, c, a - b + c")
 
+    def modes(self, train: Tensor, samples: Tensor, centers: Array, std: float) -> None:
+        """Print how many modes samples (n, 2) find, and one Gaussian in their place."""
+        gaussian = metrics.gaussian_like(train, len(samples))
+        for name, points in (("modes", samples), ("one Gaussian", gaussian)):
+            found = metrics.mode_report(points, centers, std)
+            print(f"{name} {found.modes}/{len(centers)}, high-quality "
+                  f"{100 * found.high_quality:.1f} %, reverse KL {found.reverse_kl:.2f} "
+                  f"({len(points)} samples, PacGAN protocol)")  # fmt: skip
+
     def digits(self, train: Tensor, pictures: Tensor) -> None:
-        """Print what our classifier of the 8 x 8 digits says of 1000 samples beside 1000 data."""
+        """Print what our classifier of the 8 x 8 digits says of 1000 samples beside 1000 data.
+
+        Beside them the Frechet distance of other training pictures, and of one Gaussian's.
+        """
         classifier = metrics.digits_classifier()
         x, y = classifier.features(train[:1000].cpu()), classifier.features(pictures.cpu())
         p, near = classifier.probabilities(pictures.cpu()), metrics.precision_recall(x, y)
@@ -115,6 +127,11 @@ class Report:
         print(f"in our classifier's features, {len(x)} data and {len(y)} samples: "
               f"Frechet {metrics.frechet_distance(x, y):.3f}, KID {kid:.4f} +- {error:.4f}, "
               f"precision {near.precision:.2f}, recall {near.recall:.2f}")  # fmt: skip
+        gaussian = tensor(metrics.gaussian_like(train, 1000).clip(-1, 1).astype("float32"))
+        beside = {"other training pictures": train[1000:].cpu(), "one Gaussian": gaussian}
+        for name, z in beside.items():
+            distance = metrics.frechet_distance(x, classifier.features(z))
+            print(f"Frechet of {len(z)} of {name}: {distance:.3f}")
         print(f"classes {metrics.class_counts(p)}, score {metrics.inception_score(p):.2f} of 10")
 
     def curves(self, *keys: str, units: str = "") -> None:
