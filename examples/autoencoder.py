@@ -29,7 +29,7 @@ from tinygen.run import Run, count, non_negative, options, positive, whole
 KINDS = ["plain", "linear", "denoising", "ksparse", "sparse"]
 LOSSES = ["mse", "l1", "ssim", "perceptual"]
 
-parser = options(__doc__, "autoencoder", epochs=100, batch=128, lr=2e-3)
+parser = options(__doc__, "autoencoder", epochs={"digits": 100, "others": 20}, batch=128, lr=2e-3)
 parser.add_argument("--kind", choices=KINDS, default="plain", help="what else is asked of the code")
 parser.add_argument("--loss", choices=LOSSES, default="mse", help="distance of two pictures")
 parser.add_argument("--net", choices=["mlp", "conv", "notes"], default="mlp",

@@ -68,7 +68,7 @@ for step in run.steps(args.steps):
         warning = gan.collapse(model.sample(64, seeded(2)), train[:64])
         if warning:
             run.say(f"step {step}: {warning}")
-    if run.every(1000):
+    if run.every(1000, soon=30):
         run.picture("samples", lambda: model.sample(64, seeded(2)), value_range=(-1, 1))
 
 # --- what it learned --------------------------------------------------------------------------

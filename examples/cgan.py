@@ -84,7 +84,7 @@ for step in run.steps(args.steps):
         warning = gan.collapse(every_class(8), train[:64])
         if warning:
             run.say(f"step {step}: {warning}")
-    if run.every(1000):
+    if run.every(1000, soon=30):
         run.picture("samples", lambda: every_class(8), value_range=(-1, 1))
 
 # --- what it learned --------------------------------------------------------------------------

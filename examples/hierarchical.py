@@ -22,7 +22,7 @@ from tinygen.models.vae import bounds, hierarchical
 from tinygen.plot.report import Report
 from tinygen.run import Run, count, fraction, options, through, whole
 
-parser = options(__doc__, "hierarchical", epochs=150, batch=128, lr=1e-3)
+parser = options(__doc__, "hierarchical", epochs={"digits": 150, "others": 20}, batch=128, lr=1e-3)
 parser.add_argument("--sizes", type=count, nargs="+", default=[16, 8],
                     help="numbers in the codes, from x up (16 8)")  # fmt: skip
 parser.add_argument("--shared", type=whole, default=0, help="so many codes of the first of --sizes")
@@ -72,6 +72,8 @@ for step, (x,) in zip(run.steps(steps), loader.forever()):
     if run.every(10 * len(loader)) or run.last:
         with tg.no_grad():
             run.log(test_elbo=model(test, generator=seeded(2)).elbo)
+    if run.every(50 * len(loader), soon=30):
+        run.picture("samples", lambda: model.sample(64), value_range=model.pixels, clip=True)
 
 # --- what it learned --------------------------------------------------------------------------
 with tg.no_grad():

@@ -2,7 +2,7 @@
 
     python examples/vae.py --demo                          # digits, 2-D latent space, ten seconds
     python examples/vae.py --latent 16 --net conv          # sharper: more room in the code
-    python examples/vae.py --data fashion --epochs 20      # 28 x 28 (Debian: dataset-fashion-mnist)
+    python examples/vae.py --data fashion                  # 28 x 28 (Debian: dataset-fashion-mnist)
     python examples/vae.py --likelihood gaussian --beta 4
     python examples/vae.py --objective iwae --k 5          # the tighter bound of several draws
     python examples/vae.py --conditional                   # q(z|x,c), p(x|z,c): draw digits by name
@@ -30,7 +30,7 @@ from tinygen.optim.lr_scheduler import CosineAnnealingLR
 from tinygen.plot.report import Report
 from tinygen.run import Run, count, non_negative, options, through
 
-parser = options(__doc__, "vae", epochs=200, batch=128, lr=2e-3)
+parser = options(__doc__, "vae", epochs={"digits": 200, "others": 20}, batch=128, lr=2e-3)
 parser.add_argument("--latent", type=count, default=2, help="dimensions of z; 2 can be drawn whole")
 parser.add_argument("--hidden", type=count, default=256, help="units of a layer of --net mlp (256)")
 parser.add_argument("--net", choices=sorted(nets.AUTOENCODERS), default="mlp", help="both networks")
@@ -122,7 +122,7 @@ for _, (x, labels) in zip(run.steps(steps), loader.forever()):
     run.log(**terms)
     if run.every(5 * len(loader)) or run.last:
         run.log(test_elbo=evaluate().elbo)
-    if run.every(50 * len(loader)):
+    if run.every(50 * len(loader), soon=30):
         run.picture("samples", lambda: model.sample(100, labels=rows), nrow=10, clip=True)
 
 # --- what it learned --------------------------------------------------------------------------

@@ -108,7 +108,7 @@ for step in run.steps(args.steps):
     if args.line and (run.every(10) or run.last):
         w1, _ = estimate(model.D, train[:300].to(args.device), model.sample(300, seeded(2)))
         run.log(w1=abs(model.G.theta.item()), w1_critic=w1)
-    if run.every(500) and not args.line:
+    if run.every(500, soon=30) and not args.line:
         run.picture("samples", lambda: model.sample(64, seeded(2)), value_range=(-1, 1))
 
 # --- what it learned --------------------------------------------------------------------------

@@ -64,6 +64,20 @@ def test_a_wrong_option_is_one_line(
     assert "What it does.\n\n    as it stands" in parser.format_help()
 
 
+@pytest.mark.parametrize(
+    ("words", "epochs"), [("", 300), ("--data fashion", 3), ("--data fashion --epochs 5", 5)]
+)
+def test_a_data_set_has_its_own_number_of_epochs(
+    words: str, epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    parser = options("What it does.", "thing", epochs={"digits": 300, "others": 3})
+    assert parser.parse_args(words.split()).epochs == epochs
+    assert "passes over the training data (digits 300, others 3)" in parser.format_help()
+    parser.set_defaults(epochs=7)  # a script's own, as --demo has
+    assert parser.parse_args([]).epochs == 7
+
+
 def _noted() -> Exception:
     error = RuntimeError("first")
     error.add_note("and a note")
