@@ -73,19 +73,24 @@ class Lines:
 
     def __init__(self, start: int, n: int) -> None:
         self._start, self._n, self._began = start, n, time.monotonic()
-        self._first: float | None = None  # when the first step was done; None once all is told
+        self._done: list[float] | None = []  # when each step was; None once all is told
         self._latest: dict[str, float] = {}
 
     def foretell(self, step: int) -> None:
-        """Once, after 3 seconds: how long the loop will take. The first step counts for itself."""
-        now = time.monotonic()
-        if step == self._start + 1:
-            self._first = now
-        elif self._first is not None and now - self._first >= 3.0:
-            each = (now - self._first) / (step - self._start - 1)
-            whole = now - self._began + each * (self._n - step)
+        """Once, after 3 seconds and 20 steps, or after 15 seconds: how long the loop will take.
+
+        The later half of the steps so far says how long one takes: the first may be slow.
+        """
+        if self._done is None:
+            return
+        now, k = time.monotonic(), len(self._done) // 2
+        self._done.append(now)
+        spent = now - self._began
+        if k and spent >= 3.0 and (len(self._done) > 20 or spent >= 15.0):
+            each = (now - self._done[k]) / (len(self._done) - 1 - k)
+            whole = spent + each * (self._n - step)
             self.say(f"{self._n - self._start} steps will take about {words(whole)}")
-            self._first = None
+            self._done = None
 
     def update(self, step: int, row: Mapping[str, float]) -> None:
         """Note the values of `row` after `step`; print a line when one is due."""
