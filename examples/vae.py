@@ -3,7 +3,7 @@
     python examples/vae.py --demo                          # digits, 2-D latent space, ten seconds
     python examples/vae.py --latent 16 --net conv          # sharper: more room in the code
     python examples/vae.py --data fashion                  # 28 x 28 (Debian: dataset-fashion-mnist)
-    python examples/vae.py --likelihood gaussian --beta 4
+    python examples/vae.py --likelihood gaussian --latent 16       # grey pixels; --beta 4: blurred
     python examples/vae.py --objective iwae --k 5          # the tighter bound of several draws
     python examples/vae.py --conditional                   # q(z|x,c), p(x|z,c): draw digits by name
     python examples/vae.py --resume                        # go on where the last run stopped
@@ -18,8 +18,11 @@ What it optimises, for each image x, is the evidence lower bound (ELBO), in nats
 Pixels are drawn as 0 or 1 with their grey value as probability, anew in every epoch, so that the
 Bernoulli likelihood is one (binarise in tinygen/models/likelihoods.py). For a Gaussian they get
 noise of one grey level (dequantise), so that its density bounds the probability of the grey values,
-given in bits a pixel: 17 levels in digits, 256 in fashion. All is in the folder --out:
-log.jsonl, checkpoints, pictures: reconstructions, samples, and for --latent 2 the latent space.
+given in bits a pixel: 17 levels in digits, 256 in fashion. Its variance is learned: with --beta 4 it
+grows until a nat of KL is worth four of log p(x|z), and samples are soft and grey, as they should.
+
+All is in the folder --out: log.jsonl, checkpoints, pictures: reconstructions, samples, and for
+--latent 2 the latent space.
 """
 
 import tinygen as tg
