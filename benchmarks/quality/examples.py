@@ -54,6 +54,7 @@ def run(command: str, folder: Path) -> tuple[int, float, list[str], str]:
 def record(slug: str, every: bool) -> None:
     """Run the commands of a system and write its row of results."""
     family = RESULTS / SYSTEMS[slug].family
+    family.mkdir(parents=True, exist_ok=True)
     path = family / f"{slug}.json"
     rows = json.loads(path.read_text())["rows"] if path.exists() else {}
     for command in commands(slug) if every else commands(slug)[:1]:
@@ -69,7 +70,6 @@ def record(slug: str, every: bool) -> None:
                 shutil.copy(picture, family / f"{slug}.png")
     versions = {"tinygen": tg.__version__, "numpy": np.__version__,
                 "python": platform.python_version(), "cores": os.cpu_count()}  # fmt: skip
-    family.mkdir(parents=True, exist_ok=True)
     known = [command for command in commands(slug) if command in rows]
     content = {"versions": versions, "rows": {command: rows[command] for command in known}}
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")

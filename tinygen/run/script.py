@@ -64,7 +64,7 @@ def options(
         ("lr", positive, lr, "the optimizer's step size"),
     ):
         if default is not None:
-            shown = default
+            shown = str(default)
             if isinstance(default, Mapping):
                 shown = ", ".join(f"{name} {number}" for name, number in default.items())
             parser.add_argument(f"--{name}", type=kind, default=default, help=f"{what} ({shown})")
