@@ -11,8 +11,9 @@ Expect: 20 s on 2 cores; test ELBO -23.03 nats, log p(x) >= -22.41.
 
 in nats, of binarised pictures. With --shared all codes have the same size and one network each way
 serves all steps between them; a first encoder and a last decoder of their own go between pictures
-and codes. With --fixed the codes have the picture's own size and the way up only adds noise;
-pictures are grey in [-1, 1] and Gaussian then. All is in the folder --out.
+and codes. With --fixed the codes have the picture's size and the way up only adds noise; pictures
+are grey in [-1, 1] and Gaussian then, and samples noisy: 8 levels are few, examples/ddpm.py has
+200. All is in the folder --out.
 """
 
 import tinygen as tg

@@ -18,9 +18,8 @@ What it optimises, for each image x, is the evidence lower bound (ELBO), in nats
 Pixels are drawn as 0 or 1 with their grey value as probability, anew in every epoch, so that the
 Bernoulli likelihood is one (binarise in tinygen/models/likelihoods.py). For a Gaussian they get
 noise of one grey level (dequantise), so that its density bounds the probability of the grey values,
-given in bits a pixel: 17 levels in digits, 256 in fashion. Its variance is learned: with --beta 4
-it grows until a nat of KL is worth four of log p(x|z), and samples are soft and grey, as they
-should.
+given in bits a pixel: 17 levels in digits, 256 in fashion. With --beta 4 its samples are soft and
+grey, as they should: a nat of KL must be worth four of log p(x|z), so few are spent.
 
 All is in the folder --out: log.jsonl, checkpoints, pictures: reconstructions, samples, and for
 --latent 2 the latent space.

@@ -5,7 +5,7 @@
     python benchmarks/quality/examples.py --list           # the commands, without running them
 
 For each slug, results/<family>/<slug>.json keeps the command, its wall-clock seconds, the lines
-that it printed and the versions; <slug>.png is the picture it calls samples.png. The cards in
+that it printed and the versions; <slug>.png is its samples.png (ddpm's guided.png). The cards in
 docs/cards and the table in examples/README.md are made from them: `python docs/build.py`. A command
 that fails, for want of a data set's files say, is said and left out.
 """
@@ -30,6 +30,7 @@ from tinygen.models import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
+PICTURES = ("samples.png", "guided.png")  # which of a run's is shown: the first there is
 
 
 def commands(slug: str) -> list[str]:
@@ -65,9 +66,9 @@ def record(slug: str, every: bool) -> None:
                 continue
             print(f"{command}: {seconds:.0f} s\n  " + "\n  ".join(said[-6:]), flush=True)
             rows[command] = {"seconds": round(seconds, 1), "said": said}
-            picture = Path(folder) / "samples.png"
-            if command == commands(slug)[0] and picture.exists():
-                shutil.copy(picture, family / f"{slug}.png")
+            drawn = [path for name in PICTURES if (path := Path(folder) / name).exists()]
+            if command == commands(slug)[0] and drawn:
+                shutil.copy(drawn[0], family / f"{slug}.png")
     versions = {"tinygen": tg.__version__, "numpy": np.__version__,
                 "python": platform.python_version(), "cores": os.cpu_count()}  # fmt: skip
     known = [command for command in commands(slug) if command in rows]
