@@ -66,7 +66,7 @@ def record(slug: str, every: bool) -> None:
                 continue
             print(f"{command}: {seconds:.0f} s\n  " + "\n  ".join(said[-6:]), flush=True)
             rows[command] = {"seconds": round(seconds, 1), "said": said}
-            drawn = [path for name in PICTURES if (path := Path(folder) / name).exists()]
+            drawn = [file for name in PICTURES if (file := Path(folder) / name).exists()]
             if command == commands(slug)[0] and drawn:
                 shutil.copy(drawn[0], family / f"{slug}.png")
     versions = {"tinygen": tg.__version__, "numpy": np.__version__,
