@@ -22,7 +22,10 @@ from .. import nn
 from ..serialization import find_nan, load
 from ..tensor import Tensor
 
-__all__ = ["NEEDED", "SYSTEMS", "System", "build", "restore", "settings", "split"]
+__all__ = [
+    "NEEDED", "PRETRAINED", "SYSTEMS", "System", "build", "pretrained", "restore", "settings",
+    "split",
+]  # fmt: skip
 
 
 class System(NamedTuple):
@@ -70,6 +73,14 @@ SYSTEMS: dict[str, System] = {
 }  # fmt: skip
 
 
+PRETRAINED = Path(__file__).parent / "pretrained"  # benchmarks/quality/pretrained.py made them
+
+
+def pretrained() -> list[str]:
+    """The names of the checkpoints that come with tinygen, which `restore` takes too."""
+    return sorted(path.stem for path in PRETRAINED.glob("*.npz"))
+
+
 def build(slug: str, config: Mapping[str, Any]) -> nn.Module:
     """The untrained model that a config describes; ValueError names an unknown slug."""
     if slug not in SYSTEMS:
@@ -84,12 +95,17 @@ def restore(
 ) -> tuple[str, dict[str, Any], Any]:
     """The slug, the config and the trained model of a checkpoint, ready to sample.
 
+    checkpoint: a file, or a name of `pretrained()`.
     averaged: with the exponential moving average of the weights where the run kept one.
     FileNotFoundError if there is no such file, RuntimeError if it is no checkpoint of a system,
     FloatingPointError if a state in it is NaN.
     """
+    if str(checkpoint) in pretrained():
+        checkpoint = PRETRAINED / f"{checkpoint}.npz"
     if not Path(checkpoint).is_file():
-        raise FileNotFoundError(f"restore: there is no {checkpoint}")
+        raise FileNotFoundError(
+            f"restore: there is no file {checkpoint}; pretrained are {', '.join(pretrained())}"
+        )
     state = load(checkpoint)
     if not isinstance(state, dict) or not {"system", "config", "objects"} <= set(state):
         raise RuntimeError(f"restore: {checkpoint} is not a checkpoint of one of the systems")
