@@ -127,11 +127,18 @@ def sources() -> set[str]:
         )
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
-        if kinds is None or path.suffix in kinds or path.name == "py.typed"
+        if kinds is None
+        or path.suffix in kinds
+        or path.name == "py.typed"
+        or path.parent.name == "pretrained"
     }
     assert {"tinygen/py.typed", "tinygen/data/digits.npz", "tinygen/kernels/conv2d.cu"} <= found
     assert "tinygen/kernels/tile.cuh" in found
     assert "tinygen/examples/vae.py" in found
+    assert {
+        "tinygen/models/pretrained/README.md",
+        "tinygen/models/pretrained/figures.json",
+    } <= found
     return {name.replace(os.sep, "/") for name in found}
 
 
@@ -145,6 +152,11 @@ def test_wheel_and_sdist_hold_every_file(built: tuple[Path, Path]) -> None:
         names = {name.split("/", 1)[-1] for name in archive.getnames()}
     assert {"README.md", "LICENSE", "pyproject.toml", "setup.py"} <= names
     assert {"kernels/conv2d.cu", "kernels/tile.cuh"} <= names
+
+
+def test_the_wheel_is_small(built: tuple[Path, Path]) -> None:
+    megabytes = built[1].stat().st_size / 1e6
+    assert megabytes <= 15, f"{megabytes:.1f} MB"
 
 
 def test_metadata(built: tuple[Path, Path]) -> None:
@@ -167,6 +179,27 @@ def test_the_wheel_works_in_a_clean_venv(installed: Path, tmp_path: Path) -> Non
     lessons = succeeds(installed.with_name("tinygen"), "lessons", cwd=tmp_path)
     assert str(where / "notebooks") in lessons
     succeeds(installed, "-m", "pip", "check", cwd=tmp_path)
+
+
+def test_the_command_in_a_clean_venv_without_matplotlib(installed: Path, tmp_path: Path) -> None:
+    command = installed.with_name("tinygen")
+    assert "  gan  " in succeeds(command, "examples", cwd=tmp_path)
+    done = run(command, "run", "mixture", "--steps", "2", "--components", "3", cwd=tmp_path)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert done.stderr.startswith(
+        "mixture.py: no pictures: tinygen.plot needs matplotlib and Pillow"
+    )
+    assert (tmp_path / "runs" / "mixture" / "last.npz").is_file()
+    for wrong in (("run", "gan", "--data", "foo"), ("demo", "--epochs", "0"), ("run", "vea")):
+        done = run(command, *wrong, cwd=tmp_path)
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        assert wrong[-1] in done.stderr.splitlines()[-1]
+    for name in (str(tmp_path / "runs" / "mixture" / "last.npz"), "vae-digits"):
+        done = run(command, "sample", name, cwd=tmp_path)
+        assert done.returncode == 1 and "pip install 'tinygen[plot]'" in done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+    done = run(command, "lessons", "7", cwd=tmp_path)
+    assert "pip install 'tinygen[lessons]'" in done.stderr and list(tmp_path.glob("07_*.ipynb"))
 
 
 def test_editable(clean: Path, checkout: Path, tmp_path: Path) -> None:
