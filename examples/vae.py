@@ -8,7 +8,7 @@
     python examples/vae.py --conditional                   # q(z|x,c), p(x|z,c): draw digits by name
     python examples/vae.py --resume                        # go on where the last run stopped
 
-Expect: 10 s on 2 cores; test ELBO -23.54 nats, log p(x) >= -23.18 (--demo: -23.41, -23.00).
+Expect: 10 s on 2 cores; test ELBO -23.54 nats, log p(x) >= -23.18 (--demo: -23.39, -22.99).
 
 What it optimises, for each image x, is the evidence lower bound (ELBO), in nats:
 

@@ -1027,7 +1027,7 @@ check.exercise("7.5", posterior)
 # ## The full-size run
 #
 # `python examples/vae.py --demo` (or `make demo`; seed 0, 3,300 steps, some ten seconds) gives a
-# test ELBO of -23.41 nats and $\log p(x) \geq -23.00$ (± 0.01 for the draws, ± 0.20 for the
+# test ELBO of -23.39 nats and $\log p(x) \geq -22.99$ (± 0.01 for the draws, ± 0.20 for the
 # pictures), with pictures in `runs/demo/`. With a code of 8 and 1,500 steps
 # (`benchmarks/results/vae/vae-family.md`, seeds 0 to 2): ELBO $-22.96 \pm 0.01$,
 # $\log p(x) = -22.62 \pm 0.01$, KL $3.79 \pm 0.07$, $6.7 \pm 0.6$ active units. There too: $\beta$
