@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from tinygen.lessons import lessons  # noqa: E402
 from tinygen.models import SYSTEMS  # noqa: E402
 
+RECORD = "python benchmarks/quality/examples.py"
 FAMILIES = {
     "explicit": "Explicit densities",
     "vae": "Autoencoders",
@@ -75,6 +76,8 @@ def card(slug: str) -> str:
         parts.append(f"![samples of {slug}]({link(path, here)})\n")
     parts.append(markdown(module.__doc__ or "") + "\n")
     found = results(slug)
+    if not found["rows"]:
+        parts.append(f"No run is recorded yet: `{RECORD} {slug}` makes the record.\n")
     for command, row in found["rows"].items():
         v = found["versions"]
         parts.append(f"## `python {command}`\n")

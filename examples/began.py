@@ -5,7 +5,7 @@
     python examples/began.py --data fashion --width 16 --code 16
     python examples/began.py --resume
 
-Expect: 1 min on 2 cores; Frechet 3.8, score 6.9 of 10: clear digits, but hardly any 6 or 8.
+Expect: 1 min on 2 cores; Frechet 3.8 (one Gaussian 1.9), score 6.9 of 10: clear digits, hardly a 6.
 
 D rebuilds what it is given, and its output is the error L(x), an energy: low for data. D minimises
 L(x) - k L(G(z)), G minimises L(G(z)), and after each step k moves so that E L(G(z)) stays at gamma

@@ -6,7 +6,7 @@
     python examples/gan.py --data digits --objective hinge --spectral
     python examples/gan.py --resume                              # go on where the last run stopped
 
-Expect: 1 min on 2 cores; modes 8/8, high-quality 91 % (one Gaussian: 7/8, 0.5 %).
+Expect: 1 min on 2 cores; modes 8/8, high-quality 91 % (one Gaussian 7/8, 0.5 %).
 
 Two networks: G turns noise z into samples, D tells samples from data. --objective is a row of the
 table in tinygen/models/gan/objectives.py; it says what D's output means, what both minimise, and

@@ -4,7 +4,7 @@
     python examples/mixture.py --components 1         # one coin for every pixel
     python examples/mixture.py --data fashion         # 28 x 28 (Debian: dataset-fashion-mnist)
 
-Expect: 2 s on 2 cores; test log p(x) -23.30 ± 0.22 nats, of one component -26.65.
+Expect: 2 s on 2 cores; test log p(x) -23.30 ± 0.22 nats (of one component -26.65).
 
 A component is a picture of probabilities: x is drawn by choosing component j with probability w_j
 and tossing a coin for every pixel, p(x) = sum_j w_j prod_i m_ji^x_i (1 - m_ji)^(1 - x_i). All three
