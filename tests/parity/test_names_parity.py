@@ -7,11 +7,12 @@ import re
 from typing import Any
 
 import pytest
-import torch
 
 import tinygen as tg
 import tinygen.nn.functional as F
 from tinygen import ops
+
+torch: Any = pytest.importorskip("torch", reason="parity needs PyTorch: pip install torch")
 
 # What only we have: NumPy's generator on every random function, sizes as f(2, 3) too.
 OURS = {"generator", "more", "size", "dtype", "device"}
