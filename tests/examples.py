@@ -68,9 +68,10 @@ UNDRAWN = "sys.modules['matplotlib'] = None"
 INTERRUPT = """
 import signal
 from tinygen.run import Run
-log = Run.log
+log, sent = Run.log, []
 def stopping(self, **values):
-    if self.step == 2:
+    if self.step == 2 and not sent:  # a second one would stop it at once
+        sent.append(2)
         signal.raise_signal(signal.SIGINT)
     log(self, **values)
 Run.log = stopping
