@@ -6,9 +6,14 @@ Every displayed equation of a lesson has a tag, and a cell below it calls one of
     check.mean("7.4", draws, exact)         an average of random draws agrees with the exact value
     check.at_most("7.5", smaller, larger)   an inequality holds
 
-with that tag. Each prints one line and raises `Disagreement` when the sides do not agree, so that a
-lesson cannot be executed with a wrong equation in it. `check.exercise("7.1", answer)` judges an
-exercise and never raises: a learner's notebook runs on.
+with that tag. What the text says about a slide, a bug or an experiment is guarded by
+
+    check.claim("E9: JS in nats", js, "0.693")        the number that the text quotes
+    check.claim("E9: overlap needed", a > 3 * b)      or a statement that must be true
+
+Each prints one line and raises `Disagreement` when what is said does not hold, so that a lesson
+cannot be executed with a wrong equation or a wrong figure in it. `check.exercise("7.1", answer)`
+judges an exercise and never raises: a learner's notebook runs on.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ import numpy as np
 from ..tensor import Tensor
 from .exercises import judge
 
-__all__ = ["Disagreement", "at_most", "close", "equal", "exercise", "mean"]
+__all__ = ["Disagreement", "at_most", "claim", "close", "equal", "exercise", "mean"]
 
 
 class Disagreement(AssertionError):
@@ -29,7 +34,9 @@ class Disagreement(AssertionError):
 
 
 def equal(tag: str, left: Any, right: Any, tol: float = 1e-9) -> None:
-    r"""Print and check that max |left - right| <= tol * max(1, |right|).
+    r"""Print and check that max |left - right| <= tol * max |right|.
+
+    The tolerance is relative to the largest entry on the right; where that is 0, absolute.
 
     Args:
         tag: the equation's tag, as in ``\tag{7.3}``.
@@ -46,9 +53,8 @@ def equal(tag: str, left: Any, right: Any, tol: float = 1e-9) -> None:
     a, b = np.broadcast_arrays(_array(left), _array(right))
     with np.errstate(invalid="ignore"):
         gap = np.where(a == b, 0.0, np.abs(a - b))  # inf == inf is agreement
-    worst = float(
-        np.max(gap / np.maximum(1.0, np.abs(np.where(np.isfinite(b), b, 1.0))), initial=0)
-    )
+    scale = float(np.max(np.abs(b), initial=0.0, where=np.isfinite(b))) or 1.0
+    worst = float(np.max(gap, initial=0)) / scale
     line = f"({tag})  {_sides(a, b)}difference {_below(worst)}"
     if not worst <= tol:
         raise Disagreement(f"{line}; allowed {tol:.0e}\nleft {_show(a)}\nright {_show(b)}")
@@ -76,12 +82,21 @@ def mean(tag: str, draws: Any, exact: Any, sigmas: float = 4.0) -> None:
     print(line)
 
 
-def at_most(tag: str, smaller: Any, larger: Any, slack: float = 1e-9) -> None:
+def at_most(
+    tag: str,
+    smaller: Any,
+    larger: Any,
+    slack: float = 1e-9,
+    attained: tuple[Any, Any] | None = None,
+) -> None:
     """Print and check that smaller <= larger + slack, entry by entry. Raises `Disagreement`.
 
+    An inequality that is never close says little: `attained` is (left, right) in a case where the
+    two sides agree, to 1e-6 of the right.
+
     >>> from tinygen.lessons import check
-    >>> check.at_most("7.5", [1.0, 2.0], 3.0)
-    (7.5)  2 inequalities hold; least gap 1
+    >>> check.at_most("7.5", [1.0, 2.0], 3.0, attained=(3.0, 3.0))
+    (7.5)  2 inequalities hold, least gap 1; attained: 3 = 3
     """
     a, b = np.broadcast_arrays(_array(smaller), _array(larger))
     room = float(np.min(b - a)) if a.size else math.inf
@@ -90,7 +105,53 @@ def at_most(tag: str, smaller: Any, larger: Any, slack: float = 1e-9) -> None:
         raise Disagreement(
             f"({tag})  the left side is larger by {-room:.3g}\nleft {_show(a)}\nright {_show(b)}"
         )
-    print(f"({tag})  {sides}; least gap {room:.2g}")
+    line = f"({tag})  {sides}, least gap {room:.2g}"
+    if attained is not None:
+        left, right = (_array(side) for side in attained)
+        if not np.all(np.abs(left - right) <= 1e-6 * np.abs(right)):
+            raise Disagreement(f"{line}; not attained: {_show(left)} and {_show(right)}")
+        line += f"; attained: {left.flat[0]:.4g} = {right.flat[0]:.4g}"
+    print(line)
+
+
+def claim(what: str, value: Any, said: str | float | bool = True, tol: float | None = None) -> None:
+    """Print and check what the text says of a number that the lesson computes.
+
+    Args:
+        what: the erratum and the quantity, in words: "E9: JS in nats".
+        value: the number; or, with `said` left out, a statement that must be true.
+        said: what the text says. A string is compared to the digits that it shows: "0.498" allows
+            0.0005 and a hair; a number needs `tol`.
+        tol: allowed instead, relative to `said`: how much training or another machine may move it.
+
+    Raises:
+        Disagreement: it is not what the text says. ValueError: a number is said without `tol`.
+
+    >>> from tinygen.lessons import check
+    >>> check.claim("E9: JS in nats", 0.69315, "0.693")
+    [E9: JS in nats]  0.693, as said
+    >>> check.claim("E9: no overlap, no slope", 0.0 < 1e-3)
+    [E9: no overlap, no slope]  holds
+    """
+    if isinstance(said, bool):
+        if bool(np.all(_array(value))) is not said:
+            raise Disagreement(f"[{what}]  does not hold")
+        print(f"[{what}]  holds")
+        return
+    if tol is None and not isinstance(said, str):
+        raise ValueError(f"claim {what!r}: give {said} as text, or say tol=")
+    number, truth = float(_array(value)), float(said)
+    digits = len(str(said).partition(".")[2].partition("e")[0])
+    room = tol * abs(truth) if tol is not None else 0.5001 * 10.0**-digits
+    if not abs(number - truth) <= room:
+        raise Disagreement(
+            f"[{what}]  is {number:.6g}, said {said}, allowed {room:.1g} more or less"
+        )
+    print(
+        f"[{what}]  {said}, as said"
+        if tol is None
+        else f"[{what}]  {number:.{digits}f}, said {said}"
+    )
 
 
 def exercise(number: str, answer: Any) -> None:
