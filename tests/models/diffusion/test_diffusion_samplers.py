@@ -270,11 +270,11 @@ def test_bad_input_is_named() -> None:
 
 
 @pytest.mark.parametrize("name", ["cosine", "linear_scaled", "geometric"])
-def test_a_film_shows_structure_from_its_first_third_on(name: str) -> None:
+def test_half_of_a_film_shows_more_than_noise(name: str) -> None:
     process = D.schedule(name, 200)
     path = [(t, tg.zeros(1)) for t in D.timesteps(200, None)]
     frames = [t for t, _ in D.film(process, path, 31)]
     share = process.s[frames] / np.hypot(process.a[frames], process.s[frames])
-    assert frames[0] == 200 and frames[-1] == 0 and len(frames) >= 15
-    assert share[len(frames) // 3] < 0.75 and (np.diff(share) < 0).all()
-    assert [t for t, _ in D.film(process, path[:1], 5)] == [200]
+    assert frames[0] == 200 and frames[-1] == 0 and len(frames) == 31
+    assert share[10] < 0.5 and share[15] < 0.3 and (np.diff(share) <= 0).all()
+    assert [t for t, _ in D.film(process, path[:1], 2)] == [200, 200]

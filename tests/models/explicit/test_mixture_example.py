@@ -1,4 +1,4 @@
-"""examples/mixture.py: EM never falls, and more components explain the test pictures better."""
+"""examples/mixture.py: EM climbs, and more components explain the test pictures better."""
 
 import json
 import re

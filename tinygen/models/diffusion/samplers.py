@@ -150,14 +150,14 @@ def timesteps(T: int, steps: int | None = None) -> list[int]:
 def film(
     process: Process, path: Sequence[tuple[int, Tensor]], n: int = 40
 ) -> list[tuple[int, Tensor]]:
-    """At most n of a chain's (t, x_t), first to last, the share of noise falling evenly.
+    """n of a chain's (t, x_t), first to last, the root of the share of noise falling evenly.
 
-    The share in x_t is s_t / sqrt(a_t^2 + s_t^2). Frames at equal steps of t show hardly anything
-    but noise for most of the way.
+    The share in x_t is s_t / sqrt(a_t^2 + s_t^2): a quarter of it is left in the middle of the
+    film. Frames at equal steps of t would show hardly anything but noise. Where the chain is
+    coarser than the film a step stays for some frames.
     """
-    share = (process.s / np.hypot(process.a, process.s))[[t for t, _ in path]]
-    levels = np.linspace(share[0], share[-1], n)
-    return [path[i] for i in dict.fromkeys(int(abs(share - level).argmin()) for level in levels)]
+    share = np.sqrt(process.s / np.hypot(process.a, process.s))[[t for t, _ in path]]
+    return [path[int(abs(share - level).argmin())] for level in np.linspace(share[0], share[-1], n)]
 
 
 def chain(
