@@ -8,7 +8,7 @@
     python examples/ddpm.py --resume                         # go on where the last run stopped
     python examples/sample.py runs/ddpm/last.npz --sampler ddim --steps 20 --guidance 2
 
-Expect: 5 min on 2 cores; 2.8 bits/dim on test images of 17 grey levels.
+Expect: 5 to 8 min on 2 cores; 2.8 bits/dim on test images of 17 grey levels.
 
 An image x_0 is noised in T small steps; after t of them it is
 
