@@ -33,7 +33,8 @@ def load(
     download: bool = False,
     verify: bool = True,
 ) -> ImageDataset:
-    """The data set called `name`, a key of SOURCES: digits, mnist, fashion, kmnist, cifar10.
+    """The data set called `name`, a key of SOURCES: digits, emoji, letters, mnist, fashion, kmnist,
+    cifar10. The first three come with the package; emoji and letters have captions and details.
 
     split: "train", "test" or "all" (train, then test). root: the folder with the files, or with
     a subfolder MNIST/raw, FashionMNIST/raw, ..., cifar-10-batches-bin. download: fetch what is not
@@ -59,10 +60,11 @@ def load(
     if folder is None:
         raise FileNotFoundError(_how_to_get(source, name, files, folders))
     contents = _contents(source, files, folder, verify)
-    images, labels = source.parse(contents, split)
+    images, labels, *more = source.parse(contents, split)
     return ImageDataset.of(
-        name, images, labels, source.classes, maximum=source.maximum, citation=source.citation
-    )
+        name, images, labels, source.classes,
+        maximum=source.maximum, citation=source.citation, **(more[0] if more else {}),
+    )  # fmt: skip
 
 
 def _source(name: str, split: str) -> Source:

@@ -7,7 +7,8 @@ Models see float32: in [0, 1] by `to_unit` (Bernoulli decoders) or in [-1, 1] by
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -79,8 +80,11 @@ class ImageDataset:
     """Labelled images: `images` (N, C, H, W) uint8 in 0..maximum, `labels` (N,) int64.
 
     `len(data)` is N and `data[i]` is `(images[i], labels[i])`, so a DataLoader takes it as it is.
-    `classes` are the labels' names. Raises ValueError when there are not as many labels as images,
-    or the images have not 4 axes.
+    `classes` are the labels' names. `captions`: a text an image, or none at all. `details`: what
+    else is known, by name: Tensors and arrays with a row an image, or tuples of names.
+
+    Raises ValueError when there are not as many labels or captions as images, or the images have
+    not 4 axes.
 
     >>> import tinygen as tg
     >>> data = tg.data.load("digits")
@@ -94,6 +98,8 @@ class ImageDataset:
     classes: tuple[str, ...]
     maximum: int = 255
     citation: str = ""
+    captions: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4:
@@ -103,6 +109,8 @@ class ImageDataset:
                 f"{self.name}: {self.images.shape[0]} images but labels of shape "
                 f"{self.labels.shape}; the two files do not belong together"
             )
+        if len(self.captions) not in (0, len(self)):
+            raise ValueError(f"{self.name}: {len(self)} images but {len(self.captions)} captions")
 
     @classmethod
     def of(

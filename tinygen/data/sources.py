@@ -26,26 +26,76 @@ those two are on different sides cannot be seen. (A cut after 1,437 would divide
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ..backend import Array
+from ..tensor import wrap
+from .fonts import CHARACTERS, GROUPS
 from .formats import PathLike, idx_size, parse_cifar10, parse_idx
 
 __all__ = ["SOURCES", "Source"]
 
 Pair = tuple[Array, Array]
+Triple = tuple[Array, Array, dict[str, Any]]
 
 DIGITS_TRAIN = 1415
 
 
 def _parse_digits(contents: dict[str, bytearray], split: str) -> Pair:
     rows = {"train": slice(DIGITS_TRAIN), "test": slice(DIGITS_TRAIN, None), "all": slice(None)}
-    (content,) = contents.values()
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return file["images"][rows[split]], file["labels"][rows[split]]
+    file = _arrays(contents)
+    return file["images"][rows[split]], file["labels"][rows[split]]
+
+
+def _parse_emoji(contents: dict[str, bytearray], split: str) -> Triple:
+    """The pictures, and as details: line (N, 1, 32, 32), for each a drawing aligned with it; symbola
+    (M, 1, 32, 32), drawings by another hand of those where `drawn` (N,) is true; code points."""
+    file = _arrays(contents)
+    kept = _side(file["test"], split)
+    drawn, lines = file["drawn"], bytes(file["text"]).decode().split("\n")
+    names, subgroups = zip(*(line.split("\t") for line, keep in zip(lines, kept) if keep))
+    details = {
+        "line": wrap(file["line"][kept][:, None]),
+        "symbola": wrap(file["symbola"][kept[drawn]][:, None]),
+        "drawn": wrap(drawn[kept]),
+        "codes": file["codes"][kept],
+        "subgroups": subgroups,
+    }
+    images = np.ascontiguousarray(file["images"][kept].transpose(0, 3, 1, 2))
+    return images, file["labels"][kept], {"captions": names, "details": details}
+
+
+def _parse_letters(contents: dict[str, bytearray], split: str) -> Triple:
+    """62 characters a font, and as details: font (N,), the font's place in `fonts`, their names."""
+    file = _arrays(contents)
+    kept = _side(file["test"], split)
+    names = tuple(n for n, keep in zip(bytes(file["text"]).decode().split("\n"), kept) if keep)
+    images = file["images"].reshape(len(kept), 62, 1, 32, 32)[kept].reshape(-1, 1, 32, 32)
+    details = {"font": wrap(np.repeat(np.arange(len(names)), 62)), "fonts": names}
+    captions = tuple(f"{character} in {name}" for name in names for character in CHARACTERS)
+    labels = np.tile(np.arange(62), len(names))
+    return images, labels, {"captions": captions, "details": details}
+
+
+def _arrays(contents: dict[str, bytearray]) -> dict[str, Array]:
+    """The arrays of an .npz; ValueError where it is damaged."""
+    ((path, content),) = contents.items()
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path}: a damaged .npz ({error}); install tinygen again") from error
+
+
+def _side(test: Array, split: str) -> Array:
+    """Which rows belong to a split."""
+    return {"train": ~test, "test": test, "all": np.ones(len(test), bool)}[split]
 
 
 def _idx_pair(images_name: str, images: bytearray, labels_name: str, labels: bytearray) -> Pair:
@@ -87,14 +137,15 @@ def _joined(pairs: Iterable[Pair]) -> Pair:
 class Source:
     """A row of SOURCES: what the files are called, where they come from, how they are read.
 
-    `parse({path: bytes}, split)` gives images (N, H, W) or (N, C, H, W) in 0..maximum, and labels.
+    `parse({path: bytes}, split)` gives images (N, H, W) or (N, C, H, W) in 0..maximum, labels, and,
+    where there is more, a dict of captions and details.
     """
 
     classes: tuple[str, ...]
     citation: str
     train: tuple[str, ...]
     test: tuple[str, ...]
-    parse: Callable[[dict[str, bytearray], str], Pair]
+    parse: Callable[[dict[str, bytearray], str], Pair | Triple]
     announced: Callable[[bytearray, PathLike], int] | None = None  # bytes of a file, by its head
     urls: tuple[str, ...] = ()  # mirrors, tried in order; none: bundled with tinygen
     sha256: dict[str, str] = field(default_factory=dict)
@@ -131,6 +182,22 @@ SOURCES: dict[str, Source] = {
         test=("digits.npz",),
         parse=_parse_digits,
         maximum=16,
+    ),
+    "emoji": Source(
+        classes=GROUPS,
+        citation="Noto Color Emoji 2.042, Google, SIL Open Font License 1.1; drawings of Symbola "
+        "2.60, G. Douros, free for any use; names and groups of Unicode 15.0",
+        train=("emoji.npz",),
+        test=("emoji.npz",),
+        parse=_parse_emoji,
+    ),
+    "letters": Source(
+        classes=tuple(CHARACTERS),
+        citation="68 styles of free fonts, SIL Open Font License 1.1 and Apache License 2.0; their "
+        "authors in tinygen/data/licences/letters.txt",
+        train=("letters.npz",),
+        test=("letters.npz",),
+        parse=_parse_letters,
     ),
     "mnist": Source(
         classes=_DIGITS,
