@@ -3,7 +3,9 @@
     python lessons/build.py               rebuild all
     python lessons/build.py 7 9           rebuild lessons 7 and 9
     python lessons/build.py --check       execute all from a fresh kernel, write nothing, and
-                                          compare with the committed outputs
+                                          compare with the committed outputs, numbers too
+    python lessons/build.py --text        new prose and links, the outputs as they are: for
+                                          changes that leave the code alone; executes nothing
 
 Each is executed from top to bottom in a fresh kernel, on the CPU; a cell that raises, or a lesson
 that takes more than three minutes, is an error. Needs `pip install -e '.[lessons]'`.
@@ -13,49 +15,21 @@ from __future__ import annotations
 
 import argparse
 import base64
-import hashlib
 import io
-import re
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import jupytext
 import nbformat
+from compare import difference, texts
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from sources import parse, tolerances, without_lint
 
 HERE = Path(__file__).resolve().parent
 LIMIT = 180  # seconds a lesson
 THUMBNAIL = 320  # pixels wide
-# A check says "difference 0" or "difference below 1e-15": machines round differently.
-NUMBER = re.compile(
-    r"(?:\bbelow )?[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?|[-+]?\binf\b|\bnan\b", re.IGNORECASE
-)
-
-
-def parse(path: Path) -> Any:
-    """The notebook of a source file, no outputs yet, with the hash of its cells."""
-    notebook = jupytext.read(path)
-    notebook.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-            "tinygen": {"source": digest(notebook)},
-        }
-    )
-    for index, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{index}"
-        cell.metadata = nbformat.from_dict({})
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
-    return notebook
-
-
-def digest(notebook: Any) -> str:
-    """A hash of all cells' kinds and sources: outputs of another source are stale."""
-    text = "\0".join(f"{cell.cell_type}\0{cell.source}" for cell in notebook.cells)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def execute(notebook: Any) -> float:
@@ -83,29 +57,32 @@ def tidy(output: Any) -> Any:
     return output
 
 
-def texts(notebook: Any) -> list[str]:
-    """What each code cell printed, its numbers and its spacing left out."""
-    found = []
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            parts = [output.get("text", "") for output in cell.outputs]
-            parts += [output.get("data", {}).get("text/plain", "") for output in cell.outputs]
-            found.append(" ".join(NUMBER.sub("#", " ".join(parts)).split()))
-    return found
-
-
-def stale(notebook: Any, committed: Path) -> str:
+def stale(notebook: Any, source: Path) -> str:
     """Why the committed notebook is not what its source makes now; '' when it is."""
+    committed = HERE / f"{source.stem}.ipynb"
     if not committed.is_file():
         return f"{committed.name} is missing"
     old = nbformat.read(committed, as_version=4)
     if old.metadata.get("tinygen", {}).get("source") != notebook.metadata.tinygen.source:
-        return f"{committed.name} has outputs of another source"
-    for index, (was, now) in enumerate(zip(texts(old), texts(notebook), strict=True)):
-        if was != now:
-            return (
-                f"{committed.name}, code cell {index + 1} printed\n  {was}\nand now prints\n  {now}"
-            )
+        return f"{committed.name} has outputs of other code: build.py {int(source.stem[:2])}"
+    if [cell.source for cell in old.cells] != [cell.source for cell in notebook.cells]:
+        return f"{committed.name} has another text: build.py --text {int(source.stem[:2])}"
+    found = []
+    cells = zip(texts(old), texts(notebook), tolerances(source), strict=True)
+    for index, (was, now, tolerance) in enumerate(cells):
+        if moved := difference(was, now, tolerance):
+            found.append(f"\n  code cell {index + 1}: {moved}")
+    return "".join(found)
+
+
+def retold(notebook: Any, committed: Path) -> str:
+    """Take the outputs from the committed notebook; why that cannot be, '' when it can."""
+    old = nbformat.read(committed, as_version=4) if committed.is_file() else None
+    code = [[c for c in n.cells if c.cell_type == "code"] for n in (old, notebook) if n]
+    if len(code) < 2 or [without_lint(c.source) for c in code[0]] != [c.source for c in code[1]]:
+        return f"the code of {committed.name} has changed too: run build.py without --text"
+    for was, now in zip(*code, strict=True):
+        now.outputs, now.execution_count = was.outputs, was.execution_count
     return ""
 
 
@@ -122,17 +99,21 @@ def thumbnail(notebook: Any, path: Path) -> None:
                 return
 
 
-def lesson(source: Path, write: bool) -> tuple[float, str]:
-    """Build or check one lesson: its seconds, and what is wrong ('' when nothing is)."""
+def lesson(source: Path, task: str) -> tuple[float, str]:
+    """Build, check or retell one lesson: its seconds, and what is wrong ('' when nothing is)."""
     notebook, target = parse(source), HERE / f"{source.stem}.ipynb"
+    if task == "text":
+        if not (wrong := retold(notebook, target)):
+            nbformat.write(notebook, target)
+        return 0.0, wrong
     try:
         seconds = execute(notebook)
     except (CellExecutionError, CellTimeoutError) as error:
         return 0.0, str(error)
     if seconds > LIMIT:
         return seconds, f"took {seconds:.0f} s, allowed {LIMIT}"
-    if not write:
-        return seconds, stale(notebook, target)
+    if task == "check":
+        return seconds, stale(notebook, source)
     nbformat.write(notebook, target)
     thumbnail(notebook, HERE / "pictures" / f"{source.stem}.png")
     return seconds, ""
@@ -141,7 +122,9 @@ def lesson(source: Path, write: bool) -> tuple[float, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("numbers", nargs="*", type=int, help="the lessons (all unless given)")
-    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    task = parser.add_mutually_exclusive_group()
+    for name, what in (("check", "write nothing, compare"), ("text", "new text, old outputs")):
+        task.add_argument(f"--{name}", dest="task", action="store_const", const=name, help=what)
     options = parser.parse_args()
     sources = sorted((HERE / "src").glob("[0-9]*.py"))
     wanted = [s for s in sources if not options.numbers or int(s.stem[:2]) in options.numbers]
@@ -149,7 +132,7 @@ def main() -> int:
         parser.error(f"no such lesson; there are {[s.stem for s in sources]}")
     total, failed = 0.0, 0
     for source in wanted:
-        seconds, wrong = lesson(source, write=not options.check)
+        seconds, wrong = lesson(source, options.task or "build")
         total, failed = total + seconds, failed + bool(wrong)
         print(f"{source.stem:36} {seconds:6.1f} s  {wrong or 'ok'}", flush=True)
     print(f"{len(wanted)} lessons, {total:.0f} s, {failed} failed")
