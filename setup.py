@@ -22,9 +22,9 @@ setup(
     package_data={
         "tinygen": ["py.typed", "*.pyi"],
         "tinygen.ops": ["*.pyi"],
-        "tinygen.data": ["*.npz"],
+        "tinygen.data": ["*.npz", "licences/*"],
         "tinygen.metrics": ["*.npz"],
-        "tinygen.models": ["pretrained/*"],
+        "tinygen.models": ["pretrained/*", "nets/*.npz"],
         "tinygen.kernels": ["*.cu", "*.cuh"],
         "tinygen.kernels.emulator": ["*"],
         "tinygen.examples": ["*.py"],

@@ -91,6 +91,13 @@ or, without any training, from one that comes with tinygen:
   tinygen sample vae-fashion
 """
 
+DATA = """\
+List the data sets: pictures, size, classes, source and licence, and whether they are here; or
+write a sheet of some pictures of one:
+
+  tinygen data emoji --out sheet.png
+"""
+
 DOCTOR = """\
 Look at this installation: Python, NumPy and its BLAS, the optional packages and what each is
 for, the devices (CPU, CUDA, the emulator that runs CUDA kernels on a CPU), the data sets found.
@@ -98,13 +105,13 @@ Nothing is installed or downloaded. The exit status is 0 when tinygen works on t
 """
 
 
-COMMANDS = ("demo", "lessons", "examples", "run", "sample", "doctor")
+COMMANDS = ("demo", "lessons", "examples", "run", "sample", "data", "doctor")
 EXPECT = re.compile(r"^Expect: (.+?)\n\n", re.MULTILINE | re.DOTALL)  # a paragraph of a docstring
 
 
 def parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    usage = "tinygen [--help] [--version] {demo,lessons,examples,run,sample,doctor} ..."
+    usage = "tinygen [--help] [--version] {demo,lessons,examples,run,sample,data,doctor} ..."
     top = Parser("tinygen", usage, DESCRIPTION, EPILOG, formatter_class=raw)
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(
@@ -116,6 +123,9 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("examples", description=EXAMPLES, formatter_class=raw)
     lesson = commands.add_parser("lessons", description=LESSONS, formatter_class=raw)
     lesson.add_argument("number", nargs="?", type=count, help="the lesson to open")
+    sets = commands.add_parser("data", description=DATA, formatter_class=raw)
+    sets.add_argument("name", nargs="?", help="the data set to show")
+    sets.add_argument("--out", help="the picture to write (NAME.png)")
     check = commands.add_parser("doctor", description=DOCTOR, formatter_class=raw)
     kind = check.add_mutually_exclusive_group()
     kind.add_argument("--json", action="store_true", help="the same report for programs")
@@ -146,6 +156,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return examine(options.json, options.gpu)
         elif options.command == "examples":
             return list_examples()
+        elif options.command == "data":
+            return list_data() if options.name is None else show_data(options.name, options.out)
         elif options.command == "lessons":
             return list_lessons() if options.number is None else open_lesson(options.number)
         else:
@@ -230,6 +242,41 @@ def label(slug: str) -> str:
         return missing(f"examples/{slug}.py")
     found = EXPECT.search(path.read_text(encoding="utf-8"))
     return " ".join(found[1].split()) if found else f"{path} has no line that begins with Expect:"
+
+
+def list_data() -> int:
+    """Print every data set: how many pictures of which size, where they are, whose they are."""
+    from . import data
+
+    for name, source in data.SOURCES.items():
+        try:
+            found = data.load(name, "all", verify=False)
+            size = " x ".join(map(str, found.images.shape[1:]))
+            about = f"{len(found):,} pictures {size}, {len(found.classes)} classes"
+        except (FileNotFoundError, ValueError):
+            where = f"apt install {source.package}, or " if source.package else ""
+            about = f"not here: {where}load({name!r}, download=True)"
+        print(f"{name:9} {about}\n{textwrap.fill(source.citation, 84, **indented(10))}")
+    print("scenes    as many as you ask for, data.scenes(n): shapes, captions, an oracle")
+    print("triangles as many as you ask for, data.polygons.triangles(n)")
+    print(f"points    toy laws in the plane, data.toy(name, n): {', '.join(data.TOYS)}")
+    return 0
+
+
+def show_data(name: str, out: str | None) -> int:
+    """Write a sheet of 160 pictures of a data set, evenly through its test part."""
+    from . import data, plot
+
+    if name in ("scenes", "triangles"):
+        known = data.scenes(160) if name == "scenes" else data.polygons.triangles(160)
+    else:
+        known = data.load(name, "test")
+    chosen = [i * len(known) // 160 for i in range(160)]
+    path = out or f"{name}.png"
+    scale = max(1, 64 // known.images.shape[2])
+    plot.save_image(known.to_unit()[chosen], path, scale=scale, nrow=16)
+    print(f"{path}: 160 of {len(known):,} pictures")
+    return 0
 
 
 def list_lessons() -> int:

@@ -26,11 +26,12 @@ TARGET = Path(__file__).resolve().parents[2] / "tinygen" / "data" / "emoji.npz"
 ALIKE = 0.1
 TEST = 1 / 6
 SERIES = [  # names that match one pattern, within a subgroup, are a series
-    r"o.clock$|-thirty$", r"moon", r"arrow", r"heart$", r"circle$", r"square$|square button$",
+    r"o.clock$|-thirty$", r"moon", r"arrow", r"heart", r"circle$", r"square$|square button$",
     r"diamond$", r"triangle$", r"book$|books$", r"mailbox", r"globe", r"^(man|woman|person|older)",
     r"^(boy|girl|child|baby)$", r"button$", r"sign$", r"note$", r"envelope|e-mail", r"speaker",
     r"medal$", r"hourglass", r"lock", r"chart|graph", r"train|tram|railway|metro|station",
-    r"bus$|trolleybus", r"taxi", r"police car", r"automobile$", r"rectangle|clipboard|page", r"crayon|pen$|pencil",
+    r"bus$|trolleybus", r"taxi", r"police car", r"automobile$", r"rectangle|clipboard|page",
+    r"crayon|pen$|pencil",
     r"index pointing", r"raised|palm", r"fist", r"cat", r"monkey$", r"chick$", r"hourglass",
     r"dagger", r"hot pepper|tomato$", r"rice", r"bell", r"thermometer$", r"cross$", r"star$",
     r"droplet|sweat", r"calendar", r"family|couple|kiss$",
@@ -63,7 +64,7 @@ def families(glyphs: list[fonts.Glyph], pictures: np.ndarray) -> np.ndarray:
 
 
 def split(glyphs: list[fonts.Glyph], family: np.ndarray) -> np.ndarray:
-    """True for the test emoji: whole families, drawn at random until a sixth of a group is there."""
+    """True for the test emoji: whole families, at random, until a sixth of a group is there."""
     test = np.zeros(len(glyphs), bool)
     rng = np.random.default_rng(0)
     group = np.array([glyph.label for glyph in glyphs])
@@ -107,13 +108,19 @@ def packed(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
+def versions() -> str:
+    """Of what the pixels depend on."""
+    freetype = features.version("freetype2")
+    return f"NumPy {np.__version__}, Pillow {PIL.__version__}, FreeType {freetype}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     args = parser.parse_args()
     made, arrays = content()
     same = TARGET.exists() and TARGET.read_bytes() == made
-    print(f"NumPy {np.__version__}, Pillow {PIL.__version__}, FreeType {features.version('freetype2')}")
+    print(versions())
     print(f"{len(arrays['labels'])} emoji, {arrays['drawn'].sum()} drawn by Symbola, "
           f"{arrays['test'].sum()} for testing; {len(made) / 1e6:.2f} MB; "
           f"{'the same bytes' if same else 'other bytes than before'}")  # fmt: skip

@@ -13,9 +13,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import PIL
-from emoji import packed, quantised
-from PIL import features
+from emoji import packed, quantised, versions
 
 from tinygen.data import fonts
 
@@ -38,8 +36,6 @@ STYLES = {  # Debian's package: families and the styles taken of each
     "fonts-karla": {"Karla": "Regular ExtraBoldItalic"},
     "fonts-lato": {"Lato": "Thin Regular Black BoldItalic"},
     "fonts-league-spartan": {"LeagueSpartan": "Light Bold"},
-    "fonts-liberation": {"LiberationSans": "Regular", "LiberationSerif": "Regular BoldItalic",
-                         "LiberationMono": "Regular", "LiberationSansNarrow": "Bold"},
     "fonts-linuxlibertine": {"LinLibertine": "R RB", "LinBiolinum": "R"},
     "fonts-manrope": {"Manrope": "Light ExtraBold"},
     "fonts-mononoki": {"mononoki": "Regular Bold"},
@@ -95,9 +91,10 @@ def main() -> int:
         return 0
     made, arrays = content()
     same = TARGET.exists() and TARGET.read_bytes() == made
-    print(f"NumPy {np.__version__}, Pillow {PIL.__version__}, FreeType {features.version('freetype2')}")
-    print(f"{len(arrays['test'])} styles, {arrays['test'].sum()} for testing; {len(made) / 1e6:.2f} MB; "
-          f"{'the same bytes' if same else 'other bytes than before'}")  # fmt: skip
+    print(versions())
+    verdict = "the same bytes" if same else "other bytes than before"
+    styles, tested = len(arrays["test"]), arrays["test"].sum()
+    print(f"{styles} styles, {tested} for testing; {len(made) / 1e6:.2f} MB; {verdict}")
     if not args.check:
         TARGET.write_bytes(made)
     return 1 if args.check and not same else 0

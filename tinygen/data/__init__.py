@@ -1,17 +1,23 @@
-"""Data: toy laws in the plane, the bundled digits, the MNIST family and CIFAR-10, batches.
+"""Data: toy laws in the plane, digits, emoji, letters and drawn scenes, the MNIST family, batches.
 
     data = load("digits")                        # uint8 (1415, 1, 8, 8), values 0..16
     train = TensorDataset(data.to_unit(), data.labels)
     for x, y in DataLoader(train, batch_size=64, shuffle=True): ...
 
-`toy(name, n)` and `load(name)` list the names they know when given another.
+`toy(name, n)` and `load(name)` list the names they know when given another. `scenes(n)` draws
+pictures with captions, `polygons.triangles(n)` a manifold, `folder` and `pairs` read your own;
+`fonts` draws emoji and letters at other sizes, `transforms` crops, blurs, degrades and masks.
 """
 
+from . import fonts, polygons, transforms
 from .datasets import default_root, load
+from .files import folder, pairs
 from .formats import read_cifar10, read_idx, write_idx
 from .images import ImageDataset, to_symmetric, to_uint8, to_unit
 from .loader import DataLoader, Dataset, TensorDataset, default_collate
+from .scenes import scenes
 from .sources import SOURCES, Source
+from .text import ByteTokenizer, WordTokenizer
 from .toy import (
     TOYS,
     checkerboard,
@@ -30,29 +36,37 @@ from .toy import (
 __all__ = [
     "SOURCES",
     "TOYS",
+    "ByteTokenizer",
     "DataLoader",
     "Dataset",
     "ImageDataset",
     "Source",
     "TensorDataset",
+    "WordTokenizer",
     "checkerboard",
     "checkerboard_centers",
     "default_collate",
     "default_root",
+    "folder",
+    "fonts",
     "gaussian_grid",
     "gaussian_ring",
     "grid_centers",
     "load",
+    "pairs",
     "parallel_lines",
     "pinwheel",
+    "polygons",
     "read_cifar10",
     "read_idx",
     "ring_centers",
+    "scenes",
     "swiss_roll",
     "to_symmetric",
     "to_uint8",
     "to_unit",
     "toy",
+    "transforms",
     "two_moons",
     "write_idx",
 ]

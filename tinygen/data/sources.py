@@ -54,7 +54,7 @@ def _parse_digits(contents: dict[str, bytearray], split: str) -> Pair:
 
 
 def _parse_emoji(contents: dict[str, bytearray], split: str) -> Triple:
-    """The pictures, and as details: line (N, 1, 32, 32), for each a drawing aligned with it; symbola
+    """The pictures, and as details: line (N, 1, 32, 32), a drawing aligned with each; symbola
     (M, 1, 32, 32), drawings by another hand of those where `drawn` (N,) is true; code points."""
     file = _arrays(contents)
     kept = _side(file["test"], split)
@@ -193,8 +193,8 @@ SOURCES: dict[str, Source] = {
     ),
     "letters": Source(
         classes=tuple(CHARACTERS),
-        citation="68 styles of free fonts, SIL Open Font License 1.1 and Apache License 2.0; their "
-        "authors in tinygen/data/licences/letters.txt",
+        citation="63 styles of free fonts, SIL Open Font License 1.1 and Apache License 2.0; their "
+        "authors in tinygen/data/licences/fonts.txt",
         train=("letters.npz",),
         test=("letters.npz",),
         parse=_parse_letters,

@@ -1,10 +1,12 @@
 """Numbers about a model and its samples; each says what it was measured on, and how it is biased.
 
 In reading order: likelihood (units, distances between pictures), samples (modes of a known law),
-transport (Wasserstein distances, exactly), features (two samples compared), classifier.
+transport (Wasserstein distances, exactly), features (two samples compared), classifier, captions
+(do a scene's facts hold?).
 """
 
-from .classifier import Classifier, digits_classifier, fit_classifier
+from .captions import CaptionScore, caption_score
+from .classifier import Classifier, digits_classifier, emoji_classifier, fit_classifier
 from .features import (
     C2ST,
     class_counts,
@@ -23,16 +25,19 @@ from .transport import Transport, critic_slope, optimal_transport, wasserstein_1
 
 __all__ = [
     "C2ST",
+    "CaptionScore",
     "Classifier",
     "ModeReport",
     "Transport",
     "active_units",
     "bits_per_dim",
+    "caption_score",
     "class_counts",
     "classifier_two_sample_test",
     "critic_slope",
     "digits_classifier",
     "duplicates",
+    "emoji_classifier",
     "fit_classifier",
     "frechet_distance",
     "gaussian_like",

@@ -1,4 +1,4 @@
-"""A small classifier of digits whose features stand in for Inception's.
+"""Small classifiers of digits and emoji whose features stand in for Inception's.
 
 `digits_classifier()` is for the bundled digits (8 x 8); the weights, digits_classifier.npz, come
 from benchmarks/quality/gan_classifier.py. Pictures of other sets: train one with `fit_classifier`.
@@ -19,9 +19,10 @@ from ..optim import AdamW
 from ..tape import no_grad
 from ..tensor import Tensor
 
-__all__ = ["Classifier", "digits_classifier", "fit_classifier"]
+__all__ = ["Classifier", "digits_classifier", "emoji_classifier", "fit_classifier"]
 
 WEIGHTS = Path(__file__).parent / "digits_classifier.npz"
+EMOJI_WEIGHTS = Path(__file__).parent / "emoji_classifier.npz"
 
 
 class Classifier(nn.Module):
@@ -114,7 +115,24 @@ def digits_classifier() -> Classifier:
     >>> round(float((p.argmax(1) == test.labels.numpy()).mean()), 2)
     0.92
     """
-    model = Classifier()
-    with np.load(WEIGHTS) as file:
-        model.load_state_dict({name: Tensor(file[name]) for name in file.files})
+    return _loaded(Classifier(), WEIGHTS)
+
+
+def emoji_classifier() -> Classifier:
+    """The one for emoji at 32 pixels, (B, 3, 32, 32) in [-1, 1]: 8 groups, 32 features.
+
+    For metrics only; losses have `models.nets.perceptual`, another network from another seed.
+
+    >>> import tinygen as tg
+    >>> x = tg.data.load("emoji", "test").to_symmetric()
+    >>> tg.metrics.emoji_classifier().features(x).shape
+    (230, 32)
+    """
+    return _loaded(Classifier(channels=3, size=32, classes=8), EMOJI_WEIGHTS)
+
+
+def _loaded(model: Classifier, weights: Path) -> Classifier:
+    with np.load(weights) as file:
+        state = {name: Tensor(file[name].astype(np.float32)) for name in file.files}
+    model.load_state_dict(state)
     return model

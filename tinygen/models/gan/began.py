@@ -78,7 +78,7 @@ class BEGAN(GAN):
 def build(config: Mapping[str, Any]) -> BEGAN:
     """For pictures (C, S, S) a DCGAN's G, and an autoencoder of the same layers as D; for points
     multilayer perceptrons. code: numbers in D's codes; with many D copies whatever it is given."""
-    c = settings("began", config, shape=NEEDED, latent=32, width=32, code=4, gamma=0.9, k_rate=0.02)
+    c = settings("began", config, shape=NEEDED, latent=32, width=32, code=4, gamma=1.0, k_rate=0.1)
     if len(c.shape) == 3:
         G, _ = nets.dcgan(c.shape, c.latent, c.width)
         D = nets.dcgan_energy(c.shape, c.code, c.width)

@@ -1,7 +1,8 @@
 """Networks without an objective, shared by the families: what they are of, never what for.
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
-(layers that look at more than one example), dcgan (generator and discriminator), time, unet.
+(layers that look at more than one example), dcgan (generator and discriminator), time, unet,
+perceptual (features to compare pictures by).
 """
 
 from .autoencoding import (
@@ -29,6 +30,7 @@ from .dcgan import (
     spectrally_normalised,
 )
 from .dense import mlp
+from .perceptual import EmojiFeatures, Perceptual, perceptual
 from .time import TimeMLP, sinusoids
 from .unet import UNet
 
@@ -36,8 +38,10 @@ __all__ = [
     "AUTOENCODERS",
     "AutoencoderEnergy",
     "Conditional",
+    "EmojiFeatures",
     "Maxout",
     "MinibatchDiscrimination",
+    "Perceptual",
     "ReferenceBatchNorm",
     "TimeMLP",
     "UNet",
@@ -52,6 +56,7 @@ __all__ = [
     "mlp_autoencoder",
     "mlp_energy",
     "mlp_gan",
+    "perceptual",
     "referenced",
     "set_output_bias",
     "sinusoids",
