@@ -8,6 +8,7 @@
 #   make parity      the suite that compares with PyTorch (installs its CPU build)
 #   make lessons        rebuild the notebooks in lessons/ from lessons/src/
 #   make lessons-check  execute every lesson from a fresh kernel; compare with its outputs
+#   make lessons-mutate  do the lessons' checks notice mistakes? All mutants; survivors are listed
 #   make bench       side by side with PyTorch: per-op overhead and training steps
 #   make gpu-check   everything about the GPU: tests, kernels, speed (says so if there is none)
 
@@ -15,7 +16,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch==2.13.0
 
-.PHONY: demo test fuzz lint parity lessons lessons-check bench gpu-check clean
+.PHONY: demo test fuzz lint parity lessons lessons-check lessons-mutate bench gpu-check clean
 
 # One stamp a set of extras: made again when the metadata changes, not when the code does.
 .venv/%.stamp: pyproject.toml setup.py | .venv/bin/python
@@ -54,6 +55,11 @@ lessons: .venv/lessons-build.stamp
 
 lessons-check: .venv/lessons-build.stamp
 	$(BIN)/python lessons/build.py --check
+
+# make lessons-mutate MUTANTS='--sample 20' tries twenty of each lesson
+MUTANTS ?=
+lessons-mutate: .venv/lessons-build.stamp
+	$(BIN)/python lessons/mutate.py $(MUTANTS)
 
 bench: .venv/torch.stamp
 	$(BIN)/python benchmarks/speed/overhead.py

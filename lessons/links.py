@@ -61,7 +61,7 @@ class Links:
         if found["equation"]:
             number = found["equation"].strip("()")
             stem = _equations().get(number)
-            where = f"#eq-{number.replace('.', '-')}"
+            where = f"#eq-{number}"
             return (
                 f"[{said}]({'' if stem == self.stem else f'{stem}.ipynb'}{where})" if stem else said
             )
@@ -87,11 +87,12 @@ def _anchored(text: str) -> str:
     """An anchor before each tagged equation, at the end of the paragraph there if it has one."""
     parts = re.split(r"(^\$\$\n.*?^\$\$$)", text, flags=re.DOTALL | re.MULTILINE)
     for k in range(1, len(parts), 2):
-        if tag := TAG.search(parts[k]):
+        tag = TAG.search(parts[k])
+        if tag and f'id="eq-{tag[1]}.{tag[2]}"' not in text:
             before = parts[k - 1].rstrip()
             beside = before and not re.match(r"[#>|`]", before.rpartition("\n")[2])
             gap = " " if beside else "\n\n" if k > 1 or before else ""
-            parts[k - 1] = f'{before}{gap}<a id="eq-{tag[1]}-{tag[2]}"></a>\n\n'
+            parts[k - 1] = f'{before}{gap}<a id="eq-{tag[1]}.{tag[2]}"></a>\n\n'
     return "".join(parts)
 
 

@@ -1,10 +1,15 @@
-"""What a lesson notebook must keep to: `violations(notebook)` names every rule that it breaks."""
+"""What a lesson notebook must keep to: `violations(notebook)` names every rule that it breaks.
+
+What a lesson must say and show for its readers' sake stands in reader_rules.py.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
+
+from reader_rules import READER_RULES, moves
 
 CHECK = re.compile(r"check\.(?:equal|mean|at_most)\(\s*\"(\d+\.\d+)\"")
 EXERCISE = re.compile(r"check\.exercise\(\s*\"(\d+\.\d+)\"")
@@ -14,7 +19,8 @@ INLINE = re.compile(r"(?<![\\$])\$(?!\$)([^$]+?)(?<!\\)\$(?!\$)")
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 SECTIONS = ("Fix the slide", "A bug from the wild", "Exercises", "What you can say now")
 CLOSING = ("The full-size run", "Further reading")
-LARGEST = 300_000  # bytes of one embedded file
+LARGEST = 300_000  # characters of one embedded file
+LARGEST_MOVING = 820_000  # of a film or a slider, which may have 400 and 600 kB of pictures
 # Markdown eats a backslash before punctuation in some renderers, HTML eats a bare <, and private
 # macros, cross-references and \operatorname are not everywhere.
 FRAGILE = {
@@ -27,13 +33,10 @@ FRAGILE = {
 }
 
 
-def violations(notebook: Any) -> list[str]:
-    """Every rule that the notebook (as nbformat reads it) breaks, in words."""
+def violations(notebook: Any, without: Collection[str] = ()) -> list[str]:
+    """Every rule that the notebook (as nbformat reads it) breaks, in words; `without` some."""
     return [
-        *_equations(notebook.cells),
-        *_maths(notebook.cells),
-        *_outputs(notebook.cells),
-        *_sections(notebook.cells),
+        line for name, rule in RULES.items() if name not in without for line in rule(notebook.cells)
     ]
 
 
@@ -121,7 +124,7 @@ def _outputs(cells: list[Any]) -> Iterator[str]:
             if output.get("name") == "stderr":
                 yield f"cell {index} wrote to stderr: {output.text[:60]}"
             for kind, data in output.get("data", {}).items():
-                if len(data) > LARGEST:
+                if len(data) > (LARGEST_MOVING if moves(kind, data) else LARGEST):
                     yield f"cell {index}: an embedded {kind} of {len(data):,} bytes"
         printed = _printed(cell)
         if "\r" in printed or re.search(r"(?:^|\s)/(?:home|root|work|tmp|usr|Users)/", printed):
@@ -149,3 +152,12 @@ def _sections(cells: list[Any]) -> Iterator[str]:
     numbers = [number for cell in cells for number in _calls(cell, EXERCISE)]
     if not 3 <= len(numbers) <= 6:
         yield f"has {len(numbers)} exercises; 3 to 6 are asked for"
+
+
+RULES = {
+    "equations": _equations,
+    "maths": _maths,
+    "outputs": _outputs,
+    "sections": _sections,
+    **READER_RULES,
+}

