@@ -240,9 +240,9 @@ check.claim("KL(loaded || fair)", (loaded * np.log(loaded / fair)).sum(), "0.368
 # So **maximising the likelihood is minimising** $\mathrm{KL}(\hat p \Vert p_\theta)$, and the best
 # mean log-likelihood that any model can reach is $-H(\hat p)$.
 #
-# > **Predict, then run.** A die is loaded, thrown 500 times, and a friend reports a model of it with
-# > a mean log-likelihood of $-1.2$ nats on these throws. Can that be? (A fair die has
-# > $-\log 6 = -1.79$.)
+# > **Predict, then run.** A die is loaded, thrown 500 times, and a friend reports a model of it
+# > with a mean log-likelihood of $-1.2$ nats on these throws. Can that be? (A fair die has $-\log 6
+# > = -1.79$.)
 
 # %%
 faces = rng.choice(6, size=500, p=[0.4, 0.2, 0.1, 0.1, 0.1, 0.1])  # a loaded die
