@@ -809,8 +809,8 @@ ax.legend()
 figure.tight_layout()
 figures.show(
     figure,
-    alt="The derivative of n doublings, on a logarithmic axis: the true one is a straight line, the "
-    "tidied one climbs away from it, ever steeper.",
+    alt="The derivative of n doublings, on a logarithmic axis: the true one is a straight line; "
+    "the tidied one climbs away from it, ever steeper.",
 )
 
 # %% [markdown]
@@ -1129,8 +1129,8 @@ ax.legend()
 figure.tight_layout()
 figures.show(
     figure,
-    alt="Three bars for each of eight entries: finite differences and the vjp in Tensors agree, the "
-    "vjp with a saved array has other heights, some of the other sign.",
+    alt="Three bars for each of eight entries: finite differences and the vjp in Tensors agree; "
+    "the vjp with a saved array has other heights, some of the other sign.",
 )
 
 # %% [markdown]
