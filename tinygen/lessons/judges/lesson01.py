@@ -13,6 +13,34 @@ from ..exercises import exercise, expect
 __all__ = ["em_coins", "fit_rate", "kl", "log_density", "sample"]
 
 
+# The second and the third hint of each exercise.
+RATE = (
+    "The log-likelihood is n log(rate) - rate * sum(x); its derivative is n / rate - sum(x).",
+    "Set that to zero: the number of waiting times over their sum.",
+)
+DENSITY = (
+    "Inside: log w_j - (x - mu_j)^2 / (2 var_j) - log(2 pi var_j) / 2, one row for each x, one "
+    "column for each j. Outside: the log of the sum of exp along each row.",
+    "With top for the largest of a row: top + log(sum(exp(row - top))). "
+    "np.logaddexp.reduce(rows, axis=1) does the same.",
+)
+KL = (
+    "Three cases: p = 0 counts 0; p > 0 and q = 0 counts infinity; otherwise p * log(p / q).",
+    "Return np.inf if p > 0 and q == 0 anywhere; otherwise add p * log(p / q) over the entries "
+    "with p > 0 only.",
+)
+COINS = (
+    "E: r_ij in proportion to w_j times the product of m_j^x (1 - m_j)^(1 - x) over the pixels,"
+    " rows that sum to 1. M: shares and weighted means, as in (1.11) and (1.12).",
+    "w_j is the mean of r_ij over i, m_j is sum_i r_ij x_i / sum_i r_ij. (1.13) has no "
+    "counterpart: a coin has no variance of its own.",
+)
+SAMPLE = (
+    "First n component numbers, drawn with the probabilities w; then one normal draw for each.",
+    "j = rng.choice(len(w), size=n, p=w), then mu[j] + sqrt(var[j]) * rng.standard_normal(n).",
+)
+
+
 @exercise("1.1")
 def fit_rate(answer: Any) -> None:
     """fit_rate(x): the rate that makes waiting times x (n,) most likely."""
@@ -20,11 +48,12 @@ def fit_rate(answer: Any) -> None:
     for rate in (0.2, 1.0, 7.0):
         x = rng.exponential(1 / rate, 50)
         found = float(answer(x))
-        expect(found > 0, "A rate is positive.")
+        expect(found > 0, "A rate is positive.", *RATE)
         scaled = float(answer(10 * x))
         expect(
             close(scaled, found / 10),
             "Measure the times in tenths of the unit: all ten times as large, the rate a tenth.",
+            *RATE,
         )
 
         def log_likelihood(rate: float, x: Any = x) -> float:
@@ -35,6 +64,7 @@ def fit_rate(answer: Any) -> None:
             log_likelihood(found) > worse,
             "A rate near yours makes these data more likely: where is the derivative of "
             "n log(rate) - rate * sum(x) zero?",
+            *RATE,
         )
 
 
@@ -47,13 +77,19 @@ def log_density(answer: Any) -> None:
     expect(
         close(one, [-0.5 * (0.2**2 / 2 + np.log(4 * np.pi))]),
         "With one component it is the log of a normal density; the last argument is the variance.",
+        *DENSITY,
     )
     x = np.linspace(-20, 20, 40_001)
     logs = np.asarray(answer(x, w, mu, var))
-    expect(logs.shape == x.shape, f"One number for each x: shape {x.shape}, not {logs.shape}.")
+    expect(
+        logs.shape == x.shape,
+        f"One number for each x: shape {x.shape}, not {logs.shape}.",
+        *DENSITY,
+    )
     expect(
         abs(np.exp(logs).sum() * (x[1] - x[0]) - 1) < 1e-6,
         "exp of it must integrate to 1: are the weights in, and is the sum over components?",
+        *DENSITY,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -62,9 +98,14 @@ def log_density(answer: Any) -> None:
         np.isfinite(far).all(),
         "At x = 1000 every exp underflows to 0, and log 0 is -inf: take the largest term out of "
         "the sum first.",
+        *DENSITY,
     )
     best = (np.log(w) - 0.5 * ((1000 - mu) ** 2 / var + np.log(2 * np.pi * var))).max()
-    expect(close(far, [best], 1e-6), "Far out the widest component rules; yours is off there.")
+    expect(
+        close(far, [best], 1e-6),
+        "Far out the widest component rules; yours is off there.",
+        *DENSITY,
+    )
 
 
 @exercise("1.3")
@@ -75,17 +116,20 @@ def kl(answer: Any) -> None:
         warnings.simplefilter("error")
         for _ in range(50):
             p, q = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5))
-            expect(float(answer(p, q)) >= -1e-12, "It is never negative: which law goes first?")
-            expect(abs(float(answer(p, p))) < 1e-9, "A law does not differ from itself.")
+            expect(
+                float(answer(p, q)) >= -1e-12, "It is never negative: which law goes first?", *KL
+            )
+            expect(abs(float(answer(p, p))) < 1e-9, "A law does not differ from itself.", *KL)
         half = float(answer(np.array([0.5, 0.5]), np.array([0.25, 0.75])))
         expect(
             close(half, 0.5 * np.log(2) + 0.5 * np.log(2 / 3)),
             "The mean of log p - log q is under the first law, in nats.",
+            *KL,
         )
         zero = answer(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
-        expect(close(float(zero), np.log(2)), "Where p is 0 the term is 0, not nan.")
+        expect(close(float(zero), np.log(2)), "Where p is 0 the term is 0, not nan.", *KL)
         none = answer(np.array([0.5, 0.5]), np.array([1.0, 0.0]))
-        expect(np.isposinf(float(none)), "q says impossible, p says it happens: infinite.")
+        expect(np.isposinf(float(none)), "q says impossible, p says it happens: infinite.", *KL)
 
 
 @exercise("1.4")
@@ -102,19 +146,21 @@ def em_coins(answer: Any) -> None:
     before = log_likelihood(w, m)
     for _ in range(20):
         w, m = (np.asarray(part) for part in answer(x, w, m))
-        expect(w.shape == (2,) and m.shape == (2, 6), "Return the new w (K,) and m (K, d).")
-        expect(close(w.sum(), 1.0), "The new weights must sum to 1.")
+        expect(w.shape == (2,) and m.shape == (2, 6), "Return the new w (K,) and m (K, d).", *COINS)
+        expect(close(w.sum(), 1.0), "The new weights must sum to 1.", *COINS)
         m = np.clip(m, 1e-9, 1 - 1e-9)
         expect(
             close(w @ m, x.mean(0), 1e-5),
             "After an M-step the model's mean picture, sum_j w_j m_j, is the data's mean picture.",
+            *COINS,
         )
         after = log_likelihood(w, m)
-        expect(after >= before - 1e-9, "The likelihood fell; EM's never does.")
+        expect(after >= before - 1e-9, "The likelihood fell; EM's never does.", *COINS)
         before = after
     expect(
         np.abs(m[0] - m[1]).max() > 0.2,
         "The two components stay alike: do the responsibilities depend on the data?",
+        *COINS,
     )
 
 
@@ -125,17 +171,20 @@ def sample(answer: Any) -> None:
     w, mu, var = np.array([0.7, 0.3]), np.array([-3.0, 4.0]), np.array([0.25, 1.0])
     n = 40_000
     x = np.asarray(answer(n, w, mu, var, rng), dtype=float)
-    expect(x.shape == (n,), f"n numbers: shape ({n},), not {x.shape}.")
+    expect(x.shape == (n,), f"n numbers: shape ({n},), not {x.shape}.", *SAMPLE)
     left = x < 0
     expect(
         abs(left.mean() - 0.7) < 0.02,
         f"70 % of the draws should come from the component at -3; {left.mean():.0%} do.",
+        *SAMPLE,
     )
     expect(
         abs(x[left].std() - 0.5) < 0.03 and abs(x[~left].std() - 1.0) < 0.05,
         "The spreads are off: var is the variance, a normal draw is scaled by its root.",
+        *SAMPLE,
     )
     expect(
         abs(np.corrcoef(x[:-1], x[1:])[0, 1]) < 0.05,
         "Neighbouring draws go together: each draw must choose its component anew.",
+        *SAMPLE,
     )
