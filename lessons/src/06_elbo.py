@@ -54,7 +54,7 @@ choices = {"C1": (0.2, 0.05), "C2": (1.5, 0.8), "C0": (post_mean, post_var)}
 bell = np.exp(-0.5 * (zs - post_mean) ** 2 / post_var) / np.sqrt(2 * np.pi * post_var)
 axes[0].fill_between(zs, bell, color="0.85", label="posterior")
 levels = ceiling - np.array([6, 4, 2.5, 1.5, 0.8, 0.3, 0.05])
-axes[1].contourf(means, variances, surface, [-30, *levels, ceiling], cmap="Greys", alpha=0.5)
+axes[1].contourf(means, variances, surface, [-30, *levels, ceiling], cmap="Blues", alpha=0.6)
 for (color, (mean, var)), line in zip(choices.items(), ("--", "-.", "-")):
     bound = elbo_1d(mean, var)
     bell = np.exp(-0.5 * (zs - mean) ** 2 / var) / np.sqrt(2 * np.pi * var)
@@ -65,7 +65,7 @@ axes[0].set(xlabel="$z$", ylabel="density", title="three guesses $q$ of the hidd
 axes[0].set_ylim(0, 2.4)
 axes[0].legend(frameon=False, loc="upper right")
 axes[1].set(xlabel="mean of $q$", ylabel="variance of $q$", yscale="log")
-axes[1].set_title(rf"the ELBO of every normal $q$; its top is $\log p(x)$ = {ceiling:.2f}")
+axes[1].set_title(rf"the ELBO of every normal $q$; the summit: $\log p(x) = {ceiling:.2f}$")
 figure.tight_layout()
 figures.show(
     figure,
@@ -674,6 +674,7 @@ steps = np.arange(1, 10_001)
 axes[1].loglog(steps, true, label="with the KL")
 axes[1].loglog(steps, squares, label="with squares only")
 axes[1].set(xlabel="gradient step", ylabel=r"$\sigma$ of $q$", title="where the climb leads")
+axes[1].tick_params(axis="y", which="minor", labelleft=False)
 for ax in axes:
     ax.legend(frameon=False)
 figure.tight_layout()
@@ -982,8 +983,8 @@ def frame(k, values):
     ax.hist(values, np.linspace(-7, -2.5, 91), color="C5", density=True)
     ax.axvline(values.mean(), color="C1", lw=2, label=f"their mean, {values.mean():.3f}")
     ax.axvline(log_p, color="k", ls=":", lw=2, label=r"$\log p(x)$")
-    ax.set(xlim=(-7, -2.5), ylim=(0, 4.8), xlabel="estimate, nats", ylabel="density")
-    ax.set_title(f"40,000 estimates, each from k = {k} weights")
+    ax.set(xlim=(-6.6, -2.6), ylim=(0, 5.4), xlabel="estimate, nats", ylabel="density")
+    ax.set_title(f"40,000 estimates of log p(x), k = {k}")
     ax.legend(frameon=False, loc="upper left")
     return figure
 
@@ -1381,17 +1382,15 @@ check.exercise("6.4", best_encoder)
 #
 # Read it with (6.10): IWAE has the *lower* ELBO and the *higher* likelihood. Its bound forgives a
 # $q$ that misses the posterior, so the model is freer. A better ELBO is not always a better model
-# (the argument is that of [Burda et al.](https://arxiv.org/abs/1509.00519)).
+# (the argument is that of Burda et al. 2015).
 #
 # ## Further reading
 #
 # - M. Jordan, Z. Ghahramani, T. Jaakkola, L. Saul: [*An Introduction to Variational Methods for
 #   Graphical Models*](https://doi.org/10.1023/A:1007665907178), 1999.
-# - D. Kingma, M. Welling: [*Auto-Encoding Variational Bayes*](https://arxiv.org/abs/1312.6114),
-#   2013: the ELBO with an encoder.
-# - D. Rezende, S. Mohamed, D. Wierstra: [*Stochastic Backpropagation and Approximate Inference in
-#   Deep Generative Models*](https://arxiv.org/abs/1401.4082), 2014.
-# - Y. Burda, R. Grosse, R. Salakhutdinov: [*Importance Weighted
-#   Autoencoders*](https://arxiv.org/abs/1509.00519), 2015: (6.19), (6.20).
-# - A. Alemi, B. Poole, I. Fischer, J. Dillon, R. Saurous, K. Murphy: [*Fixing a Broken
-#   ELBO*](https://arxiv.org/abs/1711.00464), 2018: rate and distortion.
+# - D. Kingma, M. Welling: *Auto-Encoding Variational Bayes*, 2013: the ELBO with an encoder.
+# - D. Rezende, S. Mohamed, D. Wierstra: *Stochastic Backpropagation and Approximate Inference in
+#   Deep Generative Models*, 2014.
+# - Y. Burda, R. Grosse, R. Salakhutdinov: *Importance Weighted Autoencoders*, 2015: (6.19), (6.20).
+# - A. Alemi, B. Poole, I. Fischer, J. Dillon, R. Saurous, K. Murphy: *Fixing a Broken ELBO*, 2018:
+#   rate and distortion.
