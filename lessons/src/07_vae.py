@@ -1167,9 +1167,9 @@ def frame(beta):
     ax, picture = figure.add_axes((0.07, 0.16, 0.4, 0.74)), figure.add_axes((0.57, 0.08, 0.42, 0.8))
     ax.plot(rates, distortions, "o-", color="0.6", ms=4)
     total = points[beta][0] + points[beta][1]
-    ax.plot([0, 17], [total, total - 17], "k:", lw=1, label=f"distortion + rate = {total:.1f}")
+    ax.plot([0, 12], [total, total - 12], "k:", lw=1, label=f"distortion + rate = {total:.1f}")
     ax.plot(*points[beta][:2], "C1o", ms=9)
-    ax.set(xlim=(-0.6, 17), ylim=(11, 28), xlabel="rate: KL, nats", ylabel="distortion, nats")
+    ax.set(xlim=(-0.5, 12), ylim=(16.5, 28), xlabel="rate: KL, nats", ylabel="distortion, nats")
     ax.set_title(rf"$\beta$ = {beta:g}: ELBO {points[beta][2]:.1f}, {points[beta][3]} of 8 active")
     ax.legend(frameon=False, loc="upper right")
     stack = np.vstack([sheet(row, 1, 12) for row in (bits[:12], *points[beta][4:])])
