@@ -10,10 +10,11 @@
 # minimises, train such a pair in forty lines, and use its discriminator to estimate a ratio of
 # densities.
 #
-# You need: densities and expectations, $\mathrm{KL}$ and $\mathrm{JS}$ from lesson 1, and gradients
-# by the tape from lesson 2.
-
-# %% [markdown]
+# **You need** densities and expectations, $\mathrm{KL}$ and $\mathrm{JS}$ from lesson 1, gradients
+# by the tape from lesson 2. **It takes** an hour and a half, the exercises another half; to run,
+# half a minute. **You may skip**, on a first reading, the boxes "Fix the slide" and section 5:
+# lesson 10 needs only the value (9.2), the best discriminator (9.9) and the theorem (9.15).
+#
 # The idea in one picture. Mix real examples with made ones, half and half. Sort them into bins and
 # count, bin by bin, **which fraction is real**. That fraction needs no density, only samples. It is
 # high where the maker produces too little, low where it produces too much, and $1/2$ everywhere
@@ -25,9 +26,10 @@ import numpy as np
 
 import tinygen as tg
 from tinygen import nn
-from tinygen.lessons import check
+from tinygen.lessons import check, figures
 from tinygen.models import gan
 
+figures.style()
 rng = np.random.default_rng(0)
 WEIGHT, MEAN, STD = np.array([0.4, 0.6]), np.array([-1.5, 1.0]), np.array([0.5, 0.7])
 
@@ -38,24 +40,30 @@ def draw_data(n):
     return rng.normal(MEAN[k], STD[k])
 
 
+# %% tags=["figure"]
 bins = np.linspace(-4, 4, 41)
 middle = (bins[1:] + bins[:-1]) / 2
 makers = {"far away": (2.2, 0.5), "nearer": (0.8, 0.8), "as good as one bell gets": (0.0, 1.39)}
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.7), sharey=True, layout="constrained", dpi=90)
+figure, axes = plt.subplots(1, 3, figsize=(8, 3), sharey=True, layout="constrained")
 for axis, (name, (m, s)) in zip(axes, makers.items()):
     real, made = draw_data(20_000), rng.normal(m, s, 20_000)
-    axis.hist(real, bins, density=True, alpha=0.4, color="black", label="real")
-    axis.hist(made, bins, density=True, alpha=0.4, color="green", label="made")
+    axis.hist(real, bins, density=True, alpha=0.3, color="black", label="real")
+    axis.hist(made, bins, density=True, alpha=0.5, color="C2", label="made")
     counts = [np.histogram(v, bins)[0] for v in (real, made)]
     seen = counts[0] + counts[1] > 20
     fraction = counts[0][seen] / (counts[0] + counts[1])[seen]
-    axis.plot(middle[seen], fraction, "b.-", label="fraction that is real")
-    axis.axhline(0.5, color="gray", lw=0.5)
-    axis.set(title=name, xlabel="x")
-axes[0].set_ylabel("density, fraction")
-axes[1].legend(fontsize=8, loc="upper left", framealpha=0.6)
+    axis.plot(middle[seen], fraction, color="C0", ls="-", marker=".", label="fraction real")
+    axis.axhline(0.5, color="gray", lw=0.7, ls="-")
+    axis.set(title=name, xlabel="x", ylim=(0, 1.05))
+axes[0].set_ylabel("density; fraction")
+handles, labels = axes[0].get_legend_handles_labels()
+figure.legend(handles, labels, loc="outside lower center", ncols=3)
 figure.suptitle("The blue fraction tells the maker where it makes too much and too little")
-plt.show()
+figures.show(
+    figure,
+    "Histograms of real and of made numbers for three makers. The fraction that is real is 1 where "
+    "only real ones lie, 0 where only made ones lie, and comes close to a half where both agree.",
+)
 
 # %% [markdown]
 # Counting in bins works on a line. It cannot work for pictures: with 784 pixels almost every bin is
@@ -86,7 +94,7 @@ d = rng.uniform(0.01, 0.99, 1000)
 loss = -y * np.log(d) - (1 - y) * np.log(1 - d)
 check.equal("9.1", loss, -np.log(d**y * (1 - d) ** (1 - y)))
 library = nn.functional.binary_cross_entropy(tg.tensor(d), tg.tensor(y))
-print(f"mean: here {loss.mean():.6f}, the library's binary_cross_entropy {library.item():.6f}")
+check.claim("the library's binary_cross_entropy is its mean", check.close(library, loss.mean()))
 
 # %% [markdown]
 # Now two players. Average what $D$ achieves on real examples, and on made ones, and add:
@@ -111,7 +119,7 @@ print(f"mean: here {loss.mean():.6f}, the library's binary_cross_entropy {librar
 # because each side comes up half of the time. To check both, take a $D$ and a $G$ that are simple
 # enough to integrate: $D(x) = \sigma(0.3 - 0.8 x)$, with $\sigma(a) = 1/(1 + e^{-a})$, and
 # $G(z) = 0.5 + 0.9 z$ with $z \sim \mathcal{N}(0, 1)$. Expectations become sums on a fine grid.
-# That is exact to about ten digits here, so we can see every sign.
+# That is exact to about ten digits here, so we can see every sign: this pair has $V = -1.3967$.
 
 # %%
 grid = np.linspace(-15, 15, 5001)
@@ -144,6 +152,7 @@ value = integral(p_d(grid) * np.log(D(grid)))
 value += integral(normal(grid, 0, 1) * np.log(1 - D(G(grid))))
 n = 1_000_000
 check.mean("9.2", np.log(D(draw_data(n))) + np.log(1 - D(G(rng.normal(size=n)))), value)
+check.claim("V of this pair", value, "-1.3967")
 
 # (9.3): toss the coin, show one example, take the loss.
 y = rng.integers(0, 2, n)
@@ -151,8 +160,17 @@ x = np.where(y == 1, draw_data(n), G(rng.normal(size=n)))
 check.mean("9.3", -2 * (-y * np.log(D(x)) - (1 - y) * np.log(1 - D(x))), value)
 
 # %% [markdown]
-# So a discriminator that has learned nothing and always says $1/2$ has the cross-entropy $\log 2$
-# per example, and $V = -2 \log 2 = -\log 4 \approx -1.386$. Remember this number. It comes back.
+# **Predict, then run.** A discriminator that has learned nothing says $1/2$ to everything. What is
+# its $V$? And what is $V$ for one that gives the true label the probability 0.9, every time?
+
+# %%
+for name, d, said in (("nothing learned", 0.5, "-1.386"), ("nine tenths", 0.9, "-0.211")):
+    loss = nn.functional.binary_cross_entropy(tg.tensor([d, 1 - d]), tg.tensor([1.0, 0.0]))
+    check.claim(f"V, {name}", -2 * loss, said)  # one real example, one made, by (9.3)
+
+# %% [markdown] Saying $1/2$ costs $\log 2$ per example, so $V = -2 \log 2 = -\log 4 \approx
+# -1.386$. Remember this number. It comes back. A better $D$ brings $V$ nearer to 0, here to
+# $-0.211$; above 0 it cannot come, since both terms are logarithms of probabilities.
 #
 # ### Fix the slide: the value
 #
@@ -166,24 +184,51 @@ check.mean("9.3", -2 * (-y * np.log(D(x)) - (1 - y) * np.log(1 - D(x))), value)
 # word and let a cell do what it says.
 
 # %%
-z = rng.normal(size=10_000)
-print(f"share of samples G(z) < 0, whose logarithm does not exist: {(G(z) < 0).mean():.2f}")
+samples = G(rng.normal(size=1_000_000))
+check.claim("E1: share of samples without a logarithm", (samples < 0).mean(), "0.29")
 
 # As printed, the second term does not contain D. So D maximises the first alone: D = 1 everywhere.
-steps = np.array([0.0, 2.0, 4.0, 8.0])
-for step in steps:
+printed, correct = [], []
+for step in (0.0, 2.0, 4.0, 8.0):
     d_biased = 1 / (1 + np.exp(-(0.3 - 0.8 * grid + step)))  # the logit moved up
-    printed = integral(p_d(grid) * np.log(d_biased))
-    correct = printed + integral(normal(grid, 0.5, 0.9) * np.log(1 - d_biased))
-    print(f"logit + {step:.0f}:  D's part as printed {printed:7.3f},  V {correct:7.3f}")
+    printed.append(integral(p_d(grid) * np.log(d_biased)))
+    correct.append(printed[-1] + integral(normal(grid, 0.5, 0.9) * np.log(1 - d_biased)))
+    print(f"logit + {step:.0f}:  D's part as printed {printed[-1]:7.4f},  V {correct[-1]:7.4f}")
+check.claim("E1: as printed, calling everything real pays", printed[-1], "-0.0004")
+check.claim("E1: correctly, it costs", correct[-1], "-7.901")
+check.claim("E1: as printed it rises, correctly it falls", np.diff(printed) * np.diff(correct) < 0)
 
 # %% [markdown]
-# As printed, the best discriminator says "real" to everything: the first column climbs to its
-# maximum 0. With $\log(1 - D(G(z)))$ in place that costs dearly, as the second column shows.
+# 29 % of these samples have no logarithm at all. As printed, the best discriminator says "real" to
+# everything: the first column climbs to its maximum 0. With $\log(1 - D(G(z)))$ in place that costs
+# dearly: the second column falls to $-7.901$.
+#
+# ### Fix the slide: what z is
+#
+# On the step from (9.2) to an integral over $x$, which we take in section 2, a deck comments:
+#
+# > X: is data
+# >
+# > z: is the generated data
+#
+# $z$ is **noise**. The generated data are $G(z)$. The second row of that slide does not rename $z$;
+# it replaces the average over noise by one over what $G$ makes of it, with another law.
+#
+# **Predict, then run.** Take the deck at its word and show $D$ the noise, $D(z)$ in place of
+# $D(G(z))$. Nothing crashes, here both are numbers. Does the value come out the same?
+
+# %%
+on_noise = integral(p_d(grid) * np.log(D(grid)) + normal(grid, 0, 1) * np.log(1 - D(grid)))
+check.claim("E49: the value if z were the generated data", on_noise, "-1.6189")
+check.claim("E49: the mean of the noise", integral(normal(grid, 0, 1) * grid), "0.00")
+check.claim("E49: of the generated data", integral(normal(grid, 0, 1) * G(grid)), "0.50")
+
+# %% [markdown] $-1.6189$ in place of $-1.3967$: a discriminator that is trained so learns to tell
+# data from noise, and says nothing about $G$.
 #
 # ### Fix the slide: the prior of the noise
 #
-# The same algorithm is printed in two of the decks with
+# The training algorithm is printed in two of the decks with
 #
 # > Sample minibatch of m noise samples $\lbrace z^{(1)}, \dots, z^{(m)} \rbrace$ from noise prior
 # > $p_g(z)$.
@@ -193,18 +238,23 @@ for step in steps:
 # mostly on spaces of different dimension. Mixing them up changes what is sampled:
 
 # %%
-z = rng.normal(size=100_000)
-right = G(z)  # z from p(z): the samples are draws from p_g
+right = G(rng.normal(size=1_000_000))  # z from p(z): the samples are draws from p_g
 wrong = G(right)  # z from p_g, as printed
-print(f"z from p(z): mean {right.mean():.2f}, std {right.std():.2f}   (p_g is N(0.5, 0.9^2))")
-print(f"z from p_g:  mean {wrong.mean():.2f}, std {wrong.std():.2f}   (another law)")
-picture_g = nn.Linear(2, 784)  # a generator of pictures: two numbers in, 784 out
+for name, samples, mean, std in (("p(z)", right, "0.50", "0.90"), ("p_g", wrong, "0.95", "0.81")):
+    check.claim(f"E22: z from {name}, mean", samples.mean(), mean)
+    check.claim(f"E22: z from {name}, std", samples.std(), std)
+
+picture_g, fits = nn.Linear(2, 784), True  # a generator of pictures: two numbers in, 784 out
 try:
     picture_g(picture_g(tg.randn(5, 2)))
 except RuntimeError:
-    print("pictures: a draw from p_g has 784 numbers and does not fit into G at all")
+    fits = False
+check.claim("E22: a draw from p_g does not fit into a G of pictures", fits, False)
 
 # %% [markdown]
+# $p_g$ is $\mathcal{N}(0.5, 0.9^2)$; fed with its own samples, $G$ makes a law with mean 0.95 and
+# spread 0.81. A generator of pictures cannot even be fed so.
+#
 # ### Never take the logarithm of a sigmoid
 #
 # A network ends in any number $a(x)$, the **logit**, and $D(x) = \sigma(a(x))$. For
@@ -228,9 +278,10 @@ except RuntimeError:
 a = tg.tensor(rng.normal(0, 5, 500))
 check.equal("9.4", tg.log(tg.sigmoid(a)), -tg.softplus(-a))
 check.equal("9.5", tg.log(1 - tg.sigmoid(a)), -tg.softplus(a))
-with np.errstate(divide="ignore", over="ignore"):
-    naive = np.log(1 / (1 + np.exp(800.0)))
-print(f"a = -800: log of the sigmoid {naive}, -softplus(800) {-tg.softplus(tg.tensor(800.0)):.0f}")
+sure = tg.tensor(-800.0)
+with np.errstate(divide="ignore"):
+    check.claim("log of the sigmoid of -800 is -inf", tg.log(tg.sigmoid(sure)).item() == -np.inf)
+check.claim("-softplus(800)", -tg.softplus(-sure), "-800")
 
 # %% [markdown]
 # ## 2. The best discriminator
@@ -286,16 +337,28 @@ h = tg.tensor(pp) * tg.log(t) + tg.tensor(qq) * tg.log(1 - t)
 tt = t.detach().numpy()
 check.equal("9.7", slope, pp / tt - qq / (1 - tt))
 check.equal("9.8", bend, -pp / tt**2 - qq / (1 - tt) ** 2)
-check.at_most("9.8", bend, 0.0)
+check.claim("h bends down at all 200 points", bend < 0)
 
-# (9.9) without the formula: Newton's method on the logit a, at each point with |x| < 6. The
-# slope of p log s(a) + q log s(-a) in a is p s(-a) - q s(a), its bend -(p + q) s(a) s(-a).
-near = np.abs(grid) < 6
-logit = np.zeros(near.sum())
+# (9.9) without the formula: Newton's method on the logit a, where anything can be seen. The slope
+# of p log s(a) + q log s(-a) in a is p s(-a) - q s(a), its bend -(p + q) s(a) s(-a).
+near = p + q > 1e-30
+p_, q_ = p[near], q[near]
+logit = np.zeros_like(p_)
 for _ in range(100):
     s, t = 1 / (1 + np.exp(-logit)), 1 / (1 + np.exp(logit))
-    logit += np.clip((p[near] * t - q[near] * s) / ((p[near] + q[near]) * s * t), -1, 1)
-check.equal("9.9", 1 / (1 + np.exp(-logit)), (p / (p + q))[near])
+    logit += (p_ * t - q_ * s) / ((p_ + q_) * s * t)
+check.equal("9.9", 1 / (1 + np.exp(-logit)), p_ / (p_ + q_))
+
+# %% [markdown]
+# **Predict, then run.** Where data are three times as frequent as samples, what does the best $D$
+# say, and what is its logit? And where are both equally frequent?
+
+# %%
+best = 1 / (1 + np.exp(-logit))
+for odds, d_said, a_said in ((3.0, "0.75", "1.1"), (1.0, "0.50", "0.0")):
+    at = np.abs(p_ / q_ - odds).argmin()  # the point of the grid where p_d / p_g is nearest to it
+    check.claim(f"p_d = {odds:.0f} p_g: D*", best[at], d_said)
+    check.claim(f"p_d = {odds:.0f} p_g: its logit", logit[at], a_said)
 
 # %% [markdown]
 # On the scale of the logit the best discriminator is even simpler: divide (9.9) by $1 - D^*$ and
@@ -316,14 +379,15 @@ mu, sigma = 0.7, 0.6
 features = np.stack([np.ones_like(grid), grid, grid**2])
 real_, made_ = normal(grid, mu, sigma), normal(grid, 0.0, 1.0)
 c = np.zeros(3)
-for _ in range(60):  # Newton's method on V, which is concave in the coefficients
-    s = 1 / (1 + np.exp(-np.clip(c @ features, -700, 700)))
+for _ in range(9):  # Newton's method on V, which is concave in the coefficients
+    s = 1 / (1 + np.exp(-c @ features))
     gradient = integral(features * (real_ * (1 - s) - made_ * s))
     hessian = integral(features[:, None] * features * (real_ + made_) * s * (1 - s))
     c += np.linalg.solve(hessian, gradient)
 exact = [-np.log(sigma) - mu**2 / (2 * sigma**2), mu / sigma**2, 0.5 - 0.5 / sigma**2]
 check.equal("9.10", c, exact)
-print("coefficients of 1, x, x^2:", np.round(c, 4))
+for name, found, said in zip(("1", "x", "x^2"), c, ("-0.170", "1.944", "-0.889")):
+    check.claim(f"the coefficient of {name}", found, said)
 
 # %% [markdown]
 # How much does a discriminator lose that is not the best? Subtract $V(D, G)$ from $V(D^*, G)$ in
@@ -350,11 +414,10 @@ def coin_kl(s, t):
     return s * np.log(s / t) + (1 - s) * np.log((1 - s) / (1 - t))
 
 
-p6, q6 = p[near], q[near]  # beyond |x| = 6 both densities are below 1e-8
-best, guess = p6 / (p6 + q6), D(grid[near])
-left = value_of(p6, q6, best) - value_of(p6, q6, guess)
-check.equal("9.11", left, integral((p6 + q6) * coin_kl(best, guess)))
-check.at_most("9.11", 0.0, left)
+best, guess = p_ / (p_ + q_), D(grid[near])
+left = value_of(p_, q_, best) - value_of(p_, q_, guess)
+check.equal("9.11", left, integral((p_ + q_) * coin_kl(best, guess)))
+check.claim("this D misses, in nats", left, "0.212")
 
 # %% [markdown]
 # ### Fix the slide: $D$ is no likelihood
@@ -365,17 +428,23 @@ check.at_most("9.11", 0.0, left)
 #
 # A likelihood would be $p_d(x)$: how probable this $x$ is among the data. $D^*(x)$ is something
 # else, the **probability of the class** "real" given $x$, when real and made are shown equally
-# often. It compares two densities and does not know the size of either. At $x = -2.7$ data are
-# rare, some twenty times rarer than at $x = 1$. But this generator makes even fewer points there,
-# so $D^*$ is nearly certain.
+# often. It compares two densities and does not know the size of either.
+#
+# **Predict, then run.** At $x = -2.7$ data are rare, 19 times rarer than at $x = 1$. At which of
+# the two does $D^*$ say "real" with more confidence?
 
 # %%
-for at in (-2.7, -1.5, 1.0):
-    i = np.abs(grid[near] - at).argmin()
-    print(f"x = {at:4.1f}:  p_d(x) = {p6[i]:.5f}   D*(x) = {best[i]:.3f}")
-print(f"a density integrates to 1; D* integrates to {integral(best):.2f} on [-6, 6]")
+rare, common = (np.abs(grid[near] - at).argmin() for at in (-2.7, 1.0))
+check.claim("E41: data are rarer at -2.7, times", p_[common] / p_[rare], "19")
+check.claim("E41: D* at -2.7", best[rare], "0.957")
+check.claim("E41: D* at 1", best[common], "0.474")
+inner = np.abs(grid[near]) < 6
+check.claim("E41: a density has the integral 1, D* on [-6, 6]", integral(best[inner]), "4.70")
 
 # %% [markdown]
+# This generator makes even fewer points at $-2.7$, so $D^*$ is nearly certain there, 0.957, and
+# undecided at 1, where most of the data are, 0.474. The "likelihoods" add up to 4.70.
+#
 # And "equally often" matters. If a share $\pi$ of what $D$ sees is real, Bayes' rule gives
 #
 # $$
@@ -392,9 +461,13 @@ shown = np.where(is_real, draw_data(n), rng.normal(0.5, 0.9, n))
 cell = np.abs(grid - 1.0) < 0.1
 mass = share * integral(p * cell), (1 - share) * integral(q * cell)
 check.mean("9.12", is_real[np.abs(shown - 1.0) < 0.1], mass[0] / (mass[0] + mass[1]), sigmas=5)
-print(f"with one half: {mass[0] / share / (mass[0] / share + mass[1] / (1 - share)):.3f}")
+check.claim("real ones near x = 1, four in five real", mass[0] / sum(mass), "0.7822")
+even = mass[0] / share, mass[1] / (1 - share)
+check.claim("the same, one in two real", even[0] / sum(even), "0.473")
 
 # %% [markdown]
+# With one in two real it is 0.473, with four in five 0.782, at the same $x$.
+#
 # ## 3. What the generator then minimises
 #
 # Suppose $D$ is always the best. What does the generator face? Put $D^*$ into $V$:
@@ -408,8 +481,8 @@ print(f"with one half: {mass[0] / share / (mass[0] / share + mass[1] / (1 - shar
 # found above), the right side the formula.
 
 # %%
-found = -integral(p6 * np.log1p(np.exp(-logit))) - integral(q6 * np.log1p(np.exp(logit)))
-check.equal("9.13", found, integral(p6 * np.log(p6 / (p6 + q6)) + q6 * np.log(q6 / (p6 + q6))))
+found = -integral(p_ * np.log1p(np.exp(-logit))) - integral(q_ * np.log1p(np.exp(logit)))
+check.equal("9.13", found, integral(p_ * np.log(p_ / (p_ + q_)) + q_ * np.log(q_ / (p_ + q_))))
 
 # %% [markdown]
 # The two terms look like KL divergences, but a sum of two densities is not a density: it integrates
@@ -429,14 +502,18 @@ check.equal("9.13", found, integral(p6 * np.log(p6 / (p6 + q6)) + q6 * np.log(q6
 
 
 # %%
+def log(p):
+    """The logarithm, finite where a density rounds to 0: 0 log 0 = 0."""
+    return np.log(np.maximum(p, 1e-300))
+
+
 def kl(p, q):
-    """KL(p || q) on the grid; 0 log 0 = 0."""
-    safe = p > 1e-300
-    return integral(np.where(safe, p * np.log(np.where(safe, p, 1) / np.where(safe, q, 1)), 0))
+    """KL(p || q) on the grid."""
+    return integral(p * (log(p) - log(q)))
 
 
 def entropy(p):
-    return -integral(p * np.log(np.maximum(p, 1e-300)))
+    return -integral(p * log(p))
 
 
 def js(p, q):
@@ -444,6 +521,7 @@ def js(p, q):
 
 
 check.equal("9.14", entropy((p + q) / 2) - 0.5 * entropy(p) - 0.5 * entropy(q), js(p, q))
+check.claim("JS of this pair, in nats", js(p, q), "0.1009")
 
 # %% [markdown]
 # Now write $p_d + p_g = 2m$ in (9.13). Each logarithm gives off a $-\log 2$, and there are two:
@@ -461,35 +539,71 @@ check.equal("9.14", entropy((p + q) / 2) - 0.5 * entropy(p) - 0.5 * entropy(q), 
 # $$
 #
 # with the left end for $p_g = p_d$, where $D^* = 1/2$, and the right end for laws that never
-# overlap, where $D^*$ is always right. To see the whole range we move $p_g$, a copy of the data,
-# by $\theta$.
+# overlap, where $D^*$ is always right.
+#
+# **Predict, then run.** To see the whole range we move $p_g$, a copy of the data, by $\theta$, from
+# 0 to 9. Draw the curve of $V(D^*, G)$ before you look: where does it start, where does it end, and
+# where is it steepest?
 
 # %%
-shifts = np.linspace(0, 7, 36)
+shifts = np.linspace(0, 9, 46)  # in steps of 0.2
 moved = np.array([p_d(grid - shift) for shift in shifts])  # p_g for each shift
+check.claim("the mean of the last p_g", integral(moved[-1] * grid), "9.00")
 total = p + moved
-with np.errstate(divide="ignore", invalid="ignore"):
-    term_d = np.where(p > 1e-300, p * np.log(p / total), 0.0)
-    term_g = np.where(moved > 1e-300, moved * np.log(moved / total), 0.0)
-values = integral(term_d) + integral(term_g)
+values = integral(p * (log(p) - log(total))) + integral(moved * (log(moved) - log(total)))
 # The right side by the other route to JS: entropies.
 divergence = entropy(total / 2) - 0.5 * entropy(p) - 0.5 * entropy(moved)
 check.equal("9.15", values, -np.log(4) + 2 * divergence)
-check.at_most("9.16", -np.log(4), values)
-check.at_most("9.16", values, 0.0)
-print(f"no shift: V = {values[0]:.6f} = -log 4;  shift 7: V = {values[-1]:.6f}")
+check.at_most("9.16", -np.log(4), values, attained=(-np.log(4), values[0]))
+check.at_most("9.16", values + np.log(4), np.log(4), attained=(values[-1] + np.log(4), np.log(4)))
+check.claim("half way up, the shift is", shifts[np.abs(divergence - np.log(2) / 2).argmin()], "2.6")
 
-figure, axis = plt.subplots(figsize=(7, 2.8), layout="constrained", dpi=90)
-axis.plot(shifts, values, "b", label="$V(D^*, G)$, the best D")
+# %% tags=["figure"]
+figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
+axis.plot(shifts, values, color="C1", ls="-", label="$V(D^*, G)$, the best D")
 fixed = value_of(p, moved, 1 / (1 + np.exp(2 * (grid - 1.2))))
-axis.plot(shifts, fixed, "b:", label="one fixed D, always below")
+axis.plot(shifts, fixed, color="C0", ls=":", label="one fixed D, always below")
 for level, name in ((-np.log(4), "-log 4"), (0, "0")):
-    axis.axhline(level, color="gray", lw=0.7)
-    axis.text(6.4, level + 0.05, name, fontsize=8)
-axis.set(xlabel="shift of $p_g$ against $p_d$", ylabel="value", ylim=(-3.2, 0.35))
+    axis.axhline(level, color="gray", lw=0.7, ls="-")
+    axis.text(8.3, level + 0.06, name, fontsize=8)
+axis.set(
+    xlabel=r"shift $\theta$ of $p_g$ against $p_d$", ylabel="value V, in nats", ylim=(-3.2, 0.4)
+)
 axis.set_title("The best value climbs from -log 4 to 0, and goes flat")
-axis.legend(fontsize=8, loc="lower right")
-plt.show()
+axis.legend(loc="lower right")
+figures.show(
+    figure,
+    "The value against the best discriminator rises from minus log 4 at shift 0, is steepest near "
+    "shift 1 and flat at 0 beyond shift 7; that of one fixed discriminator lies below it.",
+)
+
+# %% [markdown]
+# Half of the way up lies behind it at a shift of 2.6, the distance of the two bells. The same as
+# pictures to move through: data, the shifted law, and the $D^*$ between them.
+
+
+# %% tags=["figure"]
+def shifted(k):
+    """Data, p_g and the best D at one shift."""
+    figure, axis = plt.subplots(figsize=(6, 2.6), layout="constrained")
+    axis.fill_between(grid, p, color="black", alpha=0.25, lw=0, label="$p_d$")
+    axis.fill_between(grid, moved[k], color="C2", alpha=0.5, lw=0, label="$p_g$")
+    seen = total[k] > 1e-4
+    axis.plot(grid, np.where(seen, p / total[k], np.nan), color="C1", ls="--", label="$D^*$")
+    axis.set(xlim=(-4, 9), ylim=(0, 1.05), xlabel="x", ylabel="density; D")
+    axis.set_title(f"V = {values[k]:.3f}, JS = {divergence[k]:.3f} of at most 0.693")
+    axis.legend(loc="center right")
+    return figure
+
+
+chosen = (0, 1, 3, 5, 8, 11, 15, 20, 25, 30)
+figures.slider(
+    [shifted(k) for k in chosen],
+    [f"{shifts[k]:.1f}" for k in chosen],
+    "shift",
+    "Data, the same law shifted, and the best discriminator: at shift 0 it says a half everywhere; "
+    "with the shift it turns into a step, and beyond 5 its value hardly changes any more.",
+)
 
 # %% [markdown]
 # Look at the flat end on the right: there the generator is far from the data and is told almost
@@ -507,9 +621,10 @@ plt.show()
 # $\log 4 = 1.386$. Both signs are found in logs of real runs.)
 
 # %%
-print(f"at p_g = p_d:  V(D*, G) = {values[0]:.4f},  2 JS = {2 * divergence[0]:.4f}")
-print(f"difference at every shift: {np.ptp(values - 2 * divergence):.1e} around "
-      f"{(values - 2 * divergence).mean():.6f} = -log 4")  # fmt: skip
+check.claim("E14: V(D*, G) at p_g = p_d", values[0], "-1.386")
+check.claim("E14: 2 JS at p_g = p_d", 2 * divergence[0], "0.000")
+check.claim("E14: they differ by -log 4", values - 2 * divergence + np.log(4) < 1e-12)
+check.claim("E14: at every shift", values - 2 * divergence + np.log(4) > -1e-12)
 
 # %% [markdown]
 # ### Fix the slide: too good a generator
@@ -524,14 +639,50 @@ print(f"difference at every shift: {np.ptp(values - 2 * divergence):.1e} around 
 # that no discriminator can learn anything is **the goal**. At $p_g = p_d$ the slope of $V$ in the
 # logit of $D = 1/2$ is $\frac{1}{2} p_d(x) - \frac{1}{2} p_g(x) = 0$ at every $x$; nothing is left
 # to learn because nothing is left to tell apart.
+#
+# **Predict, then run.** How large is that slope, at most, for a copy shifted by 0, 1 and 3?
 
 # %%
-for shift in (0, 1, 3):
+for shift, slope_said, js_said in (
+    (0, "0.000", "0.000"),
+    (1, "0.142", "0.177"),
+    (3, "0.171", "0.391"),
+):
     slope = 0.5 * (p_d(grid) - p_d(grid - shift))  # of V in the logit, where D = 1/2
-    largest = np.abs(slope).max()
-    print(f"shift {shift}: largest slope for D {largest:.4f}, JS {divergence[5 * shift]:.4f}")
+    check.claim(f"E30: shift {shift}, the largest slope", np.abs(slope).max(), slope_said)
+    check.claim(f"E30: shift {shift}, JS", divergence[5 * shift], js_said)
 
 # %% [markdown]
+# ### Fix the slide: "it does not say: every output"
+#
+# On mode collapse, samples that are all alike, a deck says
+#
+# > Generator loss says: "generate an output that looks real"
+# >
+# > It does not say: "generate every output that looks real"
+#
+# True, as long as $D$ is held fixed: then the loss is an average of $\log(1 - D(x))$ over the
+# samples, and it is smallest when all of them sit where $D$ is largest. Against the **best** $D$ it
+# is false, by (9.15): JS is zero only if $p_g$ has everything that the data have, in the right
+# shares. Take eight separate modes, equally frequent, and a generator that makes $k$ of them.
+# Where it makes something, $D^* = \frac{1/8}{1/8 + 1/k}$; where it makes nothing, $D^* = 1$.
+
+# %%
+for k, said in ((1, "-0.39"), (4, "-0.95"), (7, "-1.30"), (8, "-1.386")):
+    data, made = np.full(8, 1 / 8), np.where(np.arange(8) < k, 1 / k, 0.0)
+    d = data / (data + made)
+    against_best = (data * np.log(d)).sum() + (made[:k] * np.log(1 - d[:k])).sum()
+    check.claim(f"E54: {k} of 8 modes against the best D, V", against_best, said)
+fixed = np.array([0.5, 0.5, 0.5, 0.6, 0.5, 0.5, 0.5, 0.5])  # a D that likes one mode a little more
+every, one = np.log(1 - fixed).mean(), np.log(1 - fixed).min()
+check.claim("E54: against a fixed D, one mode beats all eight", one < every)
+check.claim("E54: by so many nats", every - one, "0.195")
+
+# %% [markdown]
+# Each mode that is missing costs: $-0.39$ for one of eight, $-1.30$ for seven, $-1.386$ for all. So
+# collapse is not what the *value* asks for. It comes from the steps, from a $G$ that runs ahead of
+# its $D$ (lesson 10 shows it).
+#
 # ### Why it is enough to let the two take turns
 #
 # $D^*$ depends on $G$. When $G$ moves, $D^*$ moves. Does the generator's gradient have to go
@@ -543,29 +694,23 @@ for shift in (0, 1, 3):
 # \left. \frac{\partial}{\partial\theta} V(D, G_\theta) \right|_{D = D^*_\theta} \tag{9.17}
 # $$
 #
-# On the left the derivative of $-\log 4 + 2\mathrm{JS}$, on the right that of $V$ with $D$ frozen.
-# Here $\theta$ is the mean of $p_g = \mathcal{N}(\theta, 0.9^2)$, and the tape differentiates.
+# On the left the derivative of $2\mathrm{JS}$ (the constant has none), on the right that of the
+# second term of $V$ with $D$ frozen (the first does not contain $\theta$). Here $\theta$ is the
+# mean of $p_g = \mathcal{N}(\theta, 0.9^2)$, at 0.5, and the tape differentiates.
 
 # %%
 theta = tg.tensor(0.5, dtype=tg.float64, requires_grad=True)
-keep = np.abs(grid) < 8  # beyond, both round to nothing
-x, real_p = tg.tensor(grid[keep]), tg.tensor(p[keep])
-
-
-def model_density(theta):
-    return tg.exp(-0.5 * ((x - theta) / 0.9) ** 2) / (0.9 * np.sqrt(2 * np.pi))
-
-
-half = (real_p + model_density(theta)) / 2
-q_t = model_density(theta)
+x, real_p = tg.tensor(grid[near]), tg.tensor(p_)
+q_t = tg.exp(-0.5 * ((x - theta) / 0.9) ** 2) / (0.9 * np.sqrt(2 * np.pi))
+half = (real_p + q_t) / 2
 js_t = 0.5 * dx * (real_p * tg.log(real_p / half) + q_t * tg.log(q_t / half)).sum()
-(total_slope,) = tg.autograd.grad(-np.log(4) + 2 * js_t, [theta])
+check.claim("JS, by the tape's densities", js_t, "0.1009")
+(total_slope,) = tg.autograd.grad(2 * js_t, [theta], retain_graph=True)
 
-# D*'s numbers at each x, cut off from theta:
-frozen_d = (real_p / (real_p + model_density(theta))).detach()
-v_t = dx * (real_p * tg.log(frozen_d) + model_density(theta) * tg.log(1 - frozen_d)).sum()
-(partial_slope,) = tg.autograd.grad(v_t, [theta])
+frozen_d = (real_p / (real_p + q_t)).detach()  # D*'s numbers at each x, cut off from theta
+(partial_slope,) = tg.autograd.grad(dx * (q_t * tg.log(1 - frozen_d)).sum(), [theta])
 check.equal("9.17", total_slope, partial_slope)
+check.claim("the slope", total_slope, "0.0413")
 
 # %% [markdown]
 # That is why the algorithm may do the obvious: improve $D$ for a few steps, freeze it, move $G$ one
@@ -621,6 +766,7 @@ def generator_step(generator, judge, optimizer):
 # %% [markdown]
 # To watch it we want $p_g$ itself. On a line that is possible without random numbers: push a fine
 # grid of noise through $G$, each point with its weight $p(z) dz$, and collect the weights in bins.
+# The cell tries it on the generator of section 1, whose law we know.
 
 # %%
 fine = np.linspace(-5, 5, 20_001)
@@ -640,14 +786,24 @@ def js_of(q):
     """JS between the data and the density q in the bins."""
     p = p_d(centre)
     m = (p + q) / 2
-    terms = [np.where(r > 0, r * np.log(np.where(r > 0, r, 1) / m), 0) for r in (p, q)]
-    return 0.5 * width * (terms[0].sum() + terms[1].sum())
+    return 0.5 * width * (p * (log(p) - log(m)) + q * (log(q) - log(m))).sum()
 
 
+known = nn.Linear(1, 1)
+known.weight.data, known.bias.data = tg.tensor([[0.9]]), tg.tensor([0.5])
+error = np.abs(density_of(known) - normal(centre, 0.5, 0.9)).max()
+check.claim("the bins show a density of at most 0.443 to within 0.005", error < 0.005)
+check.claim("JS of this pair, from the bins", js_of(density_of(known)), "0.101")
+
+# %% [markdown]
+# **Predict, then run.** What is the value $V$ of two fresh networks that have learned nothing? And
+# what is it at the end, if all goes well?
+
+# %%
 generator, judge = network(), network()
 opt_g = tg.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.5, 0.9))
 opt_d = tg.optim.Adam(judge.parameters(), lr=5e-3, betas=(0.5, 0.9))
-STEPS, ALBUM = 1000, (0, 100, 300, 1000)
+STEPS, ALBUM = 1000, (*range(0, 300, 15), *range(300, 1001, 50))
 album, history = {}, []
 for step in range(STEPS + 1):
     slower = max(0.05, 1 - step / STEPS)  # smaller and smaller steps: the two come to rest
@@ -664,40 +820,62 @@ for step in range(STEPS + 1):
         print(f"step {step:4d}   V {v:.3f}   JS(p_d, p_g) {history[-1][2]:.4f}")
     generator_step(generator, judge, opt_g)
 
-# %% [markdown]
-# The four pictures below are the figure of the GAN paper, drawn from our own run: data in black,
-# the generator's law in green, the discriminator in blue, and, dashed, the best discriminator for
-# that generator, by (9.9).
-
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.5), sharey=True, layout="constrained", dpi=90)
-for axis, (step, (q_now, d_now)) in zip(axes, album.items()):
-    p_now = p_d(centre)
-    both = p_now + q_now > 1e-3
-    axis.fill_between(centre, p_now, color="black", alpha=0.25, label="$p_d$")
-    axis.plot(centre, np.minimum(q_now, 2), "g", label="$p_g$")
-    axis.plot(centre, d_now, "b", label="$D$, learned")
-    star = np.where(both, p_now / np.maximum(p_now + q_now, 1e-9), np.nan)
-    axis.plot(centre, star, "r--", lw=1, label="$D^*$")
-    axis.set(title=f"step {step}", xlabel="x", ylim=(0, 1.3))
-axes[0].legend(fontsize=7, loc="upper left")
-figure.suptitle("D follows D*, G follows D, until p_g lies on p_d and D on 1/2")
-plt.show()
-
-figure, axis = plt.subplots(figsize=(7, 2.5), layout="constrained", dpi=90)
-step, v, j = np.array(history).T
-axis.plot(step, v, "b", lw=1, label="V of the two players, one batch")
-axis.plot(step, -np.log(4) + 2 * j, "r--", label=r"$-\log 4 + 2$ JS, the value at $D^*$")
-axis.axhline(-np.log(4), color="gray", lw=0.7)
-axis.set(xlabel="step of G", ylabel="value", title="Both come to -log 4 = -1.386")
-axis.legend(fontsize=8)
-plt.show()
+of_step, of_v, of_js = np.array(history).T
+check.claim("V of two fresh networks", of_v[0], -1.386, tol=0.05)
+check.claim("V at the end", of_v[-5:].mean(), -1.386, tol=0.01)
+check.claim("JS of the fresh generator", of_js[0], 0.62, tol=0.05)
+check.claim("JS at the end is below 0.01", of_js[-1] < 0.01)
 
 # %% [markdown]
-# Read the second picture with care: $V$ at the end is about $-1.386$, and this looks like a loss
-# of a classifier that learned nothing. So it is, and that is the success. **The value of a GAN is
-# not a loss curve**: it says how the two stand against each other. A generator and a
-# discriminator that are both bad have the same value.
+# Twice about $-1.386$! Two that have learned nothing and two that have learned everything have the
+# same value. JS tells them apart: 0.62 nats at the start, of at most 0.693, and less than 0.01 at
+# the end. **The value of a GAN is not a loss curve**: it says how the two stand against each other.
+#
+# The film below is the figure of the GAN paper, from our own run: data in gray, the generator's law
+# in green, the discriminator in blue, and, dashed, the best discriminator for that generator, by
+# (9.9).
+
+
+# %% tags=["figure"]
+def moment(step):
+    """Data, samples, D and D* at one step of the training."""
+    q_now, d_now = album[step]
+    p_now = p_d(centre)
+    figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
+    axis.fill_between(centre, p_now, color="black", alpha=0.25, lw=0, label="$p_d$")
+    axis.plot(centre, np.minimum(q_now, 2), color="C2", ls="-", label="$p_g$")
+    axis.plot(centre, d_now, color="C0", ls="-", label="$D$, learned")
+    star = np.where(p_now + q_now > 1e-3, p_now / np.maximum(p_now + q_now, 1e-9), np.nan)
+    axis.plot(centre, star, color="C1", ls="--", label="$D^*$")
+    axis.set(xlim=(-4, 4), ylim=(0, 1.3), xlabel="x", ylabel="density; D")
+    axis.set_title(f"step {step}: JS {js_of(q_now):.3f}")
+    axis.legend(loc="upper right", ncols=2)
+    return figure
+
+
+figures.film(
+    map(moment, album),
+    "Film of the training: the green density of the samples starts as one narrow peak, is pushed "
+    "about by the blue discriminator, splits in two and settles on the data, and the discriminator "
+    "settles on a half.",
+    colors=32,
+)
+
+# %% tags=["figure"]
+figure, axis = plt.subplots(figsize=(7, 2.8), layout="constrained")
+axis.plot(of_step, of_v, color="C0", ls="-", lw=1, label="V of the two players, one batch")
+axis.plot(
+    of_step, -np.log(4) + 2 * of_js, color="C1", label=r"$-\log 4 + 2$ JS, the value at $D^*$"
+)
+axis.axhline(-np.log(4), color="gray", lw=0.7, ls="-")
+axis.set(xlabel="step of G", ylabel="value V, in nats", title="Both come to -log 4 = -1.386")
+axis.legend()
+figures.show(
+    figure,
+    "The value of the two players stays near minus 1.386 all the time; the value that the best "
+    "discriminator would have starts near 0 and comes down to the same line.",
+)
 
 # %% [markdown]
 # ### The trained D against D*
@@ -705,6 +883,9 @@ plt.show()
 # Does a trained network reach $D^*$? Freeze a generator whose law we know,
 # $\mathcal{N}(0.5, 0.9^2)$, and train only $D$. To take the luck of the batches out, let it see
 # all of the line at once: (9.6) as a sum on a coarser grid.
+#
+# **Predict, then run.** By (9.11), how do $V$ and the KL that is still missing hang together, at
+# every step of this training? Which of the two does it raise, which does it lower?
 
 # %%
 line = np.linspace(-5, 5, 401)[:, None]
@@ -715,7 +896,7 @@ net.to(tg.float64)
 optimizer = tg.optim.Adam(net.parameters(), lr=1e-2)
 points, pw, qw = (tg.tensor(v * s) for v, s in ((line, 1), (p_line, 0.025), (q_line, 0.025)))
 ceiling = 0.025 * (p_line * np.log(d_star) + q_line * np.log(1 - d_star)).sum()
-print(f"the value at D*, that is -log 4 + 2 JS: {ceiling:.6f}")
+told = []
 for step in range(1201):
     a = net(points)
     v = -(pw * tg.softplus(-a) + qw * tg.softplus(a)).sum()
@@ -725,15 +906,49 @@ for step in range(1201):
         d_now = tg.sigmoid(a).detach().numpy()
         missing = 0.025 * ((p_line + q_line) * coin_kl(d_star, d_now)).sum()
         worst = np.abs(d_now - d_star)[p_line > 0.02].max()  # where data are
+        told.append((v.item(), missing, worst))
         print(f"step {step:4d}   V {v.item():.6f}   missing, by (9.11) {missing:.6f}   "
               f"max |D - D*| {worst:.3f}")  # fmt: skip
     optimizer.param_groups[0]["lr"] = 1e-2 * max(0.02, 1 - step / 1200)
     optimizer.step()
 
+# %%
+told = np.array(told)
+check.claim("the value at D*, that is -log 4 + 2 JS", ceiling, "-1.1846")
+check.claim(
+    "V and what is missing add up to it", check.close(told[:, 0] + told[:, 1], 5 * [ceiling])
+)
+check.claim("missing at the start", told[0, 1], 0.19, tol=0.1)
+check.claim("missing at the end: less than a thousandth of a nat", told[-1, 1] < 1e-3)
+check.claim("D is then at most 0.02 away from D*", told[-1, 2] < 0.02)
+
 # %% [markdown]
-# In each line the value and the missing part add up to the first number, as (9.11) says. What
-# is missing at the end is less than a thousandth of a nat.
+# In each line the value and the missing part add up to $-1.1846$, as (9.11) says. At the start 0.19
+# nats are missing, at the end less than a thousandth, and $D$ is within 0.02 of $D^*$ wherever data
+# are.
 #
+# ### The library's version
+#
+# In `tinygen.models.gan` a GAN is a row of a table: what $D$ and $G$ minimise, the best output of
+# $D$, the integrand of the divergence. The row of this lesson is called `minimax`. It must give
+# our numbers, and it does: same networks, same noise, same loss.
+
+# %%
+model = gan.GAN(network(), network(), "minimax", latent=1)
+real = batch(64)
+tg.manual_seed(5)
+terms = model.discriminator_terms(real)
+tg.manual_seed(5)
+with tg.no_grad():
+    by_hand = -V(model.D(real), model.D(model.G(tg.randn(64, 1))))
+check.claim("D's loss of the library is ours", check.close(terms["loss"], by_hand))
+
+row = gan.OBJECTIVES["minimax"]
+check.claim("its best logit is Newton's", check.close(row.optimal(p_, q_), logit))
+check.claim(f"what G minimises, {row.minimises}", integral(row.divergence(p, q)), "0.2017")
+check.claim("that is 2 JS", check.close(integral(row.divergence(p, q)), 2 * js(p, q)))
+
+# %% [markdown]
 # ## 5. What the discriminator is good for afterwards
 #
 # Turn (9.10) around. A trained discriminator *is* an estimate of how many times more probable $x$
@@ -757,41 +972,44 @@ for step in range(1201):
 # to reach all of the data, and takes $h(x) = (x, x^2)$.
 
 # %%
-check.equal("9.18", np.exp(logit), (p / q)[near], tol=1e-8)
-draws = rng.normal(0.5, 1.6, 400_000)
-a_star = np.log(p_d(draws)) - np.log(normal(draws, 0.5, 1.6))
+check.equal("9.18", np.exp(logit), p_ / q_, tol=1e-8)
 moments = integral(p * np.stack([grid, grid**2]))
-check.mean("9.19", np.exp(a_star)[:, None] * np.stack([draws, draws**2], 1), moments)
+draws = rng.normal(0.5, 1.6, 400_000)
+ratio = p_d(draws) / normal(draws, 0.5, 1.6)
+check.mean("9.19", ratio[:, None] * np.stack([draws, draws**2], 1), moments)
 
-# The same with the network trained above, which never saw a density: p_g is N(0.5, 0.9^2).
+# %% [markdown]
+# **Predict, then run.** The data have the mean 0, the samples of $\mathcal{N}(0.5, 0.9^2)$ the mean
+# 0.5. The network that we trained above never saw a density. What does the mean of the *samples*
+# become with its weights $e^{a(x)}$?
+
+# %%
 draws = rng.normal(0.5, 0.9, 100_000)
 with tg.no_grad():
     ratio = np.exp(net(tg.tensor(draws[:, None])).numpy().ravel())
-print(f"mean of the data {moments[0]:.3f}; of the samples {draws.mean():.3f}; "
-      f"of the weighted samples {(ratio * draws).mean() / ratio.mean():.3f}")  # fmt: skip
+weighted = (ratio * draws).mean() / ratio.mean()
+check.claim("the mean of the data", moments[0], "0.00")
+check.claim("of the samples", draws.mean(), "0.50")
+check.claim("of the weighted samples: within 0.02 of the data's", abs(weighted) < 0.02)
 
 # %% [markdown]
-# ## 6. The library's version
-#
-# In `tinygen.models.gan` a GAN is a row of a table: what $D$ and $G$ minimise, the best output of
-# $D$, the integrand of the divergence. The row of this lesson is called `minimax`. It must give
-# our numbers, and it does: same networks, same noise, same loss.
+# **Predict, then run.** Now a narrow generator, $\mathcal{N}(0.5, 0.3^2)$. Its density is positive
+# everywhere, so (9.19) holds with the exact ratio. How near to 0 does a weighted average of 100,000
+# samples come?
 
 # %%
-model = gan.GAN(network(), network(), "minimax", latent=1)
-real = batch(64)
-tg.manual_seed(5)
-terms = model.discriminator_terms(real)
-tg.manual_seed(5)
-with tg.no_grad():
-    by_hand = -V(model.D(real), model.D(model.G(tg.randn(64, 1))))
-print(f"D's loss: library {terms['loss'].item():.6f}, by hand {by_hand.item():.6f}")
-
-row = gan.OBJECTIVES["minimax"]
-print(f"best logit: largest difference {np.abs(row.optimal(p6, q6) - logit).max():.1e}")
-print(f"{row.minimises}: library {integral(row.divergence(p, q)):.6f}, here {2 * js(p, q):.6f}")
+draws = rng.normal(0.5, 0.3, 100_000)
+ratio = p_d(draws) / normal(draws, 0.5, 0.3)
+weighted, count = (ratio * draws).mean() / ratio.mean(), ratio.sum() ** 2 / (ratio**2).sum()
+check.claim("narrow: the weighted mean is still above 0.4", weighted > 0.4)
+check.claim("narrow: of 100,000 samples fewer than 500 count", count < 500)
 
 # %% [markdown]
+# Not near at all. Right on average and useless in practice: nearly all of the weight belongs to
+# places that are reached once in a million draws. The effective number of samples,
+# $(\sum w)^2 / \sum w^2$, is below 500 of 100,000, and even these have not seen the left bell. **A
+# ratio repairs a generator that makes too much somewhere, not one that makes too little.**
+#
 # ## A bug from the wild: the generator's gradients stay in the discriminator
 #
 # PyTorch Lightning's GAN template, issue #557 (2019), and many home-made loops since: the
@@ -828,9 +1046,12 @@ def play(step_of_d, steps=150):
         return [tg.sigmoid(d(x)).mean().item() for x in (batch(2000), g(tg.randn(2000, 1)))]
 
 
+said = {}
 for name, step_of_d in (("right", discriminator_step), ("careless", careless_step)):
-    on_data, on_samples = play(step_of_d)
-    print(f"{name:9s} mean D on data {on_data:.2f}, on samples {on_samples:.2f}")
+    said[name] = play(step_of_d)
+    print(f"{name:9s} mean D on data {said[name][0]:.2f}, on samples {said[name][1]:.2f}")
+check.claim("the bug: right, D tells them apart", said["right"][0] > 0.8 > 0.2 > said["right"][1])
+check.claim("the bug: careless, D says real to everything", min(said["careless"]) > 0.99)
 
 # %% [markdown]
 # A check to keep: **the gradient with which $D$ steps is the gradient of $D$'s own loss**. Take one
@@ -851,8 +1072,8 @@ def leftover(clears):
     return max(abs(p.grad - f).max().item() for p, f in zip(d.parameters(), fresh))
 
 
-print(f"zero_grad first: largest difference {leftover(True):.1e}")
-print(f"forgotten:       largest difference {leftover(False):.1e}   <- caught")
+check.claim("zero_grad first: the largest difference is 0", leftover(True) == 0)
+check.claim("forgotten: it is above 0.1, caught", leftover(False) > 0.1)
 
 # %% [markdown]
 # ## Exercises
@@ -930,6 +1151,10 @@ check.exercise("9.4", weigh)
 #
 # ## The full-size run
 #
+# First, without installing anything, play: [GAN Lab](https://poloclub.github.io/ganlab/) (Kahng et
+# al. 2018) trains a GAN in the browser, on points that you draw, and shows $D$ as a heat map and
+# the gradients that it sends to the samples.
+#
 # `python examples/gan.py --objective minimax` plays the same game in the plane (8 bells on a ring;
 # samples, the discriminator's field and an animation are written into `runs/gan`). What such runs
 # gave, five seeds each with a small budget, stands in `benchmarks/results/gan/gan-toys.md`: with
@@ -940,11 +1165,17 @@ check.exercise("9.4", weigh)
 # ## Further reading
 #
 # - I. Goodfellow, J. Pouget-Abadie, M. Mirza, B. Xu, D. Warde-Farley, S. Ozair, A. Courville,
-#   Y. Bengio, *Generative Adversarial Nets*, 2014 (arXiv:1406.2661). Sections 2 to 4 of this
+#   Y. Bengio, *Generative Adversarial Nets*, 2014
+#   ([arXiv:1406.2661](https://arxiv.org/abs/1406.2661)). Sections 2 to 4 of this
 #   lesson.
-# - I. Goodfellow, *NIPS 2016 Tutorial: Generative Adversarial Networks*, 2016 (arXiv:1701.00160).
+# - I. Goodfellow, *NIPS 2016 Tutorial: Generative Adversarial Networks*, 2016
+#   ([arXiv:1701.00160](https://arxiv.org/abs/1701.00160)).
 # - J. Lin, *Divergence Measures Based on the Shannon Entropy*, IEEE Transactions on Information
 #   Theory 37, 1991. The Jensen-Shannon divergence and its bounds.
 # - S. Nowozin, B. Cseke, R. Tomioka, *f-GAN: Training Generative Neural Samplers using Variational
-#   Divergence Minimization*, 2016 (arXiv:1606.00709). The same game for other divergences.
+#   Divergence Minimization*, 2016
+#   ([arXiv:1606.00709](https://arxiv.org/abs/1606.00709)). The same game for other divergences.
+# - M. Kahng, N. Thorat, D. Chau, F. Viégas, M. Wattenberg, *GAN Lab: Understanding Complex Deep
+#   Generative Models using Interactive Visual Experimentation*, 2018
+#   ([arXiv:1809.01587](https://arxiv.org/abs/1809.01587)).
 # - M. Sugiyama, T. Suzuki, T. Kanamori, *Density Ratio Estimation in Machine Learning*, 2012.
