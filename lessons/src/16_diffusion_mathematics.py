@@ -5,8 +5,8 @@
 # > must a sampler do, to run that film backwards?
 #
 # In the picture below a swiss roll dissolves. Each frame is the one before it, shrunk a little,
-# with a little noise added. Nothing is learned. This lesson derives everything that can be known
-# about that process and its reverse without training anything. At the end you can
+# with a little noise added. Then the film shows the way back, and nothing was trained for it: the
+# formulas of this lesson and a list of the points are enough. At the end you can
 #
 # - jump to any frame in one step, and say how much of the data is left in it;
 # - compute the exact law of one step back when the data point is known;
@@ -15,6 +15,13 @@
 # - tell what a *perfect* network would still get wrong under a bad schedule or a bad sampler.
 #
 # Lesson 17 then trains the network.
+#
+# **You need** normal laws (mean, variance, sums of independent ones) and the ELBO of Lesson 6.
+#
+# **Time**: an hour and a half to read; the exercises half an hour more.
+#
+# **You may skip**, at a first reading, "How tight can it get?" in section 6 and all of section 7
+# but its first equation. Lesson 17 needs (16.3), (16.11), (16.12), (16.17) and (16.22).
 
 # %%
 import matplotlib.pyplot as plt
@@ -22,9 +29,10 @@ import numpy as np
 
 import tinygen as tg
 from tinygen import data
-from tinygen.lessons import check
+from tinygen.lessons import check, figures
 from tinygen.models import diffusion
 
+figures.style()
 rng = np.random.default_rng(0)
 roll = data.toy("swiss_roll", 1500, tg.Generator().manual_seed(0)).numpy()
 x, frames = (roll - roll.mean(0)) / roll.std(), {}
@@ -34,12 +42,49 @@ for t in range(1001):
     beta_next = 1e-4 + (0.02 - 1e-4) * t / 999  # a little more noise each time
     x = np.sqrt(1 - beta_next) * x + np.sqrt(beta_next) * rng.standard_normal(x.shape)
 
-fig, axes = plt.subplots(1, 5, figsize=(9, 2.2), dpi=75, layout="constrained")
+
+# %% tags=["figure"]
+fig, axes = plt.subplots(1, 5, figsize=(9, 2.1), layout="constrained")
 for ax, (t, points) in zip(axes, frames.items()):
-    ax.scatter(*points.T, s=1, color="C0")
+    ax.scatter(*points.T, s=1, color="C0", linewidths=0)
     ax.set(xlim=(-3, 3), ylim=(-3, 3), title=f"t = {t}", xticks=[], yticks=[], aspect="equal")
-fig.suptitle("known: data becomes noise, left to right. Wanted: right to left")
-plt.show()
+fig.suptitle("known: data becomes noise, left to right. Wanted: right to left", fontsize=10)
+figures.show(fig, "Five clouds of points: a swiss roll at t = 0, blurred at 60 and 150, hardly to "
+             "be seen at 300, a round cloud of noise at 1000.")  # fmt: skip
+
+# %% tags=["figure"]
+roll_points = (roll - roll.mean(0)) / roll.std()
+there_and_back = diffusion.linear_betas(1000)
+knows = diffusion.Diffusion(
+    there_and_back,
+    diffusion.ExactDenoiser(there_and_back, tg.tensor(roll_points[:500], dtype=tg.float32), 0.04),
+    "x0",
+)
+cloud = tg.tensor(roll_points[500:1100], dtype=tg.float32)
+noise = tg.randn(600, 2, generator=tg.Generator().manual_seed(0))
+away = [
+    (t, float(there_and_back.a[t]) * cloud + float(there_and_back.s[t]) * noise)
+    for t in (0, 15, 35, 60, 90, 130, 180, 240, 320, 420, 560, 750)
+]
+back = list(diffusion.chain(knows, (600, 2), "ancestral", 80, start=tg.randn(
+    600, 2, generator=tg.Generator().manual_seed(1)), generator=tg.Generator().manual_seed(2)))
+
+
+def frame(t, points, title):
+    fig, ax = plt.subplots(figsize=(3, 3.2), layout="constrained")
+    ax.scatter(*points.numpy().T, s=2, color="C0" if title == "forwards" else "C1", linewidths=0)
+    ax.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], aspect="equal")
+    ax.set_title(f"{title}: t = {t}")
+    return fig
+
+
+figures.film(
+    (frame(t, x, how) for how, path in (("forwards", away),
+                                        ("backwards", diffusion.film(there_and_back, back, 34)))
+     for t, x in path),
+    alt="A swiss roll dissolves into a round cloud of noise; then other noise gathers, step by "
+        "step, into a swiss roll.", fps=8, colors=16,
+)  # fmt: skip
 
 # %% [markdown]
 # ## 1. A chain that forgets
@@ -66,22 +111,40 @@ plt.show()
 #
 # Why the square root in front? Without it the variance would grow in each step. With it, data of
 # variance 1 keeps variance $(1 - \beta_t) \cdot 1 + \beta_t = 1$ for ever, which is kind to a
-# network: its input always has the same size. We draw from (16.1), with a coin of $\pm 1$ as
-# $x_{t-1}$: how much of the coin is left, and is the variance still 1? Then we compare with the
-# library's own step.
+# network: its input always has the same size.
+#
+# **Predict, then run.** The betas of Ho et al. (2020) rise from 0.0001 to 0.02 in 1000 steps. If
+# one left the square root out and only added the noise, what would data of variance 1 have as
+# variance at the end: 1.02, 2, 11 or 1000?
 
 # %%
 T = 1000
 beta = np.concatenate([[0.0], np.linspace(1e-4, 0.02, T)])  # beta[t]; beta[0] is not used
 alpha = 1 - beta
 alpha_bar = np.cumprod(alpha)  # alpha_bar[0] = 1
+ddpm = diffusion.linear_betas(T)  # the library's process with these betas
 
+# %%
+grown, kept = 1.0, 1.0
+for t in range(1, T + 1):
+    grown, kept = grown + beta[t], (1 - beta[t]) * kept + beta[t]
+check.claim("variance after 1000 steps without the root", grown, "11.05")
+check.claim("variance after 1000 steps with it", kept, "1.000000")
+
+# %% [markdown]
+# Now we draw from (16.1), with a coin of $\pm 1$ as $x_{t-1}$.
+#
+# **Predict, then run.** One step takes place at $t = 700$. How much of the coin is left after it:
+# a hundredth, a half, or nearly all? And is the variance still 1? (The last two lines compare with
+# the library's own step.)
+
+# %%
 t = 700
 coin = rng.choice([-1.0, 1.0], 100_000)
 step = np.sqrt(1 - beta[t]) * coin + np.sqrt(beta[t]) * rng.standard_normal(coin.shape)
 check.mean("16.1", np.stack([step * coin, step**2], 1), [np.sqrt(1 - beta[t]), 1.0])
+check.claim("of the coin is left after step 700", np.sqrt(1 - beta[t]), "0.993")
 
-ddpm = diffusion.linear_betas(T)  # the library's process with these betas
 points = tg.tensor(rng.standard_normal((5, 1)))
 mean, variance = ddpm.forward(points, t, t - 1)
 check.equal("16.1", np.sqrt(1 - beta[t]) * points.numpy(), mean)
@@ -146,11 +209,23 @@ m, s2 = np.sqrt(alpha_bar[300]) * 1.5, 1 - alpha_bar[300]
 check.mean("16.3", np.stack([x, (x - m) ** 2], 1), [m, s2])
 
 # %% [markdown]
+# **Predict, then run.** The film has 1000 steps. After which of them is half of the variance
+# noise: 26, 260, 500 or 740?
+
+# %%
+halfway = np.argmax(alpha_bar < 0.5)
+check.claim("the first step after which less than half is left", halfway, "260")
+check.claim("what is left at t = 700", alpha_bar[700], "0.0070")
+
+# %% [markdown]
 # Here is the whole film in one dimension. The data has two modes. The shade is the exact density
-# of $x_t$, which (16.3) gives at once; the lines are a few chains.
+# of $x_t$, which (16.3) gives at once; the lines are a few chains. Past $t = 700$, where less than
+# one percent of the data's variance is left, hardly anything happens.
 
 # %%
 modes, weights, width = np.array([-1.1, 0.9]), np.array([0.45, 0.55]), 0.15
+
+# %% tags=["figure"]
 y = np.linspace(-3, 3, 200)
 every = np.arange(0, T + 1, 5)
 density = sum(
@@ -163,12 +238,13 @@ for t in range(1, T + 1):
     noise = rng.standard_normal(6)
     paths.append(np.sqrt(alpha[t]) * paths[-1] + np.sqrt(beta[t]) * noise)
 
-fig, ax = plt.subplots(figsize=(7, 2.6), dpi=70, layout="constrained")
+fig, ax = plt.subplots(figsize=(7, 2.6), layout="constrained")
 ax.imshow(density**0.5, extent=(0, T, -3, 3), origin="lower", aspect="auto", cmap="Blues")
-ax.plot(np.arange(0, T + 1, 4), np.array(paths)[::4], linewidth=0.6, color="0.25", alpha=0.7)
+ax.plot(np.arange(0, T + 1, 4), np.array(paths)[::4], "-", linewidth=0.6, color="C1")
 ax.axis([0, T, -3, 3])
 ax.set(xlabel="t", ylabel="$x_t$", title="two modes melt into N(0, 1): its density, six chains")
-plt.show()
+figures.show(fig, "Density of x_t over t: two narrow bands at -1.1 and 0.9 widen and merge by "
+             "t = 400; six chains start in the bands and end anywhere.")  # fmt: skip
 
 # %% [markdown]
 # ### How much is left at the end?
@@ -181,16 +257,24 @@ plt.show()
 # \tag{16.4}
 # $$
 #
-# and for small $\beta_t$ the two sides are close. What counts is the **sum** of the betas: about
-# 10 for the 1000 betas of Ho et al. (2020), from $10^{-4}$ to $0.02$. Keep that range but take
-# only 50 steps, and the sum is 0.5. The film then stops while 60 % of the data's variance is
-# still in the picture. Section 8 shows what that does to the samples.
+# and for small $\beta_t$ the two sides are close. What counts is the **sum** of the betas: 10.05
+# for the 1000 betas of Ho et al. (2020), from $10^{-4}$ to $0.02$.
+#
+# **Predict, then run.** Keep that range but take only 50 steps. What share of the data's variance
+# is still in the picture when the film stops: 0.00004, 0.05, 0.3 or 0.6?
 
 # %%
-for steps in (50, 100, 300, 1000):
+for steps, said in ((50, ("0.503", "0.6030", "0.6050")), (1000, ("10.05", "0.00004", "0.00004"))):
     b = np.linspace(1e-4, 0.02, steps)
-    check.at_most("16.4", np.prod(1 - b), np.exp(-b.sum()))
-    print(f"      T = {steps:4}: alpha-bar_T = {np.prod(1 - b):.3g}")
+    left, right = np.prod(1 - b), np.exp(-b.sum())
+    check.at_most("16.4", left, right, attained=(np.prod(1 - b / 1e6), np.exp(-b.sum() / 1e6)))
+    check.claim(f"T = {steps}: sum of the betas", b.sum(), said[0])
+    check.claim(f"T = {steps}: alpha-bar_T", left, said[1])
+    check.claim(f"T = {steps}: its bound", right, said[2])
+
+# %% [markdown]
+# The sum of those 50 betas is 0.503, and 60 % of the data's variance, 0.603, never leaves the
+# picture. Section 8 shows what that does to the samples.
 
 # %% [markdown]
 # ## Fix the slide: which $t$?
@@ -205,15 +289,20 @@ for steps in (50, 100, 300, 1000):
 # the first application (at $t \approx 0$) wipes out the data at once. What is meant is *either*
 # one small step, $\sqrt{1 - \beta_t} x + \sqrt{\beta_t} \varepsilon$, applied repeatedly,
 # *or* one jump, $\sqrt{\bar\alpha_t} x_0 + \sqrt{1 - \bar\alpha_t} \varepsilon$, applied
-# once. Signal left after 1, 2, 5 applications of each reading, of 50 in all:
+# once. What share of the data's variance is left after 2 and after all of 50 applications, as
+# printed and with small betas?
 
 # %%
 as_time = np.cumprod(np.arange(1, 51) / 50)  # t = 1/50, 2/50, ..., each applied in turn
 as_steps = np.cumprod(1 - np.linspace(0.001, 0.2, 50))  # small betas, applied in turn
-for k in (1, 2, 5, 50):
-    print(f"applied {k:2} times: share of the data's variance left,"
-          f" as printed {as_time[k - 1]:.1e}, with betas {as_steps[k - 1]:.3f}")  # fmt: skip
-assert as_time[1] < 1e-3 < 0.99 < as_steps[1]  # gone after two steps, instead of nearly whole
+check.claim("E26: as printed, applied once", as_time[0], "0.0200")
+check.claim("E26: as printed, applied twice", as_time[1], "0.0008")
+check.claim("E26: small betas, applied twice", as_steps[1], "0.994")
+check.claim("E26: small betas, applied 50 times", as_steps[49], "0.005")
+
+# %% [markdown]
+# As printed, two applications leave 0.0008 of it, where 0.994 should be left: the film is over
+# before it began.
 
 # %% [markdown]
 # ## 3. The other habit: let the variance explode
@@ -228,7 +317,11 @@ assert as_time[1] < 1e-3 < 0.99 < as_steps[1]  # gone after two steps, instead o
 # $$
 #
 # This is rule (16.2) with $r = 1$: the variances of the steps add up to $\sigma_t^2$. (The first
-# chain is called **variance-preserving**, VP.) Ten steps of it, run 100,000 times:
+# chain is called **variance-preserving**, VP.)
+#
+# **Predict, then run.** Ten steps of the VE chain, run 100,000 times from 1.5, with $\sigma$ from
+# 0.01 to 10 by equal factors. What is the mean at the end, 0 or 1.5? And is the standard deviation
+# 10, or the sum of ten noises and more?
 
 # %%
 sigma = np.concatenate([[0.0], np.geomspace(0.01, 10.0, 10)])
@@ -236,53 +329,10 @@ x = np.full(100_000, 1.5)
 for t in range(1, 11):
     x = x + np.sqrt(sigma[t] ** 2 - sigma[t - 1] ** 2) * rng.standard_normal(x.shape)
 check.mean("16.5", np.stack([x, (x - 1.5) ** 2], 1), [1.5, sigma[10] ** 2])
+check.claim("VE from 1.5: mean at the end", x.mean(), 1.5, tol=0.1)
+check.claim("VE from 1.5: standard deviation at the end", x.std(), 10.0, tol=0.01)
 
 # %% [markdown]
-# ## Fix the slide: variances add, and the chain ends where it ends
-#
-# The lecture notes aggregate two steps of noise into one. Their text layer is garbled, but the
-# line can be read:
-#
-# > `Ao = O'% + O'%` (that is $\alpha_2 = \sigma_1^2 + \sigma_2^2$, "Aggregate into 1 sample!")
-#
-# Their $\alpha_t$ multiplies the noise, $x_t = x_0 + \alpha_t \varepsilon$, so it is a standard
-# deviation and it is the **squares** that add: $\alpha_2^2 = \sigma_1^2 + \sigma_2^2$. With
-# steps of 3 and 4 the noise has standard deviation 5, and not 25. (The scan may
-# have lost a square root; the algorithm box has no such excuse.)
-#
-# > `1: & ~ N(0,1I)` (Algorithm 2, line 1: draw $x_T \sim \mathcal{N}(0, I)$)
-#
-# But the chain of those slides never shrinks $x$. It ends at
-# $\mathcal{N}(0, s_d^2 + \sigma_T^2)$ for data of variance $s_d^2$, and the reverse chain must
-# begin where the forward chain ended. The cell starts the *perfect* reverse chain (which we are
-# going to derive in sections 5 and 8) from both, for data of variance 1 and three $\sigma_T$.
-
-
-# %%
-def reverse_variance(sigma, start, s2_data=1.0):
-    """Variance of x_0 when the exact VE reverse chain begins at variance `start`."""
-    V = start
-    for t in range(len(sigma) - 1, 0, -1):
-        now, before = sigma[t] ** 2, sigma[t - 1] ** 2
-        gain = (s2_data + before) / (s2_data + now)  # of the mean of x_{t-1} given x_t
-        V = gain**2 * V + (now - before) * gain  # its variance
-    return V
-
-
-two = 3 * rng.standard_normal(100_000) + 4 * rng.standard_normal(100_000)
-print(f"noise of 3, then of 4: standard deviation {two.std():.2f}; the slide says {3**2 + 4**2}")
-for last in (10.0, 3.0, 1.0):
-    sigma = np.concatenate([[0.0], np.geomspace(0.01, last, 1000)])
-    right, slide = reverse_variance(sigma, 1 + last**2), reverse_variance(sigma, 1.0)
-    print(f"sigma_T = {last:4}: variance of the samples, begun at"
-          f" 1 + sigma_T^2: {right:.4f}; begun at 1: {slide:.4f}")  # fmt: skip
-    assert abs(right - 1) < 1e-9 and slide < 0.995
-
-# %% [markdown]
-# With $\sigma_T = 10$ the slip costs one percent of the variance: the reverse chain forgets its
-# start almost wholly. The earlier the noise stops, the more it costs. The worst line of that box
-# comes in section 9.
-#
 # ### VP and VE are the same chain
 #
 # Divide a VP chain by its signal level and the signal level is 1: that is a VE chain.
@@ -319,17 +369,92 @@ check.equal("16.6", x_vp / np.sqrt(alpha_bar[8]), x_ve)
 # The second half says what the ratio means: how much one still does not know about $x_0$ after
 # seeing $x_t$. The cell gets it by conditioning the joint Gaussian of $(x_0, x_t)$, for both
 # chains, and compares the ratio itself with the library's.
+#
+# **Predict, then run.** At $t = 300$ of the VP chain 40 % of the variance is still signal. How much
+# of the variance of $x_0$ is open to one who sees $x_{300}$: 0.4, 0.5 or 0.6? And to one who sees
+# the VE chain at the same ratio?
 
 # %%
-for t in (10, 300, 900):
+check.claim("signal at t = 300", alpha_bar[300], "0.40")
+for t, said in ((10, "0.0019"), (300, "0.6036"), (900, "0.9997")):
     for signal, noise in ((np.sqrt(alpha_bar[t]), 1 - alpha_bar[t]), (1.0, sigma2[t])):
         joint = np.array([[1.0, signal], [signal, signal**2 + noise]])  # covariance
         left_over = joint[0, 0] - joint[0, 1] ** 2 / joint[1, 1]
         snr = alpha_bar[t] / (1 - alpha_bar[t])
         check.equal("16.7", left_over, 1 / (1 + snr))
+        check.claim(f"open at t = {t}", left_over, said)
 check.equal("16.7", 1 / sigma2[1:], ddpm.snr(np.arange(1, T + 1)))
 
 # %% [markdown]
+# ## Fix the slide: centred where?
+#
+# The lecture notes list what makes a hierarchical VAE a diffusion model:
+#
+# > `* Encodertransitions are known gaussians centered around their previous inputs`
+#
+# That is the VE chain. The chain of DDPM, whose formulas other notes print, is centred around the
+# previous input **shrunk by** $\sqrt{1 - \beta_t}$. The factor is 0.99995 in the first step and
+# 0.98995 in the last, easy to overlook. Start both chains at 2 and follow the mean:
+
+# %%
+vp, ve = 2.0, 2.0
+for t in range(1, T + 1):
+    vp, ve = np.sqrt(1 - beta[t]) * vp, 1.0 * ve  # the centre of each step
+check.claim("E56: factor of the first step", np.sqrt(1 - beta[1]), "0.99995")
+check.claim("E56: factor of the last step", np.sqrt(1 - beta[T]), "0.98995")
+check.claim("E56: mean after 1000 steps, VE", ve, "2.000")
+check.claim("E56: mean after 1000 steps, VP", vp, "0.013")
+one_step = ddpm.forward(2 * tg.ones(1, 1, dtype=tg.float64), 1, 0).mean.item()
+check.claim("E56: the library's first step from 2", one_step, "1.99990")
+
+# %% [markdown]
+# Centred around its input, a chain never forgets where it began: at 2 after 1000 steps. Shrunk, it
+# is at 0.013.
+#
+# ## Fix the slide: variances add, and the chain ends where it ends
+#
+# The lecture notes aggregate two steps of noise into one. Their text layer is garbled, but the
+# line can be read:
+#
+# > `Ao = O'% + O'%` (that is $\alpha_2 = \sigma_1^2 + \sigma_2^2$, "Aggregate into 1 sample!")
+#
+# Their $\alpha_t$ multiplies the noise, $x_t = x_0 + \alpha_t \varepsilon$, so it is a standard
+# deviation and it is the **squares** that add: $\alpha_2^2 = \sigma_1^2 + \sigma_2^2$. With
+# steps of 3 and 4 the noise has standard deviation 5, and not 25. (The scan may
+# have lost a square root; the algorithm box has no such excuse.)
+#
+# > `1: & ~ N(0,1I)` (Algorithm 2, line 1: draw $x_T \sim \mathcal{N}(0, I)$)
+#
+# But the chain of those slides never shrinks $x$. It ends at
+# $\mathcal{N}(0, s_d^2 + \sigma_T^2)$ for data of variance $s_d^2$, and the reverse chain must
+# begin where the forward chain ended. The cell starts the *perfect* reverse chain (which we are
+# going to derive in sections 5 and 8) from both, for data of variance 1 and three $\sigma_T$.
+
+
+# %%
+def reverse_variance(sigma, start, s2_data=1.0):
+    """Variance of x_0 when the exact VE reverse chain begins at variance `start`."""
+    V = start
+    for t in range(len(sigma) - 1, 0, -1):
+        now, before = sigma[t] ** 2, sigma[t - 1] ** 2
+        gain = (s2_data + before) / (s2_data + now)  # of the mean of x_{t-1} given x_t
+        V = gain**2 * V + (now - before) * gain  # its variance
+    return V
+
+
+two = 3 * rng.standard_normal(100_000) + 4 * rng.standard_normal(100_000)
+check.claim("E8: noise of 3, then of 4", two.std(), 5.0, tol=0.01)
+for last, said in ((10.0, "0.990"), (3.0, "0.910"), (1.0, "0.750")):
+    sigma = np.concatenate([[0.0], np.geomspace(0.01, last, 1000)])
+    right, slide = reverse_variance(sigma, 1 + last**2), reverse_variance(sigma, 1.0)
+    check.claim(f"E8: begun at 1 + {last:.0f}^2, variance of the samples", right, "1.000000")
+    check.claim(f"E8: begun at 1, sigma_T = {last:.0f}", slide, said)
+
+# %% [markdown]
+# With $\sigma_T = 10$ the slip costs one percent of the variance (0.990 is left): the reverse chain
+# forgets its start almost wholly. The earlier the noise stops, the more it costs: 0.910 at
+# $\sigma_T = 3$, 0.750 at 1. The worst line of that box comes in section 9.
+#
 # ## 4. Schedules
 #
 # A schedule is a choice of how fast the SNR falls. Four are common:
@@ -350,32 +475,52 @@ check.equal("16.7", 1 / sigma2[1:], ddpm.snr(np.arange(1, T + 1)))
 #
 # At $t = T$ the cosine is 0 and $\beta_T$ would be 1, so $\beta$ is cut at 0.999. We compare all
 # other steps with the product of the library's betas.
+#
+# **Predict, then run.** The largest beta of the linear schedule is 0.02. How large is the last beta
+# of the cosine schedule that is not cut: 0.02, 0.1 or 0.75? (Near its zero a squared cosine is a
+# parabola.)
 
 # %%
 f = np.cos(np.pi / 2 * (np.arange(T + 1) / T + 0.008) / 1.008) ** 2
 cosine = diffusion.cosine(T)
 check.equal("16.8", f[:-1] / f[0], np.cumprod(np.concatenate([[1.0], 1 - cosine.betas]))[:-1])
+check.claim("the last beta of the cosine schedule that is not cut", cosine.betas[-2], "0.75")
+check.claim("the last one, cut", cosine.betas[-1], "0.999")
 
+# %% [markdown]
+# **Predict, then run.** At $t = 600$ of 1000, which of linear, cosine and equal increments (to
+# $\sigma_T = 10$) has most of the signal left, and which has least?
+
+# %%
+for process, said in ((ddpm, "0.026"), (cosine, "0.341"), (diffusion.equal(T), "0.016")):
+    left_at_600 = process.snr(600) / (1 + process.snr(600))
+    check.claim(f"share of signal at t = 600, {type(process).__name__}", left_at_600, said)
+first = diffusion.equal(T).snr(10)
+check.claim("share of signal at t = 10, equal increments", first / (1 + first), "0.500")
+
+# %% tags=["figure"]
 chains = {
     "linear": ddpm,
     "cosine": cosine,
     "geometric": diffusion.geometric(T),
     "equal increments": diffusion.equal(T),
 }
-fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), dpi=80, layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
 for name, chain in chains.items():
     ts = np.arange(1, T + 1)
     left.semilogy(ts, chain.snr(ts), label=name)
     right.plot(ts, chain.snr(ts) / (1 + chain.snr(ts)), label=name)
 left.set(xlabel="t", ylabel="SNR", ylim=(1e-5, 1e5), title="signal to noise")
 right.set(xlabel="t", ylabel="SNR / (1 + SNR)", title="share of signal ($\\bar\\alpha_t$ if VP)")
-right.legend(fontsize=8)
-plt.show()
+left.legend(loc="lower left")
+figures.show(fig, "Left, signal to noise over t on a logarithmic scale, all four falling; right, "
+             "the share of signal: cosine falls evenly, linear is near 0 from t = 600, geometric "
+             "drops late, equal increments at once.")  # fmt: skip
 
 # %% [markdown]
-# The cosine schedule spends its steps evenly between picture and noise; the linear one has
-# 3 % of signal left at $t = 600$ and wastes most of the rest; equal increments are at noise almost
-# at once.
+# The cosine schedule spends its steps evenly between picture and noise (0.341 at $t = 600$); the
+# linear one has 0.026 of signal left there and wastes most of the rest; equal increments have lost
+# half of the signal after ten steps of a thousand.
 #
 # ## Fix the slide: which linear?
 #
@@ -384,17 +529,20 @@ plt.show()
 # > `Linear Schedule (equal noise added at each timestep`
 #
 # That is the last schedule of our list, in which the VE increments are equal. The *linear
-# schedule* of the diffusion papers is another one: the **betas** grow linearly, so that the last
-# step adds 200 times as much noise variance as the first, and in VE units (16.6) very much more.
+# schedule* of the diffusion papers is another one: the **betas** grow linearly.
+#
+# **Predict, then run.** How many times as much noise variance does the last step add as the first:
+# with equal increments, with linear betas, and with linear betas in VE units (16.6)?
 
 # %%
-increments = np.diff(diffusion.equal(T).s ** 2)
-print(f"noise variance of the last step / of the first: equal increments "
-      f"{increments[-1] / increments[0]:.0f}, linear betas {beta[T] / beta[1]:.0f}, "
-      f"linear betas in VE units {np.diff(sigma2)[-1] / np.diff(sigma2)[0]:.1e}")  # fmt: skip
-assert abs(increments[-1] / increments[0] - 1) < 1e-9 and beta[T] / beta[1] > 199
+increments, in_ve = np.diff(diffusion.equal(T).s ** 2), np.diff(sigma2)
+check.claim("E10: equal increments, last / first", increments[-1] / increments[0], "1.000000")
+check.claim("E10: linear betas, last / first", beta[T] / beta[1], "200.00")
+check.claim("E10: the same in VE units, millions", in_ve[-1] / in_ve[0] / 1e6, "4.96")
 
 # %% [markdown]
+# Once, 200 times, and 4.96 million times: two schedules could hardly be less alike.
+#
 # ## 5. One step back, when the data point is known
 #
 # We want the law of $x_{t-1}$ given $x_t$. Alone it depends on all of the data: which of the many
@@ -410,8 +558,10 @@ assert abs(increments[-1] / increments[0] - 1) < 1e-9 and beta[T] / beta[1] > 19
 #
 # All three laws on the right are Gaussians that we know. For an independent left side we write
 # down the **big joint Gaussian** of $(x_1, \dots, x_T)$ given $x_0$, for a chain of 6 steps, and
-# condition it numerically, by linear algebra, on $x_4$. To be sure about "no memory" we also
-# condition on all of $x_4, x_5, x_6$.
+# condition it numerically, by linear algebra, on $x_4$.
+#
+# **Predict, then run.** Suppose we are told all of $x_4, x_5, x_6$, and the last two are far off
+# track. By how much does what we know about $x_3$ change?
 
 # %%
 short = np.array([0.0, 0.1, 0.2, 0.4, 0.5, 0.7, 0.8])  # beta_1 .. beta_6: large, for a small T
@@ -445,6 +595,8 @@ bayes = (normal(xt, keep[t] * prev, short[t])
          / normal(xt, np.sqrt(short_bar[t]) * x0, 1 - short_bar[t]))  # fmt: skip
 check.equal("16.9", bayes, normal(prev, m[0], V[0, 0]))
 check.equal("16.9", [m[0], V[0, 0]], [m2[0], V2[0, 0]])  # later frames add nothing
+check.claim("mean of x_3, given x_0 = 0.9 and x_4 = -0.4", m[0], "0.172")
+check.claim("the same, given x_5 = 2 and x_6 = -1 too", m2[0], "0.172")
 
 # %% [markdown]
 # ### Completing the square
@@ -510,9 +662,22 @@ check.equal("16.12", ours[0], theirs.mean)
 check.equal("16.11", ours[1], theirs.variance)
 
 # %% [markdown]
-# Look at the ends. At $t = 1$, $\bar\alpha_0 = 1$: the mean is $x_0$ and the variance 0. Of
-# course: we were told $x_0$. And always $\tilde\beta_t \lt \beta_t$: seen from both sides, less is
-# open than the step itself had added.
+# **Predict, then run.** Look at the ends, with the 1000 betas of section 1. What are mean and
+# variance at $t = 1$? What is $\tilde\beta_t / \beta_t$ at $t = 2$ and at $t = 1000$: below 1, or
+# above?
+
+# %%
+at_one = posterior(0.7, -2.0, 1, beta)
+check.claim("t = 1: mean, for x_0 = 0.7", at_one[0], "0.700000")
+check.claim("t = 1: variance", at_one[1], "0.000000")
+for t, said in ((2, "0.455"), (10, "0.853"), (1000, "1.000")):
+    check.claim(f"beta-tilde / beta at t = {t}", posterior(0, 0, t, beta)[1] / beta[t], said)
+
+# %% [markdown]
+# At $t = 1$, $\bar\alpha_0 = 1$: the mean is $x_0$ and the variance 0. Of course: we were told
+# $x_0$. And always $\tilde\beta_t \lt \beta_t$: seen from both sides, less is open than the step
+# itself had added. At $t = 2$ it is 0.455 of it; where the data is all but forgotten it hardly
+# matters to be told.
 #
 # ## 6. The bound: what the network must minimise
 #
@@ -561,7 +726,8 @@ for t in range(1, 7):  # the encoder: run the chain, collect log q
 log_p = np.log(normal(x[6], 0, 1))
 for t in range(1, 7):
     log_p = log_p + np.log(normal(x[t - 1], k[t] * x[t] + d[t], w[t]))
-print(f"log p(x_0) = {log_px:.4f} exactly; KL = {kl:.4f} exactly")
+check.claim("log p(x_0), exactly", log_px, "-1.7011")
+check.claim("the KL to the true posterior, exactly", kl, "0.8710")
 check.mean("16.13", log_p - log_q, log_px - kl)
 
 # %% [markdown]
@@ -613,6 +779,9 @@ check.equal("16.14", turned[:1000], log_q[:1000])
 #
 # We check the KL by quadrature, then the sum of the pieces against $-\mathrm{ELBO} = \mathrm{KL} -
 # \log p(x_0)$ of (16.13), where no piece was ever computed.
+#
+# **Predict, then run.** Six steps, a model with random coefficients. Which piece is the largest,
+# which the smallest: the end of the chain $L_T$, the steps between, or the last step $L_0$?
 
 
 # %%
@@ -639,8 +808,10 @@ for t in range(2, 7):
     L.append(kl_normal(0, v_t, 0, w[t]) + 0.5 * (miss**2 + spread) / w[t])
 miss, spread = moments(1, -k[1], x0 - d[1])
 L_0 = 0.5 * (np.log(2 * np.pi * w[1]) + (miss**2 + spread) / w[1])
-print(f"L_T {L_T:.4f}, L_1 .. L_5 {np.round(L, 4)}, L_0 {L_0:.4f}")
 check.equal("16.15", L_T + sum(L) + L_0, kl - log_px)
+check.claim("L_T", L_T, "0.0053")
+check.claim("L_1 .. L_5 together", sum(L), "1.5202")
+check.claim("L_0", L_0, "1.0466")
 
 # %% [markdown]
 # ### Where the squared error comes from
@@ -690,6 +861,9 @@ for t in (2, 4, 6):
 # data $\mathcal{N}(0, s_d^2)$ the true reverse step is Gaussian: its mean is $\tilde\mu_t$ at the
 # best guess $\mathbb{E}[x_0 \mid x_t]$, and its variance is $\tilde\beta_t$ plus what the guess
 # leaves open. We add up the $T + 1$ terms of (16.15) for $s_d^2 = 4$.
+#
+# **Predict, then run.** The entropy of the data is 2.1121 nats. With the six large steps of above
+# and the true reverse steps, is the bound above it by about 0.0004, 0.1 or 1 nat?
 
 # %%
 s2_data = 4.0
@@ -716,15 +890,17 @@ prior_term = 0.5 * (1 - bar[6] - 1 - np.log(1 - bar[6]) + bar[6] * s2_data)
 total = prior_term + sum(mean_term(t, true_variance(t)) for t in range(1, 7))
 entropy = 0.5 * np.log(2 * np.pi * np.e * s2_data)
 ends = kl_normal(0, bar[6] * s2_data + 1 - bar[6], 0, 1)
-print(f"entropy of the data {entropy:.4f} nats, KL at the end of the chain {ends:.4f}")
 check.equal("16.18", total, entropy + ends)
+check.claim("entropy of the data", entropy, "2.1121")
+check.claim("KL at the end of the chain", ends, "0.0004")
 
 # %% [markdown]
 # With the fixed variance $\tilde\beta_t$ the bound is looser, here (6 large steps, a decoder of
-# variance $\tilde\beta_2$) by 1.2 nats. That is how the library computes it, one draw of $x_t$ a
+# variance $\tilde\beta_2$) by 1.196 nats. That is how the library computes it, one draw of $x_t$ a
 # term (`diffusion.vlb`; its decoder takes $\tilde\beta_2$, as $\tilde\beta_1 = 0$). Its average
 # over 4000 data points must be what our exact terms add up to. The network is the exact denoiser of
-# Gaussian data.
+# Gaussian data. (The bound reaches the entropy for the true steps and a prior that is the law of
+# $x_T$.)
 
 # %%
 process = diffusion.VP(short[1:])
@@ -736,7 +912,11 @@ bound = diffusion.vlb(exact, x_data, generator=tg.Generator().manual_seed(0))
 small = [posterior(0, 0, max(t, 2), b)[1] for t in range(1, 7)]
 ours = prior_term + sum(mean_term(t, small[t - 1]) for t in range(1, 7))
 check.mean("16.15", bound.total.numpy(), ours)
-check.at_most("16.18", entropy, ours)
+c = bar[6] * s2_data + 1 - bar[6]  # variance of x_6: E over data of L_T if that is the prior's
+right_prior = 0.5 * ((1 - bar[6] + bar[6] * s2_data) / c - 1 - np.log((1 - bar[6]) / c))
+best = right_prior + sum(mean_term(t, true_variance(t)) for t in range(1, 7))
+check.at_most("16.18", entropy, ours, attained=(best, entropy))
+check.claim("what the fixed variance costs, nats", ours - total, "1.196")
 
 # %% [markdown]
 # ## 7. Four ways to ask the same question
@@ -752,7 +932,9 @@ check.at_most("16.18", entropy, ours)
 # $$
 #
 # because $(x_t, v)$ is $(x_0, \varepsilon)$ turned by an angle whose cosine is $a$ and whose sine
-# is $s$. If the answers differ only by such arithmetic, so do the errors. An error of
+# is $s$.
+#
+# If the answers differ only by such arithmetic, so do the errors. An error of
 # $\hat x_0$ by 1 makes one of $\hat\varepsilon$ by $a / s$, and so on:
 #
 # $$
@@ -771,6 +953,9 @@ check.at_most("16.18", entropy, ours)
 # $$
 #
 # which is how Ho et al. (2020) print it (their $\sigma_t^2$, for which we take $\tilde\beta_t$).
+#
+# **Predict, then run.** A network that predicts $x_0$ is off by 0.1. By how much is the noise that
+# it implies off, at $t = 10$ and at $t = 900$: more, or less?
 
 # %%
 t = np.arange(2, T + 1)
@@ -791,8 +976,15 @@ of_eps = beta[t] ** 2 / (2 * beta_tilde * alpha[t] * (1 - alpha_bar[t]))
 of_x0 = 0.5 * (alpha_bar[t - 1] / (1 - alpha_bar[t - 1]) - snr)
 check.equal("16.21", of_eps * (eps - guess_eps) ** 2, of_x0 * (x0_ - guess) ** 2)
 check.equal("16.21", of_eps * T, diffusion.loss_weight("vlb", "eps", ddpm, t), tol=1e-8)
+for step, said in ((10, "2.295"), (900, "0.0017")):
+    check.claim(f"x_0 off by 0.1 at t = {step}: noise off by", 0.1 * np.sqrt(snr[step - 2]), said)
 
 # %% [markdown]
+# With little noise in the picture a small error of $x_0$ is a gross error of the noise (2.295, more
+# than two standard deviations); with hardly any picture in the noise it is nothing. So a network
+# that is asked for $\varepsilon$ works hard where there is little noise, and one that is asked for
+# $x_0$ does not.
+#
 # ### The score
 #
 # The fourth way is the most physical. The *score* of a law is the gradient of its log density: an
@@ -806,9 +998,12 @@ check.equal("16.21", of_eps * T, diffusion.loss_weight("vlb", "eps", ddpm, t), t
 # $$
 #
 # A network trained to predict noise, with squared error, learns the mean of $\varepsilon$ given
-# $x_t$, that is, the score up to a factor. For the check take the two-mode data from the beginning:
+# $x_t$, that is, the score up to a factor. For the check take the two-mode data from section 2:
 # on the left autograd differentiates $\log q(x_t)$; on the right the posterior mean, component by
 # component.
+#
+# **Predict, then run.** At $t = 300$ stand at $x_t = 0$, between the two modes (at -1.1 with share
+# 0.45, at 0.9 with share 0.55). Which way does the arrow point?
 
 # %%
 t = 300
@@ -826,6 +1021,45 @@ share /= share.sum(0)  # which mode x_t came from
 inside = modes[:, None] + a * width**2 / c * (y - a * modes[:, None])  # E[x_0 | x_t, mode]
 mean_eps = (y - a * (share * inside).sum(0)) / np.sqrt(s2)
 check.equal("16.22", score, -mean_eps / np.sqrt(s2))
+check.claim("score at x_300 = 0", score[5], "0.065")
+check.claim("best guess of x_0 there", (share * inside).sum(0)[5], "0.063")
+
+# %% [markdown]
+# To the right, but hardly: the guess of $x_0$ is 0.063, a point where there is no data at all. It
+# is an average over both modes. Keep that in mind for section 9.
+#
+# The same in the plane, for eight Gaussians on a circle: the grey cloud is $x_t$, and each arrow
+# goes from a point $x_t$ to the best guess $\mathbb{E}[x_0 \mid x_t]$. Move the slider: late, when
+# all is noise, every guess is the data's mean; early, each point knows its mode.
+
+# %% tags=["figure"]
+angle = 2 * np.pi * np.arange(8) / 8
+centers = 1.3 * np.stack([np.cos(angle), np.sin(angle)], 1)
+guesser = diffusion.Diffusion(
+    ddpm, diffusion.ExactDenoiser(ddpm, tg.tensor(centers), 0.12), "x0"
+)
+draws = np.random.default_rng(1)
+picked = centers[draws.integers(8, size=500)] + 0.12 * draws.standard_normal((500, 2))
+eps_plane = draws.standard_normal((500, 2))
+
+
+def guesses_at(t):
+    x = np.sqrt(alpha_bar[t]) * picked + np.sqrt(1 - alpha_bar[t]) * eps_plane
+    to = guesser.predict(tg.tensor(x[:60]), t).x0.numpy() - x[:60]
+    fig, ax = plt.subplots(figsize=(3.6, 3.8), layout="constrained")
+    ax.scatter(*x.T, s=4, color="0.75", linewidths=0)
+    ax.quiver(*x[:60].T, *to.T, angles="xy", scale_units="xy", scale=1, color="C0", width=0.004)
+    ax.scatter(*(x[:60] + to).T, s=9, color="C1", linewidths=0, zorder=3)
+    ax.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xlabel="first coordinate",
+           ylabel="second", title=f"t = {t}: from $x_t$ to the best guess")  # fmt: skip
+    return fig
+
+
+times = (5, 50, 100, 150, 200, 300, 400, 600, 1000)
+figures.slider([guesses_at(t) for t in times], times, "t", start=4, colors=32,
+               alt="Points of a noised ring of eight Gaussians with arrows to the best guess of "
+                   "x_0: short arrows to the own mode at small t, long arrows to the common mean "
+                   "at t = 1000.")  # fmt: skip
 
 # %% [markdown]
 # ## 8. Sampling with a perfect network
@@ -844,24 +1078,48 @@ check.equal("16.22", score, -mean_eps / np.sqrt(s2))
 # \tag{16.23}
 # $$
 #
-# No training luck is involved: this is the variance of infinitely many samples. We check the
-# recursion against 40,000 samples that the library really draws (50 steps, data of variance 4).
+# No training luck is involved: this is the variance of infinitely many samples. For the check, 50
+# steps and data of variance 4. The first look is by another road. Putting the best guess into
+# $\tilde\mu_t$ makes it $\mathbb{E}[x_{t-1} \mid x_t]$, so $k_t$ must be the slope of a regression;
+# and the whole chain is one big linear system, as in section 5. Then 40,000 samples that the
+# library really draws.
 
 
 # %%
-def output_variance(betas, s2_data=1.0, choice="large"):
-    """Variance of x_0 by (16.23), w_t = beta_t ("large") or beta-tilde_t ("small")."""
+def step_variances(betas, s2_data):
+    """beta-tilde_t, beta_t and the true Var(x_{t-1} | x_t), each for t = 0 .. T."""
     beta = np.concatenate([[0.0], betas])
+    before = np.cumprod(1 - beta)  # alpha-bar_t; of one step earlier:
+    bar, earlier = before[1:], before[:-1]
+    tilde = (1 - earlier) / (1 - bar) * betas
+    open_ = s2_data * (1 - bar) / (bar * s2_data + 1 - bar)  # Var(x_0 | x_t)
+    true = tilde + earlier * betas**2 / (1 - bar) ** 2 * open_
+    return {name: np.append(0.0, w) for name, w in
+            (("small", tilde), ("large", betas), ("true", true))}  # fmt: skip
+
+
+def output_variance(betas, s2_data=1.0, choice="large"):
+    """Variance of x_0 by (16.23), w_t = beta_t ("large"), beta-tilde_t ("small") or "true"."""
+    beta, w = np.concatenate([[0.0], betas]), step_variances(betas, s2_data)[choice]
     bar = np.cumprod(1 - beta)
     V = 1.0
     for t in range(len(betas), 0, -1):
         g = np.sqrt(bar[t]) * s2_data / (bar[t] * s2_data + 1 - bar[t])
-        k, tilde = posterior(g, 1.0, t, beta)
-        V = k**2 * V + (0.0 if t == 1 else beta[t] if choice == "large" else tilde)
+        k = posterior(g, 1.0, t, beta)[0]
+        V = k**2 * V + (w[t] if t > 1 else 0.0)
     return V
 
 
 process = diffusion.linear_scaled(50)  # 50 steps, betas 20 times as large: alpha-bar_50 is tiny
+law = np.cumprod(np.append(1.0, 1 - process.betas))  # alpha-bar_t; the variance of x_t:
+law = 4.0 * law + 1 - law
+slopes = np.sqrt(1 - process.betas) * law[:-1] / law[1:]  # Cov(x_{t-1}, x_t) / Var(x_t)
+solve = np.linalg.inv(np.eye(51) - np.diag(slopes, 1))  # x_{t-1} leans on x_t
+for choice in ("large", "small", "true"):
+    w = step_variances(process.betas, 4.0)[choice]
+    added = np.append(np.append(0.0, w[2:]), 1.0)  # nothing in the last step; x_T ~ N(0, 1)
+    check.equal("16.23", output_variance(process.betas, 4.0, choice),
+                (solve @ np.diag(added) @ solve.T)[0, 0])  # fmt: skip
 exact = diffusion.Diffusion(
     process, diffusion.ExactDenoiser(process, tg.tensor([[0.0]], dtype=tg.float64), 2.0), "x0"
 )
@@ -900,21 +1158,41 @@ for s2_data, t in ((0.0, 500), (1.0, 500), (4.0, 20)):
     tilde = posterior(0, 0, t, beta)[1]
     of_x0 = np.sqrt(alpha_bar[t - 1]) * beta[t] / (1 - alpha_bar[t])
     check.equal("16.24", rest[1, 1], tilde + of_x0**2 * rest[0, 0])
-    print(f"      data of variance {s2_data:.0f}, t = {t}: the true variance is {rest[1, 1]:.6f},"
-          f" beta {beta[t]:.6f}, beta-tilde {tilde:.6f}")  # fmt: skip
-
-print("\nvariance of the samples      w = beta   w = beta-tilde")
-for steps, s2_data in ((1000, 1.0), (1000, 4.0), (50, 4.0)):
-    b = np.linspace(1e-4, 0.02, steps)
-    large, small = (output_variance(b, s2_data, choice) for choice in ("large", "small"))
-    print(f"T = {steps:4}, data of variance {s2_data:.0f}   {large:8.4f}   {small:8.4f}")
+    check.equal("16.24", rest[1, 1], step_variances(beta[1:], s2_data)["true"][t])
+    if s2_data < 2:
+        check.equal("16.24", rest[1, 1], beta[t] if s2_data == 1 else tilde)
 
 # %% [markdown]
-# With $T = 1000$ both choices are within 1 % of the truth. With 50 steps *of the same betas* data
-# of variance 4 comes out with variance 1.783 with the larger of the two. The network was perfect,
-# and the steps nearly so: with the true variance (16.24) it would be 1.788. The chain was simply
-# started in the wrong place: $x_{50}$ still holds 60 % of the data, and sampling began with pure
-# noise. Nothing in the training loss would have told.
+# **Predict, then run.** With 1000 steps, how far is the variance of the samples from the data's,
+# for data of variance 1 and of variance 4: 1 %, 10 %, a half?
+
+# %%
+betas = np.linspace(1e-4, 0.02, 1000)
+for s2_data, said in ((1.0, ("0.9999", "0.9911")), (4.0, ("3.9906", "3.9748"))):
+    for choice, value in zip(("large", "small"), said):
+        found = output_variance(betas, s2_data, choice)
+        check.claim(f"T = 1000, data of variance {s2_data:.0f}, w {choice}", found, value)
+
+# %% [markdown]
+# With $T = 1000$ both choices are within 1 % of the truth.
+#
+# **Predict, then run.** Now 50 steps *of the same betas* (from 0.0001 to 0.02), and data of
+# variance 4. The network is perfect. What comes out: 4, 3.9, 2.8 or 1.8? And would the true variance
+# of each step (16.24) mend it?
+
+# %%
+betas = np.linspace(1e-4, 0.02, 50)
+for choice, value in (("large", "1.783"), ("small", "1.746"), ("true", "1.788")):
+    found = output_variance(betas, 4.0, choice)
+    check.claim(f"T = 50, data of variance 4, w {choice}", found, value)
+left = np.prod(1 - betas)
+check.claim("T = 50: variance of x_50, where the chain should begin", 4 * left + 1 - left, "2.81")
+
+# %% [markdown]
+# 1.783, and the true variance of each step would make it 1.788. The network was perfect, and the
+# steps nearly so. The chain was simply started in the wrong place: $x_{50}$ still holds 60 % of the
+# data and has variance 2.81, and sampling began with pure noise. Nothing in the training loss would
+# have told.
 #
 # ## 9. Fix the slide: the sampler that throws away half
 #
@@ -974,7 +1252,10 @@ check.equal("16.26", [m[0], V[0, 0]], [ve.mean.item(), ve.variance.item()])
 # %% [markdown]
 # How bad is it? Take data $\mathcal{N}(0, 1)$, the exact denoiser $\hat x_0 = x_t / (1 +
 # \sigma_t^2)$, and $\sigma$ in equal factors from 0.01 to 10. The recursion of the variance for
-# both steps:
+# both steps is below.
+#
+# **Predict, then run.** The slide's sampler loses variance with 50 steps. With 1000 steps, does it
+# lose next to nothing, a tenth, or half?
 
 
 # %%
@@ -992,14 +1273,14 @@ def ve_variances(T, sampler):
     return np.sqrt(sigma2), np.array(V)
 
 
-print("variance of the samples, of data of variance 1")
-for steps in (50, 200, 1000):
-    slide, right = ve_variances(steps, "slide")[1][-1], ve_variances(steps, "right")[1][-1]
-    print(f"T = {steps:4}: the slide's step {slide:.3f}, the posterior's step {right:.3f}")
+for steps, said in ((50, ("0.467", "0.871")), (200, ("0.491", "0.966")), (1000, ("0.498", "0.993"))):
+    for sampler, value in zip(("slide", "right"), said):
+        left = ve_variances(steps, sampler)[1][-1]
+        check.claim(f"E9: T = {steps}, the {sampler} step, of variance 1", left, value)
 
 # %% [markdown]
-# The slide's sampler loses half of the variance, and more steps do not help. One can see
-# where the half comes from. Let the steps be so fine that $\sigma_{t-1} \approx \sigma_t = \sigma$.
+# With 1000 steps the slide's sampler is left with 0.498 of the variance, the right one with 0.993:
+# half is lost, and more steps do not help. One can see where the half comes from. Let the steps be so fine that $\sigma_{t-1} \approx \sigma_t = \sigma$.
 # Then the slide's step repeats $V \to V / (1 + \sigma^2)^2 + \sigma^2$, and settles at
 #
 # $$
@@ -1017,27 +1298,32 @@ for s2 in (4.0, 1.0, 0.09):
     for _ in range(2000):
         V = V / (1 + s2) ** 2 + s2
     check.equal("16.27", V, (1 + s2) ** 2 / (2 + s2))
+check.claim("E9: the limit at sigma = 0.01", (1 + 1e-4) ** 2 / (2 + 1e-4), "0.500")
 
-fig, ax = plt.subplots(figsize=(7, 2.8), dpi=80, layout="constrained")
-for sampler, colour in (("slide", "C3"), ("right", "C0")):
+# %% tags=["figure"]
+fig, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
+for sampler, colour, dashes in (("slide", "C1", "--"), ("right", "C0", "-")):
     sigma, V = ve_variances(1000, sampler)
     ratio = V[::-1] / (1 + sigma**2)
-    ax.semilogx(np.maximum(sigma, 0.008), ratio, color=colour, label=f"{sampler} step, T = 1000")
+    ax.semilogx(np.maximum(sigma, 0.008), ratio, color=colour, linestyle=dashes,
+                label=f"{sampler} step, T = 1000")
 ax.semilogx(sigma[1:], (1 + sigma[1:] ** 2) / (2 + sigma[1:] ** 2), "k:", label="(16.27)")
 ax.invert_xaxis()
 ax.set(xlabel="noise level $\\sigma_t$, from noise (left) to data (right)", ylim=(0, 1.1),
        ylabel="variance / true variance", title="the slide's sampler ends with half")  # fmt: skip
-ax.legend(fontsize=8)
-plt.show()
+ax.legend(loc="lower left")
+figures.show(fig, "Variance over true variance against the noise level: the right step stays near "
+             "1; the slide's falls from 1 to a half along the curve of (16.27).")  # fmt: skip
 
 # %% [markdown]
-# The same on eight Gaussians in the plane, with the exact denoiser of that law. The library keeps
-# the slide's step as a sampler called `renoise`, to be looked at. Modes survive, because late in
-# the chain the guess knows its mode; but each mode is too narrow.
+# The same on the eight Gaussians in the plane, each of standard deviation 0.25, with the exact
+# denoiser of that law. The library keeps the slide's step as a sampler called `renoise`, to be
+# looked at.
+#
+# **Predict, then run.** Half of the variance is lost. Will modes be missing, will the ring of modes
+# shrink, or will each mode be too narrow?
 
 # %%
-angle = 2 * np.pi * np.arange(8) / 8
-centers = 1.3 * np.stack([np.cos(angle), np.sin(angle)], 1)
 process = diffusion.geometric(200)
 model = diffusion.Diffusion(
     process, diffusion.ExactDenoiser(process, tg.tensor(centers), 0.25), "x0"
@@ -1057,13 +1343,32 @@ def spread(points):
     return np.sqrt(nearest.mean() / 2)
 
 
-fig, axes = plt.subplots(1, 3, figsize=(7.5, 2.7), dpi=75, layout="constrained")
+def found(points):
+    """How many centres are the nearest of at least 50 points."""
+    nearest = ((points[:, None] - centers) ** 2).sum(2).argmin(1)
+    return (np.bincount(nearest, minlength=8) >= 50).sum()
+
+
+for name, said in (("data", "0.241"), ("ancestral", "0.241"), ("renoise", "0.183")):
+    check.claim(f"E9: spread of a mode, {name}", spread(sets[name]), said)
+    check.claim(f"E9: modes found, {name}", found(sets[name]), "8")
+    check.claim(f"E9: radius of the ring, {name}",
+                np.sqrt((sets[name] ** 2).sum(1).mean() - 2 * spread(sets[name]) ** 2), "1.3")
+ratio = spread(sets["renoise"]) ** 2 / spread(sets["data"]) ** 2
+check.claim("E9: squared spread of a mode, renoise / data", ratio, "0.58")
+
+# %% tags=["figure"]
+fig, axes = plt.subplots(1, 3, figsize=(7.5, 2.8), layout="constrained")
 for ax, (name, points) in zip(axes, sets.items()):
-    ax.scatter(*points.T, s=1.5, color="C0")
+    ax.scatter(*points.T, s=1.5, color="C0", linewidths=0)
     ax.set(xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), aspect="equal", xticks=[], yticks=[],
            title=f"{name}: spread {spread(points):.2f}")  # fmt: skip
-plt.show()
-assert spread(sets["renoise"]) < 0.85 * spread(truth) < spread(sets["ancestral"])
+figures.show(fig, "Three rings of eight blobs: data, ancestral sampler, renoise. All have eight "
+             "modes; those of renoise are visibly narrower.")  # fmt: skip
+
+# %% [markdown]
+# All eight modes are found and the ring keeps its radius, because late in the chain the guess knows
+# its mode. But each mode is too narrow: the squared spread is 0.58 of the data's.
 
 # %% [markdown]
 # ## A bug from the wild: a beta above 1
@@ -1081,17 +1386,23 @@ def scaled_linear(T):
     return np.linspace(1e-4, 0.02, T) * 1000 / T
 
 
-for steps in (1000, 100, 10):
+for steps, last, bad in ((1000, "0.02", False), (100, "0.20", False), (10, "2.00", True)):
     b = scaled_linear(steps)
     with np.errstate(invalid="ignore"):
         signal = np.sqrt(np.cumprod(1 - b))
-    found = np.isnan(signal).any()
-    print(f"T = {steps:4}: last beta {b[-1]:.2f}, NaN in the signal level: {found}")
+    check.claim(f"T = {steps}: last beta", b[-1], last)
+    check.claim(f"T = {steps}: NaN in the signal level", np.isnan(signal).any(), bad)
+b = scaled_linear(10)
+check.claim("T = 10: betas above 1 begin at", np.argmax(b > 1) + 1, "6")
+check.claim("T = 10: NaN at t = 6, 8, 10", np.isnan(signal).nonzero()[0] + 1 == [6, 8, 10])
+check.claim("20 steps: the last beta", scaled_linear(20)[-1], "1.000")
+check.claim("21 steps: the last beta", scaled_linear(21)[-1], "0.952")
+check.claim("49 steps: the last beta", scaled_linear(49)[-1], "0.408")
 
 
 # %% [markdown]
 # With 21 to 49 steps there is no NaN, and it still is hardly a chain of *small* steps: the last
-# beta is above 0.4. The check to keep is a function that looks at a schedule before anybody
+# beta is 0.408 at 49 steps and above it with fewer. The check to keep is a function that looks at a schedule before anybody
 # trains on it: each $\beta$ strictly between 0 and 1, and the end of the chain reported. The
 # library does both when a process is made; here is ours, and what the library says.
 
@@ -1105,13 +1416,15 @@ def inspect_schedule(betas):
     return float(np.prod(1 - betas))
 
 
-print(f"1000 steps: {inspect_schedule(scaled_linear(1000)):.1e} of the variance is left")
+left = inspect_schedule(scaled_linear(1000))
+check.claim("1000 steps: share of the variance left, in millionths", 1e6 * left, "40.4")
 for make in (inspect_schedule, diffusion.VP):
     try:
-        make(scaled_linear(10))
-        raise AssertionError("a bad schedule passed")
+        said = make(scaled_linear(10))
     except ValueError as error:
-        print(f"10 steps, {make.__name__}: {error}")
+        said = str(error)
+    check.claim(f"10 steps: {make.__name__} refuses", "beta must" in said)
+    print(f"    {said}")
 
 # %% [markdown]
 # ## Exercises
