@@ -6,6 +6,7 @@ from typing import Any, Literal, overload
 
 from .backend import DType, Generator
 from .tensor import Tensor
+from .ops.derived import MinMax
 from .ops.indexing import Index
 from .ops.promotion import Operand
 from .ops.reductions import Dim, ValuesIndices
@@ -167,6 +168,18 @@ class Methods:
     def add_(self, other: Operand) -> Tensor:
         """add in place: written into x's own memory; returns x."""
 
+    def addcdiv(self, tensor1: Operand, tensor2: Operand, *, value: builtins.float = 1) -> Tensor:
+        """x + value tensor1 / tensor2"""
+
+    def addcdiv_(self, tensor1: Operand, tensor2: Operand, *, value: builtins.float = 1) -> Tensor:
+        """addcdiv in place: written into x's own memory; returns x."""
+
+    def addcmul(self, tensor1: Operand, tensor2: Operand, *, value: builtins.float = 1) -> Tensor:
+        """x + value tensor1 tensor2"""
+
+    def addcmul_(self, tensor1: Operand, tensor2: Operand, *, value: builtins.float = 1) -> Tensor:
+        """addcmul in place: written into x's own memory; returns x."""
+
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
         """beta input + alpha mat1 mat2: (n, m) and (m, p) -> (n, p), to which input broadcasts."""
 
@@ -181,6 +194,9 @@ class Methods:
 
     def amin(self, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
         """Smallest value over `dim` (None: all, an int or several); ties share the gradient evenly."""
+
+    def aminmax(self, *, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> MinMax:
+        """(min, max) over `dim` (None: all); ties share the gradient evenly."""
 
     def any(self, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
         """Is some element over `dim` non-zero? False of nothing."""
@@ -230,6 +246,18 @@ class Methods:
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
         """clamp in place: written into x's own memory; returns x."""
 
+    def clamp_max(self, max: Operand) -> Tensor:
+        """x, or `max` where x is larger, as clamp(max=...)"""
+
+    def clamp_max_(self, max: Operand) -> Tensor:
+        """clamp_max in place: written into x's own memory; returns x."""
+
+    def clamp_min(self, min: Operand) -> Tensor:
+        """x, or `min` where x is smaller, as clamp(min=...)"""
+
+    def clamp_min_(self, min: Operand) -> Tensor:
+        """clamp_min in place: written into x's own memory; returns x."""
+
     def clip(self, min: Any = None, max: Any = None) -> Tensor:
         """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
 
@@ -247,6 +275,9 @@ class Methods:
 
     def cos_(self) -> Tensor:
         """cos in place: written into x's own memory; returns x."""
+
+    def count_nonzero(self, dim: Dim = None) -> Tensor:
+        """How many elements over `dim` are not 0: int64; NaN counts."""
 
     def cpu(self) -> Tensor:
         """x in the computer's memory; x itself if it is there."""
@@ -317,6 +348,12 @@ class Methods:
     def float(self) -> Tensor:
         """x as float32."""
 
+    def float_power(self, exponent: Operand) -> Tensor:
+        """x to the power y, in float64 whatever the dtypes"""
+
+    def float_power_(self, exponent: Operand) -> Tensor:
+        """float_power in place: written into x's own memory; returns x."""
+
     def floor(self) -> Tensor:
         """The largest integer <= x, in x's dtype; the gradient is 0"""
 
@@ -328,6 +365,18 @@ class Methods:
 
     def floor_divide_(self, other: Operand) -> Tensor:
         """floor_divide in place: written into x's own memory; returns x."""
+
+    def fmax(self, other: Operand) -> Tensor:
+        """The larger one, of NaN and a number the number; at a tie the gradient is x's alone"""
+
+    def fmin(self, other: Operand) -> Tensor:
+        """The smaller one, of NaN and a number the number; at a tie the gradient is x's alone"""
+
+    def frac(self) -> Tensor:
+        """The fraction that trunc takes off, with x's sign: frac(-1.25) = -0.25. Floats only."""
+
+    def frac_(self) -> Tensor:
+        """frac in place: written into x's own memory; returns x."""
 
     def gather(self, dim: builtins.int, index: Tensor) -> Tensor:
         """out[i][j][k] = x[i][index[i][j][k]][k] for dim = 1; out has index's shape."""
@@ -359,8 +408,20 @@ class Methods:
     def isnan(self) -> Tensor:
         """It is not a number: bool"""
 
+    def ldexp(self, other: Tensor) -> Tensor:
+        """x 2^y"""
+
+    def ldexp_(self, other: Tensor) -> Tensor:
+        """ldexp in place: written into x's own memory; returns x."""
+
     def le(self, other: Operand) -> Tensor:
         """x <= y: bool"""
+
+    def lerp(self, end: Operand, weight: Operand) -> Tensor:
+        """x + weight (end - x): x at weight 0, `end` at 1"""
+
+    def lerp_(self, end: Operand, weight: Operand) -> Tensor:
+        """lerp in place: written into x's own memory; returns x."""
 
     def log(self) -> Tensor:
         """Natural logarithm; -inf at 0, NaN below, as in PyTorch (no warning)."""
@@ -449,6 +510,18 @@ class Methods:
 
     def mv(self, vec: Tensor) -> Tensor:
         """Matrix times vector: (n, m) and (m) -> (n)."""
+
+    def nan_to_num(self, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None) -> Tensor:
+        """`nan` for NaN, `posinf` for inf, `neginf` for -inf: else the dtype's largest and smallest."""
+
+    def nan_to_num_(self, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None) -> Tensor:
+        """nan_to_num in place: written into x's own memory; returns x."""
+
+    def nanmean(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
+        """Mean over `dim` of what is not NaN; NaN if nothing is left."""
+
+    def nansum(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
+        """Sum over `dim` of what is not NaN; its gradient at NaN is 0."""
 
     def narrow(self, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
         """`length` slices along `dim`, from `start`; a view."""

@@ -64,6 +64,7 @@ OPS = [
     "reductions",
     "softmaxes",
     "products",
+    "derived",
     "creation",
     "compare",
     "methods",

@@ -6,6 +6,7 @@ from typing import Any, Literal, overload
 
 from ..backend import DType, Generator
 from ..tensor import Tensor
+from .derived import MinMax
 from .indexing import Index
 from .promotion import Operand
 from .reductions import Dim, ValuesIndices
@@ -18,6 +19,12 @@ def acos(input: Tensor) -> Tensor:
 
 def add(input: Operand, other: Operand) -> Tensor:
     """x + y; shapes broadcast and dtypes promote, as in all elementwise ops."""
+
+def addcdiv(input: Tensor, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Tensor:
+    """x + value tensor1 / tensor2"""
+
+def addcmul(input: Tensor, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Tensor:
+    """x + value tensor1 tensor2"""
 
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
     """beta input + alpha mat1 mat2: (n, m) and (m, p) -> (n, p), to which input broadcasts."""
@@ -33,6 +40,9 @@ def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 
 def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Smallest value over `dim` (None: all, an int or several); ties share the gradient evenly."""
+
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
+    """(min, max) over `dim` (None: all); ties share the gradient evenly."""
 
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Is some element over `dim` non-zero? False of nothing."""
@@ -82,11 +92,20 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
 
+def clamp_max(input: Tensor, max: Operand) -> Tensor:
+    """x, or `max` where x is larger, as clamp(max=...)"""
+
+def clamp_min(input: Tensor, min: Operand) -> Tensor:
+    """x, or `min` where x is smaller, as clamp(min=...)"""
+
 def clone(input: Tensor) -> Tensor:
     """A copy in memory of its own, with the gradient flowing through."""
 
 def cos(input: Tensor) -> Tensor:
     """Cosine, x in radians"""
+
+def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
+    """How many elements over `dim` are not 0: int64; NaN counts."""
 
 def cumprod(input: Tensor, dim: int) -> Tensor:
     """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
@@ -136,11 +155,23 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def flip(input: Tensor, dims: Any = (), *more: int) -> Tensor:
     """Reverse the order along the given dimensions; a copy, as in PyTorch."""
 
+def float_power(input: Operand, exponent: Operand) -> Tensor:
+    """x to the power y, in float64 whatever the dtypes"""
+
 def floor(input: Tensor) -> Tensor:
     """The largest integer <= x, in x's dtype; the gradient is 0"""
 
 def floor_divide(input: Operand, other: Operand) -> Tensor:
     """floor(x / y), towards -inf; RuntimeError for an integer by 0"""
+
+def fmax(input: Tensor, other: Operand) -> Tensor:
+    """The larger one, of NaN and a number the number; at a tie the gradient is x's alone"""
+
+def fmin(input: Tensor, other: Operand) -> Tensor:
+    """The smaller one, of NaN and a number the number; at a tie the gradient is x's alone"""
+
+def frac(input: Tensor) -> Tensor:
+    """The fraction that trunc takes off, with x's sign: frac(-1.25) = -0.25. Floats only."""
 
 def from_numpy(ndarray: Any) -> Tensor:
     """A Tensor that shares the memory of a NumPy array: a change of one is seen in the other."""
@@ -178,11 +209,17 @@ def isinf(input: Tensor) -> Tensor:
 def isnan(input: Tensor) -> Tensor:
     """It is not a number: bool"""
 
+def ldexp(input: Tensor, other: Tensor) -> Tensor:
+    """x 2^y"""
+
 def le(input: Operand, other: Operand) -> Tensor:
     """x <= y: bool"""
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else negative_slope x; the derivative at 0 is negative_slope"""
+
+def lerp(input: Tensor, end: Operand, weight: Operand) -> Tensor:
+    """x + weight (end - x): x at weight 0, `end` at 1"""
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input W^T + b: (..., in), (out, in), (out,) -> (..., out)."""
@@ -261,6 +298,15 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Matrix times vector: (n, m) and (m) -> (n)."""
+
+def nan_to_num(input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """`nan` for NaN, `posinf` for inf, `neginf` for -inf: else the dtype's largest and smallest."""
+
+def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """Mean over `dim` of what is not NaN; NaN if nothing is left."""
+
+def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """Sum over `dim` of what is not NaN; its gradient at NaN is 0."""
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`length` slices along `dim`, from `start`; a view."""
@@ -394,6 +440,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 def std(input: Tensor, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, correction: int | None = None) -> Tensor:
     """Standard deviation, the root of var; its gradient at 0 is 0."""
 
+def std_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, correction: int | None = None) -> tuple[Tensor, Tensor]:
+    """(std, mean) over `dim`; the arguments are those of std"""
+
 def sub(input: Operand, other: Operand) -> Tensor:
     """x - y; there is no `alpha`"""
 
@@ -439,6 +488,9 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 def var(input: Tensor, dim: Dim = None, unbiased: bool | None = None, keepdim: bool = False, correction: int | None = None) -> Tensor:
     """Variance over `dim`: squared deviations summed, over n - correction (1 unless given)."""
 
+def var_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, correction: int | None = None) -> tuple[Tensor, Tensor]:
+    """(var, mean) over `dim`; the arguments are those of var"""
+
 @overload
 def where(condition: Any) -> tuple[Tensor, ...]:
     """x where the condition holds, else y; with the condition alone, the indices where it holds"""
@@ -453,4 +505,4 @@ def zeros(size: Any = (), *more: int, dtype: Any = None, device: Any = None, req
 def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """All 0, of the input's shape, dtype and device."""
 
-__all__ = ['abs', 'acos', 'add', 'addmm', 'all', 'allclose', 'amax', 'amin', 'any', 'arange', 'argmax', 'argmin', 'argsort', 'as_tensor', 'bernoulli', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'cat', 'ceil', 'chunk', 'clamp', 'clone', 'cos', 'cumprod', 'cumsum', 'div', 'dot', 'einsum', 'elu', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'exp', 'expm1', 'eye', 'flatten', 'flip', 'floor', 'floor_divide', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'gelu', 'gt', 'index_select', 'isclose', 'isfinite', 'isinf', 'isnan', 'le', 'leaky_relu', 'linear', 'linspace', 'log', 'log1p', 'log_softmax', 'logaddexp', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logsumexp', 'lt', 'masked_fill', 'masked_select', 'matmul', 'max', 'maximum', 'mean', 'meshgrid', 'min', 'minimum', 'mm', 'movedim', 'mul', 'multinomial', 'mv', 'narrow', 'ne', 'neg', 'nonzero', 'norm', 'normal', 'one_hot', 'ones', 'ones_like', 'outer', 'pad', 'permute', 'pow', 'prod', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'round', 'rsqrt', 'scatter_add', 'sigmoid', 'sign', 'silu', 'sin', 'softmax', 'softplus', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'sub', 'sum', 't', 'take_along_dim', 'tanh', 'tensor', 'topk', 'transpose', 'tril', 'triu', 'trunc', 'unbind', 'unflatten', 'unsqueeze', 'var', 'where', 'zeros', 'zeros_like']
+__all__ = ['abs', 'acos', 'add', 'addcdiv', 'addcmul', 'addmm', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'argmax', 'argmin', 'argsort', 'as_tensor', 'bernoulli', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'cat', 'ceil', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clone', 'cos', 'count_nonzero', 'cumprod', 'cumsum', 'div', 'dot', 'einsum', 'elu', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'exp', 'expm1', 'eye', 'flatten', 'flip', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'frac', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'gelu', 'gt', 'index_select', 'isclose', 'isfinite', 'isinf', 'isnan', 'ldexp', 'le', 'leaky_relu', 'lerp', 'linear', 'linspace', 'log', 'log1p', 'log_softmax', 'logaddexp', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logsumexp', 'lt', 'masked_fill', 'masked_select', 'matmul', 'max', 'maximum', 'mean', 'meshgrid', 'min', 'minimum', 'mm', 'movedim', 'mul', 'multinomial', 'mv', 'nan_to_num', 'nanmean', 'nansum', 'narrow', 'ne', 'neg', 'nonzero', 'norm', 'normal', 'one_hot', 'ones', 'ones_like', 'outer', 'pad', 'permute', 'pow', 'prod', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'round', 'rsqrt', 'scatter_add', 'sigmoid', 'sign', 'silu', 'sin', 'softmax', 'softplus', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'std_mean', 'sub', 'sum', 't', 'take_along_dim', 'tanh', 'tensor', 'topk', 'transpose', 'tril', 'triu', 'trunc', 'unbind', 'unflatten', 'unsqueeze', 'var', 'var_mean', 'where', 'zeros', 'zeros_like']

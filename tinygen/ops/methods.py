@@ -11,6 +11,7 @@ from . import (
     comparisons,
     convert,
     creation,
+    derived,
     elementwise,
     in_place,
     indexing,
@@ -27,7 +28,7 @@ __all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", 
 
 FILES: tuple[Any, ...] = (
     convert, elementwise, kinks, comparisons, shapes, indexing, in_place, rearrange, reductions,
-    softmaxes, products, compare,
+    softmaxes, products, derived, compare,
 )  # fmt: skip
 OTHER_NAMES = {
     "swapaxes": "transpose", "clip": "clamp", "multiply": "mul", "subtract": "sub", "divide": "div",
