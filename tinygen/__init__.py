@@ -39,7 +39,7 @@ from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import cuda, data, metrics, models, nn, optim, plot, run, testing, utils
+    from . import cuda, data, linalg, metrics, models, nn, optim, plot, run, testing, utils
     from .serialization import load, save
 
 __version__ = "0.1.0"
@@ -47,7 +47,19 @@ __version__ = "0.1.0"
 float, double, half, int, long = float32, float64, float16, int32, int64
 inference_mode = no_grad
 
-_LAZY = ("cuda", "data", "metrics", "models", "nn", "optim", "plot", "run", "testing", "utils")
+_LAZY = (
+    "cuda",
+    "data",
+    "linalg",
+    "metrics",
+    "models",
+    "nn",
+    "optim",
+    "plot",
+    "run",
+    "testing",
+    "utils",
+)
 
 __all__ = [
     "Generator",

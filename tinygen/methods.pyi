@@ -8,6 +8,7 @@ from .backend import DType, Generator
 from .tensor import Tensor
 from .ops.derived import MinMax
 from .ops.indexing import Index
+from .ops.linalg import PLU, Slogdet
 from .ops.promotion import Operand
 from .ops.reductions import Dim, ValuesIndices
 
@@ -168,16 +169,16 @@ class Methods:
     def add_(self, other: Operand) -> Tensor:
         """add in place: written into x's own memory; returns x."""
 
-    def addcdiv(self, tensor1: Operand, tensor2: Operand, *, value: builtins.float = 1) -> Tensor:
+    def addcdiv(self, tensor1: Tensor, tensor2: Tensor, *, value: builtins.float = 1) -> Tensor:
         """x + value tensor1 / tensor2"""
 
-    def addcdiv_(self, tensor1: Operand, tensor2: Operand, *, value: builtins.float = 1) -> Tensor:
+    def addcdiv_(self, tensor1: Tensor, tensor2: Tensor, *, value: builtins.float = 1) -> Tensor:
         """addcdiv in place: written into x's own memory; returns x."""
 
-    def addcmul(self, tensor1: Operand, tensor2: Operand, *, value: builtins.float = 1) -> Tensor:
+    def addcmul(self, tensor1: Tensor, tensor2: Tensor, *, value: builtins.float = 1) -> Tensor:
         """x + value tensor1 tensor2"""
 
-    def addcmul_(self, tensor1: Operand, tensor2: Operand, *, value: builtins.float = 1) -> Tensor:
+    def addcmul_(self, tensor1: Tensor, tensor2: Tensor, *, value: builtins.float = 1) -> Tensor:
         """addcmul in place: written into x's own memory; returns x."""
 
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
@@ -237,6 +238,9 @@ class Methods:
     def ceil_(self) -> Tensor:
         """ceil in place: written into x's own memory; returns x."""
 
+    def cholesky(self, upper: builtins.bool = False) -> Tensor:
+        """L, lower triangular, with x = L L^T (upper=True: L^T), of symmetric positive definite x."""
+
     def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """At most `chunks` views of equal size (the last may be smaller)."""
 
@@ -290,6 +294,9 @@ class Methods:
 
     def cumsum(self, dim: builtins.int) -> Tensor:
         """Running sum along `dim`; bools and integers add up in int64."""
+
+    def det(self) -> Tensor:
+        """The determinant of (..., n, n); its gradient needs an invertible matrix."""
 
     def div(self, other: Operand) -> Tensor:
         """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
@@ -396,6 +403,9 @@ class Methods:
     def int(self) -> Tensor:
         """x as int32."""
 
+    def inverse(self) -> Tensor:
+        """x^-1 of square matrices (..., n, n); RuntimeError for a singular one."""
+
     def isclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
         """|x - y| <= atol + rtol |y|, element by element: y is the reference."""
 
@@ -417,10 +427,10 @@ class Methods:
     def le(self, other: Operand) -> Tensor:
         """x <= y: bool"""
 
-    def lerp(self, end: Operand, weight: Operand) -> Tensor:
+    def lerp(self, end: Tensor, weight: Tensor | builtins.float) -> Tensor:
         """x + weight (end - x): x at weight 0, `end` at 1"""
 
-    def lerp_(self, end: Operand, weight: Operand) -> Tensor:
+    def lerp_(self, end: Tensor, weight: Tensor | builtins.float) -> Tensor:
         """lerp in place: written into x's own memory; returns x."""
 
     def log(self) -> Tensor:
@@ -440,6 +450,9 @@ class Methods:
 
     def logaddexp(self, other: Operand) -> Tensor:
         """log(e^x + e^y), without overflow"""
+
+    def logdet(self) -> Tensor:
+        """log det of (..., n, n); NaN where the determinant is negative"""
 
     def logical_and(self, other: Operand) -> Tensor:
         """Both are non-zero: bool"""
@@ -461,6 +474,9 @@ class Methods:
 
     def lt(self, other: Operand) -> Tensor:
         """x < y: bool"""
+
+    def lu(self, pivot: builtins.bool = True) -> tuple[Tensor, Tensor]:
+        """(LU, pivots) of square matrices: U, and L below its diagonal, whose ones are not stored."""
 
     @property
     def mT(self) -> Tensor:
@@ -627,6 +643,9 @@ class Methods:
 
     def sin_(self) -> Tensor:
         """sin in place: written into x's own memory; returns x."""
+
+    def slogdet(self) -> Slogdet:
+        """(sign, log |det|) of (..., n, n), without overflow; (0, -inf) for a singular matrix."""
 
     def softmax(self, dim: builtins.int) -> Tensor:
         """e^x / sum e^x along `dim`; the shape stays. RuntimeError for integers."""

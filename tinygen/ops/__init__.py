@@ -15,6 +15,7 @@ from . import (
     elementwise,
     indexing,
     kinks,
+    linalg,
     products,
     promotion,
     rearrange,
@@ -30,6 +31,7 @@ from .derived import *
 from .elementwise import *
 from .indexing import *
 from .kinks import *
+from .linalg import *
 from .products import *
 from .promotion import *
 from .rearrange import *
@@ -45,6 +47,7 @@ __all__ = [
     *elementwise.__all__,
     *indexing.__all__,
     *kinks.__all__,
+    *linalg.__all__,
     *products.__all__,
     *promotion.__all__,
     *rearrange.__all__,

@@ -8,6 +8,7 @@ from ..backend import DType, Generator
 from ..tensor import Tensor
 from .derived import MinMax
 from .indexing import Index
+from .linalg import PLU, Slogdet
 from .promotion import Operand
 from .reductions import Dim, ValuesIndices
 
@@ -20,10 +21,10 @@ def acos(input: Tensor) -> Tensor:
 def add(input: Operand, other: Operand) -> Tensor:
     """x + y; shapes broadcast and dtypes promote, as in all elementwise ops."""
 
-def addcdiv(input: Tensor, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Tensor:
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """x + value tensor1 / tensor2"""
 
-def addcmul(input: Tensor, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Tensor:
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """x + value tensor1 tensor2"""
 
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
@@ -86,6 +87,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 def ceil(input: Tensor) -> Tensor:
     """The smallest integer >= x, in x's dtype; the gradient is 0"""
 
+def cholesky(input: Tensor, upper: bool = False) -> Tensor:
+    """L, lower triangular, with x = L L^T (upper=True: L^T), of symmetric positive definite x."""
+
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views of equal size (the last may be smaller)."""
 
@@ -112,6 +116,9 @@ def cumprod(input: Tensor, dim: int) -> Tensor:
 
 def cumsum(input: Tensor, dim: int) -> Tensor:
     """Running sum along `dim`; bools and integers add up in int64."""
+
+def det(input: Tensor) -> Tensor:
+    """The determinant of (..., n, n); its gradient needs an invertible matrix."""
 
 def div(input: Operand, other: Operand) -> Tensor:
     """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
@@ -197,6 +204,9 @@ def gt(input: Operand, other: Operand) -> Tensor:
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of x along `dim` that a 1-D index of integers names, in its order."""
 
+def inverse(input: Tensor) -> Tensor:
+    """x^-1 of square matrices (..., n, n); RuntimeError for a singular one."""
+
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
     """|x - y| <= atol + rtol |y|, element by element: y is the reference."""
 
@@ -218,7 +228,7 @@ def le(input: Operand, other: Operand) -> Tensor:
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else negative_slope x; the derivative at 0 is negative_slope"""
 
-def lerp(input: Tensor, end: Operand, weight: Operand) -> Tensor:
+def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
     """x + weight (end - x): x at weight 0, `end` at 1"""
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -239,6 +249,9 @@ def log_softmax(input: Tensor, dim: int) -> Tensor:
 def logaddexp(input: Operand, other: Operand) -> Tensor:
     """log(e^x + e^y), without overflow"""
 
+def logdet(input: Tensor) -> Tensor:
+    """log det of (..., n, n); NaN where the determinant is negative"""
+
 def logical_and(input: Operand, other: Operand) -> Tensor:
     """Both are non-zero: bool"""
 
@@ -256,6 +269,12 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
 
 def lt(input: Operand, other: Operand) -> Tensor:
     """x < y: bool"""
+
+def lu(A: Tensor, pivot: bool = True) -> tuple[Tensor, Tensor]:
+    """(LU, pivots) of square matrices: U, and L below its diagonal, whose ones are not stored."""
+
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor) -> PLU:
+    """(P, L, U) with A = P L U, from lu(A)"""
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """x with `value` where the mask is True, in x's dtype: integers take its integer part."""
@@ -413,6 +432,9 @@ def silu(input: Tensor) -> Tensor:
 def sin(input: Tensor) -> Tensor:
     """Sine, x in radians"""
 
+def slogdet(input: Tensor) -> Slogdet:
+    """(sign, log |det|) of (..., n, n), without overflow; (0, -inf) for a singular matrix."""
+
 def softmax(input: Tensor, dim: int) -> Tensor:
     """e^x / sum e^x along `dim`; the shape stays. RuntimeError for integers."""
 
@@ -505,4 +527,4 @@ def zeros(size: Any = (), *more: int, dtype: Any = None, device: Any = None, req
 def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """All 0, of the input's shape, dtype and device."""
 
-__all__ = ['abs', 'acos', 'add', 'addcdiv', 'addcmul', 'addmm', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'argmax', 'argmin', 'argsort', 'as_tensor', 'bernoulli', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'cat', 'ceil', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clone', 'cos', 'count_nonzero', 'cumprod', 'cumsum', 'div', 'dot', 'einsum', 'elu', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'exp', 'expm1', 'eye', 'flatten', 'flip', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'frac', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'gelu', 'gt', 'index_select', 'isclose', 'isfinite', 'isinf', 'isnan', 'ldexp', 'le', 'leaky_relu', 'lerp', 'linear', 'linspace', 'log', 'log1p', 'log_softmax', 'logaddexp', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logsumexp', 'lt', 'masked_fill', 'masked_select', 'matmul', 'max', 'maximum', 'mean', 'meshgrid', 'min', 'minimum', 'mm', 'movedim', 'mul', 'multinomial', 'mv', 'nan_to_num', 'nanmean', 'nansum', 'narrow', 'ne', 'neg', 'nonzero', 'norm', 'normal', 'one_hot', 'ones', 'ones_like', 'outer', 'pad', 'permute', 'pow', 'prod', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'round', 'rsqrt', 'scatter_add', 'sigmoid', 'sign', 'silu', 'sin', 'softmax', 'softplus', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'std_mean', 'sub', 'sum', 't', 'take_along_dim', 'tanh', 'tensor', 'topk', 'transpose', 'tril', 'triu', 'trunc', 'unbind', 'unflatten', 'unsqueeze', 'var', 'var_mean', 'where', 'zeros', 'zeros_like']
+__all__ = ['abs', 'acos', 'add', 'addcdiv', 'addcmul', 'addmm', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'argmax', 'argmin', 'argsort', 'as_tensor', 'bernoulli', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'cat', 'ceil', 'cholesky', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clone', 'cos', 'count_nonzero', 'cumprod', 'cumsum', 'det', 'div', 'dot', 'einsum', 'elu', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'exp', 'expm1', 'eye', 'flatten', 'flip', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'frac', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'gelu', 'gt', 'index_select', 'inverse', 'isclose', 'isfinite', 'isinf', 'isnan', 'ldexp', 'le', 'leaky_relu', 'lerp', 'linear', 'linspace', 'log', 'log1p', 'log_softmax', 'logaddexp', 'logdet', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logsumexp', 'lt', 'lu', 'lu_unpack', 'masked_fill', 'masked_select', 'matmul', 'max', 'maximum', 'mean', 'meshgrid', 'min', 'minimum', 'mm', 'movedim', 'mul', 'multinomial', 'mv', 'nan_to_num', 'nanmean', 'nansum', 'narrow', 'ne', 'neg', 'nonzero', 'norm', 'normal', 'one_hot', 'ones', 'ones_like', 'outer', 'pad', 'permute', 'pow', 'prod', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'round', 'rsqrt', 'scatter_add', 'sigmoid', 'sign', 'silu', 'sin', 'slogdet', 'softmax', 'softplus', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'std_mean', 'sub', 'sum', 't', 'take_along_dim', 'tanh', 'tensor', 'topk', 'transpose', 'tril', 'triu', 'trunc', 'unbind', 'unflatten', 'unsqueeze', 'var', 'var_mean', 'where', 'zeros', 'zeros_like']

@@ -34,7 +34,7 @@ IN_PLACE = {
 
 
 @through_float32
-def lerp(input: Tensor, end: Operand, weight: Operand) -> Tensor:
+def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
     """x + weight (end - x): x at weight 0, `end` at 1
 
     >>> tg.lerp(tg.tensor([0.0, 10.0]), tg.tensor([4.0, 20.0]), 0.25)
@@ -44,13 +44,13 @@ def lerp(input: Tensor, end: Operand, weight: Operand) -> Tensor:
 
 
 @through_float32
-def addcmul(input: Tensor, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Tensor:
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """x + value tensor1 tensor2"""
     return input + value * tensor1 * tensor2
 
 
 @through_float32
-def addcdiv(input: Tensor, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Tensor:
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """x + value tensor1 / tensor2"""
     return input + value * tensor1 / tensor2
 
@@ -62,13 +62,13 @@ def fmax(input: Tensor, other: Operand) -> Tensor:
     tensor([2., 3.])
     """
     x, y = promote("fmax", [input, other])
-    return where((x >= y) | (y != y), x, y)  # type: ignore[no-any-return]
+    return where((x >= y) | (y != y), x, y)
 
 
 def fmin(input: Tensor, other: Operand) -> Tensor:
     """The smaller one, of NaN and a number the number; at a tie the gradient is x's alone"""
     x, y = promote("fmin", [input, other])
-    return where((x <= y) | (y != y), x, y)  # type: ignore[no-any-return]
+    return where((x <= y) | (y != y), x, y)
 
 
 def clamp_min(input: Tensor, min: Operand) -> Tensor:

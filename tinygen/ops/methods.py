@@ -16,6 +16,7 @@ from . import (
     in_place,
     indexing,
     kinks,
+    linalg,
     products,
     rearrange,
     reductions,
@@ -28,7 +29,7 @@ __all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", 
 
 FILES: tuple[Any, ...] = (
     convert, elementwise, kinks, comparisons, shapes, indexing, in_place, rearrange, reductions,
-    softmaxes, products, derived, compare,
+    softmaxes, products, linalg, derived, compare,
 )  # fmt: skip
 OTHER_NAMES = {
     "swapaxes": "transpose", "clip": "clamp", "multiply": "mul", "subtract": "sub", "divide": "div",
