@@ -112,6 +112,16 @@ if not TYPE_CHECKING:  # for a type checker, a name that is not there is an erro
             return getattr(importlib.import_module(".serialization", __name__), name)
         raise AttributeError(f"tinygen has no {name!r}; see README, what is left out")
 
+    def _of_autograd(name: str) -> Any:
+        """torch.autograd's names that stand in files below autograd.py."""
+        if name == "functional":
+            return importlib.import_module(".derivatives", __name__)
+        if name in ("gradcheck", "gradgradcheck"):
+            return getattr(importlib.import_module(".testing", __name__), name)
+        raise AttributeError(f"tinygen.autograd has no {name!r}; see README, what is left out")
+
+    autograd.__getattr__ = _of_autograd
+
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
