@@ -60,6 +60,8 @@ OPS = [
     "elementwise",
     "kinks",
     "comparisons",
+    "trigonometry",
+    "special",
     "shapes",
     "indexing",
     "in_place",

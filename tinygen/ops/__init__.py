@@ -22,6 +22,8 @@ from . import (
     reductions,
     shapes,
     softmaxes,
+    special,
+    trigonometry,
 )
 from . import methods as methods  # Tensor has its methods from here on
 from .compare import *
@@ -38,6 +40,8 @@ from .rearrange import *
 from .reductions import *
 from .shapes import *
 from .softmaxes import *
+from .special import *
+from .trigonometry import *
 
 __all__ = [
     *compare.__all__,
@@ -54,4 +58,6 @@ __all__ = [
     *reductions.__all__,
     *shapes.__all__,
     *softmaxes.__all__,
+    *special.__all__,
+    *trigonometry.__all__,
 ]

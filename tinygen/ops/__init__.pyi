@@ -15,11 +15,17 @@ from .reductions import Dim, ValuesIndices
 def abs(input: Tensor) -> Tensor:
     """|x|; the derivative at 0 is 0"""
 
+def absolute(input: Tensor) -> Tensor:
+    """|x|; the derivative at 0 is 0"""
+
 def acos(input: Tensor) -> Tensor:
     """The angle whose cosine is x, in radians, 0 to pi; NaN outside [-1, 1]"""
 
-def add(input: Operand, other: Operand) -> Tensor:
-    """x + y; shapes broadcast and dtypes promote, as in all elementwise ops."""
+def acosh(input: Tensor) -> Tensor:
+    """The inverse of cosh, >= 0: log(x + sqrt(x^2 - 1)); NaN below 1"""
+
+def add(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
+    """x + alpha y; shapes broadcast and dtypes promote, as in all elementwise ops."""
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """x + value tensor1 / tensor2"""
@@ -51,6 +57,27 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """start, start + step, ... below end; int64 if all three are integers."""
 
+def arccos(input: Tensor) -> Tensor:
+    """The angle whose cosine is x, in radians, 0 to pi; NaN outside [-1, 1]"""
+
+def arccosh(input: Tensor) -> Tensor:
+    """The inverse of cosh, >= 0: log(x + sqrt(x^2 - 1)); NaN below 1"""
+
+def arcsin(input: Tensor) -> Tensor:
+    """The angle whose sine is x, -pi/2 to pi/2; NaN outside [-1, 1]"""
+
+def arcsinh(input: Tensor) -> Tensor:
+    """The inverse of sinh: log(x + sqrt(x^2 + 1))"""
+
+def arctan(input: Tensor) -> Tensor:
+    """The angle whose tangent is x, -pi/2 to pi/2"""
+
+def arctan2(input: Operand, other: Operand) -> Tensor:
+    """The angle of the point (y, x), -pi to pi: atan(x / y) in all four quadrants."""
+
+def arctanh(input: Tensor) -> Tensor:
+    """The inverse of tanh: log((1 + x) / (1 - x)) / 2; NaN outside [-1, 1]"""
+
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the first largest value is, int64; in the flattened tensor if dim is None."""
 
@@ -62,6 +89,21 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` itself if it is a Tensor that fits; an array shares its memory; else a copy."""
+
+def asin(input: Tensor) -> Tensor:
+    """The angle whose sine is x, -pi/2 to pi/2; NaN outside [-1, 1]"""
+
+def asinh(input: Tensor) -> Tensor:
+    """The inverse of sinh: log(x + sqrt(x^2 + 1))"""
+
+def atan(input: Tensor) -> Tensor:
+    """The angle whose tangent is x, -pi/2 to pi/2"""
+
+def atan2(input: Operand, other: Operand) -> Tensor:
+    """The angle of the point (y, x), -pi to pi: atan(x / y) in all four quadrants."""
+
+def atanh(input: Tensor) -> Tensor:
+    """The inverse of tanh: log((1 + x) / (1 - x)) / 2; NaN outside [-1, 1]"""
 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with probability p, else 0, in p's shape and dtype; no gradient flows."""
@@ -102,11 +144,20 @@ def clamp_max(input: Tensor, max: Operand) -> Tensor:
 def clamp_min(input: Tensor, min: Operand) -> Tensor:
     """x, or `min` where x is smaller, as clamp(min=...)"""
 
+def clip(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
+
 def clone(input: Tensor) -> Tensor:
     """A copy in memory of its own, with the gradient flowing through."""
 
+def copysign(input: Operand, other: Operand) -> Tensor:
+    """|x| with the sign of y, that of -0.0 too; the derivative at x = 0 is 0"""
+
 def cos(input: Tensor) -> Tensor:
     """Cosine, x in radians"""
+
+def cosh(input: Tensor) -> Tensor:
+    """(e^x + e^-x) / 2"""
 
 def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
     """How many elements over `dim` are not 0: int64; NaN counts."""
@@ -120,7 +171,13 @@ def cumsum(input: Tensor, dim: int) -> Tensor:
 def det(input: Tensor) -> Tensor:
     """The determinant of (..., n, n); its gradient needs an invertible matrix."""
 
-def div(input: Operand, other: Operand) -> Tensor:
+def digamma(input: Tensor) -> Tensor:
+    """The derivative of log Gamma(x); -inf at 0, NaN at -1, -2, ..."""
+
+def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
+    """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
+
+def divide(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
     """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
@@ -147,14 +204,26 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
 def erf(input: Tensor) -> Tensor:
     """2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x."""
 
+def erfc(input: Tensor) -> Tensor:
+    """1 - erf(x), exact far out too, where erf is 1"""
+
+def erfinv(input: Tensor) -> Tensor:
+    """The inverse of erf, on (-1, 1): inf at 1, -inf at -1, NaN outside."""
+
 def exp(input: Tensor) -> Tensor:
     """e^x; inf where it overflows (float32: x > 88.7)"""
+
+def exp2(input: Tensor) -> Tensor:
+    """2^x; inf where it overflows"""
 
 def expm1(input: Tensor) -> Tensor:
     """e^x - 1, exact near 0"""
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """(n, m), or (n, n): 1 on the diagonal, 0 elsewhere."""
+
+def fix(input: Tensor) -> Tensor:
+    """x without its fraction, towards 0; the gradient is 0"""
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Make one dimension of the dimensions start_dim..end_dim; x itself if they are one already."""
@@ -176,6 +245,9 @@ def fmax(input: Tensor, other: Operand) -> Tensor:
 
 def fmin(input: Tensor, other: Operand) -> Tensor:
     """The smaller one, of NaN and a number the number; at a tie the gradient is x's alone"""
+
+def fmod(input: Operand, other: Operand) -> Tensor:
+    """x - y trunc(x / y): the sign is x's, as in C. RuntimeError for an integer by 0."""
 
 def frac(input: Tensor) -> Tensor:
     """The fraction that trunc takes off, with x's sign: frac(-1.25) = -0.25. Floats only."""
@@ -200,6 +272,9 @@ def gelu(input: Tensor, approximate: str = 'none') -> Tensor:
 
 def gt(input: Operand, other: Operand) -> Tensor:
     """x > y: bool"""
+
+def hypot(input: Operand, other: Operand) -> Tensor:
+    """sqrt(x^2 + y^2), without overflow; the gradient at (0, 0) is 0"""
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of x along `dim` that a 1-D index of integers names, in its order."""
@@ -231,6 +306,9 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
     """x + weight (end - x): x at weight 0, `end` at 1"""
 
+def lgamma(input: Tensor) -> Tensor:
+    """log |Gamma(x)|, and Gamma(n) = (n - 1)!; inf at 0, -1, -2, ..."""
+
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input W^T + b: (..., in), (out, in), (out,) -> (..., out)."""
 
@@ -240,8 +318,14 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
 def log(input: Tensor) -> Tensor:
     """Natural logarithm; -inf at 0, NaN below, as in PyTorch (no warning)."""
 
+def log10(input: Tensor) -> Tensor:
+    """Logarithm to the base 10; -inf at 0, NaN below"""
+
 def log1p(input: Tensor) -> Tensor:
     """log(1 + x), exact near 0; -inf at -1, NaN below"""
+
+def log2(input: Tensor) -> Tensor:
+    """Logarithm to the base 2, exact for powers of 2; -inf at 0, NaN below"""
 
 def log_softmax(input: Tensor, dim: int) -> Tensor:
     """x - log sum e^x along `dim`; exact where softmax would be 0. RuntimeError for integers."""
@@ -263,6 +347,9 @@ def logical_or(input: Operand, other: Operand) -> Tensor:
 
 def logical_xor(input: Operand, other: Operand) -> Tensor:
     """Exactly one is non-zero: bool"""
+
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """log(x / (1 - x)), the inverse of sigmoid; with eps, of x held within [eps, 1 - eps]"""
 
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
@@ -315,6 +402,9 @@ def mul(input: Operand, other: Operand) -> Tensor:
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
     """Indices drawn in proportion to each row of non-negative weights, (n,) or (m, n)."""
 
+def multiply(input: Operand, other: Operand) -> Tensor:
+    """x y, element by element; @ is the matrix product"""
+
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Matrix times vector: (n, m) and (m) -> (n)."""
 
@@ -334,6 +424,9 @@ def ne(input: Operand, other: Operand) -> Tensor:
     """x != y: bool; true of NaN"""
 
 def neg(input: Tensor) -> Tensor:
+    """-x; integers of uint8 wrap around"""
+
+def negative(input: Tensor) -> Tensor:
     """-x; integers of uint8 wrap around"""
 
 def nonzero(input: Tensor) -> Tensor:
@@ -362,6 +455,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = 'constant', value: float 
 
 def permute(input: Tensor, dims: Any = (), *more: int) -> Tensor:
     """Dimension i of the output is dimension dims[i] of the input; a view."""
+
+def polygamma(n: int, input: Tensor) -> Tensor:
+    """The n-th derivative of digamma, n >= 0; RuntimeError for another n."""
 
 def pow(input: Operand, exponent: Operand) -> Tensor:
     """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
@@ -411,8 +507,8 @@ def result_type(*operands: Any) -> DType:
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Shift along dimensions; what falls off comes in at the other end. No dims: flattened."""
 
-def round(input: Tensor) -> Tensor:
-    """The nearest integer; halves go to the even one, and the gradient is 0"""
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """The nearest multiple of 10^-decimals; halves go to the even one, and the gradient is 0"""
 
 def rsqrt(input: Tensor) -> Tensor:
     """1 / sqrt(x); inf at 0, NaN below"""
@@ -431,6 +527,12 @@ def silu(input: Tensor) -> Tensor:
 
 def sin(input: Tensor) -> Tensor:
     """Sine, x in radians"""
+
+def sinc(input: Tensor) -> Tensor:
+    """sin(pi x) / (pi x), and 1 at 0"""
+
+def sinh(input: Tensor) -> Tensor:
+    """(e^x - e^-x) / 2"""
 
 def slogdet(input: Tensor) -> Slogdet:
     """(sign, log |det|) of (..., n, n), without overflow; (0, -inf) for a singular matrix."""
@@ -465,8 +567,11 @@ def std(input: Tensor, dim: Dim = None, unbiased: bool | None = None, keepdim: b
 def std_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, correction: int | None = None) -> tuple[Tensor, Tensor]:
     """(std, mean) over `dim`; the arguments are those of std"""
 
-def sub(input: Operand, other: Operand) -> Tensor:
-    """x - y; there is no `alpha`"""
+def sub(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
+    """x - alpha y"""
+
+def subtract(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
+    """x - alpha y"""
 
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """Sum over `dim` (None: all, an int or several); bools and integers add up in int64."""
@@ -476,6 +581,9 @@ def t(input: Tensor) -> Tensor:
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
     """NumPy's take_along_axis: gather with the other dimensions broadcast; `dim` must be given."""
+
+def tan(input: Tensor) -> Tensor:
+    """Tangent, x in radians"""
 
 def tanh(input: Tensor) -> Tensor:
     """(e^x - e^-x) / (e^x + e^-x)"""
@@ -494,6 +602,9 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of each matrix (..., n, m): 0 where column - row < diagonal."""
+
+def true_divide(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
+    """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
 
 def trunc(input: Tensor) -> Tensor:
     """x without its fraction, towards 0; the gradient is 0"""
@@ -521,10 +632,13 @@ def where(condition: Any) -> tuple[Tensor, ...]:
 def where(condition: Any, input: Any, other: Any) -> Tensor:
     """x where the condition holds, else y; with the condition alone, the indices where it holds"""
 
+def xlogy(input: Operand, other: Operand) -> Tensor:
+    """x log y, and 0 where x = 0, whatever y is (but for NaN); there the gradients are finite too"""
+
 def zeros(size: Any = (), *more: int, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All 0, of the default dtype unless given: zeros(2, 3) or zeros((2, 3))."""
 
 def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """All 0, of the input's shape, dtype and device."""
 
-__all__ = ['abs', 'acos', 'add', 'addcdiv', 'addcmul', 'addmm', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'argmax', 'argmin', 'argsort', 'as_tensor', 'bernoulli', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'cat', 'ceil', 'cholesky', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clone', 'cos', 'count_nonzero', 'cumprod', 'cumsum', 'det', 'div', 'dot', 'einsum', 'elu', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'exp', 'expm1', 'eye', 'flatten', 'flip', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'frac', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'gelu', 'gt', 'index_select', 'inverse', 'isclose', 'isfinite', 'isinf', 'isnan', 'ldexp', 'le', 'leaky_relu', 'lerp', 'linear', 'linspace', 'log', 'log1p', 'log_softmax', 'logaddexp', 'logdet', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logsumexp', 'lt', 'lu', 'lu_unpack', 'masked_fill', 'masked_select', 'matmul', 'max', 'maximum', 'mean', 'meshgrid', 'min', 'minimum', 'mm', 'movedim', 'mul', 'multinomial', 'mv', 'nan_to_num', 'nanmean', 'nansum', 'narrow', 'ne', 'neg', 'nonzero', 'norm', 'normal', 'one_hot', 'ones', 'ones_like', 'outer', 'pad', 'permute', 'pow', 'prod', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'round', 'rsqrt', 'scatter_add', 'sigmoid', 'sign', 'silu', 'sin', 'slogdet', 'softmax', 'softplus', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'std_mean', 'sub', 'sum', 't', 'take_along_dim', 'tanh', 'tensor', 'topk', 'transpose', 'tril', 'triu', 'trunc', 'unbind', 'unflatten', 'unsqueeze', 'var', 'var_mean', 'where', 'zeros', 'zeros_like']
+__all__ = ['abs', 'absolute', 'acos', 'acosh', 'add', 'addcdiv', 'addcmul', 'addmm', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'arccos', 'arccosh', 'arcsin', 'arcsinh', 'arctan', 'arctan2', 'arctanh', 'argmax', 'argmin', 'argsort', 'as_tensor', 'asin', 'asinh', 'atan', 'atan2', 'atanh', 'bernoulli', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'cat', 'ceil', 'cholesky', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clip', 'clone', 'copysign', 'cos', 'cosh', 'count_nonzero', 'cumprod', 'cumsum', 'det', 'digamma', 'div', 'divide', 'dot', 'einsum', 'elu', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'erfc', 'erfinv', 'exp', 'exp2', 'expm1', 'eye', 'fix', 'flatten', 'flip', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'fmod', 'frac', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'gelu', 'gt', 'hypot', 'index_select', 'inverse', 'isclose', 'isfinite', 'isinf', 'isnan', 'ldexp', 'le', 'leaky_relu', 'lerp', 'lgamma', 'linear', 'linspace', 'log', 'log10', 'log1p', 'log2', 'log_softmax', 'logaddexp', 'logdet', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logit', 'logsumexp', 'lt', 'lu', 'lu_unpack', 'masked_fill', 'masked_select', 'matmul', 'max', 'maximum', 'mean', 'meshgrid', 'min', 'minimum', 'mm', 'movedim', 'mul', 'multinomial', 'multiply', 'mv', 'nan_to_num', 'nanmean', 'nansum', 'narrow', 'ne', 'neg', 'negative', 'nonzero', 'norm', 'normal', 'one_hot', 'ones', 'ones_like', 'outer', 'pad', 'permute', 'polygamma', 'pow', 'prod', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'round', 'rsqrt', 'scatter_add', 'sigmoid', 'sign', 'silu', 'sin', 'sinc', 'sinh', 'slogdet', 'softmax', 'softplus', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'std_mean', 'sub', 'subtract', 'sum', 't', 'take_along_dim', 'tan', 'tanh', 'tensor', 'topk', 'transpose', 'tril', 'triu', 'true_divide', 'trunc', 'unbind', 'unflatten', 'unsqueeze', 'var', 'var_mean', 'where', 'xlogy', 'zeros', 'zeros_like']

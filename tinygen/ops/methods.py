@@ -22,6 +22,8 @@ from . import (
     reductions,
     shapes,
     softmaxes,
+    special,
+    trigonometry,
 )
 from .promotion import Operand
 
@@ -29,12 +31,9 @@ __all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", 
 
 FILES: tuple[Any, ...] = (
     convert, elementwise, kinks, comparisons, shapes, indexing, in_place, rearrange, reductions,
-    softmaxes, products, linalg, derived, compare,
+    softmaxes, products, linalg, trigonometry, special, derived, compare,
 )  # fmt: skip
-OTHER_NAMES = {
-    "swapaxes": "transpose", "clip": "clamp", "multiply": "mul", "subtract": "sub", "divide": "div",
-    "absolute": "abs",
-}  # fmt: skip
+OTHER_NAMES = {"swapaxes": "transpose"}
 REFLECTED = {  # also with the Tensor on the right, and (but for @) in place
     "__add__", "__sub__", "__mul__", "__truediv__", "__floordiv__", "__mod__", "__pow__",
     "__matmul__", "__and__", "__or__", "__xor__",
