@@ -187,6 +187,18 @@ class Methods:
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
         """beta input + alpha mat1 mat2: (n, m) and (m, p) -> (n, p), to which input broadcasts."""
 
+    def addmv(self, mat: Tensor, vec: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """beta input + alpha mat vec: (n, m) and (m), to which input broadcasts."""
+
+    def addmv_(self, mat: Tensor, vec: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """addmv in place: written into x's own memory; returns x."""
+
+    def addr(self, vec1: Tensor, vec2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """beta input + alpha vec1 vec2^T: (n) and (m), to which input broadcasts."""
+
+    def addr_(self, vec1: Tensor, vec2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """addr in place: written into x's own memory; returns x."""
+
     def all(self, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
         """Is every element over `dim` non-zero? True of nothing."""
 
@@ -289,6 +301,12 @@ class Methods:
     def backward(self, gradient: Tensor | None = None, retain_graph: builtins.bool | None = None, create_graph: builtins.bool = False) -> None:
         """Accumulate d self / d leaf into `.grad` of every leaf that requires a gradient."""
 
+    def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """beta input + alpha batch1 batch2: (B, n, m) and (B, m, p), to which input broadcasts."""
+
+    def baddbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """baddbmm in place: written into x's own memory; returns x."""
+
     def bitwise_and(self, other: Operand) -> Tensor:
         """x & y, of bools or integers"""
 
@@ -379,10 +397,16 @@ class Methods:
     def cuda(self) -> Tensor:
         """x in the GPU's memory; x itself if it is there. RuntimeError where no GPU can be used."""
 
-    def cumprod(self, dim: builtins.int) -> Tensor:
+    def cummax(self, dim: builtins.int) -> ValuesIndices:
+        """(values, indices) of the largest so far along `dim`, the last where several tie; NaN stays."""
+
+    def cummin(self, dim: builtins.int) -> ValuesIndices:
+        """(values, indices) of the smallest so far along `dim`, as cummax"""
+
+    def cumprod(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
         """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
 
-    def cumsum(self, dim: builtins.int) -> Tensor:
+    def cumsum(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
         """Running sum along `dim`; bools and integers add up in int64."""
 
     def det(self) -> Tensor:
@@ -393,6 +417,9 @@ class Methods:
 
     def digamma_(self) -> Tensor:
         """digamma in place: written into x's own memory; returns x."""
+
+    def dist(self, other: Tensor, p: builtins.float = 2) -> Tensor:
+        """The p-norm of x - y, all elements together."""
 
     def div(self, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
         """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
@@ -520,6 +547,9 @@ class Methods:
     def ge(self, other: Operand) -> Tensor:
         """x >= y: bool"""
 
+    def ger(self, vec2: Tensor) -> Tensor:
+        """x_i y_j of two vectors: another name of outer."""
+
     def gt(self, other: Operand) -> Tensor:
         """x > y: bool"""
 
@@ -534,6 +564,9 @@ class Methods:
 
     def index_select(self, dim: builtins.int, index: Tensor) -> Tensor:
         """The slices of x along `dim` that a 1-D index of integers names, in its order."""
+
+    def inner(self, other: Tensor) -> Tensor:
+        """sum_k x[..., k] y[..., k] over the last dimensions: (*A, k) and (*B, k) -> (*A, *B)."""
 
     def int(self) -> Tensor:
         """x as int32."""
@@ -552,6 +585,12 @@ class Methods:
 
     def isnan(self) -> Tensor:
         """It is not a number: bool"""
+
+    def kron(self, other: Tensor) -> Tensor:
+        """The Kronecker product: each element of x times all of y, side by side as x's elements are."""
+
+    def kthvalue(self, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False) -> ValuesIndices:
+        """(values, indices) of the k-th smallest along `dim`, k from 1; the first where several tie."""
 
     def ldexp(self, other: Tensor) -> Tensor:
         """x 2^y"""
@@ -598,11 +637,14 @@ class Methods:
     def log_(self) -> Tensor:
         """log in place: written into x's own memory; returns x."""
 
-    def log_softmax(self, dim: builtins.int) -> Tensor:
+    def log_softmax(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
         """x - log sum e^x along `dim`; exact where softmax would be 0. RuntimeError for integers."""
 
     def logaddexp(self, other: Operand) -> Tensor:
         """log(e^x + e^y), without overflow"""
+
+    def logcumsumexp(self, dim: builtins.int) -> Tensor:
+        """log sum e^x of all up to each, along `dim`: log2(n) times logaddexp, by doubling strides."""
 
     def logdet(self) -> Tensor:
         """log det of (..., n, n); NaN where the determinant is negative"""
@@ -659,8 +701,11 @@ class Methods:
     def maximum(self, other: Operand) -> Tensor:
         """The larger one; NaN wins, and at a tie each gets half of the gradient"""
 
-    def mean(self, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
+    def mean(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """Arithmetic mean over `dim`; NaN of nothing, RuntimeError for integers."""
+
+    def median(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Any:
+        """The middle value, of two the lower; of all, where ties share the gradient evenly; or, along"""
 
     def min(self, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
         """min(x), min(x, dim) and min(x, y): as for max."""
@@ -740,8 +785,11 @@ class Methods:
     def pow_(self, exponent: Operand) -> Tensor:
         """pow in place: written into x's own memory; returns x."""
 
-    def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
+    def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
+
+    def quantile(self, q: Any, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: str = 'linear') -> Tensor:
+        """The value below which a share q in [0, 1] of the elements lies: at place q (n - 1) in order."""
 
     def reciprocal(self) -> Tensor:
         """1 / x; inf at 0"""
@@ -827,7 +875,7 @@ class Methods:
     def slogdet(self) -> Slogdet:
         """(sign, log |det|) of (..., n, n), without overflow; (0, -inf) for a singular matrix."""
 
-    def softmax(self, dim: builtins.int) -> Tensor:
+    def softmax(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
         """e^x / sum e^x along `dim`; the shape stays. RuntimeError for integers."""
 
     def softplus(self) -> Tensor:
@@ -898,6 +946,9 @@ class Methods:
 
     def topk(self, k: builtins.int, dim: builtins.int = -1, largest: builtins.bool = True, sorted: builtins.bool = True) -> ValuesIndices:
         """(values, indices) of the k largest (or smallest) along `dim`, always in order."""
+
+    def trace(self) -> Tensor:
+        """The sum of a matrix's diagonal; of bools and integers in int64."""
 
     def transpose(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Swap two dimensions; a view."""

@@ -67,6 +67,7 @@ OPS = [
     "in_place",
     "rearrange",
     "reductions",
+    "order",
     "softmaxes",
     "products",
     "linalg",

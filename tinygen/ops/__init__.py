@@ -16,6 +16,7 @@ from . import (
     indexing,
     kinks,
     linalg,
+    order,
     products,
     promotion,
     rearrange,
@@ -34,6 +35,7 @@ from .elementwise import *
 from .indexing import *
 from .kinks import *
 from .linalg import *
+from .order import *
 from .products import *
 from .promotion import *
 from .rearrange import *
@@ -52,6 +54,7 @@ __all__ = [
     *indexing.__all__,
     *kinks.__all__,
     *linalg.__all__,
+    *order.__all__,
     *products.__all__,
     *promotion.__all__,
     *rearrange.__all__,

@@ -36,6 +36,12 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
     """beta input + alpha mat1 mat2: (n, m) and (m, p) -> (n, p), to which input broadcasts."""
 
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
+    """beta input + alpha mat vec: (n, m) and (m), to which input broadcasts."""
+
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
+    """beta input + alpha vec1 vec2^T: (n) and (m), to which input broadcasts."""
+
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Is every element over `dim` non-zero? True of nothing."""
 
@@ -105,6 +111,9 @@ def atan2(input: Operand, other: Operand) -> Tensor:
 def atanh(input: Tensor) -> Tensor:
     """The inverse of tanh: log((1 + x) / (1 - x)) / 2; NaN outside [-1, 1]"""
 
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
+    """beta input + alpha batch1 batch2: (B, n, m) and (B, m, p), to which input broadcasts."""
+
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with probability p, else 0, in p's shape and dtype; no gradient flows."""
 
@@ -125,6 +134,9 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Join along an existing dimension; the other sizes must agree, dtypes promote."""
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = '') -> Tensor:
+    """The p-norms of all differences: (..., n, d) and (..., m, d) -> (..., n, m)."""
 
 def ceil(input: Tensor) -> Tensor:
     """The smallest integer >= x, in x's dtype; the gradient is 0"""
@@ -162,10 +174,16 @@ def cosh(input: Tensor) -> Tensor:
 def count_nonzero(input: Tensor, dim: Dim = None) -> Tensor:
     """How many elements over `dim` are not 0: int64; NaN counts."""
 
-def cumprod(input: Tensor, dim: int) -> Tensor:
+def cummax(input: Tensor, dim: int) -> ValuesIndices:
+    """(values, indices) of the largest so far along `dim`, the last where several tie; NaN stays."""
+
+def cummin(input: Tensor, dim: int) -> ValuesIndices:
+    """(values, indices) of the smallest so far along `dim`, as cummax"""
+
+def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
 
-def cumsum(input: Tensor, dim: int) -> Tensor:
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running sum along `dim`; bools and integers add up in int64."""
 
 def det(input: Tensor) -> Tensor:
@@ -173,6 +191,9 @@ def det(input: Tensor) -> Tensor:
 
 def digamma(input: Tensor) -> Tensor:
     """The derivative of log Gamma(x); -inf at 0, NaN at -1, -2, ..."""
+
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of x - y, all elements together."""
 
 def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
     """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
@@ -270,6 +291,9 @@ def ge(input: Operand, other: Operand) -> Tensor:
 def gelu(input: Tensor, approximate: str = 'none') -> Tensor:
     """x Phi(x), Phi the standard normal's distribution function (Hendrycks & Gimpel 2016)."""
 
+def ger(input: Tensor, vec2: Tensor) -> Tensor:
+    """x_i y_j of two vectors: another name of outer."""
+
 def gt(input: Operand, other: Operand) -> Tensor:
     """x > y: bool"""
 
@@ -278,6 +302,9 @@ def hypot(input: Operand, other: Operand) -> Tensor:
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of x along `dim` that a 1-D index of integers names, in its order."""
+
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """sum_k x[..., k] y[..., k] over the last dimensions: (*A, k) and (*B, k) -> (*A, *B)."""
 
 def inverse(input: Tensor) -> Tensor:
     """x^-1 of square matrices (..., n, n); RuntimeError for a singular one."""
@@ -293,6 +320,12 @@ def isinf(input: Tensor) -> Tensor:
 
 def isnan(input: Tensor) -> Tensor:
     """It is not a number: bool"""
+
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """The Kronecker product: each element of x times all of y, side by side as x's elements are."""
+
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesIndices:
+    """(values, indices) of the k-th smallest along `dim`, k from 1; the first where several tie."""
 
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """x 2^y"""
@@ -327,11 +360,14 @@ def log1p(input: Tensor) -> Tensor:
 def log2(input: Tensor) -> Tensor:
     """Logarithm to the base 2, exact for powers of 2; -inf at 0, NaN below"""
 
-def log_softmax(input: Tensor, dim: int) -> Tensor:
+def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """x - log sum e^x along `dim`; exact where softmax would be 0. RuntimeError for integers."""
 
 def logaddexp(input: Operand, other: Operand) -> Tensor:
     """log(e^x + e^y), without overflow"""
+
+def logcumsumexp(input: Tensor, dim: int) -> Tensor:
+    """log sum e^x of all up to each, along `dim`: log2(n) times logaddexp, by doubling strides."""
 
 def logdet(input: Tensor) -> Tensor:
     """log det of (..., n, n); NaN where the determinant is negative"""
@@ -378,8 +414,11 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
 def maximum(input: Operand, other: Operand) -> Tensor:
     """The larger one; NaN wins, and at a tie each gets half of the gradient"""
 
-def mean(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Arithmetic mean over `dim`; NaN of nothing, RuntimeError for integers."""
+
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The middle value, of two the lower; of all, where ties share the gradient evenly; or, along"""
 
 def meshgrid(*tensors: Tensor, indexing: Literal['ij', 'xy'] = 'ij') -> tuple[Tensor, ...]:
     """Coordinates of a grid from 1-D tensors: out[k][i, j, ...] runs over tensors[k]."""
@@ -462,8 +501,11 @@ def polygamma(n: int, input: Tensor) -> Tensor:
 def pow(input: Operand, exponent: Operand) -> Tensor:
     """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
 
-def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
+
+def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = 'linear') -> Tensor:
+    """The value below which a share q in [0, 1] of the elements lies: at place q (n - 1) in order."""
 
 def rand(size: Any = (), *more: int, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Uniform on [0, 1), from `generator` (the default one unless given); floating dtypes only."""
@@ -537,7 +579,7 @@ def sinh(input: Tensor) -> Tensor:
 def slogdet(input: Tensor) -> Slogdet:
     """(sign, log |det|) of (..., n, n), without overflow; (0, -inf) for a singular matrix."""
 
-def softmax(input: Tensor, dim: int) -> Tensor:
+def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """e^x / sum e^x along `dim`; the shape stays. RuntimeError for integers."""
 
 def softplus(input: Tensor) -> Tensor:
@@ -591,8 +633,14 @@ def tanh(input: Tensor) -> Tensor:
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A new Tensor with a copy of `data`: numbers, nested lists, an array or a Tensor."""
 
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+    """The product summed over `dims`: the last n dimensions of a with the first n of b, or two"""
+
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesIndices:
     """(values, indices) of the k largest (or smallest) along `dim`, always in order."""
+
+def trace(input: Tensor) -> Tensor:
+    """The sum of a matrix's diagonal; of bools and integers in int64."""
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Swap two dimensions; a view."""
@@ -641,4 +689,4 @@ def zeros(size: Any = (), *more: int, dtype: Any = None, device: Any = None, req
 def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """All 0, of the input's shape, dtype and device."""
 
-__all__ = ['abs', 'absolute', 'acos', 'acosh', 'add', 'addcdiv', 'addcmul', 'addmm', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'arccos', 'arccosh', 'arcsin', 'arcsinh', 'arctan', 'arctan2', 'arctanh', 'argmax', 'argmin', 'argsort', 'as_tensor', 'asin', 'asinh', 'atan', 'atan2', 'atanh', 'bernoulli', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'cat', 'ceil', 'cholesky', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clip', 'clone', 'copysign', 'cos', 'cosh', 'count_nonzero', 'cumprod', 'cumsum', 'det', 'digamma', 'div', 'divide', 'dot', 'einsum', 'elu', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'erfc', 'erfinv', 'exp', 'exp2', 'expm1', 'eye', 'fix', 'flatten', 'flip', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'fmod', 'frac', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'gelu', 'gt', 'hypot', 'index_select', 'inverse', 'isclose', 'isfinite', 'isinf', 'isnan', 'ldexp', 'le', 'leaky_relu', 'lerp', 'lgamma', 'linear', 'linspace', 'log', 'log10', 'log1p', 'log2', 'log_softmax', 'logaddexp', 'logdet', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logit', 'logsumexp', 'lt', 'lu', 'lu_unpack', 'masked_fill', 'masked_select', 'matmul', 'max', 'maximum', 'mean', 'meshgrid', 'min', 'minimum', 'mm', 'movedim', 'mul', 'multinomial', 'multiply', 'mv', 'nan_to_num', 'nanmean', 'nansum', 'narrow', 'ne', 'neg', 'negative', 'nonzero', 'norm', 'normal', 'one_hot', 'ones', 'ones_like', 'outer', 'pad', 'permute', 'polygamma', 'pow', 'prod', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'round', 'rsqrt', 'scatter_add', 'sigmoid', 'sign', 'silu', 'sin', 'sinc', 'sinh', 'slogdet', 'softmax', 'softplus', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'std_mean', 'sub', 'subtract', 'sum', 't', 'take_along_dim', 'tan', 'tanh', 'tensor', 'topk', 'transpose', 'tril', 'triu', 'true_divide', 'trunc', 'unbind', 'unflatten', 'unsqueeze', 'var', 'var_mean', 'where', 'xlogy', 'zeros', 'zeros_like']
+__all__ = ['abs', 'absolute', 'acos', 'acosh', 'add', 'addcdiv', 'addcmul', 'addmm', 'addmv', 'addr', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'arccos', 'arccosh', 'arcsin', 'arcsinh', 'arctan', 'arctan2', 'arctanh', 'argmax', 'argmin', 'argsort', 'as_tensor', 'asin', 'asinh', 'atan', 'atan2', 'atanh', 'baddbmm', 'bernoulli', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'cat', 'cdist', 'ceil', 'cholesky', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clip', 'clone', 'copysign', 'cos', 'cosh', 'count_nonzero', 'cummax', 'cummin', 'cumprod', 'cumsum', 'det', 'digamma', 'dist', 'div', 'divide', 'dot', 'einsum', 'elu', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'erfc', 'erfinv', 'exp', 'exp2', 'expm1', 'eye', 'fix', 'flatten', 'flip', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'fmod', 'frac', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'gelu', 'ger', 'gt', 'hypot', 'index_select', 'inner', 'inverse', 'isclose', 'isfinite', 'isinf', 'isnan', 'kron', 'kthvalue', 'ldexp', 'le', 'leaky_relu', 'lerp', 'lgamma', 'linear', 'linspace', 'log', 'log10', 'log1p', 'log2', 'log_softmax', 'logaddexp', 'logcumsumexp', 'logdet', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logit', 'logsumexp', 'lt', 'lu', 'lu_unpack', 'masked_fill', 'masked_select', 'matmul', 'max', 'maximum', 'mean', 'median', 'meshgrid', 'min', 'minimum', 'mm', 'movedim', 'mul', 'multinomial', 'multiply', 'mv', 'nan_to_num', 'nanmean', 'nansum', 'narrow', 'ne', 'neg', 'negative', 'nonzero', 'norm', 'normal', 'one_hot', 'ones', 'ones_like', 'outer', 'pad', 'permute', 'polygamma', 'pow', 'prod', 'quantile', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'round', 'rsqrt', 'scatter_add', 'sigmoid', 'sign', 'silu', 'sin', 'sinc', 'sinh', 'slogdet', 'softmax', 'softplus', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'std_mean', 'sub', 'subtract', 'sum', 't', 'take_along_dim', 'tan', 'tanh', 'tensor', 'tensordot', 'topk', 'trace', 'transpose', 'tril', 'triu', 'true_divide', 'trunc', 'unbind', 'unflatten', 'unsqueeze', 'var', 'var_mean', 'where', 'xlogy', 'zeros', 'zeros_like']

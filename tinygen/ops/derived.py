@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,19 +16,21 @@ from .elementwise import where
 from .half import through_float32
 from .kinks import clamp, trunc
 from .op import promote
+from .products import bmm, einsum, matmul, mv, outer
 from .promotion import Operand
-from .reductions import Dim, amax, amin, floats_only, mean, numpy_names, std, var
+from .reductions import Dim, amax, amin, floats_only, mean, norm, numpy_names, std, var
 from .reductions import sum as total
+from .shapes import permute, position, reshape, unsqueeze
 
 __all__ = [
-    "addcdiv", "addcmul", "aminmax", "clamp_max", "clamp_min", "count_nonzero", "float_power",
-    "fmax", "fmin", "frac", "ldexp", "lerp", "nan_to_num", "nanmean", "nansum", "std_mean",
-    "var_mean",
+    "addcdiv", "addcmul", "addmv", "addr", "aminmax", "baddbmm", "cdist", "clamp_max", "clamp_min",
+    "count_nonzero", "dist", "float_power", "fmax", "fmin", "frac", "ger", "inner", "kron", "ldexp",
+    "lerp", "nan_to_num", "nanmean", "nansum", "std_mean", "tensordot", "trace", "var_mean",
 ]  # fmt: skip
-METHODS = {*__all__} - {"std_mean", "var_mean"}
+METHODS = {*__all__} - {"cdist", "std_mean", "tensordot", "var_mean"}
 IN_PLACE = {
-    "addcdiv", "addcmul", "clamp_max", "clamp_min", "float_power", "frac", "ldexp", "lerp",
-    "nan_to_num",
+    "addcdiv", "addcmul", "addmv", "addr", "baddbmm", "clamp_max", "clamp_min", "float_power",
+    "frac", "ldexp", "lerp", "nan_to_num",
 }  # fmt: skip
 
 
@@ -184,3 +188,119 @@ def var_mean(
     """
     over = None if isinstance(dim, bool) else dim
     return var(input, dim, unbiased, keepdim, correction), mean(input, over, keepdim)
+
+
+# --- products and distances -------------------------------------------------------------------
+
+
+@through_float32
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1.0, alpha: float = 1.0
+) -> Tensor:
+    """beta input + alpha batch1 batch2: (B, n, m) and (B, m, p), to which input broadcasts."""
+    return _sum_of(input, beta, bmm(batch1, batch2), alpha)
+
+
+@through_float32
+def addmv(
+    input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1.0, alpha: float = 1.0
+) -> Tensor:
+    """beta input + alpha mat vec: (n, m) and (m), to which input broadcasts."""
+    return _sum_of(input, beta, mv(mat, vec), alpha)
+
+
+@through_float32
+def addr(
+    input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1.0, alpha: float = 1.0
+) -> Tensor:
+    """beta input + alpha vec1 vec2^T: (n) and (m), to which input broadcasts."""
+    return _sum_of(input, beta, outer(vec1, vec2), alpha)
+
+
+def _sum_of(x: Tensor, beta: float, product: Tensor, alpha: float) -> Tensor:
+    """beta x + alpha product; with beta = 0, a NaN in x does not count."""
+    product = product if alpha == 1 else product * alpha
+    return product if beta == 0 else (x if beta == 1 else x * beta) + product
+
+
+def ger(input: Tensor, vec2: Tensor) -> Tensor:
+    """x_i y_j of two vectors: another name of outer."""
+    return outer(input, vec2)
+
+
+def trace(input: Tensor) -> Tensor:
+    """The sum of a matrix's diagonal; of bools and integers in int64."""
+    if input.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, got shape {input.shape}")
+    return einsum("ii", input)
+
+
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """sum_k x[..., k] y[..., k] over the last dimensions: (*A, k) and (*B, k) -> (*A, *B)."""
+    x, y = input, other
+    return x * y if 0 in (x.ndim, y.ndim) else tensordot(x, y, ((-1,), (-1,)))
+
+
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+    """The product summed over `dims`: the last n dimensions of a with the first n of b, or two
+    lists that name them; what is left of a comes first, then of b.
+
+    >>> tg.tensordot(tg.ones(2, 3, 4), tg.ones(4, 3, 5), dims=([1, 2], [1, 0])).shape
+    (2, 5)
+    """
+    if isinstance(dims, int):
+        dims = (range(a.ndim - dims, a.ndim), range(dims))
+    of_a = [position("tensordot", d, a.ndim) for d in dims[0]]
+    of_b = [position("tensordot", d, b.ndim) for d in dims[1]]
+    if [a.shape[d] for d in of_a] != [b.shape[d] for d in of_b]:
+        raise RuntimeError(
+            f"tensordot: dims {of_a} of shape {a.shape} and {of_b} of shape {b.shape} do not fit"
+        )
+    left = [d for d in range(a.ndim) if d not in of_a]
+    right = [d for d in range(b.ndim) if d not in of_b]
+    n = math.prod(a.shape[d] for d in of_a)
+    rows, columns = [a.shape[d] for d in left], [b.shape[d] for d in right]
+    x = reshape(permute(a, left + of_a), (math.prod(rows), n))
+    y = reshape(permute(b, of_b + right), (n, math.prod(columns)))
+    return reshape(matmul(x, y), (*rows, *columns))
+
+
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """The Kronecker product: each element of x times all of y, side by side as x's elements are.
+
+    >>> tg.kron(tg.tensor([1, 10]), tg.tensor([1, 2, 3]))
+    tensor([ 1,  2,  3, 10, 20, 30])
+    """
+    n = max(input.ndim, other.ndim)
+    x, y = (reshape(v, (1,) * (n - v.ndim) + v.shape) for v in (input, other))
+    apart = _interleaved(x.shape, (1,) * n), _interleaved((1,) * n, y.shape)
+    product = reshape(x, apart[0]) * reshape(y, apart[1])
+    return reshape(product, [a * b for a, b in zip(x.shape, y.shape)])
+
+
+def _interleaved(a: Sequence[int], b: Sequence[int]) -> list[int]:
+    return [n for pair in zip(a, b) for n in pair]
+
+
+@through_float32
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of x - y, all elements together."""
+    return norm(input - other, p)
+
+
+@through_float32
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "") -> Tensor:
+    """The p-norms of all differences: (..., n, d) and (..., m, d) -> (..., n, m).
+
+    The differences are all in memory, n m d numbers; compute_mode has no effect. The gradient of
+    a distance 0 is 0.
+
+    >>> tg.cdist(tg.tensor([[0.0, 0.0], [3.0, 0.0]]), tg.tensor([[0.0, 4.0]]))
+    tensor([[4.],
+            [5.]])
+    """
+    if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(
+            f"cdist: expected (..., n, d) and (..., m, d), got {x1.shape} and {x2.shape}"
+        )
+    return norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, -1)

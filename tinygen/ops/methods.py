@@ -17,6 +17,7 @@ from . import (
     indexing,
     kinks,
     linalg,
+    order,
     products,
     rearrange,
     reductions,
@@ -30,8 +31,8 @@ from .promotion import Operand
 __all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", "uniform_", "zero_"]
 
 FILES: tuple[Any, ...] = (
-    convert, elementwise, kinks, comparisons, shapes, indexing, in_place, rearrange, reductions,
-    softmaxes, products, linalg, trigonometry, special, derived, compare,
+    convert, elementwise, kinks, comparisons, trigonometry, special, shapes, indexing, in_place,
+    rearrange, reductions, order, softmaxes, products, linalg, derived, compare,
 )  # fmt: skip
 OTHER_NAMES = {"swapaxes": "transpose"}
 REFLECTED = {  # also with the Tensor on the right, and (but for @) in place
