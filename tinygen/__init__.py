@@ -39,7 +39,7 @@ from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import cuda, data, metrics, models, nn, optim, plot, run, testing, utils
+    from . import cuda, data, linalg, metrics, models, nn, optim, plot, run, testing, utils
     from .serialization import load, save
 
 __version__ = "0.1.0"
@@ -47,7 +47,19 @@ __version__ = "0.1.0"
 float, double, half, int, long = float32, float64, float16, int32, int64
 inference_mode = no_grad
 
-_LAZY = ("cuda", "data", "metrics", "models", "nn", "optim", "plot", "run", "testing", "utils")
+_LAZY = (
+    "cuda",
+    "data",
+    "linalg",
+    "metrics",
+    "models",
+    "nn",
+    "optim",
+    "plot",
+    "run",
+    "testing",
+    "utils",
+)
 
 __all__ = [
     "Generator",
@@ -99,6 +111,16 @@ if not TYPE_CHECKING:  # for a type checker, a name that is not there is an erro
         if name in ("save", "load"):
             return getattr(importlib.import_module(".serialization", __name__), name)
         raise AttributeError(f"tinygen has no {name!r}; see README, what is left out")
+
+    def _of_autograd(name: str) -> Any:
+        """torch.autograd's names that stand in files below autograd.py."""
+        if name == "functional":
+            return importlib.import_module(".derivatives", __name__)
+        if name in ("gradcheck", "gradgradcheck"):
+            return getattr(importlib.import_module(".testing", __name__), name)
+        raise AttributeError(f"tinygen.autograd has no {name!r}; see README, what is left out")
+
+    autograd.__getattr__ = _of_autograd
 
 
 def __dir__() -> list[str]:

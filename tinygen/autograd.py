@@ -7,13 +7,16 @@ recorded. `gradcheck` and `gradgradcheck` are tinygen.testing's check_grads.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from . import function
 from .backend import module_of
+from .function import Function
 from .tape import (
     Node,
     detect_anomaly,
@@ -26,11 +29,22 @@ from .tape import (
 )
 from .tensor import Tensor, check_grad, same_device, wrap
 
+if TYPE_CHECKING:  # they read this file: the front page answers for them, at first use
+    from . import derivatives as functional
+    from .testing.gradcheck import gradcheck as gradcheck
+    from .testing.gradcheck import gradgradcheck as gradgradcheck
+
 __all__ = [
+    "Function",
+    "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "function",
+    "functional",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "is_grad_enabled",
     "no_grad",
     "set_detect_anomaly",
@@ -65,12 +79,15 @@ def grad(
     grad_outputs: Tensors | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor, ...]:
     """sum_k <grad_outputs_k, d outputs_k / d inputs>, one Tensor an input; no `.grad` is touched.
 
     create_graph=True records the gradients, so that they can be differentiated again. An input
-    that the outputs do not depend on is an error, or None with allow_unused=True.
+    that the outputs do not depend on is an error, or None with allow_unused=True, or zeros with
+    materialize_grads=True. only_inputs=False has no effect, as in PyTorch: it warns.
 
     >>> x = tg.tensor(2.0, requires_grad=True)
     >>> (slope,) = tg.autograd.grad(x**3, x, create_graph=True)  # 3 x^2
@@ -79,17 +96,26 @@ def grad(
     """
     outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if not only_inputs:
+        warnings.warn("grad: only_inputs=False is ignored; use backward()", FutureWarning, 2)
     for i, x in enumerate(ins):
         if not x._requires_grad:
             raise RuntimeError(f"grad: input {i} (shape {x.shape}) does not require grad")
     grads = run_backward(outs, _cotangents(outs, grad_outputs), ins, retain_graph, create_graph)
     for i, g in enumerate(grads):
-        if g is None and not allow_unused:
+        if g is None and materialize_grads:
+            grads[i] = wrap(module_of(ins[i]._array).zeros(ins[i].shape, ins[i].dtype))
+        elif g is None and not allow_unused:
             raise RuntimeError(
                 f"grad: input {i} (shape {ins[i].shape}) appears to not have been used in the "
                 "graph. Pass allow_unused=True if this is what you want."
             )
     return tuple(grads)  # type: ignore[arg-type]
+
+
+def Variable(data: Tensor, requires_grad: bool = False) -> Tensor:
+    """A Tensor with `data`'s memory: the name in old programs, when Tensors had no gradients."""
+    return data.detach().requires_grad_(requires_grad)
 
 
 def _cotangents(outputs: list[Tensor], given: Tensors | None) -> list[Tensor | None]:
@@ -169,11 +195,16 @@ def run_backward(
                 continue
             if node not in wanted:
                 del grads[node]
+            if node.hooks is not None:  # as in PyTorch, what is returned for `inputs` is without
+                g = _run_hooks(node.hooks, g)
             if node.retain is not None and inputs is None:
                 _accumulate(node.retain(), g, create_graph, {id(g._array)})
             _pull_back(node, g, grads, useful)
             if node.saved and not retain:
                 node.free()
+        for leaf, g in grads.items():
+            if hooks := getattr(leaf, "_hooks", None):
+                grads[leaf] = _run_hooks(hooks, g)
         if inputs is None:
             held = {id(seed._array) for seed in seeds}
             for leaf, g in grads.items():
@@ -181,6 +212,16 @@ def run_backward(
     finally:
         thread.grad, thread.in_backward = before
     return [] if inputs is None else [grads.get(x._node or x) for x in inputs]
+
+
+def _run_hooks(hooks: dict[int, Any], g: Tensor) -> Tensor:
+    """What the hooks make of a gradient, one after the other."""
+    for hook in tuple(hooks.values()):
+        changed = hook(g)
+        if changed is not None:
+            check_grad(changed, g, "a hook of register_hook")
+            g = changed
+    return g
 
 
 def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:

@@ -6,7 +6,9 @@ from typing import Any, Literal, overload
 
 from .backend import DType, Generator
 from .tensor import Tensor
+from .ops.derived import MinMax
 from .ops.indexing import Index
+from .ops.linalg import PLU, Slogdet
 from .ops.promotion import Operand
 from .ops.reductions import Dim, ValuesIndices
 
@@ -20,8 +22,7 @@ class Methods:
     def __abs__(self) -> Tensor:
         """|x|; the derivative at 0 is 0"""
 
-    def __add__(self, other: Operand) -> Tensor:
-        """x + y; shapes broadcast and dtypes promote, as in all elementwise ops."""
+    def __add__(self, other: Operand) -> Tensor: ...
 
     def __and__(self, other: Operand) -> Tensor:
         """x & y, of bools or integers"""
@@ -101,8 +102,7 @@ class Methods:
     def __pow__(self, exponent: Operand) -> Tensor:
         """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
 
-    def __radd__(self, other: Operand) -> Tensor:
-        """x + y; shapes broadcast and dtypes promote, as in all elementwise ops."""
+    def __radd__(self, other: Operand) -> Tensor: ...
 
     def __rand__(self, other: Operand) -> Tensor:
         """x & y, of bools or integers"""
@@ -125,11 +125,9 @@ class Methods:
     def __rpow__(self, other: Operand) -> Tensor:
         """x to the power y. The gradient of 0^y is 0 for y >= 0, and that of 0^0 for x too."""
 
-    def __rsub__(self, other: Operand) -> Tensor:
-        """x - y; there is no `alpha`"""
+    def __rsub__(self, other: Operand) -> Tensor: ...
 
-    def __rtruediv__(self, other: Operand) -> Tensor:
-        """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
+    def __rtruediv__(self, other: Operand) -> Tensor: ...
 
     def __rxor__(self, other: Operand) -> Tensor:
         """x ^ y, of bools or integers"""
@@ -137,11 +135,9 @@ class Methods:
     def __setitem__(self, index: Index, value: Any) -> None:
         """x[index] = value, in place; recorded when x or the value requires a gradient."""
 
-    def __sub__(self, other: Operand) -> Tensor:
-        """x - y; there is no `alpha`"""
+    def __sub__(self, other: Operand) -> Tensor: ...
 
-    def __truediv__(self, other: Operand) -> Tensor:
-        """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
+    def __truediv__(self, other: Operand) -> Tensor: ...
 
     def __xor__(self, other: Operand) -> Tensor:
         """x ^ y, of bools or integers"""
@@ -155,20 +151,53 @@ class Methods:
     def absolute(self) -> Tensor:
         """|x|; the derivative at 0 is 0"""
 
+    def absolute_(self) -> Tensor:
+        """abs in place: written into x's own memory; returns x."""
+
     def acos(self) -> Tensor:
         """The angle whose cosine is x, in radians, 0 to pi; NaN outside [-1, 1]"""
 
     def acos_(self) -> Tensor:
         """acos in place: written into x's own memory; returns x."""
 
-    def add(self, other: Operand) -> Tensor:
-        """x + y; shapes broadcast and dtypes promote, as in all elementwise ops."""
+    def acosh(self) -> Tensor:
+        """The inverse of cosh, >= 0: log(x + sqrt(x^2 - 1)); NaN below 1"""
 
-    def add_(self, other: Operand) -> Tensor:
+    def acosh_(self) -> Tensor:
+        """acosh in place: written into x's own memory; returns x."""
+
+    def add(self, other: Operand, *, alpha: builtins.float = 1) -> Tensor:
+        """x + alpha y; shapes broadcast and dtypes promote, as in all elementwise ops."""
+
+    def add_(self, other: Operand, *, alpha: builtins.float = 1) -> Tensor:
         """add in place: written into x's own memory; returns x."""
+
+    def addcdiv(self, tensor1: Tensor, tensor2: Tensor, *, value: builtins.float = 1) -> Tensor:
+        """x + value tensor1 / tensor2"""
+
+    def addcdiv_(self, tensor1: Tensor, tensor2: Tensor, *, value: builtins.float = 1) -> Tensor:
+        """addcdiv in place: written into x's own memory; returns x."""
+
+    def addcmul(self, tensor1: Tensor, tensor2: Tensor, *, value: builtins.float = 1) -> Tensor:
+        """x + value tensor1 tensor2"""
+
+    def addcmul_(self, tensor1: Tensor, tensor2: Tensor, *, value: builtins.float = 1) -> Tensor:
+        """addcmul in place: written into x's own memory; returns x."""
 
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
         """beta input + alpha mat1 mat2: (n, m) and (m, p) -> (n, p), to which input broadcasts."""
+
+    def addmv(self, mat: Tensor, vec: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """beta input + alpha mat vec: (n, m) and (m), to which input broadcasts."""
+
+    def addmv_(self, mat: Tensor, vec: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """addmv in place: written into x's own memory; returns x."""
+
+    def addr(self, vec1: Tensor, vec2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """beta input + alpha vec1 vec2^T: (n) and (m), to which input broadcasts."""
+
+    def addr_(self, vec1: Tensor, vec2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """addr in place: written into x's own memory; returns x."""
 
     def all(self, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
         """Is every element over `dim` non-zero? True of nothing."""
@@ -182,8 +211,53 @@ class Methods:
     def amin(self, dim: Any = None, keepdim: builtins.bool = False) -> Tensor:
         """Smallest value over `dim` (None: all, an int or several); ties share the gradient evenly."""
 
+    def aminmax(self, *, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> MinMax:
+        """(min, max) over `dim` (None: all); ties share the gradient evenly."""
+
     def any(self, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
         """Is some element over `dim` non-zero? False of nothing."""
+
+    def arccos(self) -> Tensor:
+        """The angle whose cosine is x, in radians, 0 to pi; NaN outside [-1, 1]"""
+
+    def arccos_(self) -> Tensor:
+        """acos in place: written into x's own memory; returns x."""
+
+    def arccosh(self) -> Tensor:
+        """The inverse of cosh, >= 0: log(x + sqrt(x^2 - 1)); NaN below 1"""
+
+    def arccosh_(self) -> Tensor:
+        """acosh in place: written into x's own memory; returns x."""
+
+    def arcsin(self) -> Tensor:
+        """The angle whose sine is x, -pi/2 to pi/2; NaN outside [-1, 1]"""
+
+    def arcsin_(self) -> Tensor:
+        """asin in place: written into x's own memory; returns x."""
+
+    def arcsinh(self) -> Tensor:
+        """The inverse of sinh: log(x + sqrt(x^2 + 1))"""
+
+    def arcsinh_(self) -> Tensor:
+        """asinh in place: written into x's own memory; returns x."""
+
+    def arctan(self) -> Tensor:
+        """The angle whose tangent is x, -pi/2 to pi/2"""
+
+    def arctan2(self, other: Operand) -> Tensor:
+        """The angle of the point (y, x), -pi to pi: atan(x / y) in all four quadrants."""
+
+    def arctan2_(self, other: Operand) -> Tensor:
+        """atan2 in place: written into x's own memory; returns x."""
+
+    def arctan_(self) -> Tensor:
+        """atan in place: written into x's own memory; returns x."""
+
+    def arctanh(self) -> Tensor:
+        """The inverse of tanh: log((1 + x) / (1 - x)) / 2; NaN outside [-1, 1]"""
+
+    def arctanh_(self) -> Tensor:
+        """atanh in place: written into x's own memory; returns x."""
 
     def argmax(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Where the first largest value is, int64; in the flattened tensor if dim is None."""
@@ -194,8 +268,44 @@ class Methods:
     def argsort(self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = True) -> Tensor:
         """The indices (int64) that sort x along `dim`; equal elements always keep their order."""
 
+    def asin(self) -> Tensor:
+        """The angle whose sine is x, -pi/2 to pi/2; NaN outside [-1, 1]"""
+
+    def asin_(self) -> Tensor:
+        """asin in place: written into x's own memory; returns x."""
+
+    def asinh(self) -> Tensor:
+        """The inverse of sinh: log(x + sqrt(x^2 + 1))"""
+
+    def asinh_(self) -> Tensor:
+        """asinh in place: written into x's own memory; returns x."""
+
+    def atan(self) -> Tensor:
+        """The angle whose tangent is x, -pi/2 to pi/2"""
+
+    def atan2(self, other: Operand) -> Tensor:
+        """The angle of the point (y, x), -pi to pi: atan(x / y) in all four quadrants."""
+
+    def atan2_(self, other: Operand) -> Tensor:
+        """atan2 in place: written into x's own memory; returns x."""
+
+    def atan_(self) -> Tensor:
+        """atan in place: written into x's own memory; returns x."""
+
+    def atanh(self) -> Tensor:
+        """The inverse of tanh: log((1 + x) / (1 - x)) / 2; NaN outside [-1, 1]"""
+
+    def atanh_(self) -> Tensor:
+        """atanh in place: written into x's own memory; returns x."""
+
     def backward(self, gradient: Tensor | None = None, retain_graph: builtins.bool | None = None, create_graph: builtins.bool = False) -> None:
         """Accumulate d self / d leaf into `.grad` of every leaf that requires a gradient."""
+
+    def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """beta input + alpha batch1 batch2: (B, n, m) and (B, m, p), to which input broadcasts."""
+
+    def baddbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """baddbmm in place: written into x's own memory; returns x."""
 
     def bitwise_and(self, other: Operand) -> Tensor:
         """x & y, of bools or integers"""
@@ -221,6 +331,9 @@ class Methods:
     def ceil_(self) -> Tensor:
         """ceil in place: written into x's own memory; returns x."""
 
+    def cholesky(self, upper: builtins.bool = False) -> Tensor:
+        """L, lower triangular, with x = L L^T (upper=True: L^T), of symmetric positive definite x."""
+
     def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """At most `chunks` views of equal size (the last may be smaller)."""
 
@@ -230,8 +343,23 @@ class Methods:
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
         """clamp in place: written into x's own memory; returns x."""
 
+    def clamp_max(self, max: Operand) -> Tensor:
+        """x, or `max` where x is larger, as clamp(max=...)"""
+
+    def clamp_max_(self, max: Operand) -> Tensor:
+        """clamp_max in place: written into x's own memory; returns x."""
+
+    def clamp_min(self, min: Operand) -> Tensor:
+        """x, or `min` where x is smaller, as clamp(min=...)"""
+
+    def clamp_min_(self, min: Operand) -> Tensor:
+        """clamp_min in place: written into x's own memory; returns x."""
+
     def clip(self, min: Any = None, max: Any = None) -> Tensor:
         """x held within [min, max], numbers or Tensors; the derivative at a bound is 1"""
+
+    def clip_(self, min: Any = None, max: Any = None) -> Tensor:
+        """clamp in place: written into x's own memory; returns x."""
 
     def clone(self) -> Tensor:
         """A copy in memory of its own, with the gradient flowing through."""
@@ -242,11 +370,26 @@ class Methods:
     def copy_(self, src: Tensor) -> Tensor:
         """The elements of `src`, broadcast and converted, in place; returns x."""
 
+    def copysign(self, other: Operand) -> Tensor:
+        """|x| with the sign of y, that of -0.0 too; the derivative at x = 0 is 0"""
+
+    def copysign_(self, other: Operand) -> Tensor:
+        """copysign in place: written into x's own memory; returns x."""
+
     def cos(self) -> Tensor:
         """Cosine, x in radians"""
 
     def cos_(self) -> Tensor:
         """cos in place: written into x's own memory; returns x."""
+
+    def cosh(self) -> Tensor:
+        """(e^x + e^-x) / 2"""
+
+    def cosh_(self) -> Tensor:
+        """cosh in place: written into x's own memory; returns x."""
+
+    def count_nonzero(self, dim: Dim = None) -> Tensor:
+        """How many elements over `dim` are not 0: int64; NaN counts."""
 
     def cpu(self) -> Tensor:
         """x in the computer's memory; x itself if it is there."""
@@ -254,20 +397,41 @@ class Methods:
     def cuda(self) -> Tensor:
         """x in the GPU's memory; x itself if it is there. RuntimeError where no GPU can be used."""
 
-    def cumprod(self, dim: builtins.int) -> Tensor:
+    def cummax(self, dim: builtins.int) -> ValuesIndices:
+        """(values, indices) of the largest so far along `dim`, the last where several tie; NaN stays."""
+
+    def cummin(self, dim: builtins.int) -> ValuesIndices:
+        """(values, indices) of the smallest so far along `dim`, as cummax"""
+
+    def cumprod(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
         """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
 
-    def cumsum(self, dim: builtins.int) -> Tensor:
+    def cumsum(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
         """Running sum along `dim`; bools and integers add up in int64."""
 
-    def div(self, other: Operand) -> Tensor:
+    def det(self) -> Tensor:
+        """The determinant of (..., n, n); its gradient needs an invertible matrix."""
+
+    def digamma(self) -> Tensor:
+        """The derivative of log Gamma(x); -inf at 0, NaN at -1, -2, ..."""
+
+    def digamma_(self) -> Tensor:
+        """digamma in place: written into x's own memory; returns x."""
+
+    def dist(self, other: Tensor, p: builtins.float = 2) -> Tensor:
+        """The p-norm of x - y, all elements together."""
+
+    def div(self, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
         """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
 
-    def div_(self, other: Operand) -> Tensor:
+    def div_(self, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
         """div in place: written into x's own memory; returns x."""
 
-    def divide(self, other: Operand) -> Tensor:
+    def divide(self, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
         """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
+
+    def divide_(self, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
+        """div in place: written into x's own memory; returns x."""
 
     def dot(self, tensor: Tensor) -> Tensor:
         """sum_i x_i y_i of two vectors of one size: a 0-d tensor."""
@@ -287,8 +451,26 @@ class Methods:
     def erf_(self) -> Tensor:
         """erf in place: written into x's own memory; returns x."""
 
+    def erfc(self) -> Tensor:
+        """1 - erf(x), exact far out too, where erf is 1"""
+
+    def erfc_(self) -> Tensor:
+        """erfc in place: written into x's own memory; returns x."""
+
+    def erfinv(self) -> Tensor:
+        """The inverse of erf, on (-1, 1): inf at 1, -inf at -1, NaN outside."""
+
+    def erfinv_(self) -> Tensor:
+        """erfinv in place: written into x's own memory; returns x."""
+
     def exp(self) -> Tensor:
         """e^x; inf where it overflows (float32: x > 88.7)"""
+
+    def exp2(self) -> Tensor:
+        """2^x; inf where it overflows"""
+
+    def exp2_(self) -> Tensor:
+        """exp2 in place: written into x's own memory; returns x."""
 
     def exp_(self) -> Tensor:
         """exp in place: written into x's own memory; returns x."""
@@ -308,6 +490,12 @@ class Methods:
     def fill_(self, value: Any) -> Tensor:
         """Every element `value`, in place; returns x."""
 
+    def fix(self) -> Tensor:
+        """x without its fraction, towards 0; the gradient is 0"""
+
+    def fix_(self) -> Tensor:
+        """trunc in place: written into x's own memory; returns x."""
+
     def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
         """Make one dimension of the dimensions start_dim..end_dim; x itself if they are one already."""
 
@@ -316,6 +504,12 @@ class Methods:
 
     def float(self) -> Tensor:
         """x as float32."""
+
+    def float_power(self, exponent: Operand) -> Tensor:
+        """x to the power y, in float64 whatever the dtypes"""
+
+    def float_power_(self, exponent: Operand) -> Tensor:
+        """float_power in place: written into x's own memory; returns x."""
 
     def floor(self) -> Tensor:
         """The largest integer <= x, in x's dtype; the gradient is 0"""
@@ -329,11 +523,32 @@ class Methods:
     def floor_divide_(self, other: Operand) -> Tensor:
         """floor_divide in place: written into x's own memory; returns x."""
 
+    def fmax(self, other: Operand) -> Tensor:
+        """The larger one, of NaN and a number the number; at a tie the gradient is x's alone"""
+
+    def fmin(self, other: Operand) -> Tensor:
+        """The smaller one, of NaN and a number the number; at a tie the gradient is x's alone"""
+
+    def fmod(self, other: Operand) -> Tensor:
+        """x - y trunc(x / y): the sign is x's, as in C. RuntimeError for an integer by 0."""
+
+    def fmod_(self, other: Operand) -> Tensor:
+        """fmod in place: written into x's own memory; returns x."""
+
+    def frac(self) -> Tensor:
+        """The fraction that trunc takes off, with x's sign: frac(-1.25) = -0.25. Floats only."""
+
+    def frac_(self) -> Tensor:
+        """frac in place: written into x's own memory; returns x."""
+
     def gather(self, dim: builtins.int, index: Tensor) -> Tensor:
         """out[i][j][k] = x[i][index[i][j][k]][k] for dim = 1; out has index's shape."""
 
     def ge(self, other: Operand) -> Tensor:
         """x >= y: bool"""
+
+    def ger(self, vec2: Tensor) -> Tensor:
+        """x_i y_j of two vectors: another name of outer."""
 
     def gt(self, other: Operand) -> Tensor:
         """x > y: bool"""
@@ -341,11 +556,23 @@ class Methods:
     def half(self) -> Tensor:
         """x as float16."""
 
+    def hypot(self, other: Operand) -> Tensor:
+        """sqrt(x^2 + y^2), without overflow; the gradient at (0, 0) is 0"""
+
+    def hypot_(self, other: Operand) -> Tensor:
+        """hypot in place: written into x's own memory; returns x."""
+
     def index_select(self, dim: builtins.int, index: Tensor) -> Tensor:
         """The slices of x along `dim` that a 1-D index of integers names, in its order."""
 
+    def inner(self, other: Tensor) -> Tensor:
+        """sum_k x[..., k] y[..., k] over the last dimensions: (*A, k) and (*B, k) -> (*A, *B)."""
+
     def int(self) -> Tensor:
         """x as int32."""
+
+    def inverse(self) -> Tensor:
+        """x^-1 of square matrices (..., n, n); RuntimeError for a singular one."""
 
     def isclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
         """|x - y| <= atol + rtol |y|, element by element: y is the reference."""
@@ -359,11 +586,41 @@ class Methods:
     def isnan(self) -> Tensor:
         """It is not a number: bool"""
 
+    def kron(self, other: Tensor) -> Tensor:
+        """The Kronecker product: each element of x times all of y, side by side as x's elements are."""
+
+    def kthvalue(self, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False) -> ValuesIndices:
+        """(values, indices) of the k-th smallest along `dim`, k from 1; the first where several tie."""
+
+    def ldexp(self, other: Tensor) -> Tensor:
+        """x 2^y"""
+
+    def ldexp_(self, other: Tensor) -> Tensor:
+        """ldexp in place: written into x's own memory; returns x."""
+
     def le(self, other: Operand) -> Tensor:
         """x <= y: bool"""
 
+    def lerp(self, end: Tensor, weight: Tensor | builtins.float) -> Tensor:
+        """x + weight (end - x): x at weight 0, `end` at 1"""
+
+    def lerp_(self, end: Tensor, weight: Tensor | builtins.float) -> Tensor:
+        """lerp in place: written into x's own memory; returns x."""
+
+    def lgamma(self) -> Tensor:
+        """log |Gamma(x)|, and Gamma(n) = (n - 1)!; inf at 0, -1, -2, ..."""
+
+    def lgamma_(self) -> Tensor:
+        """lgamma in place: written into x's own memory; returns x."""
+
     def log(self) -> Tensor:
         """Natural logarithm; -inf at 0, NaN below, as in PyTorch (no warning)."""
+
+    def log10(self) -> Tensor:
+        """Logarithm to the base 10; -inf at 0, NaN below"""
+
+    def log10_(self) -> Tensor:
+        """log10 in place: written into x's own memory; returns x."""
 
     def log1p(self) -> Tensor:
         """log(1 + x), exact near 0; -inf at -1, NaN below"""
@@ -371,14 +628,26 @@ class Methods:
     def log1p_(self) -> Tensor:
         """log1p in place: written into x's own memory; returns x."""
 
+    def log2(self) -> Tensor:
+        """Logarithm to the base 2, exact for powers of 2; -inf at 0, NaN below"""
+
+    def log2_(self) -> Tensor:
+        """log2 in place: written into x's own memory; returns x."""
+
     def log_(self) -> Tensor:
         """log in place: written into x's own memory; returns x."""
 
-    def log_softmax(self, dim: builtins.int) -> Tensor:
+    def log_softmax(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
         """x - log sum e^x along `dim`; exact where softmax would be 0. RuntimeError for integers."""
 
     def logaddexp(self, other: Operand) -> Tensor:
         """log(e^x + e^y), without overflow"""
+
+    def logcumsumexp(self, dim: builtins.int) -> Tensor:
+        """log sum e^x of all up to each, along `dim`: log2(n) times logaddexp, by doubling strides."""
+
+    def logdet(self) -> Tensor:
+        """log det of (..., n, n); NaN where the determinant is negative"""
 
     def logical_and(self, other: Operand) -> Tensor:
         """Both are non-zero: bool"""
@@ -392,6 +661,12 @@ class Methods:
     def logical_xor(self, other: Operand) -> Tensor:
         """Exactly one is non-zero: bool"""
 
+    def logit(self, eps: builtins.float | None = None) -> Tensor:
+        """log(x / (1 - x)), the inverse of sigmoid; with eps, of x held within [eps, 1 - eps]"""
+
+    def logit_(self, eps: builtins.float | None = None) -> Tensor:
+        """logit in place: written into x's own memory; returns x."""
+
     def logsumexp(self, dim: Dim, keepdim: builtins.bool = False) -> Tensor:
         """log sum e^x over `dim`, shifted by the largest x so that nothing overflows."""
 
@@ -400,6 +675,9 @@ class Methods:
 
     def lt(self, other: Operand) -> Tensor:
         """x < y: bool"""
+
+    def lu(self, pivot: builtins.bool = True) -> tuple[Tensor, Tensor]:
+        """(LU, pivots) of square matrices: U, and L below its diagonal, whose ones are not stored."""
 
     @property
     def mT(self) -> Tensor:
@@ -423,8 +701,11 @@ class Methods:
     def maximum(self, other: Operand) -> Tensor:
         """The larger one; NaN wins, and at a tie each gets half of the gradient"""
 
-    def mean(self, dim: Dim = None, keepdim: builtins.bool = False) -> Tensor:
+    def mean(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """Arithmetic mean over `dim`; NaN of nothing, RuntimeError for integers."""
+
+    def median(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Any:
+        """The middle value, of two the lower; of all, where ties share the gradient evenly; or, along"""
 
     def min(self, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
         """min(x), min(x, dim) and min(x, y): as for max."""
@@ -447,8 +728,23 @@ class Methods:
     def multiply(self, other: Operand) -> Tensor:
         """x y, element by element; @ is the matrix product"""
 
+    def multiply_(self, other: Operand) -> Tensor:
+        """mul in place: written into x's own memory; returns x."""
+
     def mv(self, vec: Tensor) -> Tensor:
         """Matrix times vector: (n, m) and (m) -> (n)."""
+
+    def nan_to_num(self, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None) -> Tensor:
+        """`nan` for NaN, `posinf` for inf, `neginf` for -inf: else the dtype's largest and smallest."""
+
+    def nan_to_num_(self, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None) -> Tensor:
+        """nan_to_num in place: written into x's own memory; returns x."""
+
+    def nanmean(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
+        """Mean over `dim` of what is not NaN; NaN if nothing is left."""
+
+    def nansum(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
+        """Sum over `dim` of what is not NaN; its gradient at NaN is 0."""
 
     def narrow(self, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
         """`length` slices along `dim`, from `start`; a view."""
@@ -460,6 +756,12 @@ class Methods:
         """-x; integers of uint8 wrap around"""
 
     def neg_(self) -> Tensor:
+        """neg in place: written into x's own memory; returns x."""
+
+    def negative(self) -> Tensor:
+        """-x; integers of uint8 wrap around"""
+
+    def negative_(self) -> Tensor:
         """neg in place: written into x's own memory; returns x."""
 
     def nonzero(self) -> Tensor:
@@ -483,8 +785,11 @@ class Methods:
     def pow_(self, exponent: Operand) -> Tensor:
         """pow in place: written into x's own memory; returns x."""
 
-    def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
+    def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
+
+    def quantile(self, q: Any, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: str = 'linear') -> Tensor:
+        """The value below which a share q in [0, 1] of the elements lies: at place q (n - 1) in order."""
 
     def reciprocal(self) -> Tensor:
         """1 / x; inf at 0"""
@@ -519,10 +824,10 @@ class Methods:
     def roll(self, shifts: Any, dims: Any = None) -> Tensor:
         """Shift along dimensions; what falls off comes in at the other end. No dims: flattened."""
 
-    def round(self) -> Tensor:
-        """The nearest integer; halves go to the even one, and the gradient is 0"""
+    def round(self, *, decimals: builtins.int = 0) -> Tensor:
+        """The nearest multiple of 10^-decimals; halves go to the even one, and the gradient is 0"""
 
-    def round_(self) -> Tensor:
+    def round_(self, *, decimals: builtins.int = 0) -> Tensor:
         """round in place: written into x's own memory; returns x."""
 
     def rsqrt(self) -> Tensor:
@@ -555,7 +860,22 @@ class Methods:
     def sin_(self) -> Tensor:
         """sin in place: written into x's own memory; returns x."""
 
-    def softmax(self, dim: builtins.int) -> Tensor:
+    def sinc(self) -> Tensor:
+        """sin(pi x) / (pi x), and 1 at 0"""
+
+    def sinc_(self) -> Tensor:
+        """sinc in place: written into x's own memory; returns x."""
+
+    def sinh(self) -> Tensor:
+        """(e^x - e^-x) / 2"""
+
+    def sinh_(self) -> Tensor:
+        """sinh in place: written into x's own memory; returns x."""
+
+    def slogdet(self) -> Slogdet:
+        """(sign, log |det|) of (..., n, n), without overflow; (0, -inf) for a singular matrix."""
+
+    def softmax(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
         """e^x / sum e^x along `dim`; the shape stays. RuntimeError for integers."""
 
     def softplus(self) -> Tensor:
@@ -585,14 +905,17 @@ class Methods:
     def std(self, dim: Dim = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, correction: builtins.int | None = None) -> Tensor:
         """Standard deviation, the root of var; its gradient at 0 is 0."""
 
-    def sub(self, other: Operand) -> Tensor:
-        """x - y; there is no `alpha`"""
+    def sub(self, other: Operand, *, alpha: builtins.float = 1) -> Tensor:
+        """x - alpha y"""
 
-    def sub_(self, other: Operand) -> Tensor:
+    def sub_(self, other: Operand, *, alpha: builtins.float = 1) -> Tensor:
         """sub in place: written into x's own memory; returns x."""
 
-    def subtract(self, other: Operand) -> Tensor:
-        """x - y; there is no `alpha`"""
+    def subtract(self, other: Operand, *, alpha: builtins.float = 1) -> Tensor:
+        """x - alpha y"""
+
+    def subtract_(self, other: Operand, *, alpha: builtins.float = 1) -> Tensor:
+        """sub in place: written into x's own memory; returns x."""
 
     def sum(self, dim: Dim = None, keepdim: builtins.bool = False, dtype: Any = None) -> Tensor:
         """Sum over `dim` (None: all, an int or several); bools and integers add up in int64."""
@@ -606,6 +929,12 @@ class Methods:
     def take_along_dim(self, indices: Tensor, dim: builtins.int) -> Tensor:
         """NumPy's take_along_axis: gather with the other dimensions broadcast; `dim` must be given."""
 
+    def tan(self) -> Tensor:
+        """Tangent, x in radians"""
+
+    def tan_(self) -> Tensor:
+        """tan in place: written into x's own memory; returns x."""
+
     def tanh(self) -> Tensor:
         """(e^x - e^-x) / (e^x + e^-x)"""
 
@@ -618,6 +947,9 @@ class Methods:
     def topk(self, k: builtins.int, dim: builtins.int = -1, largest: builtins.bool = True, sorted: builtins.bool = True) -> ValuesIndices:
         """(values, indices) of the k largest (or smallest) along `dim`, always in order."""
 
+    def trace(self) -> Tensor:
+        """The sum of a matrix's diagonal; of bools and integers in int64."""
+
     def transpose(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Swap two dimensions; a view."""
 
@@ -626,6 +958,12 @@ class Methods:
 
     def triu(self, diagonal: builtins.int = 0) -> Tensor:
         """The upper triangle of each matrix (..., n, m): 0 where column - row < diagonal."""
+
+    def true_divide(self, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
+        """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
+
+    def true_divide_(self, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
+        """div in place: written into x's own memory; returns x."""
 
     def trunc(self) -> Tensor:
         """x without its fraction, towards 0; the gradient is 0"""
@@ -656,6 +994,12 @@ class Methods:
 
     def view_as(self, other: Tensor) -> Tensor:
         """The same elements in the other's shape."""
+
+    def xlogy(self, other: Operand) -> Tensor:
+        """x log y, and 0 where x = 0, whatever y is (but for NaN); there the gradients are finite too"""
+
+    def xlogy_(self, other: Operand) -> Tensor:
+        """xlogy in place: written into x's own memory; returns x."""
 
     def zero_(self) -> Tensor:
         """Every element 0, in place; returns x."""

@@ -28,7 +28,9 @@ from typing import Any, Literal, overload
 
 from {above}backend import DType, Generator
 from {above}tensor import Tensor
+from {ops}derived import MinMax
 from {ops}indexing import Index
+from {ops}linalg import PLU, Slogdet
 from {ops}promotion import Operand
 from {ops}reductions import Dim, ValuesIndices
 '''

@@ -20,8 +20,8 @@ from .backend import Array, DType
 from .threads import POOL
 
 __all__ = [
-    "Node", "Switch", "detect_anomaly", "enable_grad", "is_grad_enabled", "no_grad", "process",
-    "set_grad_enabled", "thread",
+    "Handle", "Node", "Switch", "detect_anomaly", "enable_grad", "is_grad_enabled", "no_grad",
+    "process", "set_grad_enabled", "thread",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -116,6 +116,20 @@ def is_grad_enabled() -> bool:
     return thread.grad
 
 
+class Handle:
+    """What registering a hook returns: remove() takes the hook out again."""
+
+    numbers = itertools.count()
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self._hooks, self.id = hooks, next(Handle.numbers)
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """Take the hook out; a second time does nothing."""
+        self._hooks.pop(self.id, None)
+
+
 _birth = itertools.count().__next__
 
 
@@ -126,6 +140,7 @@ class Node:
 
     # Rarely anything else, so they are an instance's own (in its __dict__) only when set:
     retain: Any = None  # a weak reference to a tensor that wants its .grad kept
+    hooks: dict[int, Any] | None = None  # what register_hook was given
     place = ""  # file:line of the call, known in anomaly mode only
 
     def __init__(

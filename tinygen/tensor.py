@@ -6,7 +6,7 @@ No op is named here: ops/ attaches them, and autograd.py attaches backward().
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from .backend import (
     settle,
 )
 from .backend import device as Device
-from .tape import Node
+from .tape import Handle, Node
 
 if TYPE_CHECKING:
     from .methods import Methods  # what autograd.py and ops/ attach: stubs.py writes it
@@ -45,7 +45,7 @@ class Tensor(Methods):
             [15., 21.]])
     """
 
-    __slots__ = "_array", "_requires_grad", "_grad", "_node", "_version", "__weakref__"
+    __slots__ = "_array", "_requires_grad", "_grad", "_node", "_version", "_hooks", "__weakref__"
     __array_ufunc__ = None  # ndarray * Tensor is Tensor.__rmul__, not an array of Tensors
     __hash__ = object.__hash__
 
@@ -183,6 +183,27 @@ class Tensor(Methods):
             raise RuntimeError("can't retain_grad on a Tensor that has requires_grad=False")
         if self._node is not None:
             self._node.retain = weakref.ref(self)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
+        """Call hook(grad) when this tensor's gradient is known; what it returns takes its place.
+
+        Before retain_grad(), and before an op that the tensor was computed by gets the gradient.
+        The handle's remove() takes the hook out.
+
+        >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+        >>> handle = x.register_hook(lambda grad: grad * 10)
+        >>> (x * x).sum().backward()
+        >>> x.grad
+        tensor([20., 40.])
+        """
+        if not self._requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if self._node is not None:
+            self._node.hooks = hooks = self._node.hooks or {}
+        else:
+            self._hooks: dict[int, Any] = getattr(self, "_hooks", {})  # unset on most
+            hooks = self._hooks
+        return Handle(hooks, hook)
 
     def detach(self) -> Tensor:
         """The same memory, cut off from the tape: it requires no gradient.

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..backend import float16, float32, float64
+from ..tape import Handle
 from ..tensor import Tensor, wrap
 from .parameter import Parameter
 from .state import Incompatible, convert, load, target
@@ -17,20 +18,6 @@ from .state import Incompatible, convert, load, target
 __all__ = ["Handle", "Module"]
 
 M = TypeVar("M", bound="Module")
-
-
-class Handle:
-    """What registering a hook returns: remove() takes the hook out again."""
-
-    numbers = itertools.count()
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self._hooks, self.id = hooks, next(Handle.numbers)
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        """Take the hook out; a second time does nothing."""
-        self._hooks.pop(self.id, None)
 
 
 def _unimplemented(self: Module, *args: Any, **kwargs: Any) -> Any:

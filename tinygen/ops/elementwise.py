@@ -6,6 +6,7 @@ In rising difficulty of their derivatives. Broadcasting and dtypes are the decor
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, overload
 
 import numpy as np
@@ -15,16 +16,18 @@ from ..tensor import Tensor, as_array, wrap
 from ..threads import GRAIN, compute, in_parts
 from .half import through_float32
 from .op import elementwise, floating, promote
+from .promotion import Operand
 
 __all__ = [
-    "acos", "add", "cos", "div", "erf", "exp", "expm1", "floor_divide", "gelu", "log", "log1p",
-    "logaddexp", "mul", "neg", "pow", "reciprocal", "remainder", "rsqrt", "sigmoid", "silu",
-    "sin", "softplus", "sqrt", "square", "sub", "tanh", "where",
+    "acos", "add", "arccos", "cos", "div", "divide", "erf", "exp", "expm1", "floor_divide", "fmod",
+    "gelu", "log", "log1p", "logaddexp", "mul", "multiply", "neg", "negative", "pow", "reciprocal",
+    "remainder", "rsqrt", "sigmoid", "silu", "sin", "softplus", "sqrt", "square", "sub",
+    "subtract", "tanh", "true_divide", "where",
 ]  # fmt: skip
 METHODS = {*__all__} - {"gelu", "where"}
 IN_PLACE = METHODS - {"logaddexp", "silu", "softplus"}
-OPERATORS = {
-    "__add__": "add", "__sub__": "sub", "__mul__": "mul", "__truediv__": "div",
+OPERATORS = {  # of the bare ops: an operator has no alpha and no rounding_mode to look at
+    "__add__": "_add", "__sub__": "_sub", "__mul__": "mul", "__truediv__": "_div",
     "__floordiv__": "floor_divide", "__mod__": "remainder", "__pow__": "pow", "__neg__": "neg",
 }  # fmt: skip
 
@@ -38,26 +41,38 @@ def zero(g: Tensor) -> Tensor:
 
 
 @elementwise
-def add(x: Array, y: Array) -> Array:
-    """x + y; shapes broadcast and dtypes promote, as in all elementwise ops.
+def _add(x: Array, y: Array) -> Array:
+    return compute(np.add, x, y)
+
+
+_add.vjp(lambda g: g, lambda g: g)
+
+
+def _scaled(y: Any, alpha: float) -> Any:
+    return y if alpha == 1 else y * alpha
+
+
+def add(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
+    """x + alpha y; shapes broadcast and dtypes promote, as in all elementwise ops.
 
     >>> tg.tensor([[1], [2]]) + tg.tensor([0.5, 1.0])
     tensor([[1.5, 2. ],
             [2.5, 3. ]])
     """
-    return compute(np.add, x, y)
-
-
-add.vjp(lambda g: g, lambda g: g)
+    return _add(input, _scaled(other, alpha))
 
 
 @elementwise
-def sub(x: Array, y: Array) -> Array:
-    """x - y; there is no `alpha`"""
+def _sub(x: Array, y: Array) -> Array:
     return compute(np.subtract, x, y)
 
 
-sub.vjp(lambda g: g, lambda g: -g)
+_sub.vjp(lambda g: g, lambda g: -g)
+
+
+def sub(input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
+    """x - alpha y"""
+    return _sub(input, _scaled(other, alpha))
 
 
 @elementwise
@@ -70,12 +85,25 @@ mul.vjp(lambda g, y: g * y, lambda g, x: g * x)
 
 
 @floating
-def div(x: Array, y: Array) -> Array:
-    """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
+def _div(x: Array, y: Array) -> Array:
     return compute(np.divide, x, y)
 
 
-div.vjp(lambda g, y: g / y, lambda g, y, out: -g * out / y)
+_div.vjp(lambda g, y: g / y, lambda g, y, out: -g * out / y)
+
+
+def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
+    """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN.
+
+    rounding_mode="floor" is floor_divide; "trunc" rounds towards 0, and integers stay integers.
+    """
+    if rounding_mode is None:
+        return _div(input, other)
+    if rounding_mode not in ("floor", "trunc"):
+        raise RuntimeError(
+            f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}"
+        )
+    return (floor_divide if rounding_mode == "floor" else _trunc_divide)(input, other)
 
 
 @elementwise
@@ -131,6 +159,17 @@ floor_divide.vjp(zero, zero)
 
 
 @elementwise
+def _trunc_divide(x: Array, y: Array) -> Array:
+    _refuse_zero("div", x, y)
+    if np.result_type(x, y).kind == "f":
+        return np.trunc(np.divide(x, y))
+    return np.floor_divide(x - np.fmod(x, y), y)
+
+
+_trunc_divide.vjp(zero, zero)
+
+
+@elementwise
 def remainder(x: Array, y: Array) -> Array:
     """x - y floor(x / y): the sign is y's, as for Python's %. RuntimeError for an integer by 0.
 
@@ -142,6 +181,20 @@ def remainder(x: Array, y: Array) -> Array:
 
 
 remainder.vjp(lambda g: g, lambda g, x, y: -g * floor_divide(x, y))
+
+
+@elementwise
+def fmod(x: Array, y: Array) -> Array:
+    """x - y trunc(x / y): the sign is x's, as in C. RuntimeError for an integer by 0.
+
+    >>> tg.tensor([-3, 3]).fmod(2)
+    tensor([-1,  1])
+    """
+    _refuse_zero("fmod", x, y)
+    return np.fmod(x, y)
+
+
+fmod.vjp(lambda g: g, lambda g, x, y: -g * _trunc_divide(x, y))
 
 
 def _refuse_zero(name: str, x: Array, y: Array) -> None:
@@ -403,10 +456,16 @@ def erf(x: Array) -> Array:
 
         return erf_on_gpu(x)
     if x.dtype == np.float64:
-        return np.fromiter(map(math.erf, x.flat), np.float64, x.size).reshape(x.shape)
+        return by_c_library(math.erf, x)
     x = np.clip(x, -4.0, 4.0)
     square_of_x = x * x
     return x * _polynomial(_ERF_P, square_of_x) / _polynomial(_ERF_Q, square_of_x)
+
+
+def by_c_library(function: Callable[[float], float], x: Array) -> Array:
+    """function of each element, computed in float64"""
+    out = np.fromiter(map(function, x.flat), np.float64, x.size).reshape(x.shape)
+    return out.astype(x.dtype, copy=False)
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
@@ -479,3 +538,7 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
 def as_tensor(x: Any) -> Tensor:
     """x itself if it is a Tensor, else a Tensor of it"""
     return x if isinstance(x, Tensor) else wrap(as_array(x))
+
+
+arccos, multiply, subtract, negative = acos, mul, sub, neg
+divide = true_divide = div

@@ -18,13 +18,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 def through_float32(function: F) -> F:
     """float16 Tensors in, float16 out, and float32 between, in the gradients too: rounded once.
 
-    Everything else passes through: float32 and float64, and float16 beside them, which promotes.
+    Everything else passes through: float32 and float64, and float16 beside them, which promotes. So
+    does a call with a dtype: the function converts, and calls itself.
     """
 
     @wraps(function)
     def rounded(*args: Any, **kwargs: Any) -> Any:
         x = args[0] if args else next(iter(kwargs.values()), None)
-        if not isinstance(x, Tensor) or x._array.dtype is not float16:
+        if not isinstance(x, Tensor) or x._array.dtype is not float16 or "dtype" in kwargs:
             return function(*args, **kwargs)
         dtypes = {y.dtype for y in (*args, *kwargs.values()) if isinstance(y, Tensor)}
         if float32 in dtypes or float64 in dtypes:

@@ -14,8 +14,8 @@ from .half import through_float32
 from .op import cast, elementwise, floating, promote
 
 __all__ = [
-    "abs", "ceil", "clamp", "elu", "floor", "leaky_relu", "maximum", "minimum", "relu", "round",
-    "sign", "trunc",
+    "abs", "absolute", "ceil", "clamp", "clip", "copysign", "elu", "fix", "floor", "leaky_relu",
+    "maximum", "minimum", "relu", "round", "sign", "trunc",
 ]  # fmt: skip
 METHODS = {*__all__} - {"elu", "leaky_relu"}
 IN_PLACE = METHODS - {"maximum", "minimum"}
@@ -98,6 +98,15 @@ def sign(x: Array) -> Array:
 
 
 sign.vjp(zero)
+
+
+@floating
+def copysign(x: Array, y: Array) -> Array:
+    """|x| with the sign of y, that of -0.0 too; the derivative at x = 0 is 0"""
+    return np.copysign(x, y)
+
+
+copysign.vjp(lambda g, x, y: g * copysign(sign(x) * sign(x), y) * sign(x), zero)
 
 
 @elementwise
@@ -191,13 +200,13 @@ def ceil(x: Array) -> Array:
 
 
 @elementwise
-def round(x: Array) -> Array:  # noqa: A001
-    """The nearest integer; halves go to the even one, and the gradient is 0
+def round(x: Array, *, decimals: int = 0) -> Array:  # noqa: A001
+    """The nearest multiple of 10^-decimals; halves go to the even one, and the gradient is 0
 
-    >>> tg.tensor([0.5, 1.5, 2.5]).round()
-    tensor([0., 2., 2.])
+    >>> tg.tensor([0.5, 1.5, 2.5]).round(), tg.tensor(0.125).round(decimals=2)
+    (tensor([0., 2., 2.]), tensor(0.12))
     """
-    return np.round(x)
+    return np.round(x, decimals)
 
 
 @elementwise
@@ -208,3 +217,5 @@ def trunc(x: Array) -> Array:
 
 for _step in (floor, ceil, round, trunc):
     _step.vjp(zero)
+
+absolute, clip, fix = abs, clamp, trunc

@@ -11,28 +11,30 @@ from . import (
     comparisons,
     convert,
     creation,
+    derived,
     elementwise,
     in_place,
     indexing,
     kinks,
+    linalg,
+    order,
     products,
     rearrange,
     reductions,
     shapes,
     softmaxes,
+    special,
+    trigonometry,
 )
 from .promotion import Operand
 
 __all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", "uniform_", "zero_"]
 
 FILES: tuple[Any, ...] = (
-    convert, elementwise, kinks, comparisons, shapes, indexing, in_place, rearrange, reductions,
-    softmaxes, products, compare,
+    convert, elementwise, kinks, comparisons, trigonometry, special, shapes, indexing, in_place,
+    rearrange, reductions, order, softmaxes, products, linalg, derived, compare,
 )  # fmt: skip
-OTHER_NAMES = {
-    "swapaxes": "transpose", "clip": "clamp", "multiply": "mul", "subtract": "sub", "divide": "div",
-    "absolute": "abs",
-}  # fmt: skip
+OTHER_NAMES = {"swapaxes": "transpose"}
 REFLECTED = {  # also with the Tensor on the right, and (but for @) in place
     "__add__", "__sub__", "__mul__", "__truediv__", "__floordiv__", "__mod__", "__pow__",
     "__matmul__", "__and__", "__or__", "__xor__",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import Array, as_dtype
 from ..tensor import Tensor, wrap
 from ..threads import total
 from .elementwise import where
@@ -112,7 +112,7 @@ def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None
     """
     x = input
     if dtype is not None:
-        x = cast(x, dtype=np.dtype(dtype))
+        x = in_dtype(x, dtype)
     elif x.dtype.kind == "u":  # NumPy would add in uint64
         x = cast(x, dtype=np.dtype(np.int64))
     return _sum(x, dims=axes("sum", x, dim), keepdim=keepdim)
@@ -120,8 +120,10 @@ def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None
 
 @through_float32
 @numpy_names
-def mean(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Arithmetic mean over `dim`; NaN of nothing, RuntimeError for integers."""
+    if dtype is not None:
+        return mean(in_dtype(input, dtype), dim, keepdim)
     x = input
     if x.dtype.kind != "f":
         raise RuntimeError(f"mean: expected a floating-point tensor, got {x.dtype}; use x.float()")
@@ -189,8 +191,12 @@ _root.vjp(_root_vjp)
 
 @through_float32
 @numpy_names
-def prod(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
     """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
+    if dtype is not None:
+        return prod(in_dtype(input, dtype), dim, keepdim)
     shape, x = input.shape, _int64(input)
     if dim is None:
         x, axis = reshape(x, (-1,)), 0
@@ -221,23 +227,27 @@ _cumsum.vjp(lambda g, axis: flip(_cumsum(flip(g, (axis,)), axis=axis), (axis,)))
 
 @through_float32
 @numpy_names
-def cumsum(input: Tensor, dim: int) -> Tensor:
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running sum along `dim`; bools and integers add up in int64.
 
     >>> tg.tensor([1, 2, 3]).cumsum(0)
     tensor([1, 3, 6])
     """
+    if dtype is not None:
+        return cumsum(in_dtype(input, dtype), dim)
     x = cast(input, dtype=np.dtype(np.int64)) if input.dtype.kind == "u" else input
     axis = one_axis("cumsum", x, dim)
     return _cumsum(x, axis=axis) if x.ndim else sum(x)
 
 
 @numpy_names
-def cumprod(input: Tensor, dim: int) -> Tensor:
+def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running product along `dim`, by doubling strides: log2(n) multiplications, any order.
 
     Bools and integers multiply in int64.
     """
+    if dtype is not None:
+        return cumprod(in_dtype(input, dtype), dim)
     axis, x = one_axis("cumprod", input, dim), _int64(input)
     front, step = (slice(None),) * axis, 1
     while x.ndim and step < x.shape[axis]:
@@ -245,6 +255,11 @@ def cumprod(input: Tensor, dim: int) -> Tensor:
         x = cat([x[(*front, slice(None, step))], later], axis)
         step *= 2
     return x if step > 1 else clone(x)
+
+
+def in_dtype(x: Tensor, dtype: Any) -> Tensor:
+    """x in the dtype that was asked for"""
+    return x if x.dtype == dtype else cast(x, dtype=as_dtype(dtype))
 
 
 def _int64(x: Tensor) -> Tensor:
@@ -260,10 +275,10 @@ def _amax(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
     return np.max(x, axis=dims, keepdims=keepdim)
 
 
-_amax.vjp(lambda g, x, out, dims: stretch(g, x.shape, dims) * _ties(x, out, dims))
+_amax.vjp(lambda g, x, out, dims: stretch(g, x.shape, dims) * ties(x, out, dims))
 
 
-def _ties(x: Tensor, extremum: Tensor, dims: tuple[int, ...]) -> Tensor:
+def ties(x: Tensor, extremum: Tensor, dims: tuple[int, ...]) -> Tensor:
     """1 / (number of ties) where x is the extremum, else 0."""
     kept = tuple(1 if i in dims else n for i, n in enumerate(x.shape))
     hits = x._array == extremum._array.reshape(kept)
@@ -283,7 +298,7 @@ def _amin(x: Array, *, dims: tuple[int, ...], keepdim: bool) -> Array:
     return np.min(x, axis=dims, keepdims=keepdim)
 
 
-_amin.vjp(lambda g, x, out, dims: stretch(g, x.shape, dims) * _ties(x, out, dims))
+_amin.vjp(lambda g, x, out, dims: stretch(g, x.shape, dims) * ties(x, out, dims))
 
 
 @numpy_names

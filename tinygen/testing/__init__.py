@@ -5,6 +5,7 @@ is imported when one of them is called.
 """
 
 from .fuzz import FuzzProgram, check_program, fuzz_programs
+from .gradcheck import gradcheck, gradgradcheck
 from .gradients import GradientError, check_grads
 from .programs import Program, programs
 from .strategies import (
@@ -28,6 +29,8 @@ __all__ = [
     "check_program",
     "conv_geometries",
     "fuzz_programs",
+    "gradcheck",
+    "gradgradcheck",
     "lay_out",
     "programs",
     "sample",
