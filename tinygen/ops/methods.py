@@ -17,6 +17,7 @@ from . import (
     indexing,
     kinks,
     linalg,
+    new,
     products,
     rearrange,
     reductions,
@@ -31,7 +32,7 @@ __all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", 
 
 FILES: tuple[Any, ...] = (
     convert, elementwise, kinks, comparisons, shapes, indexing, in_place, rearrange, reductions,
-    softmaxes, products, linalg, trigonometry, special, derived, compare,
+    softmaxes, products, linalg, trigonometry, special, derived, compare, new,
 )  # fmt: skip
 OTHER_NAMES = {"swapaxes": "transpose"}
 REFLECTED = {  # also with the Tensor on the right, and (but for @) in place
