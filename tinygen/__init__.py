@@ -33,23 +33,40 @@ from .backend import (
     uint8,
 )
 from .backend import bool_ as bool
+from .constants import *
+from .constants import __all__ as _constants
 from .ops import *
 from .ops import __all__ as _ops
 from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import cuda, data, linalg, metrics, models, nn, optim, plot, run, testing, utils
+    from . import (
+        cuda,
+        data,
+        distributions,
+        linalg,
+        metrics,
+        models,
+        nn,
+        optim,
+        plot,
+        run,
+        testing,
+        utils,
+    )
     from .serialization import load, save
 
 __version__ = "0.1.0"
 
-float, double, half, int, long = float32, float64, float16, int32, int64
+float, double, half = float32, float64, float16
+short, int, long = int16, int32, int64
 inference_mode = no_grad
 
 _LAZY = (
     "cuda",
     "data",
+    "distributions",
     "linalg",
     "metrics",
     "models",
@@ -83,16 +100,21 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_floating_point",
     "is_grad_enabled",
+    "is_tensor",
     "load",
     "long",
     "manual_seed",
     "no_grad",
+    "numel",
     "save",
     "set_default_dtype",
     "set_grad_enabled",
     "set_rng_state",
+    "short",
     "uint8",
+    *_constants,
     *_LAZY,
     *_ops,
 ]
@@ -103,6 +125,16 @@ def is_tensor(x: Any) -> Any:
     return isinstance(x, Tensor)
 
 
+def is_floating_point(input: Tensor) -> Any:
+    """Is its dtype float16, float32 or float64?"""
+    return input.is_floating_point()
+
+
+def numel(input: Tensor) -> Any:
+    """The number of its elements."""
+    return input.numel()
+
+
 if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own
 
     def __getattr__(name: str) -> Any:
@@ -110,7 +142,9 @@ if not TYPE_CHECKING:  # for a type checker, a name that is not there is an erro
             return importlib.import_module(f".{name}", __name__)
         if name in ("save", "load"):
             return getattr(importlib.import_module(".serialization", __name__), name)
-        raise AttributeError(f"tinygen has no {name!r}; see README, what is left out")
+        from .names import missing
+
+        raise missing("tinygen", name, __all__)
 
     def _of_autograd(name: str) -> Any:
         """torch.autograd's names that stand in files below autograd.py."""

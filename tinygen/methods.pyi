@@ -325,11 +325,17 @@ class Methods:
     def bool(self) -> Tensor:
         """x as bool: False where it is 0."""
 
+    def byte(self) -> Tensor:
+        """x as uint8."""
+
     def ceil(self) -> Tensor:
         """The smallest integer >= x, in x's dtype; the gradient is 0"""
 
     def ceil_(self) -> Tensor:
         """ceil in place: written into x's own memory; returns x."""
+
+    def char(self) -> Tensor:
+        """x as int8."""
 
     def cholesky(self, upper: builtins.bool = False) -> Tensor:
         """L, lower triangular, with x = L L^T (upper=True: L^T), of symmetric positive definite x."""
@@ -764,6 +770,21 @@ class Methods:
     def negative_(self) -> Tensor:
         """neg in place: written into x's own memory; returns x."""
 
+    def new_empty(self, size: Any = (), *more: builtins.int, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+        """Whatever lay in memory, of the given size, with x's dtype and device: x.new_empty(2, 3)."""
+
+    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+        """One value everywhere, of the given size, with x's dtype and device."""
+
+    def new_ones(self, size: Any = (), *more: builtins.int, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+        """All 1, of the given size, with x's dtype and device: x.new_ones(2, 3)."""
+
+    def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+        """A copy of `data` (numbers, lists, an array) with x's dtype and device."""
+
+    def new_zeros(self, size: Any = (), *more: builtins.int, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+        """All 0, of the given size, with x's dtype and device: x.new_zeros(2, 3)."""
+
     def nonzero(self) -> Tensor:
         """The indices of the non-zero elements, int64 (count, x.ndim), one row each."""
 
@@ -838,6 +859,9 @@ class Methods:
 
     def scatter_add(self, dim: builtins.int, index: Tensor, src: Tensor) -> Tensor:
         """x plus, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; the adjoint of gather."""
+
+    def short(self) -> Tensor:
+        """x as int16."""
 
     def sigmoid(self) -> Tensor:
         """1 / (1 + e^-x). An overflowing e^-x is a right answer here: 1 / inf = 0."""

@@ -14,7 +14,16 @@ from .datasets import default_root, load
 from .files import folder, pairs
 from .formats import read_cifar10, read_idx, write_idx
 from .images import ImageDataset, to_symmetric, to_uint8, to_unit
-from .loader import DataLoader, Dataset, TensorDataset, default_collate
+from .indexed import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from .loader import DataLoader, default_collate
+from .samplers import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 from .scenes import scenes
 from .sources import SOURCES, Source
 from .text import ByteTokenizer, WordTokenizer
@@ -37,12 +46,20 @@ __all__ = [
     "SOURCES",
     "TOYS",
     "ByteTokenizer",
+    "BatchSampler",
+    "ConcatDataset",
     "DataLoader",
     "Dataset",
     "ImageDataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
     "Source",
+    "Subset",
+    "SubsetRandomSampler",
     "TensorDataset",
     "WordTokenizer",
+    "WeightedRandomSampler",
     "checkerboard",
     "checkerboard_centers",
     "default_collate",
@@ -57,6 +74,7 @@ __all__ = [
     "parallel_lines",
     "pinwheel",
     "polygons",
+    "random_split",
     "read_cifar10",
     "read_idx",
     "ring_centers",

@@ -17,6 +17,7 @@ from . import (
     indexing,
     kinks,
     linalg,
+    new,
     order,
     products,
     rearrange,
@@ -32,7 +33,7 @@ __all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", 
 
 FILES: tuple[Any, ...] = (
     convert, elementwise, kinks, comparisons, trigonometry, special, shapes, indexing, in_place,
-    rearrange, reductions, order, softmaxes, products, linalg, derived, compare,
+    rearrange, reductions, order, softmaxes, products, linalg, derived, compare, new,
 )  # fmt: skip
 OTHER_NAMES = {"swapaxes": "transpose"}
 REFLECTED = {  # also with the Tensor on the right, and (but for @) in place
