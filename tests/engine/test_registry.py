@@ -131,6 +131,8 @@ CASES: dict[str, Case] = {
     "triu": (lambda x: x.triu(), [(2, 3)]),
     "clone": (lambda x: x.clone(), [(2, 3)]),
     "contiguous": (lambda x: x.mT.contiguous(), [(2, 3)]),
+    "diagonal": (lambda x: x.diagonal(1, 2, 0), [(2, 1, 3)]),
+    "on_diagonal": (lambda x: x.diag_embed(-1, 0), [(2, 3)]),
     # indexing
     "getitem": (lambda x: x[[0, 1, 0]], [(2, 3)]),
     "put": (lambda x: _put(x, shape=(4,), index=INDEX.numpy()), [(2, 3)]),

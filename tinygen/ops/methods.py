@@ -10,7 +10,10 @@ from . import (
     compare,
     comparisons,
     convert,
+    counting,
     creation,
+    derived_shapes,
+    diagonals,
     elementwise,
     in_place,
     indexing,
@@ -18,6 +21,7 @@ from . import (
     products,
     rearrange,
     reductions,
+    scattering,
     shapes,
     softmaxes,
 )
@@ -26,8 +30,8 @@ from .promotion import Operand
 __all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", "uniform_", "zero_"]
 
 FILES: tuple[Any, ...] = (
-    convert, elementwise, kinks, comparisons, shapes, indexing, in_place, rearrange, reductions,
-    softmaxes, products, compare,
+    convert, elementwise, kinks, comparisons, shapes, diagonals, indexing, in_place, scattering,
+    rearrange, derived_shapes, reductions, counting, softmaxes, products, compare,
 )  # fmt: skip
 OTHER_NAMES = {
     "swapaxes": "transpose", "clip": "clamp", "multiply": "mul", "subtract": "sub", "divide": "div",
