@@ -162,6 +162,8 @@ CASES: dict[str, Case] = {
     ),
     "block_sum": (lambda x: block_sum(x, blocks=(2, 2)), [(1, 2, 4, 4)]),
     "block_repeat": (lambda x: block_repeat(x, blocks=(2, 3)), [(1, 2, 2, 2)]),
+    "columns": (lambda x: F.unfold(x, 2, padding=1), [(1, 2, 2, 3)]),
+    "from_columns": (lambda x: F.fold(x, (2, 3), 2), [(1, 8, 2)]),
     # norms and losses
     "channel_norm": (lambda x, w, b: F.group_norm(x, 2, w, b), [(2, 4, 3), (4,), (4,)]),
     "channel_norm_weight": (channel_norm_weight, [(2, 4, 3), (2, 4, 3)]),

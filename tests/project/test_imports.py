@@ -73,6 +73,8 @@ OPS = [
     "methods",
     "windows",
     "pooling",
+    "more_pooling",
+    "folding",
     "images",
 ]
 

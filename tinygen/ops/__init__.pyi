@@ -311,7 +311,7 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Arithmetic mean over `dim`; NaN of nothing, RuntimeError for integers."""
 
 def meshgrid(*tensors: Any, indexing: Literal['ij', 'xy'] = 'ij') -> tuple[Tensor, ...]:
-    """A grid's coordinates from 1-D tensors (or a list of them): out[k][i, j, ...] runs over the kth."""
+    """A grid from 1-D tensors, or a list of them: out[k][i, j, ...] runs over tensors[k]."""
 
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """min(x), min(x, dim) and min(x, y): as for max."""

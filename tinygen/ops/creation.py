@@ -161,7 +161,7 @@ def linspace(
 
 
 def meshgrid(*tensors: Any, indexing: Literal["ij", "xy"] = "ij") -> tuple[Tensor, ...]:
-    """A grid's coordinates from 1-D tensors (or a list of them): out[k][i, j, ...] runs over the kth.
+    """A grid from 1-D tensors, or a list of them: out[k][i, j, ...] runs over tensors[k].
 
     indexing="xy" swaps the first two dimensions, as NumPy's default does.
 
