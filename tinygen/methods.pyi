@@ -307,6 +307,9 @@ class Methods:
     def baddbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
         """baddbmm in place: written into x's own memory; returns x."""
 
+    def bincount(self, weights: Tensor | None = None, minlength: builtins.int = 0) -> Tensor:
+        """How often each of 0, 1, ..., max(x) occurs among integers >= 0; with weights, their sums."""
+
     def bitwise_and(self, other: Operand) -> Tensor:
         """x & y, of bools or integers"""
 
@@ -324,6 +327,9 @@ class Methods:
 
     def bool(self) -> Tensor:
         """x as bool: False where it is 0."""
+
+    def broadcast_to(self, size: Any = (), *more: builtins.int) -> Tensor:
+        """expand"""
 
     def byte(self) -> Tensor:
         """x as uint8."""
@@ -418,6 +424,18 @@ class Methods:
     def det(self) -> Tensor:
         """The determinant of (..., n, n); its gradient needs an invertible matrix."""
 
+    def diag(self, diagonal: builtins.int = 0) -> Tensor:
+        """The diagonal of a matrix, as a copy; of a vector, the matrix that has it on its diagonal."""
+
+    def diag_embed(self, offset: builtins.int = 0, dim1: builtins.int = -2, dim2: builtins.int = -1) -> Tensor:
+        """(..., n) -> matrices (..., n, n) with the last dimension on their diagonal, 0 elsewhere."""
+
+    def diagonal(self, offset: builtins.int = 0, dim1: builtins.int = 0, dim2: builtins.int = 1) -> Tensor:
+        """x[..., i, i + offset] of the dimensions dim1 and dim2, as the last dimension; a view."""
+
+    def diff(self, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+        """x[i + 1] - x[i] along `dim`, n times over; of bools, whether they differ."""
+
     def digamma(self) -> Tensor:
         """The derivative of log Gamma(x); -inf at 0, NaN at -1, -2, ..."""
 
@@ -508,6 +526,12 @@ class Methods:
     def flip(self, dims: Any = (), *more: builtins.int) -> Tensor:
         """Reverse the order along the given dimensions; a copy, as in PyTorch."""
 
+    def fliplr(self) -> Tensor:
+        """flip along dimension 1: the columns of a matrix in reverse order."""
+
+    def flipud(self) -> Tensor:
+        """flip along dimension 0: the rows of a matrix in reverse order."""
+
     def float(self) -> Tensor:
         """x as float32."""
 
@@ -567,6 +591,30 @@ class Methods:
 
     def hypot_(self, other: Operand) -> Tensor:
         """hypot in place: written into x's own memory; returns x."""
+
+    def index_add(self, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: builtins.float = 1) -> Tensor:
+        """x plus alpha source, whose slice i is added to the slice index[i] of x along `dim`."""
+
+    def index_add_(self, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: builtins.float = 1) -> Tensor:
+        """index_add in place: written into x's own memory; returns x."""
+
+    def index_copy(self, dim: builtins.int, index: Tensor, source: Tensor) -> Tensor:
+        """x with slice i of the source in place of its slice index[i] along `dim`."""
+
+    def index_copy_(self, dim: builtins.int, index: Tensor, source: Tensor) -> Tensor:
+        """index_copy in place: written into x's own memory; returns x."""
+
+    def index_fill(self, dim: builtins.int, index: Tensor, value: Any) -> Tensor:
+        """x with `value`, a number or a 0-d Tensor, in the slices along `dim` that the index names."""
+
+    def index_fill_(self, dim: builtins.int, index: Tensor, value: Any) -> Tensor:
+        """index_fill in place: written into x's own memory; returns x."""
+
+    def index_put(self, indices: Sequence[Any], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
+        """x with x[indices] = values; accumulate=True adds them, where indices repeat too."""
+
+    def index_put_(self, indices: Sequence[Any], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
+        """index_put in place: written into x's own memory; returns x."""
 
     def index_select(self, dim: builtins.int, index: Tensor) -> Tensor:
         """The slices of x along `dim` that a 1-D index of integers names, in its order."""
@@ -695,6 +743,12 @@ class Methods:
     def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
         """masked_fill in place: written into x's own memory; returns x."""
 
+    def masked_scatter(self, mask: Tensor, source: Tensor) -> Tensor:
+        """x with the first elements of the source, in C order, where the mask (bool) is True."""
+
+    def masked_scatter_(self, mask: Tensor, source: Tensor) -> Tensor:
+        """masked_scatter in place: written into x's own memory; returns x."""
+
     def masked_select(self, mask: Tensor) -> Tensor:
         """The elements of x where the mask (bool, broadcast) is True, in C order as a 1-D tensor."""
 
@@ -722,8 +776,8 @@ class Methods:
     def mm(self, mat2: Tensor) -> Tensor:
         """Product of two matrices: (n, m) and (m, p) -> (n, p); nothing broadcasts."""
 
-    def movedim(self, source: builtins.int, destination: builtins.int) -> Tensor:
-        """Take dimension `source` out and put it in at `destination`; a view."""
+    def movedim(self, source: Any, destination: Any) -> Tensor:
+        """Take dimension `source` out and put it in at `destination`, or several each; a view."""
 
     def mul(self, other: Operand) -> Tensor:
         """x y, element by element; @ is the matrix product"""
@@ -812,6 +866,9 @@ class Methods:
     def quantile(self, q: Any, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: str = 'linear') -> Tensor:
         """The value below which a share q in [0, 1] of the elements lies: at place q (n - 1) in order."""
 
+    def ravel(self) -> Tensor:
+        """All elements as one dimension; a view if it can be."""
+
     def reciprocal(self) -> Tensor:
         """1 / x; inf at 0"""
 
@@ -833,8 +890,8 @@ class Methods:
     def repeat(self, repeats: Any = (), *more: builtins.int) -> Tensor:
         """Copies of the input, repeats[i] of them along dimension i (NumPy's tile)."""
 
-    def repeat_interleave(self, repeats: builtins.int, dim: builtins.int | None = None) -> Tensor:
-        """Each element (or each slice along `dim`) `repeats` times in a row."""
+    def repeat_interleave(self, repeats: builtins.int | Tensor, dim: builtins.int | None = None) -> Tensor:
+        """Each element (or each slice along `dim`) `repeats` times in a row: a number, or one for each."""
 
     def reshape(self, shape: Any = (), *more: builtins.int) -> Tensor:
         """The same elements, in C order, in another shape; one size may be -1. A view if it can be."""
@@ -844,6 +901,9 @@ class Methods:
 
     def roll(self, shifts: Any, dims: Any = None) -> Tensor:
         """Shift along dimensions; what falls off comes in at the other end. No dims: flattened."""
+
+    def rot90(self, k: builtins.int = 1, dims: Sequence[builtins.int] = (0, 1)) -> Tensor:
+        """Turned by k right angles, from the first of the two dimensions towards the second."""
 
     def round(self, *, decimals: builtins.int = 0) -> Tensor:
         """The nearest multiple of 10^-decimals; halves go to the even one, and the gradient is 0"""
@@ -857,8 +917,20 @@ class Methods:
     def rsqrt_(self) -> Tensor:
         """rsqrt in place: written into x's own memory; returns x."""
 
+    def scatter(self, dim: builtins.int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+        """x with, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; src (or value) may be a number."""
+
+    def scatter_(self, dim: builtins.int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+        """scatter in place: written into x's own memory; returns x."""
+
     def scatter_add(self, dim: builtins.int, index: Tensor, src: Tensor) -> Tensor:
         """x plus, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; the adjoint of gather."""
+
+    def scatter_add_(self, dim: builtins.int, index: Tensor, src: Tensor) -> Tensor:
+        """scatter_add in place: written into x's own memory; returns x."""
+
+    def select(self, dim: builtins.int, index: builtins.int) -> Tensor:
+        """The slice `index` along `dim`, without that dimension; a view, as x[:, index]."""
 
     def short(self) -> Tensor:
         """x as int16."""
@@ -911,6 +983,9 @@ class Methods:
     def split(self, split_size: builtins.int | Sequence[builtins.int], dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """Views of split_size slices each (the last may be smaller), or of the given sizes."""
 
+    def split_with_sizes(self, split_sizes: Sequence[builtins.int], dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """split, by a list of sizes"""
+
     def sqrt(self) -> Tensor:
         """Square root; NaN below 0, and at 0 the gradient is inf"""
 
@@ -950,6 +1025,9 @@ class Methods:
     def t(self) -> Tensor:
         """Matrix transpose of a tensor with at most two dimensions; a view."""
 
+    def take(self, index: Tensor) -> Tensor:
+        """The elements of the flattened x at the index (integers), in the index's shape."""
+
     def take_along_dim(self, indices: Tensor, dim: builtins.int) -> Tensor:
         """NumPy's take_along_axis: gather with the other dimensions broadcast; `dim` must be given."""
 
@@ -964,6 +1042,12 @@ class Methods:
 
     def tanh_(self) -> Tensor:
         """tanh in place: written into x's own memory; returns x."""
+
+    def tensor_split(self, indices_or_sections: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """Views: n nearly equal ones, the larger first, or parted before each of the given indices."""
+
+    def tile(self, dims: Any = (), *more: builtins.int) -> Tensor:
+        """NumPy's tile: as repeat, and fewer counts than dimensions are of the last ones."""
 
     def to(self, *args: Any, device: Any = None, dtype: Any = None, copy: builtins.bool = False, non_blocking: builtins.bool = False) -> Tensor:
         """x on a device, in a dtype, or like another Tensor; x itself where nothing changes."""
@@ -1004,8 +1088,14 @@ class Methods:
     def unflatten(self, dim: builtins.int, sizes: Sequence[builtins.int]) -> Tensor:
         """Split one dimension into several of the given sizes; one may be -1."""
 
+    def unfold(self, dimension: builtins.int, size: builtins.int, step: builtins.int) -> Tensor:
+        """Windows of `size` slices, `step` apart: (..., n, ...) -> (..., windows, ..., size)."""
+
     def uniform_(self, low: builtins.float = 0.0, high: builtins.float = 1.0, *, generator: Any = None) -> Tensor:
         """Uniform numbers on [low, high), in place; returns x."""
+
+    def unique(self, sorted: builtins.bool = True, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: builtins.int | None = None) -> Any:
+        """The different elements (along `dim`, the different slices), always in order."""
 
     def unsqueeze(self, dim: builtins.int) -> Tensor:
         """A new dimension of size 1 at `dim`: (A, B) becomes (A, 1, B) for dim = 1."""

@@ -84,6 +84,10 @@ FUNCTIONS = """
     result_type(*arrays_and_dtypes)
     isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False)
     meshgrid(*xi, **kwargs)
+    diagonal(a, offset=0, axis1=0, axis2=1)
+    searchsorted(a, v, side='left', sorter=None)
+    bincount(x, weights=None, minlength=None)
+    unique(ar, return_index=False, return_inverse=False, return_counts=False, axis=None, *, equal_nan=True)
     broadcast_arrays(*args)
 """
 KEEPS_LAYOUT = {"copy", "zeros_like", "ones_like", "full_like", "empty_like"}

@@ -127,6 +127,24 @@ FUNCTIONS: dict[str, Any] = {
     "scatter_add": lambda x: x.scatter_add(1, here(x, INDEX), x * 2),
     "take_along_dim": lambda x: x.take_along_dim(here(x, INDEX), 1),
     "index_select": lambda x: x.index_select(1, here(x, [2, 0, 0])),
+    "scatter": lambda x: x.scatter(1, here(x, [[0, 2], [2, 1]]), x * 2),
+    "scatter, a number": lambda x: x.scatter(1, here(x, [[0, 2], [2, 1]]), 3.0),
+    "scatter, multiplied": lambda x: x.scatter(1, here(x, INDEX), x * 2, reduce="multiply"),
+    "index_add": lambda x: x.index_add(1, here(x, [2, 2]), x[:, :2], alpha=3),
+    "index_copy": lambda x: x.index_copy(1, here(x, [2, 0]), x[:, :2] * 3),
+    "index_fill": lambda x: x.index_fill(1, here(x, [2]), 3.0),
+    "index_put": lambda x: x.index_put((here(x, [0, 0]),), x[0], accumulate=True),
+    "masked_scatter": lambda x: x.masked_scatter(x > 0, x * 2),
+    "take": lambda x: x.take(here(x, INDEX)), "diag": lambda x: tg.diag(x[0], 1) @ tg.diag(x[0], -1),
+    "diagonal written": lambda x: written(x), "block_diag": lambda x: tg.block_diag(x, x[0]),
+    "windows": lambda x: x.unfold(1, 2, 1), "patches": lambda x: x.unfold(1, 1, 1),
+    "diff": lambda x: x.diff(prepend=x), "rot90": lambda x: x.rot90(), "tile": lambda x: x.tile(2),
+    "hstack": lambda x: tg.hstack([x, x]), "dstack": lambda x: tg.dstack([x, x]),
+    "tensor_split": lambda x: x.tensor_split(here(x, [1, 2]), 1),
+    "interleave by counts": lambda x: x.repeat_interleave(here(x, [2, 0, 1]), 1),
+    "grid_sample": lambda x: F.grid_sample(x[None, None], x[None, None, :, :2]),
+    "affine_grid": lambda x: F.affine_grid(x[None], (1, 1, 2, 3)),
+    "circular": lambda x: F.pad(x[None, None], (1, 1, 1, 0), mode="circular"),
     "masked_fill": lambda x: x.masked_fill(x > 0, 2.0),
     "masked_select": lambda x: x.masked_select(x > 0),
     "index by lists": lambda x: x[[1, 0], [2, 0]],
@@ -163,7 +181,8 @@ FUNCTIONS: dict[str, Any] = {
     "repeat": lambda x: x.repeat(2, 1), "interleave": lambda x: x.repeat_interleave(2, 1),
     "split": lambda x: x.split([1, 2], 1), "chunk": lambda x: x.chunk(2, 1),
     "unbind": lambda x: x.unbind(0),
-    "diagonal": lambda x: tg.einsum("ii->i", x[:, :2]),
+    "diagonal": lambda x: x.diagonal(1),
+    "einsum's diagonal": lambda x: tg.einsum("ii->i", x[:, :2]),
     "trace": lambda x: tg.einsum("ij,ji", x, x.mT),
     "outer": lambda x: tg.outer(x[0], x[1]), "mv": lambda x: x @ x[0], "dot": lambda x: x[0] @ x[1],
     "bmm": lambda x: x[None] @ x.mT[None], "batched": lambda x: x.expand(4, 2, 3) @ x.mT,
@@ -179,6 +198,12 @@ FUNCTIONS: dict[str, Any] = {
     "dropout": lambda x: F.dropout(x, 0.5, generator=tg.Generator().manual_seed(3)),
     "gumbel": lambda x: x + tg.rand_like(x, generator=tg.Generator().manual_seed(3)),
 }  # fmt: skip
+
+
+def written(x: Tensor) -> Tensor:
+    out = x * 1.0
+    out.diagonal().mul_(x[0, :2])
+    return out
 
 
 def here(like: Tensor, data: Any) -> Tensor:
@@ -214,6 +239,10 @@ def test_ops_without_gradients() -> None:
             tg.full((2,), 3, device=device),
             tg.as_tensor([1.0, 2.0], device=device), tg.tensor(x), tg.ones(2, device=device).int(),
             tg.isclose(x, x), *tg.meshgrid(x[0], y[1]),
+            tg.searchsorted(x[0].sort().values, y), tg.searchsorted(x.sort().values, y, right=True),
+            tg.bucketize(x, y[0].sort().values), tg.bincount(i.flatten(), minlength=5),
+            tg.bincount(i.flatten(), x.flatten()), *tg.unique(i, return_inverse=True),
+            *tg.unique(i % 2, return_counts=True, dim=1),
             tg.tensor([tg.allclose(x, y), tg.equal(x, x)]).to(device),
         ]  # fmt: skip
 
@@ -282,6 +311,9 @@ LAYERS: dict[str, tuple[Any, ...]] = {  # name: how to make it, then the shapes 
     "Dropout": (lambda: nn.Dropout(0.4), (2, 4)),
     "Dropout2d": (lambda: nn.Dropout2d(0.4), (2, 4, 3, 3)),
     "Conv1d": (lambda: nn.Conv1d(2, 3, 2), (2, 2, 5)),
+    "ConvTranspose1d": (lambda: nn.ConvTranspose1d(2, 3, 4, 2, 1), (2, 2, 3)),
+    "Conv2d, circular": (lambda: nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular"),
+        (1, 1, 4, 4)),
     "Conv2d": (lambda: nn.Conv2d(2, 4, 3, 2, 1, groups=2), (2, 2, 5, 5)),
     "Conv2d, same": (lambda: nn.Conv2d(2, 3, 2, padding="same", bias=False), (1, 2, 4, 4)),
     "ConvTranspose2d": (lambda: nn.ConvTranspose2d(2, 3, 4, 2, 1), (2, 2, 3, 3)),
@@ -291,15 +323,51 @@ LAYERS: dict[str, tuple[Any, ...]] = {  # name: how to make it, then the shapes 
     "GroupNorm": (lambda: nn.GroupNorm(2, 4), (2, 4, 3, 3)),
     "InstanceNorm2d": (lambda: nn.InstanceNorm2d(2, affine=True), (2, 2, 3, 3)),
     "LayerNorm": (lambda: nn.LayerNorm(4), (2, 3, 4)),
+    "RMSNorm": (lambda: nn.RMSNorm(4), (2, 3, 4)),
+    "MaxPool1d": (lambda: nn.MaxPool1d(3, 2, 1, return_indices=True), (1, 2, 5)),
+    "AvgPool1d": (lambda: nn.AvgPool1d(2), (1, 2, 4)),
+    "AdaptiveAvgPool1d": (lambda: nn.AdaptiveAvgPool1d(3), (1, 2, 5)),
+    "AdaptiveMaxPool1d": (lambda: nn.AdaptiveMaxPool1d(3, True), (1, 2, 5)),
+    "AdaptiveMaxPool2d": (lambda: nn.AdaptiveMaxPool2d((2, 3), True), (1, 2, 5, 4)),
+    "Unfold": (lambda: nn.Unfold(2, padding=1), (1, 2, 3, 4)),
+    "Fold": (lambda: nn.Fold((3, 4), 2), (1, 8, 6)),
     "MaxPool2d": (lambda: nn.MaxPool2d(3, 2, 1), (1, 2, 5, 5)),
+    "MaxPool2d, indices": (lambda: nn.MaxPool2d(3, 2, 1, 1, True), (1, 2, 5, 5)),
     "AvgPool2d": (lambda: nn.AvgPool2d(2), (1, 2, 4, 4)),
     "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d((2, 3)), (1, 2, 5, 4)),
     "PixelShuffle": (lambda: nn.PixelShuffle(2), (1, 4, 2, 2)),
+    "PixelUnshuffle": (lambda: nn.PixelUnshuffle(2), (1, 1, 4, 4)),
+    "ChannelShuffle": (lambda: nn.ChannelShuffle(2), (1, 4, 2, 2)),
+    "CircularPad2d": (lambda: nn.CircularPad2d(1), (1, 1, 3, 3)),
     "ReflectionPad2d": (lambda: nn.ReflectionPad2d(1), (1, 1, 3, 3)),
     "ReplicationPad2d": (lambda: nn.ReplicationPad2d(1), (1, 1, 3, 3)),
     "ZeroPad2d": (lambda: nn.ZeroPad2d(1), (1, 1, 3, 3)),
     "Upsample": (lambda: nn.Upsample(scale_factor=2, mode="bilinear"), (1, 2, 3, 3)),
+    "Upsample, bicubic": (lambda: nn.Upsample(scale_factor=2, mode="bicubic"), (1, 1, 3, 3)),
+    "Upsample, lines": (lambda: nn.Upsample(scale_factor=2, mode="linear"), (1, 2, 3)),
+    "Upsample, volumes": (lambda: nn.Upsample(3, mode="nearest-exact"), (1, 1, 2, 2, 2)),
     "LSTM": (lambda: nn.LSTM(3, 4), (5, 2, 3)),
+    "GRU": (lambda: nn.GRU(3, 4), (5, 2, 3)),
+    "RNN": (lambda: nn.RNN(3, 4), (5, 2, 3)),
+    "TransformerEncoderLayer": (lambda: nn.TransformerEncoderLayer(4, 2, 3, 0.0), (3, 2, 4)),
+    "TransformerDecoderLayer": (
+        lambda: nn.TransformerDecoderLayer(4, 2, 3, 0.0), (3, 2, 4), (2, 2, 4)),
+    "TransformerEncoder": (
+        lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 3, 0.0), 2), (3, 2, 4)),
+    "TransformerDecoder": (lambda: nn.TransformerDecoder(
+        nn.TransformerDecoderLayer(4, 2, 3, 0.0), 1), (3, 2, 4), (2, 2, 4)),
+    "weight_norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), (2, 4)),
+    "weight_norm, old": (lambda: nn.utils.weight_norm(nn.Linear(4, 3)), (2, 4)),
+    "Embedding, all": (lambda: Look(nn.Embedding(5, 3, 1, 0.5, 1.0, True)), (2, 4)),
+    "ParameterList": (lambda: Listed(nn.ParameterList([tg.ones(4)])), (2, 4)),
+    "HingeEmbeddingLoss": (lambda: Signed(nn.HingeEmbeddingLoss()), (2, 4), (2, 4)),
+    "SoftMarginLoss": (lambda: Signed(nn.SoftMarginLoss()), (2, 4), (2, 4)),
+    "MarginRankingLoss": (lambda: Signed(nn.MarginRankingLoss()), (2, 4), (2, 4), (2, 4)),
+    "MultiMarginLoss": (lambda: Classes(nn.MultiMarginLoss(2)), (2, 4)),
+    "PairwiseDistance": (nn.PairwiseDistance, (2, 4), (2, 4)),
+    "TripletMarginLoss": (nn.TripletMarginLoss, (2, 4), (2, 4), (2, 4)),
+    "CosineEmbeddingLoss": (lambda: Signed(nn.CosineEmbeddingLoss()), (2, 4), (2, 4), (2,)),
+    "PoissonNLLLoss": (lambda: Positive(nn.PoissonNLLLoss(full=True)), (2, 4), (2, 4)),
     "MultiheadAttention": (lambda: Attend(nn.MultiheadAttention(4, 2, batch_first=True)),
         (2, 3, 4)),
     "Sequential": (lambda: nn.Sequential(nn.Linear(4, 3), nn.Tanh()), (2, 4)),
@@ -339,6 +407,16 @@ class Between(Wrapped):
         return self.inner(x if self.more else x.sigmoid(), t.sigmoid())
 
 
+class Listed(Wrapped):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.inner[0]
+
+
+class Signed(Wrapped):
+    def forward(self, *xs: Tensor) -> Tensor:
+        return self.inner(*xs[:-1], xs[-1].sign())
+
+
 class Classes(Wrapped):
     def forward(self, x: Tensor) -> Tensor:
         return self.inner(x, here(x, [3, 1]))
@@ -346,7 +424,8 @@ class Classes(Wrapped):
 
 class Positive(Wrapped):
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        return self.inner(x, t, t.exp())
+        more = (t.exp(),) if isinstance(self.inner, nn.GaussianNLLLoss) else ()
+        return self.inner(x, *more, t.exp() + 1)
 
 
 def test_every_layer_has_a_row() -> None:

@@ -131,6 +131,8 @@ CASES: dict[str, Case] = {
     "triu": (lambda x: x.triu(), [(2, 3)]),
     "clone": (lambda x: x.clone(), [(2, 3)]),
     "contiguous": (lambda x: x.mT.contiguous(), [(2, 3)]),
+    "diagonal": (lambda x: x.diagonal(1, 2, 0), [(2, 1, 3)]),
+    "on_diagonal": (lambda x: x.diag_embed(-1, 0), [(2, 3)]),
     # indexing
     "getitem": (lambda x: x[[0, 1, 0]], [(2, 3)]),
     "put": (lambda x: _put(x, shape=(4,), index=INDEX.numpy()), [(2, 3)]),
@@ -160,6 +162,8 @@ CASES: dict[str, Case] = {
     ),
     "block_sum": (lambda x: block_sum(x, blocks=(2, 2)), [(1, 2, 4, 4)]),
     "block_repeat": (lambda x: block_repeat(x, blocks=(2, 3)), [(1, 2, 2, 2)]),
+    "columns": (lambda x: F.unfold(x, 2, padding=1), [(1, 2, 2, 3)]),
+    "from_columns": (lambda x: F.fold(x, (2, 3), 2), [(1, 8, 2)]),
     # norms and losses
     "channel_norm": (lambda x, w, b: F.group_norm(x, 2, w, b), [(2, 4, 3), (4,), (4,)]),
     "channel_norm_weight": (channel_norm_weight, [(2, 4, 3), (2, 4, 3)]),

@@ -12,10 +12,19 @@ from tinygen import autograd
 from tinygen.ops.images import (
     adaptive_avg_pool2d,
     avg_pool2d,
+    channel_shuffle,
     interpolate,
     max_pool2d,
     pixel_shuffle,
     pixel_unshuffle,
+)
+from tinygen.ops.folding import fold, unfold
+from tinygen.ops.more_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    max_pool1d,
 )
 from tinygen.testing import check_grads
 
@@ -107,6 +116,70 @@ def test_gradients_of_pooling(pool, include, seed):
 
 
 @given(sides, sides, seeds)
+def test_adaptive_max_pool2d(size, target, seed):
+    x = image(seed, (2, 2, *size))
+    out, at = adaptive_max_pool2d(x, target, return_indices=True)
+    for i in range(target[0]):
+        h = slice(i * size[0] // target[0], math.ceil((i + 1) * size[0] / target[0]))
+        for j in range(target[1]):
+            w = slice(j * size[1] // target[1], math.ceil((j + 1) * size[1] / target[1]))
+            close(out.numpy()[:, :, i, j], x.numpy()[:, :, h, w].max((2, 3)))
+    close(x.flatten(2).gather(2, at.flatten(2)), out.flatten(2))
+    check_grads(lambda x: adaptive_max_pool2d(x, target) ** 3, x, order=2)
+
+
+@given(pools(), seeds)
+def test_indices_of_maxima_point_at_them(pool, seed):
+    shape, kernel, stride, padding, ceil = pool
+    x = image(seed, shape)
+    out, at = max_pool2d(x, kernel, stride, padding, 1, ceil, return_indices=True)
+    close(x.flatten(2).gather(2, at.flatten(2)), out.flatten(2))
+
+
+@given(st.integers(1, 9), st.integers(1, 3), st.integers(1, 3), st.integers(0, 1), seeds)
+def test_pools_of_lines_are_those_of_rows(length, kernel, stride, padding, seed):
+    padding = min(padding, kernel // 2)
+    assume(length + 2 * padding >= kernel)
+    x = image(seed, (2, 3, length))
+    rows, k, s, p = x.unsqueeze(2), (1, kernel), (1, stride), (0, padding)
+    close(max_pool1d(x, kernel, stride, padding), max_pool2d(rows, k, s, p)[:, :, 0])
+    close(avg_pool1d(x, kernel, stride, padding), avg_pool2d(rows, k, s, p)[:, :, 0])
+    close(adaptive_avg_pool1d(x, stride), adaptive_avg_pool2d(rows, (1, stride))[:, :, 0])
+    close(adaptive_max_pool1d(x, stride), adaptive_max_pool2d(rows, (1, stride))[:, :, 0])
+    close(max_pool1d(x[0], (kernel,)), max_pool1d(x, kernel)[0]) if length >= kernel else None
+    check_grads(lambda x: max_pool1d(x, kernel, stride, padding) ** 3, x, order=2)
+
+
+@given(pools(), st.integers(1, 2), seeds)
+def test_unfold_and_fold_are_adjoint(pool, dilation, seed):
+    """<unfold(x), y> = <x, fold(y)>; and a convolution is a product with the columns."""
+    (_, channels, *size), kernel, stride, padding, _ = pool
+    assume(all(size[i] + 2 * padding[i] > dilation * (kernel[i] - 1) for i in (0, 1)))
+    options = dict(kernel_size=kernel, dilation=dilation, padding=padding, stride=stride)
+    x = image(seed, (2, channels, *size))
+    columns = unfold(x, **options)
+    y = image(seed + 1, columns.shape)
+    close((columns * y).sum(), (x * fold(y, tuple(size), **options)).sum())
+    w = image(seed + 2, (3, channels, *kernel))
+    out = tinygen.nn.functional.conv2d(x, w, None, stride, padding, dilation)
+    close((w.flatten(1) @ columns).reshape(out.shape), out)
+    check_grads(lambda x: unfold(x, **options) ** 3, x, order=2)
+    check_grads(lambda y: fold(y, tuple(size), **options) ** 3, y, order=2)
+
+
+def test_unfold_and_fold_as_torch():
+    options = dict(kernel_size=(2, 3), dilation=(2, 1), padding=(1, 2), stride=(2, 1))
+    x = image(0, (2, 3, 5, 6))
+    assert_parity(
+        lambda x: unfold(x, **options), lambda F, x: F.unfold(x, **options), x.detach(), 1
+    )
+    y = unfold(x, **options).detach()
+    assert_parity(
+        lambda y: fold(y, (5, 6), **options), lambda F, y: F.fold(y, (5, 6), **options), y, 1
+    )
+
+
+@given(sides, sides, seeds)
 def test_adaptive_avg_pool2d(size, target, seed):
     x = image(seed, (2, 2, *size))
     out = adaptive_avg_pool2d(x, target)
@@ -138,6 +211,40 @@ def test_bilinear_reproduces_what_is_bilinear(size, target, corners, seed):
     check_grads(
         lambda x: interpolate(x, size=target, mode="bilinear", align_corners=corners) ** 3, x
     )
+
+
+@given(sides, sides, st.booleans(), seeds)
+def test_bicubic_reproduces_lines_and_is_differentiable(size, target, corners, seed):
+    """Keys' cubic weighs to 1, and gives back what is linear, away from the edges."""
+    lines = tinygen.from_numpy(np.arange(9.0)[None, None, :, None] * 2 + np.arange(9.0))
+    out = interpolate(lines, size=(17, 17), mode="bicubic", align_corners=True)
+    close(out[0, 0, 4:13, 4:13], (np.arange(17.0)[:, None] + np.arange(17.0) / 2)[4:13, 4:13])
+    x = image(seed, (2, 1, *size))
+    options = dict(size=target, mode="bicubic", align_corners=corners)
+    close(interpolate(x * 0 + 3, **options), np.full((2, 1, *target), 3.0))
+    check_grads(lambda x: interpolate(x, **options) ** 3, x)
+
+
+def test_bicubic_of_infinity_has_the_sign_of_its_weight():
+    x = tinygen.zeros(1, 1, 1, 6)
+    x[..., 2] = math.inf
+    out = interpolate(x, size=(1, 12), mode="bicubic")[0, 0, 0].numpy()
+    finite = interpolate(x.clamp(max=1.0), size=(1, 12), mode="bicubic")[0, 0, 0].numpy()
+    close(out, np.where(finite == 0, 0, np.sign(finite) * math.inf))
+
+
+@pytest.mark.parametrize("mode", ["linear", "trilinear", "nearest", "nearest-exact", "area"])
+@given(st.lists(st.integers(1, 4), min_size=3, max_size=3), st.integers(1, 6), seeds)
+def test_lines_and_volumes_as_torch(mode, size, target, seed):
+    shapes = {"linear": [(2, 3, size[0])], "trilinear": [(1, 2, *size)]}
+    for shape in shapes.get(mode, [(2, 3, size[0]), (1, 2, *size)]):
+        assert_parity(
+            lambda x: interpolate(x, target, mode=mode),
+            lambda F, x: F.interpolate(x, target, mode=mode),
+            image(seed, shape),
+            seed,
+        )
+        check_grads(lambda x: interpolate(x, target, mode=mode) ** 3, image(seed, shape))
 
 
 @given(sides, sides, seeds)
@@ -226,6 +333,15 @@ X = image(0, (2, 3, 4, 4))
             "floating-point",
         ),
         (lambda: avg_pool2d(X, 2, divisor_override=0), RuntimeError, "divisor must be not zero"),
+        (lambda: max_pool1d(X, 2), RuntimeError, "max_pool1d: expected 2D .* or 3D"),
+        (lambda: max_pool1d(X[0], (2, 2)), RuntimeError, "max_pool1d: expected kernel_size to be"),
+        (lambda: avg_pool1d(X[0], 2, stride=0), RuntimeError, "avg_pool1d: non-positive stride"),
+        (lambda: adaptive_max_pool2d(X, 0), RuntimeError, "non-positive output_size"),
+        (lambda: adaptive_max_pool2d(X[..., :0], 1), RuntimeError, "non-empty"),
+        (lambda: unfold(X, 6), RuntimeError, "unfold: no window of kernel_size .6, 6."),
+        (lambda: unfold(X[0, 0], 2), RuntimeError, "3D .* or 4D"),
+        (lambda: fold(X[0], (4, 4), 2), RuntimeError, "fold: expected .N, a multiple of 4, 9."),
+        (lambda: fold(X, (4, 4), 2), RuntimeError, "fold: expected .N, C KH KW, L."),
         (lambda: adaptive_avg_pool2d(X, 0), RuntimeError, "non-positive output_size"),
         (lambda: adaptive_avg_pool2d(X[:, :, :0], 1), RuntimeError, "non-empty"),
         (lambda: interpolate(X), ValueError, "exactly one of size and scale_factor"),
@@ -233,7 +349,11 @@ X = image(0, (2, 3, 4, 4))
         (lambda: interpolate(X, 2, mode="cubic"), NotImplementedError, "mode must be"),
         (lambda: interpolate(X, 2, align_corners=True), ValueError, "align_corners"),
         (lambda: interpolate(X, scale_factor=0.1), RuntimeError, "non-positive output size"),
-        (lambda: interpolate(X[0], 2), RuntimeError, "4D"),
+        (lambda: interpolate(X[0, 0], 2), RuntimeError, "4D"),
+        (lambda: interpolate(X, 2, mode="linear"), NotImplementedError, "'linear' needs 3D input"),
+        (lambda: interpolate(X[0], 2, mode="bicubic"), NotImplementedError, "needs 4D input"),
+        (lambda: interpolate(X, (2, 3, 4)), ValueError, "expected one number or 2"),
+        (lambda: channel_shuffle(X, 2), RuntimeError, "divisible by groups=2, got .2, 3, 4, 4."),
         (lambda: pixel_shuffle(X, 2), RuntimeError, "divisible by the square"),
         (lambda: pixel_unshuffle(X, 3), RuntimeError, "divisible by downscale_factor"),
     ],
@@ -243,6 +363,7 @@ def test_errors(call, error, words):
         call()
 
 
+MODES = ["nearest", "nearest-exact", "bilinear", "bicubic", "area"]
 # --- parity with PyTorch ------------------------------------------------------------------------
 
 
@@ -279,7 +400,7 @@ def test_pooling_as_torch(pool, dilation, include, seed):
     )
 
 
-@given(sides, st.floats(0.4, 3.0), st.sampled_from(["nearest", "bilinear", "area"]), seeds)
+@given(sides, st.floats(0.4, 3.0), st.sampled_from(MODES), seeds)
 def test_interpolate_as_torch(size, scale, mode, seed):
     scale = round(scale * 4) / 4  # exact, so that both sides read the same pixel
     assume(min(math.floor(n * scale) for n in size) >= 1)
@@ -291,7 +412,7 @@ def test_interpolate_as_torch(size, scale, mode, seed):
     )
 
 
-@pytest.mark.parametrize("mode", ["nearest", "bilinear", "area"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("scale", [1.25, 2.25, 2.5])
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_a_size_that_stays_or_doubles_as_torch(n, scale, mode):
@@ -303,9 +424,10 @@ def test_a_size_that_stays_or_doubles_as_torch(n, scale, mode):
     )
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 @given(sides, sides, st.booleans(), seeds)
-def test_bilinear_as_torch(size, target, corners, seed):
-    options = dict(size=target, mode="bilinear", align_corners=corners)
+def test_bilinear_and_bicubic_as_torch(mode, size, target, corners, seed):
+    options = dict(size=target, mode=mode, align_corners=corners)
     assert_parity(
         lambda x: interpolate(x, **options),
         lambda F, x: F.interpolate(x, **options),

@@ -18,6 +18,11 @@ torch: Any = pytest.importorskip("torch", reason="parity needs PyTorch: pip inst
 OURS = {"generator", "more", "size", "dtype", "device"}
 ELSEWHERE = {  # where PyTorch's documentation is silent, or says it in two ways
     "einsum": "its docstring names *args",
+    "concatenate": "its docstring says axis, its parser dim too",
+    "index_fill": "no docstring", "index_put": "no docstring", "masked_scatter": "no docstring",
+    "split_with_sizes": "no docstring",
+    "searchsorted": "its docstring says values, its parser input",
+    "scatter": "four signatures", "unique": "(*args, **kwargs)",
     "masked_fill": "a method only",
     "result_type": "ours takes any number of operands",
     "split": "split_size as in Tensor.split; torch.split has split_size_or_sections",
@@ -70,4 +75,15 @@ def test_what_the_docstrings_do_not_say() -> None:
         assert x.split(split_size=1, dim=1)[1].tolist() == [[-2.0]]
         assert x.masked_fill(mask=x < 0, value=3.0).tolist() == [[1.0, 3.0]]
         assert f.log_softmax(input=x * 0, dim=0).tolist() == [[0.0, 0.0]]
+        assert library.searchsorted(sorted_sequence=x[0] * -1, input=x[0]).tolist() == [1, 0]
+        assert x.index_fill(dim=1, index=index, value=3.0).tolist() == [[1.0, 3.0]]
+        assert x.index_put(indices=(index - 1,), values=x).tolist() == x.tolist()
+        assert x.masked_scatter(mask=x < 0, source=x).tolist() == [[1.0, 1.0]]
+        assert x.scatter(dim=0, index=index[None] - 1, src=x[:, 1:]).tolist() == [[-2.0, -2.0]]
+        assert x.scatter(dim=0, index=index[None] - 1, value=3.0).tolist() == [[3.0, -2.0]]
+        assert library.concatenate([x, x], dim=1).shape == (1, 4)
+        parts = library.split_with_sizes(input=x, split_sizes=[1, 1], dim=1)
+        assert parts[1].tolist() == [[-2.0]]
+        values, counts = library.unique(x, sorted=True, return_counts=True, dim=None)
+        assert values.tolist() == [-2.0, 1.0] and counts.tolist() == [1, 1]
         assert f.max_pool2d(input=x[None], kernel_size=(1, 2)).tolist() == [[[1.0]]]

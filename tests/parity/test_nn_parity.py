@@ -100,6 +100,10 @@ LAYERS = [
     ("Conv2d", [IMAGE], 4, 3, 3, {"padding": "valid"}),
     ("ConvTranspose2d", [IMAGE], 4, 3, 4, {"stride": 2, "padding": 1}),
     ("ConvTranspose2d", [IMAGE], 4, 6, 3, 2, 1, 1, 2, {"dilation": 2}),
+    ("ConvTranspose1d", [(2, 4, 6)], 4, 3, 4, {"stride": 2, "padding": 1}),
+    ("ConvTranspose1d", [(4, 6)], 4, 6, 3, 2, 1, 1, 2, {"dilation": 2}),
+    ("Conv2d", [IMAGE], 4, 3, 3, {"padding": (2, 1), "padding_mode": "circular"}),
+    ("Conv1d", [(2, 4, 9)], 4, 6, 3, {"padding": "same", "padding_mode": "circular"}),
     ("BatchNorm1d", [(6, 3)], 3),
     ("BatchNorm1d", [(6, 3, 4)], 3, {"momentum": None}),
     ("BatchNorm2d", [IMAGE], 4, {"eps": 1e-3, "momentum": 0.4}),
@@ -111,12 +115,18 @@ LAYERS = [
     ("LayerNorm", [(2, 3, 5)], 5),
     ("LayerNorm", [(2, 3, 5)], [3, 5], {"bias": False}),
     ("LayerNorm", [(2, 3, 5)], (3, 5), {"elementwise_affine": False}),
+    ("RMSNorm", [(2, 3, 5)], 5),
+    ("RMSNorm", [(2, 3, 5)], (3, 5), 1e-3),
+    ("RMSNorm", [(2, 3, 5)], [3, 5], {"elementwise_affine": False}),
     ("InstanceNorm2d", [IMAGE], 4),
     ("InstanceNorm2d", [(4, 6, 5)], 4, {"affine": True}),
     ("InstanceNorm2d", [IMAGE], 4, {"affine": True, "track_running_stats": True}),
     ("InstanceNorm2d", [IMAGE], 4, {"track_running_stats": True, "train": False}),
     ("Embedding", [np.array([[0, 4, 4], [2, 1, 0]])], 5, 3),
     ("Embedding", [np.array([[0, 4, 4], [2, 1, 0]])], 5, 3, {"padding_idx": -1}),
+    ("Embedding", [np.array([[0, 4, 4], [2, 1, 0]])], 5, 3, {"max_norm": 0.7}),
+    ("Embedding", [np.array([0, 4])], 5, 3, None, 0.5, 1.0),
+    ("Embedding", [np.array([[0, 4, 4], [2, 4, 0]])], 5, 3, {"scale_grad_by_freq": True}),
     ("Dropout", [(3, 4)], 0.3, {"train": False}),
     ("Dropout2d", [IMAGE], {"train": False}),
     ("Flatten", [IMAGE]),
@@ -125,6 +135,22 @@ LAYERS = [
     ("Upsample", [IMAGE], {"scale_factor": 2}),
     ("Upsample", [IMAGE], (9, 4), {"mode": "bilinear"}),
     ("Upsample", [IMAGE], {"scale_factor": 3, "mode": "bilinear", "align_corners": True}),
+    ("Upsample", [IMAGE], (9, 4), {"mode": "bicubic"}),
+    ("Upsample", [(2, 3, 5)], 8, {"mode": "linear"}),
+    ("Upsample", [(2, 3, 5)], {"scale_factor": 3}),
+    ("Upsample", [(1, 2, 3, 2, 2)], {"scale_factor": (2.0, 1.5, 3.0), "mode": "trilinear"}),
+    ("Upsample", [(2, 3, 5)], 4, {"mode": "nearest-exact"}),
+    ("MaxPool1d", [(2, 3, 9)], 3, 2, 1),
+    ("MaxPool1d", [(3, 9)], 2, {"dilation": 3, "ceil_mode": True}),
+    ("AvgPool1d", [(2, 3, 9)], 3, 2, 1, {"count_include_pad": False}),
+    ("AvgPool1d", [(3, 9)], (2,)),
+    ("AdaptiveAvgPool1d", [(2, 3, 9)], 4),
+    ("AdaptiveMaxPool1d", [(2, 3, 9)], 4),
+    ("AdaptiveMaxPool1d", [(3, 9)], 1),
+    ("AdaptiveMaxPool2d", [IMAGE], (4, None)),
+    ("AdaptiveMaxPool2d", [(4, 6, 5)], 3),
+    ("Fold", [(2, 12, 6)], (3, 4), 2),
+    ("Unfold", [IMAGE], (2, 3), {"dilation": 2, "padding": (1, 2), "stride": 2}),
     ("AvgPool2d", [IMAGE], 2),
     ("AvgPool2d", [IMAGE], 3, 2, 1, {"count_include_pad": False}),
     ("AvgPool2d", [IMAGE], (3, 2), (2, 2), {"ceil_mode": True}),
@@ -137,7 +163,10 @@ LAYERS = [
     ("ZeroPad2d", [IMAGE], -1),
     ("ReflectionPad2d", [IMAGE], 2),
     ("ReplicationPad2d", [IMAGE], (1, 2, 0, 3)),
+    ("CircularPad2d", [IMAGE], (1, 2, 0, 3)),
     ("PixelShuffle", [IMAGE], 2),
+    ("PixelUnshuffle", [(2, 3, 4, 6)], 2),
+    ("ChannelShuffle", [IMAGE], 2),
     ("ReLU", [(4, 6)]),
     ("ReLU6", [(4, 6)]),
     ("SELU", [(4, 6)]),
@@ -172,6 +201,18 @@ LAYERS = [
     ("LSTM", [(2, 4, 3)], 3, 5, {"num_layers": 2, "bidirectional": True, "batch_first": True}),
     ("LSTM", [(4, 3)], 3, 5, 2, {"bias": False}),
     ("LSTM", [(4, 2, 3)], 3, 5, 2, {"dropout": 0.5, "train": False}),
+    ("GRU", [(4, 2, 3)], 3, 5),
+    ("GRU", [(2, 4, 3)], 3, 5, {"num_layers": 2, "bidirectional": True, "batch_first": True}),
+    ("GRU", [(4, 3), (2, 5)], 3, 5, 2, {"bias": False}),
+    ("RNN", [(4, 2, 3)], 3, 5),
+    ("RNN", [(4, 2, 3), (4, 2, 5)], 3, 5, 2, "relu", {"bidirectional": True}),
+    ("TransformerEncoderLayer", [(5, 2, 6)], 6, 3, 8, 0.0),
+    ("TransformerEncoderLayer", [(2, 5, 6)], 6, 2, 8, 0.0, "gelu",
+     {"batch_first": True, "norm_first": True, "layer_norm_eps": 1e-3}),
+    ("TransformerEncoderLayer", [(5, 6)], 6, 2, 8, {"bias": False, "train": False}),
+    ("TransformerDecoderLayer", [(5, 2, 6), (4, 2, 6)], 6, 3, 8, 0.0),
+    ("TransformerDecoderLayer", [(2, 5, 6), (2, 4, 6)], 6, 2, 8, 0.0,
+     {"batch_first": True, "norm_first": True}),
     ("MultiheadAttention", [(5, 2, 6)] * 3, 6, 3),
     ("MultiheadAttention", [(2, 5, 6)] * 3, 6, 2, {"batch_first": True, "bias": False}),
     ("MultiheadAttention", [(5, 6), (4, 3), (4, 7)], 6, 2, {"kdim": 3, "vdim": 7}),
@@ -198,7 +239,7 @@ def test_constructors_take_pytorchs_arguments(name):
         assert shared == [p for p in theirs if p in ours]
     empty = inspect.Parameter.empty
     for p in shared:
-        if theirs[p].default not in (empty, None):
+        if theirs[p].default not in (empty, None) and not callable(theirs[p].default):
             assert ours[p].default in (theirs[p].default, empty), p
 
 
@@ -213,6 +254,11 @@ def test_networks_print_alike():
             n.ReLU(inplace=True),
             n.LeakyReLU(0.2, True),
             n.GroupNorm(2, 4, bias=False),
+            n.TransformerEncoder(n.TransformerEncoderLayer(4, 2), 2, n.LayerNorm(4)),
+            n.TransformerDecoder(n.TransformerDecoderLayer(4, 2), 1),
+            n.utils.parametrizations.weight_norm(n.Linear(2, 2)),
+            n.utils.weight_norm(n.Linear(2, 2)),
+            n.ModuleList([n.ReLU()]) + [n.ReLU()],
         )
 
     assert repr(net(nn)) == printed(net(torch.nn))
@@ -263,6 +309,7 @@ P = RNG(2).random((4, 3), np.float32)
 Q = (RNG(3).random((4, 3)) + 0.1).astype(np.float32)
 Q /= Q.sum(1, keepdims=True)
 LOG = np.log(Q[::-1].copy())
+S = np.where(RNG(6).random((4, 3)) > 0.5, 1, -1).astype(np.float32)
 CLASSES = np.array([0, 2, 1, 2])
 SOME = np.array([0, -100, 1, 2])
 W = np.array([0.5, 2.0, 1.5], np.float32)
@@ -292,6 +339,19 @@ LOSSES = [
     ("nll_loss", LOG, CLASSES, {"weight": W}),
     ("nll_loss", LOG, SOME),
     ("nll_loss", MAPS, MAP_CLASSES),
+    ("margin_ranking_loss", X, T, S, {"margin": 0.3}),
+    ("hinge_embedding_loss", X, S),
+    ("hinge_embedding_loss", X, S, {"margin": 0.2}),
+    ("multi_margin_loss", X, CLASSES),
+    ("multi_margin_loss", X, CLASSES, {"p": 2, "margin": 0.7, "weight": W}),
+    ("multi_margin_loss", X[0], CLASSES[0]),
+    ("triplet_margin_loss", X, T, T[::-1].copy()),
+    ("triplet_margin_loss", X, T, T[::-1].copy(), {"margin": 0.5, "p": 1, "swap": True}),
+    ("cosine_embedding_loss", X, T, S[:, 0].copy()),
+    ("cosine_embedding_loss", X, T, S[:, 0].copy(), {"margin": -0.2}),
+    ("cosine_embedding_loss", X[0], T[0], S[0, 0].astype(int)),
+    ("poisson_nll_loss", X, 3 * P),
+    ("poisson_nll_loss", P, 3 * P[::-1] + 0.1, {"log_input": False, "full": True}),
     ("kl_div", LOG, Q),
     ("kl_div", LOG, LOG[::-1].copy(), {"log_target": True}),
 ]
@@ -312,6 +372,17 @@ def test_loss(case, reduction):
         *arrays,
         calls=1,
     )
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_soft_margin_loss(reduction):
+    """Of targets that need no gradient, which PyTorch does not have."""
+    for t in (S, S.astype(np.int64)):
+        compare(
+            lambda x, t=t: F.soft_margin_loss(x, tg.tensor(t), reduction=reduction),
+            lambda x, t=t: TF.soft_margin_loss(x, torch.from_numpy(t), reduction=reduction),
+            X,
+        )  # fmt: skip
 
 
 def test_binary_cross_entropy_at_the_ends():
@@ -393,6 +464,9 @@ def test_200_training_steps(dtype, lr, tolerance):
         ("pad", [(2, 3, 4), (1, 2)], {}),
         ("pad", [(2, 3, 4, 4), (1, 2, 0, 3)], {"mode": "reflect"}),
         ("pad", [(2, 3, 4, 4), (1, -2, 0, 3)], {"value": 2.0}),
+        ("pad", [(2, 3, 4, 4), (1, 4, 0, 3)], {"mode": "circular"}),
+        ("pairwise_distance", [(4, 5), (4, 5)], {}),
+        ("pairwise_distance", [(2, 4, 5), (5,)], {"p": 3.0, "keepdim": True}),
     ],
 )  # fmt: skip
 def test_functional(name, shapes, options):
@@ -467,6 +541,129 @@ def test_spectral_norm(name, args, shape, train):
         close(value, theirs.state_dict()[key], key)
     for key, p in ours.named_parameters():
         close(p.grad, dict(theirs.named_parameters())[key].grad, key)
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated:FutureWarning")
+@pytest.mark.parametrize("dim", [0, 1, None])
+@pytest.mark.parametrize(
+    ("name", "args", "shape"),
+    [
+        ("Linear", (4, 3), (5, 4)),
+        ("Conv2d", (4, 3, 3), IMAGE),
+        ("ConvTranspose1d", (4, 3, 3), (2, 4, 6)),
+    ],
+)
+@pytest.mark.parametrize("api", ["old", "new"])
+def test_weight_norm(api, name, args, shape, dim):
+    layers = []
+    for n in (torch.nn, nn):
+        norm = n.utils.weight_norm if api == "old" else n.utils.parametrizations.weight_norm
+        layers.append(norm(getattr(n, name)(*args), dim=dim))
+    theirs, ours = layers
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    compare(ours, theirs, RNG(0).standard_normal(shape).astype(np.float32))
+    for key, p in ours.named_parameters():
+        close(p.grad, dict(theirs.named_parameters())[key].grad, key)
+    for n, layer in ((torch.nn, theirs), (nn, ours)):
+        if api == "old":
+            n.utils.remove_weight_norm(layer)
+        else:
+            n.utils.parametrize.remove_parametrizations(layer, "weight")
+    assert repr(ours) == repr(theirs)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    close(ours.weight, theirs.weight)
+
+
+@pytest.mark.parametrize("masks", ["none", "causal", "padding"])
+def test_transformers(masks):
+    """Whole stacks, with masks; one layer's weights, copied, as PyTorch copies them."""
+    stacks = []
+    for n in (torch.nn, nn):
+        encoder = n.TransformerEncoderLayer(6, 2, 8, 0.0, batch_first=True)
+        decoder = n.TransformerDecoderLayer(6, 2, 8, 0.0, batch_first=True)
+        stacks.append(n.ModuleList([
+            n.TransformerEncoder(encoder, 2, n.LayerNorm(6), enable_nested_tensor=False),
+            n.TransformerDecoder(decoder, 2),
+        ]))  # fmt: skip
+    theirs, ours = stacks
+    ours.load_state_dict(theirs.state_dict())
+    first, second = ours[0].layers
+    assert first is not second and first.linear1.weight is not second.linear1.weight
+
+    def run(lib, stack, x, y):
+        causal = lib.triu(lib.ones(5, 5), 1) > 0 if masks == "causal" else None
+        padding = lib.arange(4).expand(2, 4) > 2 if masks == "padding" else None
+        memory = stack[0](y, src_key_padding_mask=padding)
+        return stack[1](x, memory, tgt_mask=causal, memory_key_padding_mask=padding)
+
+    x, y = (RNG(i).standard_normal((2, n, 6)).astype(np.float32) for i, n in enumerate((5, 4)))
+    compare(lambda *xs: run(tg, ours, *xs), lambda *xs: run(torch, theirs, *xs), x, y)
+
+
+def test_indices_of_maxima():
+    x = RNG(0).standard_normal((2, 3, 7, 6)).astype(np.float32)
+    for call in (
+        lambda n, f, x: f.max_pool2d(x, (3, 2), 2, 1, return_indices=True),
+        lambda n, f, x: f.max_pool2d(x[0], 2, 1, dilation=2, return_indices=True),
+        lambda n, f, x: n.MaxPool2d(3, 2, 1, 1, True, True)(x),
+        lambda n, f, x: f.max_pool1d(x[0], 3, 2, return_indices=True),
+        lambda n, f, x: n.MaxPool1d(2, return_indices=True)(x[0]),
+        lambda n, f, x: f.adaptive_max_pool2d(x, (3, 4), True),
+        lambda n, f, x: f.adaptive_max_pool2d(x[1], (None, 4), return_indices=True),
+        lambda n, f, x: n.AdaptiveMaxPool1d(4, True)(x[0]),
+    ):
+        ours, theirs = call(nn, F, tg.tensor(x)), call(torch.nn, TF, torch.from_numpy(x))
+        for a, b in zip(ours, theirs, strict=True):
+            assert a.dtype == b.numpy().dtype and np.array_equal(a.numpy(), b.numpy())
+
+
+@pytest.mark.parametrize("corners", [False, True])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_grid_sample(mode, padding, corners):
+    x = RNG(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
+    grid = RNG(1).uniform(-2.5, 2.5, (2, 6, 3, 2)).astype(np.float32)
+    theta = RNG(2).standard_normal((2, 2, 3)).astype(np.float32)
+
+    def call(f):
+        def sampled(x, grid, theta):
+            points = (grid, f.affine_grid(theta, (2, 3, 4, 3), corners))
+            if mode == "nearest":  # nothing flows back to a grid: None here, 0 in PyTorch
+                points = [grid.detach() for grid in points]
+            return [f.grid_sample(x, at, mode, padding, corners) for at in points]
+
+        return sampled
+
+    compare(call(F), call(TF), x, grid, theta, calls=1)
+
+
+def test_load_state_dict_by_assignment():
+    for lib, n in ((tg, nn), (torch, torch.nn)):
+        layer, state = n.Linear(2, 3), n.Linear(2, 3).double().state_dict()
+        layer.load_state_dict(state, assign=True)
+        assert layer.weight.dtype == lib.float64 and layer.weight.requires_grad
+        state["weight"].zero_()
+        assert layer.weight.sum() == 0
+        layer(lib.ones(1, 2, dtype=lib.float64)).sum().backward()
+        assert layer.weight.grad.dtype == lib.float64
+
+
+def test_parameter_lists():
+    lists = []
+    for lib, n in ((tg, nn), (torch, torch.nn)):
+        made = n.ParameterList([lib.zeros(2), n.Parameter(lib.ones(3, 1))])
+        made += [lib.ones(1)]
+        made.append(lib.zeros(()))
+        made[0] = n.Parameter(lib.ones(4))
+        layers = n.ModuleList([n.ReLU()])
+        layers += [n.Tanh()]
+        popped = layers.pop(0)
+        lists.append((
+            len(made), list(made.state_dict()), [tuple(p.shape) for p in made], len(made[1:]),
+            repr(layers), repr(popped),
+        ))  # fmt: skip
+    assert lists[0] == lists[1]
 
 
 def test_gains():

@@ -126,7 +126,5 @@ def _independent(p: Independent, q: Independent) -> Tensor:
 @register_kl(TransformedDistribution, TransformedDistribution)
 def _transformed(p: TransformedDistribution, q: TransformedDistribution) -> Tensor:
     if p.transforms != q.transforms:
-        raise NotImplementedError(
-            "kl_divergence: the transforms of the two differ"
-        )
+        raise NotImplementedError("kl_divergence: the transforms of the two differ")
     return kl_divergence(p.base_dist, q.base_dist)

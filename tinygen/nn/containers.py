@@ -1,4 +1,4 @@
-"""Modules that hold modules: Sequential, ModuleList, ModuleDict."""
+"""Modules that hold modules: Sequential, ModuleList, ModuleDict; and ParameterList."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
+from ..tensor import Tensor
 from .module import Module
+from .parameter import Parameter
 
-__all__ = ["ModuleDict", "ModuleList", "Sequential"]
+__all__ = ["ModuleDict", "ModuleList", "ParameterList", "Sequential"]
 
 
 class _Numbered(Module):
@@ -59,6 +61,18 @@ class _Numbered(Module):
         for module in modules:
             self.append(module)
         return self
+
+    def __iadd__(self, modules: Iterable[Module]) -> Any:
+        return self.extend(modules)
+
+    def __add__(self, modules: Iterable[Module]) -> Any:
+        return self._like(list(self._modules.items())).extend(modules)
+
+    def pop(self, index: int) -> Module:
+        """Take a module out and return it; those behind are renumbered."""
+        module: Module = self[index]
+        del self[index]
+        return module
 
     def insert(self, index: int, module: Module) -> Any:
         """Add a module before `index`; those behind are renumbered. Returns the container."""
@@ -163,3 +177,57 @@ class ModuleDict(Module):
     def clear(self) -> None:
         """Take all modules out."""
         self._modules.clear()
+
+
+class ParameterList(Module):
+    """A list whose Tensors are registered as parameters, named "0", "1", ...
+
+    >>> weights = nn.ParameterList([tg.zeros(2), tg.ones(3, 1)])
+    >>> weights += [tg.ones(1)]
+    >>> len(weights), [w.shape for w in weights.parameters()]
+    (3, [(2,), (3, 1), (1,)])
+    """
+
+    def __init__(self, values: Iterable[Tensor] | None = None) -> None:
+        super().__init__()
+        self.extend(values or ())
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self._parameters.values())
+
+    def __getitem__(self, index: int | slice) -> Any:
+        found = list(self._parameters.values())[index]
+        return ParameterList(found) if isinstance(index, slice) else found
+
+    def __setitem__(self, index: int, value: Tensor) -> None:
+        self._write(list(self._parameters)[index], value)
+
+    def __iadd__(self, values: Iterable[Tensor]) -> ParameterList:
+        return self.extend(values)
+
+    def _write(self, name: str, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"ParameterList: expected Tensors, got {type(value).__name__}")
+        self.register_parameter(name, value if isinstance(value, Parameter) else Parameter(value))
+
+    def append(self, value: Tensor) -> ParameterList:
+        """Add a parameter (or a Tensor, as one) at the end; returns the list."""
+        self._write(str(len(self)), value)
+        return self
+
+    def extend(self, values: Iterable[Tensor]) -> ParameterList:
+        """Add several at the end; returns the list."""
+        for value in values:
+            self.append(value)
+        return self
+
+    def __repr__(self) -> str:
+        sizes = ["x".join(map(str, p.shape)) for p in self]
+        lines = [
+            f"\n    ({i}): Parameter containing: [{p.dtype} of size {size}]"
+            for i, (p, size) in enumerate(zip(self, sizes))
+        ]
+        return f"ParameterList({''.join(lines)}" + ("\n)" if lines else ")")

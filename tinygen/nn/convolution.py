@@ -13,7 +13,7 @@ from . import init
 from .module import Module
 from .parameter import Parameter, empty_parameter
 
-__all__ = ["Conv1d", "Conv2d", "ConvTranspose2d", "Size", "sizes"]
+__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Size", "sizes"]
 
 Size = int | tuple[int, ...]
 
@@ -48,9 +48,9 @@ class _Conv(Module):
                 f"{name}: in_channels ({in_channels}) and out_channels ({out_channels}) must be "
                 f"divisible by groups ({groups})"
             )
-        if padding_mode not in ("zeros", "reflect", "replicate"):
+        if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
             raise ValueError(
-                f"{name}: padding_mode must be 'zeros', 'reflect' or 'replicate', got "
+                f"{name}: padding_mode must be 'zeros', 'reflect', 'replicate' or 'circular', got "
                 f"{padding_mode!r}"
             )
         self.in_channels, self.out_channels = in_channels, out_channels
@@ -134,15 +134,8 @@ class Conv1d(_Conv):
         return F.conv1d(input, self.weight, self.bias, stride, padding, dilation, self.groups)
 
 
-class ConvTranspose2d(_Conv):
-    """The gradient of Conv2d with respect to its input, as a layer: (N, C, H, W) upsampled.
-
-    out = (in - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1;
-    weight (C, out_channels / groups, KH, KW)
-
-    >>> nn.ConvTranspose2d(8, 3, kernel_size=4, stride=2, padding=1)(tg.zeros(1, 8, 14, 14)).shape
-    (1, 3, 28, 28)
-    """
+class _ConvTranspose(_Conv):
+    """What ConvTranspose1d and ConvTranspose2d share: an output size that is asked for."""
 
     transposed = True
 
@@ -163,20 +156,23 @@ class ConvTranspose2d(_Conv):
     ) -> None:
         if padding_mode != "zeros":
             raise ValueError(
-                f"ConvTranspose2d: only padding_mode='zeros' is supported, got {padding_mode!r}"
+                f"{type(self).__name__}: only padding_mode='zeros' is supported, got "
+                f"{padding_mode!r}"
             )
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
             padding_mode, device, dtype,
         )  # fmt: skip
-        self.output_padding = sizes("ConvTranspose2d", "output_padding", output_padding, self.ndim)
+        name = type(self).__name__
+        self.output_padding = sizes(name, "output_padding", output_padding, self.ndim)
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
         """Upsampled, to output_size (H, W) where it is given: ValueError if that cannot be."""
         extra = self.output_padding
         if output_size is not None:
             extra = self._extra(input, tuple(output_size)[-self.ndim :])
-        return F.conv_transpose2d(
+        transpose = F.conv_transpose1d if self.ndim == 1 else F.conv_transpose2d
+        return transpose(
             input, self.weight, self.bias, self.stride, self.padding, extra, self.groups,
             self.dilation,
         )  # fmt: skip
@@ -189,9 +185,30 @@ class ConvTranspose2d(_Conv):
             least = (size - 1) * self.stride[i] - 2 * self.padding[i] + reach
             if not least <= wanted[i] < least + self.stride[i]:
                 raise ValueError(
-                    f"ConvTranspose2d: requested an output size of {wanted}, but dimension {i} of "
-                    f"an input of shape {input.shape} can give {least} to "
+                    f"{type(self).__name__}: requested an output size of {wanted}, but dimension "
+                    f"{i} of an input of shape {input.shape} can give {least} to "
                     f"{least + self.stride[i] - 1}"
                 )
             extra.append(wanted[i] - least)
         return tuple(extra)
+
+
+class ConvTranspose2d(_ConvTranspose):
+    """The gradient of Conv2d with respect to its input, as a layer: (N, C, H, W) upsampled.
+
+    out = (in - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1;
+    weight (C, out_channels / groups, KH, KW)
+
+    >>> nn.ConvTranspose2d(8, 3, kernel_size=4, stride=2, padding=1)(tg.zeros(1, 8, 14, 14)).shape
+    (1, 3, 28, 28)
+    """
+
+
+class ConvTranspose1d(_ConvTranspose):
+    """The gradient of Conv1d with respect to its input: (N, C, L) upsampled; as ConvTranspose2d.
+
+    >>> nn.ConvTranspose1d(8, 3, kernel_size=4, stride=2, padding=1)(tg.zeros(1, 8, 14)).shape
+    (1, 3, 28)
+    """
+
+    ndim = 1

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import ops
 from ..checks import numbers, positive, sizes
+from ..ops.images import WEIGHTS
 from ..ops.windows import as_pair
 from ..tensor import Tensor
 from . import functional as F
@@ -13,8 +14,8 @@ from .convolution import Size
 from .module import Module
 
 __all__ = [
-    "AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d", "PixelShuffle", "ReflectionPad2d",
-    "ReplicationPad2d", "Upsample", "ZeroPad2d",
+    "AdaptiveAvgPool2d", "AvgPool2d", "CircularPad2d", "MaxPool2d", "PixelShuffle",
+    "PixelUnshuffle", "ReflectionPad2d", "ReplicationPad2d", "Upsample", "ZeroPad2d",
 ]  # fmt: skip
 
 
@@ -57,7 +58,7 @@ class MaxPool2d(Module):
     """The maximum over windows of (N, C, H, W); stride is kernel_size unless given.
 
     H becomes floor((H + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1, rounded up with
-    ceil_mode. Padding counts as -inf.
+    ceil_mode. Padding counts as -inf. return_indices as in F.max_pool2d.
 
     >>> nn.MaxPool2d(3, stride=2, padding=1)(tg.zeros(1, 3, 28, 28)).shape
     (1, 3, 14, 14)
@@ -69,6 +70,7 @@ class MaxPool2d(Module):
         stride: Size | None = None,
         padding: Size = 0,
         dilation: Size = 1,
+        return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
@@ -78,12 +80,13 @@ class MaxPool2d(Module):
         as_pair("MaxPool2d", "stride", self.stride, 1)
         as_pair("MaxPool2d", "padding", padding, 0)
         as_pair("MaxPool2d", "dilation", dilation, 1)
-        self.ceil_mode = ceil_mode
+        self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Any:
         return F.max_pool2d(
-            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-        )
+            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+            self.return_indices,
+        )  # fmt: skip
 
     def extra_repr(self) -> str:
         return (
@@ -114,9 +117,9 @@ class AdaptiveAvgPool2d(Module):
 
 
 class Upsample(Module):
-    """Larger images by mode "nearest" or "bilinear", to a size or by a factor; see F.interpolate.
+    """Larger images, to a size or by a factor; the modes are those of F.interpolate.
 
-    (N, C, H, W); sizes are floor(scale_factor * size).
+    (N, C, H, W), or of another number of dimensions; sizes are floor(scale_factor * size).
 
     >>> nn.Upsample(scale_factor=2)(tg.tensor([[[[1.0, 2.0]]]]))
     tensor([[[[1., 1., 2., 2.],
@@ -134,9 +137,9 @@ class Upsample(Module):
         if (size is None) == (scale_factor is None):
             raise ValueError(f"Upsample: expected size or scale_factor, got {size}, {scale_factor}")
         if size is not None:
-            as_pair("Upsample", "size", size, 1)
-        if mode not in ("nearest", "bilinear"):
-            raise ValueError(f"Upsample: expected mode 'nearest' or 'bilinear', got {mode!r}")
+            sizes("Upsample", "size", size, least=1)
+        if mode not in WEIGHTS:
+            raise ValueError(f"Upsample: expected mode to be one of {[*WEIGHTS]}, got {mode!r}")
         self.size, self.mode, self.align_corners = size, mode, align_corners
         self.scale_factor: Any = None
         if isinstance(scale_factor, (tuple, list)):
@@ -173,6 +176,21 @@ class PixelShuffle(Module):
 
     def extra_repr(self) -> str:
         return f"upscale_factor={self.upscale_factor}"
+
+
+class PixelUnshuffle(Module):
+    """(N, C, H r, W r) -> (N, C r^2, H, W), the inverse of PixelShuffle."""
+
+    def __init__(self, downscale_factor: int) -> None:
+        super().__init__()
+        positive("PixelUnshuffle", downscale_factor=downscale_factor)
+        self.downscale_factor = downscale_factor
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pixel_unshuffle(input, self.downscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"downscale_factor={self.downscale_factor}"
 
 
 class _Pad2d(Module):
@@ -218,3 +236,13 @@ class ReplicationPad2d(_Pad2d):
     """
 
     mode = "replicate"
+
+
+class CircularPad2d(_Pad2d):
+    """(N, C, H, W) as a torus: what is beyond one edge comes in from the opposite one.
+
+    >>> nn.CircularPad2d((2, 1, 0, 0))(tg.tensor([[[[1.0, 2.0, 3.0]]]]))
+    tensor([[[[2., 3., 1., 2., 3., 1.]]]])
+    """
+
+    mode = "circular"

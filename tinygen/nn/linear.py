@@ -67,7 +67,8 @@ class Linear(Module):
 class Embedding(Module):
     """The rows of a table (num_embeddings, embedding_dim), N(0, 1), at integer indices.
 
-    The row padding_idx starts at 0 and gets no gradient. IndexError for an index outside the table.
+    The row padding_idx starts at 0 and gets no gradient. max_norm, norm_type, scale_grad_by_freq,
+    sparse: as in F.embedding. IndexError for an index outside the table.
 
     >>> nn.Embedding(10, 4)(tg.tensor([[1, 2, 9]])).shape
     (1, 3, 4)
@@ -77,6 +78,8 @@ class Embedding(Module):
 
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None,
+        max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+        sparse: bool = False, _weight: Tensor | None = None, _freeze: bool = False,
         device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -89,8 +92,21 @@ class Embedding(Module):
             )
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        if max_norm is not None:
+            numbers("Embedding", 0, max_norm=max_norm)
+        numbers("Embedding", finite=False, norm_type=norm_type)
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
         self.weight = empty_parameter(num_embeddings, embedding_dim, dtype=dtype, device=device)
-        self.reset_parameters()
+        if _weight is None:
+            self.reset_parameters()
+        elif _weight.shape != self.weight.shape:
+            raise ValueError(
+                f"Embedding: expected a _weight of shape {self.weight.shape}, got {_weight.shape}"
+            )
+        else:
+            self.weight = Parameter(_weight)
+        self.weight.requires_grad = not _freeze
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
         """Draw the table anew, as at the start."""
@@ -99,21 +115,31 @@ class Embedding(Module):
             self.weight._array[self.padding_idx] = 0
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(input, self.weight, self.padding_idx)
+        return F.embedding(
+            input, self.weight, self.padding_idx, self.max_norm, self.norm_type,
+            self.scale_grad_by_freq, self.sparse,
+        )  # fmt: skip
 
     @classmethod
     def from_pretrained(
-        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None
-    ) -> Embedding:
+        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None,
+        max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Embedding:  # fmt: skip
         """An Embedding around a given table; freeze=True keeps it out of training."""
         rows, width = embeddings.shape
-        layer = cls(rows, width, padding_idx)
-        layer.weight = Parameter(embeddings.detach(), requires_grad=not freeze)
-        return layer
+        return cls(
+            rows, width, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse,
+            embeddings.detach(), freeze,
+        )  # fmt: skip
 
     def extra_repr(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        text = f"{self.num_embeddings}, {self.embedding_dim}"
+        text += "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        text += "" if self.max_norm is None else f", max_norm={self.max_norm}"
+        text += "" if self.norm_type == 2 else f", norm_type={self.norm_type}"
+        text += "" if not self.scale_grad_by_freq else ", scale_grad_by_freq=True"
+        return text + ("" if not self.sparse else ", sparse=True")
 
 
 class Flatten(Module):

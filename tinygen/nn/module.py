@@ -345,13 +345,17 @@ class Module:
             if module is not None:
                 yield from module._state(f"{prefix}{name}.")
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Incompatible:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Incompatible:
         """Copy values (Tensors, or what np.asarray takes) into the parameters and buffers.
 
         All faults are found first and reported by one RuntimeError; nothing is changed then.
-        strict=False lets missing and unexpected keys pass and returns them.
+        strict=False lets missing and unexpected keys pass and returns them. assign=True copies
+        nothing: the values' own memory, dtype and device take the place of what was there (the
+        Parameters stay the same objects).
         """
-        return load(type(self).__name__, dict(self._state()), state_dict, strict)
+        return load(type(self).__name__, dict(self._state()), state_dict, strict, assign)
 
     # --- how it prints ------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from . import init
 from .module import Module
 from .parameter import Parameter, empty_parameter
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d", "LayerNorm"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d", "LayerNorm", "RMSNorm"]
 
 
 class _Norm(Module):
@@ -255,4 +255,35 @@ class LayerNorm(_Norm):
         return (
             f"{self.normalized_shape}, eps={self.eps}, "
             f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )
+
+
+class RMSNorm(_Norm):
+    """The last dimensions, normalized_shape, divided by their root mean square, then scaled.
+
+    One weight for each of its entries; eps is the dtype's, unless given (Zhang & Sennrich 2019).
+
+    >>> nn.RMSNorm(2)(tg.tensor([[3.0, 4.0]])).detach()
+    tensor([[0.8485, 1.1314]])
+    """
+
+    def __init__(
+        self, normalized_shape: int | Sequence[int], eps: float | None = None,
+        elementwise_affine: bool = True, device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        shape = sizes("RMSNorm", "normalized_shape", normalized_shape)
+        if eps is not None:
+            numbers("RMSNorm", 0, eps=eps)
+        self.normalized_shape: tuple[int, ...] = shape
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self._add_affine(shape, elementwise_affine, False, device, dtype)
+        self.reset_parameters()
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )

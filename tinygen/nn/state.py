@@ -24,9 +24,12 @@ class Incompatible(NamedTuple):
 
 
 def load(
-    name: str, own: dict[str, Tensor], state_dict: Mapping[str, Any], strict: bool
+    name: str, own: dict[str, Tensor], state_dict: Mapping[str, Any], strict: bool, assign: bool
 ) -> Incompatible:
-    """Copy state_dict into the tensors `own`, in place, if all of it fits; else name all faults."""
+    """Copy state_dict into the tensors `own`, in place, if all of it fits; else name all faults.
+
+    assign: they take over its arrays, dtype and device, instead.
+    """
     if not isinstance(state_dict, Mapping):
         raise TypeError(
             f"load_state_dict: expected a dict of tensors, got {type(state_dict).__name__}"
@@ -35,13 +38,18 @@ def load(
     missing = [key for key in own if key not in state_dict]
     unexpected = [key for key in state_dict if key not in own]
     faults = _key_faults(missing, unexpected) if strict else []
-    faults += [fault for key in arrays if (fault := _misfit(key, arrays[key], own[key]))]
+    faults += [fault for key in arrays if (fault := _misfit(key, arrays[key], own[key], assign))]
     if faults:
         lines = "".join(f"\n\t{fault}" for fault in faults)
         raise RuntimeError(f"Error(s) in loading state_dict for {name}:{lines}")
     for key, array in arrays.items():
-        own[key]._array[...] = move(array, own[key].device)
         own[key]._version[0] += 1
+        if not assign:
+            own[key]._array[...] = move(array, own[key].device)
+            continue
+        own[key]._array = array
+        if isinstance(state_dict[key], Tensor):
+            own[key]._version = state_dict[key]._version
     return Incompatible(missing, unexpected)
 
 
@@ -58,9 +66,9 @@ def _key_faults(missing: list[str], unexpected: list[str]) -> list[str]:
     ]
 
 
-def _misfit(key: str, array: Array, own: Tensor) -> str | None:
+def _misfit(key: str, array: Array, own: Tensor, assign: bool) -> str | None:
     """Why `array` cannot become the value of `own`, or None."""
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in ("f" if assign and own.requires_grad else "fiub"):
         return f"{key}: expected numbers, got an array of {array.dtype}"
     if array.shape != own.shape:
         return (

@@ -11,13 +11,19 @@ import numpy as np
 from .. import ops
 from ..backend import default_generator, module_of, move
 from ..tensor import Tensor, wrap
+from . import parametrizations
 from .module import Module
 from .parameter import Parameter
+from .parametrizations import remove_weight_norm
+from .parametrizations import weight_norm_of_old as weight_norm
 
 __all__ = [
-    "clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "remove_spectral_norm",
-    "spectral_norm", "vector_to_parameters",
+    "clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "parametrizations",
+    "parametrize", "remove_spectral_norm", "remove_weight_norm", "spectral_norm",
+    "vector_to_parameters", "weight_norm",
 ]  # fmt: skip
+
+parametrize = parametrizations  # PyTorch's second module, which has remove_parametrizations
 
 Parameters = Tensor | Iterable[Tensor]
 

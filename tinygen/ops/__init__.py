@@ -3,15 +3,19 @@
 An op is declared once, in its own file: its name in `__all__` makes it a function of tinygen, in
 METHODS a method of Tensor, in IN_PLACE also one that changes it, in OPERATORS an operator.
 
-Read op.py first, then half, elementwise, kinks, shapes, indexing, in_place, rearrange, reductions,
-softmaxes, products, derived, creation, convert; windows, pooling and images serve the layers of nn.
+Read op.py first, then half, elementwise, kinks, shapes, diagonals, indexing, in_place, scattering,
+rearrange, derived_shapes, reductions, counting, softmaxes, products, derived, creation, convert;
+windows, pooling and images serve the layers of nn.
 """
 
 from . import (
     compare,
     comparisons,
+    counting,
     creation,
     derived,
+    derived_shapes,
+    diagonals,
     elementwise,
     indexing,
     kinks,
@@ -21,6 +25,7 @@ from . import (
     promotion,
     rearrange,
     reductions,
+    scattering,
     shapes,
     softmaxes,
     special,
@@ -29,8 +34,11 @@ from . import (
 from . import methods as methods  # Tensor has its methods from here on
 from .compare import *
 from .comparisons import *
+from .counting import *
 from .creation import *
 from .derived import *
+from .derived_shapes import *
+from .diagonals import *
 from .elementwise import *
 from .indexing import *
 from .kinks import *
@@ -40,6 +48,7 @@ from .products import *
 from .promotion import *
 from .rearrange import *
 from .reductions import *
+from .scattering import *
 from .shapes import *
 from .softmaxes import *
 from .special import *
@@ -48,8 +57,11 @@ from .trigonometry import *
 __all__ = [
     *compare.__all__,
     *comparisons.__all__,
+    *counting.__all__,
     *creation.__all__,
     *derived.__all__,
+    *derived_shapes.__all__,
+    *diagonals.__all__,
     *elementwise.__all__,
     *indexing.__all__,
     *kinks.__all__,
@@ -59,6 +71,7 @@ __all__ = [
     *promotion.__all__,
     *rearrange.__all__,
     *reductions.__all__,
+    *scattering.__all__,
     *shapes.__all__,
     *softmaxes.__all__,
     *special.__all__,

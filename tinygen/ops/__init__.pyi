@@ -111,11 +111,23 @@ def atan2(input: Operand, other: Operand) -> Tensor:
 def atanh(input: Tensor) -> Tensor:
     """The inverse of tanh: log((1 + x) / (1 - x)) / 2; NaN outside [-1, 1]"""
 
+def atleast_1d(*tensors: Any) -> Any:
+    """x as it is, a 0-d one as (1,); several give a tuple."""
+
+def atleast_2d(*tensors: Any) -> Any:
+    """x as it is, a vector as the one row of a matrix; several give a tuple."""
+
+def atleast_3d(*tensors: Any) -> Any:
+    """x as it is, a matrix as (n, m, 1), a vector as (1, n, 1); several give a tuple."""
+
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1.0, alpha: float = 1.0) -> Tensor:
     """beta input + alpha batch1 batch2: (B, n, m) and (B, m, p), to which input broadcasts."""
 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with probability p, else 0, in p's shape and dtype; no gradient flows."""
+
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each of 0, 1, ..., max(x) occurs among integers >= 0; with weights, their sums."""
 
 def bitwise_and(input: Operand, other: Operand) -> Tensor:
     """x & y, of bools or integers"""
@@ -129,8 +141,20 @@ def bitwise_or(input: Operand, other: Operand) -> Tensor:
 def bitwise_xor(input: Operand, other: Operand) -> Tensor:
     """x ^ y, of bools or integers"""
 
+def block_diag(*tensors: Tensor) -> Tensor:
+    """A matrix with the given ones along its diagonal, 0 elsewhere; vectors count as rows."""
+
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of two batches of matrices: (B, n, m) and (B, m, p) -> (B, n, p)."""
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """All of them expanded to the one shape that they broadcast to; RuntimeError without one."""
+
+def broadcast_to(input: Tensor, size: Any = (), *more: int) -> Tensor:
+    """expand"""
+
+def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
+    """searchsorted(boundaries, input): which of the buckets between the boundaries it falls into."""
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Join along an existing dimension; the other sizes must agree, dtypes promote."""
@@ -162,6 +186,15 @@ def clip(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 def clone(input: Tensor) -> Tensor:
     """A copy in memory of its own, with the gradient flowing through."""
 
+def column_stack(tensors: Sequence[Tensor]) -> Tensor:
+    """As hstack, with vectors (and numbers) as columns."""
+
+def concat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """cat"""
+
+def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """cat"""
+
 def copysign(input: Operand, other: Operand) -> Tensor:
     """|x| with the sign of y, that of -0.0 too; the derivative at x = 0 is 0"""
 
@@ -189,6 +222,18 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 def det(input: Tensor) -> Tensor:
     """The determinant of (..., n, n); its gradient needs an invertible matrix."""
 
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The diagonal of a matrix, as a copy; of a vector, the matrix that has it on its diagonal."""
+
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """(..., n) -> matrices (..., n, n) with the last dimension on their diagonal, 0 elsewhere."""
+
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """x[..., i, i + offset] of the dimensions dim1 and dim2, as the last dimension; a view."""
+
+def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+    """x[i + 1] - x[i] along `dim`, n times over; of bools, whether they differ."""
+
 def digamma(input: Tensor) -> Tensor:
     """The derivative of log Gamma(x); -inf at 0, NaN at -1, -2, ..."""
 
@@ -203,6 +248,9 @@ def divide(input: Operand, other: Operand, *, rounding_mode: str | None = None) 
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """sum_i x_i y_i of two vectors of one size: a 0-d tensor."""
+
+def dstack(tensors: Sequence[Tensor]) -> Tensor:
+    """One behind the other: cat along dimension 2, of tensors that atleast_3d has made so."""
 
 def einsum(equation: str, *operands: Any) -> Tensor:
     """Einstein summation: letters that the output lacks are summed, dimensions of size 1 stretch."""
@@ -252,6 +300,12 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def flip(input: Tensor, dims: Any = (), *more: int) -> Tensor:
     """Reverse the order along the given dimensions; a copy, as in PyTorch."""
 
+def fliplr(input: Tensor) -> Tensor:
+    """flip along dimension 1: the columns of a matrix in reverse order."""
+
+def flipud(input: Tensor) -> Tensor:
+    """flip along dimension 0: the rows of a matrix in reverse order."""
+
 def float_power(input: Operand, exponent: Operand) -> Tensor:
     """x to the power y, in float64 whatever the dtypes"""
 
@@ -297,8 +351,23 @@ def ger(input: Tensor, vec2: Tensor) -> Tensor:
 def gt(input: Operand, other: Operand) -> Tensor:
     """x > y: bool"""
 
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Vectors end to end, matrices side by side: cat along dimension 1, of vectors along 0."""
+
 def hypot(input: Operand, other: Operand) -> Tensor:
     """sqrt(x^2 + y^2), without overflow; the gradient at (0, 0) is 0"""
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
+    """x plus alpha source, whose slice i is added to the slice index[i] of x along `dim`."""
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """x with slice i of the source in place of its slice index[i] along `dim`."""
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """x with `value`, a number or a 0-d Tensor, in the slices along `dim` that the index names."""
+
+def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False) -> Tensor:
+    """x with x[indices] = values; accumulate=True adds them, where indices repeat too."""
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of x along `dim` that a 1-D index of integers names, in its order."""
@@ -402,6 +471,9 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor) -> PLU:
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """x with `value` where the mask is True, in x's dtype: integers take its integer part."""
 
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """x with the first elements of the source, in C order, where the mask (bool) is True."""
+
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements of x where the mask (bool, broadcast) is True, in C order as a 1-D tensor."""
 
@@ -420,8 +492,8 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The middle value, of two the lower; of all, where ties share the gradient evenly; or, along"""
 
-def meshgrid(*tensors: Tensor, indexing: Literal['ij', 'xy'] = 'ij') -> tuple[Tensor, ...]:
-    """Coordinates of a grid from 1-D tensors: out[k][i, j, ...] runs over tensors[k]."""
+def meshgrid(*tensors: Any, indexing: Literal['ij', 'xy'] = 'ij') -> tuple[Tensor, ...]:
+    """A grid from 1-D tensors, or a list of them: out[k][i, j, ...] runs over tensors[k]."""
 
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """min(x), min(x, dim) and min(x, y): as for max."""
@@ -432,8 +504,8 @@ def minimum(input: Operand, other: Operand) -> Tensor:
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Product of two matrices: (n, m) and (m, p) -> (n, p); nothing broadcasts."""
 
-def movedim(input: Tensor, source: int, destination: int) -> Tensor:
-    """Take dimension `source` out and put it in at `destination`; a view."""
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Take dimension `source` out and put it in at `destination`, or several each; a view."""
 
 def mul(input: Operand, other: Operand) -> Tensor:
     """x y, element by element; @ is the matrix product"""
@@ -528,6 +600,9 @@ def randn_like(input: Tensor, *, generator: Generator | None = None, dtype: Any 
 def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
     """A random order of 0..n - 1, int64 (n)."""
 
+def ravel(input: Tensor) -> Tensor:
+    """All elements as one dimension; a view if it can be."""
+
 def reciprocal(input: Tensor) -> Tensor:
     """1 / x; inf at 0"""
 
@@ -537,8 +612,8 @@ def relu(input: Tensor) -> Tensor:
 def remainder(input: Operand, other: Operand) -> Tensor:
     """x - y floor(x / y): the sign is y's, as for Python's %. RuntimeError for an integer by 0."""
 
-def repeat_interleave(input: Tensor, repeats: int, dim: int | None = None) -> Tensor:
-    """Each element (or each slice along `dim`) `repeats` times in a row."""
+def repeat_interleave(input: Tensor, repeats: int | Tensor, dim: int | None = None) -> Tensor:
+    """Each element (or each slice along `dim`) `repeats` times in a row: a number, or one for each."""
 
 def reshape(input: Tensor, shape: Any = (), *more: int) -> Tensor:
     """The same elements, in C order, in another shape; one size may be -1. A view if it can be."""
@@ -549,14 +624,26 @@ def result_type(*operands: Any) -> DType:
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Shift along dimensions; what falls off comes in at the other end. No dims: flattened."""
 
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """Turned by k right angles, from the first of the two dimensions towards the second."""
+
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest multiple of 10^-decimals; halves go to the even one, and the gradient is 0"""
 
 def rsqrt(input: Tensor) -> Tensor:
     """1 / sqrt(x); inf at 0, NaN below"""
 
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+    """x with, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; src (or value) may be a number."""
+
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """x plus, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; the adjoint of gather."""
+
+def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter: Tensor | None = None) -> Tensor:
+    """Where each of the values would have to stand, so that the sequence stays in order."""
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The slice `index` along `dim`, without that dimension; a view, as x[:, index]."""
 
 def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + e^-x). An overflowing e^-x is a right answer here: 1 / inf = 0."""
@@ -591,6 +678,9 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
 def split(tensor: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of split_size slices each (the last may be smaller), or of the given sizes."""
 
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """split, by a list of sizes"""
+
 def sqrt(input: Tensor) -> Tensor:
     """Square root; NaN below 0, and at 0 the gradient is inf"""
 
@@ -621,6 +711,9 @@ def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, dtype: Any = None
 def t(input: Tensor) -> Tensor:
     """Matrix transpose of a tensor with at most two dimensions; a view."""
 
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements of the flattened x at the index (integers), in the index's shape."""
+
 def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
     """NumPy's take_along_axis: gather with the other dimensions broadcast; `dim` must be given."""
 
@@ -633,8 +726,14 @@ def tanh(input: Tensor) -> Tensor:
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A new Tensor with a copy of `data`: numbers, nested lists, an array or a Tensor."""
 
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views: n nearly equal ones, the larger first, or parted before each of the given indices."""
+
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The product summed over `dims`: the last n dimensions of a with the first n of b, or two"""
+
+def tile(input: Tensor, dims: Any = (), *more: int) -> Tensor:
+    """NumPy's tile: as repeat, and fewer counts than dimensions are of the last ones."""
 
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesIndices:
     """(values, indices) of the k largest (or smallest) along `dim`, always in order."""
@@ -663,6 +762,9 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Split one dimension into several of the given sizes; one may be -1."""
 
+def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
+    """The different elements (along `dim`, the different slices), always in order."""
+
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new dimension of size 1 at `dim`: (A, B) becomes (A, 1, B) for dim = 1."""
 
@@ -671,6 +773,9 @@ def var(input: Tensor, dim: Dim = None, unbiased: bool | None = None, keepdim: b
 
 def var_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, correction: int | None = None) -> tuple[Tensor, Tensor]:
     """(var, mean) over `dim`; the arguments are those of var"""
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """One below the other: cat along dimension 0, vectors as rows."""
 
 @overload
 def where(condition: Any) -> tuple[Tensor, ...]:
@@ -689,4 +794,4 @@ def zeros(size: Any = (), *more: int, dtype: Any = None, device: Any = None, req
 def zeros_like(input: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """All 0, of the input's shape, dtype and device."""
 
-__all__ = ['abs', 'absolute', 'acos', 'acosh', 'add', 'addcdiv', 'addcmul', 'addmm', 'addmv', 'addr', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'arccos', 'arccosh', 'arcsin', 'arcsinh', 'arctan', 'arctan2', 'arctanh', 'argmax', 'argmin', 'argsort', 'as_tensor', 'asin', 'asinh', 'atan', 'atan2', 'atanh', 'baddbmm', 'bernoulli', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'bmm', 'cat', 'cdist', 'ceil', 'cholesky', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clip', 'clone', 'copysign', 'cos', 'cosh', 'count_nonzero', 'cummax', 'cummin', 'cumprod', 'cumsum', 'det', 'digamma', 'dist', 'div', 'divide', 'dot', 'einsum', 'elu', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'erfc', 'erfinv', 'exp', 'exp2', 'expm1', 'eye', 'fix', 'flatten', 'flip', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'fmod', 'frac', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'gelu', 'ger', 'gt', 'hypot', 'index_select', 'inner', 'inverse', 'isclose', 'isfinite', 'isinf', 'isnan', 'kron', 'kthvalue', 'ldexp', 'le', 'leaky_relu', 'lerp', 'lgamma', 'linear', 'linspace', 'log', 'log10', 'log1p', 'log2', 'log_softmax', 'logaddexp', 'logcumsumexp', 'logdet', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logit', 'logsumexp', 'lt', 'lu', 'lu_unpack', 'masked_fill', 'masked_select', 'matmul', 'max', 'maximum', 'mean', 'median', 'meshgrid', 'min', 'minimum', 'mm', 'movedim', 'mul', 'multinomial', 'multiply', 'mv', 'nan_to_num', 'nanmean', 'nansum', 'narrow', 'ne', 'neg', 'negative', 'nonzero', 'norm', 'normal', 'one_hot', 'ones', 'ones_like', 'outer', 'pad', 'permute', 'polygamma', 'pow', 'prod', 'quantile', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'round', 'rsqrt', 'scatter_add', 'sigmoid', 'sign', 'silu', 'sin', 'sinc', 'sinh', 'slogdet', 'softmax', 'softplus', 'sort', 'split', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'std_mean', 'sub', 'subtract', 'sum', 't', 'take_along_dim', 'tan', 'tanh', 'tensor', 'tensordot', 'topk', 'trace', 'transpose', 'tril', 'triu', 'true_divide', 'trunc', 'unbind', 'unflatten', 'unsqueeze', 'var', 'var_mean', 'where', 'xlogy', 'zeros', 'zeros_like']
+__all__ = ['abs', 'absolute', 'acos', 'acosh', 'add', 'addcdiv', 'addcmul', 'addmm', 'addmv', 'addr', 'all', 'allclose', 'amax', 'amin', 'aminmax', 'any', 'arange', 'arccos', 'arccosh', 'arcsin', 'arcsinh', 'arctan', 'arctan2', 'arctanh', 'argmax', 'argmin', 'argsort', 'as_tensor', 'asin', 'asinh', 'atan', 'atan2', 'atanh', 'atleast_1d', 'atleast_2d', 'atleast_3d', 'baddbmm', 'bernoulli', 'bincount', 'bitwise_and', 'bitwise_not', 'bitwise_or', 'bitwise_xor', 'block_diag', 'bmm', 'broadcast_tensors', 'broadcast_to', 'bucketize', 'cat', 'cdist', 'ceil', 'cholesky', 'chunk', 'clamp', 'clamp_max', 'clamp_min', 'clip', 'clone', 'column_stack', 'concat', 'concatenate', 'copysign', 'cos', 'cosh', 'count_nonzero', 'cummax', 'cummin', 'cumprod', 'cumsum', 'det', 'diag', 'diag_embed', 'diagonal', 'diff', 'digamma', 'dist', 'div', 'divide', 'dot', 'dstack', 'einsum', 'elu', 'empty', 'empty_like', 'eq', 'equal', 'erf', 'erfc', 'erfinv', 'exp', 'exp2', 'expm1', 'eye', 'fix', 'flatten', 'flip', 'fliplr', 'flipud', 'float_power', 'floor', 'floor_divide', 'fmax', 'fmin', 'fmod', 'frac', 'from_numpy', 'full', 'full_like', 'gather', 'ge', 'gelu', 'ger', 'gt', 'hstack', 'hypot', 'index_add', 'index_copy', 'index_fill', 'index_put', 'index_select', 'inner', 'inverse', 'isclose', 'isfinite', 'isinf', 'isnan', 'kron', 'kthvalue', 'ldexp', 'le', 'leaky_relu', 'lerp', 'lgamma', 'linear', 'linspace', 'log', 'log10', 'log1p', 'log2', 'log_softmax', 'logaddexp', 'logcumsumexp', 'logdet', 'logical_and', 'logical_not', 'logical_or', 'logical_xor', 'logit', 'logsumexp', 'lt', 'lu', 'lu_unpack', 'masked_fill', 'masked_scatter', 'masked_select', 'matmul', 'max', 'maximum', 'mean', 'median', 'meshgrid', 'min', 'minimum', 'mm', 'movedim', 'mul', 'multinomial', 'multiply', 'mv', 'nan_to_num', 'nanmean', 'nansum', 'narrow', 'ne', 'neg', 'negative', 'nonzero', 'norm', 'normal', 'one_hot', 'ones', 'ones_like', 'outer', 'pad', 'permute', 'polygamma', 'pow', 'prod', 'quantile', 'rand', 'rand_like', 'randint', 'randint_like', 'randn', 'randn_like', 'randperm', 'ravel', 'reciprocal', 'relu', 'remainder', 'repeat_interleave', 'reshape', 'result_type', 'roll', 'rot90', 'round', 'rsqrt', 'scatter', 'scatter_add', 'searchsorted', 'select', 'sigmoid', 'sign', 'silu', 'sin', 'sinc', 'sinh', 'slogdet', 'softmax', 'softplus', 'sort', 'split', 'split_with_sizes', 'sqrt', 'square', 'squeeze', 'stack', 'std', 'std_mean', 'sub', 'subtract', 'sum', 't', 'take', 'take_along_dim', 'tan', 'tanh', 'tensor', 'tensor_split', 'tensordot', 'tile', 'topk', 'trace', 'transpose', 'tril', 'triu', 'true_divide', 'trunc', 'unbind', 'unflatten', 'unique', 'unsqueeze', 'var', 'var_mean', 'vstack', 'where', 'xlogy', 'zeros', 'zeros_like']

@@ -160,8 +160,8 @@ def linspace(
     return _finish(array, device, requires_grad)
 
 
-def meshgrid(*tensors: Tensor, indexing: Literal["ij", "xy"] = "ij") -> tuple[Tensor, ...]:
-    """Coordinates of a grid from 1-D tensors: out[k][i, j, ...] runs over tensors[k].
+def meshgrid(*tensors: Any, indexing: Literal["ij", "xy"] = "ij") -> tuple[Tensor, ...]:
+    """A grid from 1-D tensors, or a list of them: out[k][i, j, ...] runs over tensors[k].
 
     indexing="xy" swaps the first two dimensions, as NumPy's default does.
 
@@ -170,6 +170,8 @@ def meshgrid(*tensors: Tensor, indexing: Literal["ij", "xy"] = "ij") -> tuple[Te
     tensor([[0, 0, 0],
             [1, 1, 1]])
     """
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tuple(tensors[0])
     if indexing not in ("ij", "xy") or any(x.ndim > 1 for x in tensors):
         raise RuntimeError("meshgrid: expected 1-D tensors and indexing 'ij' or 'xy'")
     if indexing == "xy" and len(tensors) > 1:

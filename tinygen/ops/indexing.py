@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from ..backend import Array, is_numpy, module_of, move, refuse
 from ..tensor import Tensor, same_device, wrap
 from .elementwise import where
-from .op import op, view_op
+from .op import cast, op, view_op
 from .shapes import position
 
 __all__ = [
@@ -18,7 +19,7 @@ __all__ = [
     "take_along_dim",
 ]  # fmt: skip
 METHODS = {*__all__} - {"one_hot"}
-IN_PLACE = {"masked_fill"}
+IN_PLACE = {"masked_fill", "scatter_add"}
 OPERATORS = {"__getitem__": "getitem"}
 
 Index = Any  # int, slice, None, Ellipsis, integer or bool array, or a tuple of these
@@ -130,7 +131,11 @@ def _part(part: Any) -> Any:
     if part.dtype.kind not in "iub":
         raise IndexError(f"tensors used as indices must be integers or bools, got {part.dtype}")
     if part.dtype == np.uint8:
-        part = part.astype(np.int64)
+        warnings.warn(
+            "indexing with dtype uint8 is now deprecated, please use a dtype bool instead",
+            stacklevel=5,  # the line that says x[mask]
+        )
+        part = part.astype(bool)
     if part.ndim == 0 and part.dtype != np.bool_:
         return int(part)
     return part
@@ -138,6 +143,8 @@ def _part(part: Any) -> Any:
 
 def getitem(x: Tensor, index: Index) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis; a copy for arrays of ints or bools.
+
+    A uint8 array is a mask, with a warning, as in PyTorch.
 
     >>> x = tg.arange(6).reshape(2, 3)
     >>> x[:, 1], x[0, [2, 0]], x[x > 3]
@@ -241,6 +248,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
             f"index_select: expected a 1-D index of integers, got {index.dtype} {index.shape}"
         )
     dim = position("index_select", dim, input.ndim)
+    if index.dtype == np.uint8:  # which getitem takes for a mask
+        index = cast(index, dtype=np.dtype(np.int64))
     return getitem(input, (slice(None),) * dim + (index.reshape(-1),))
 
 

@@ -10,8 +10,11 @@ from . import (
     compare,
     comparisons,
     convert,
+    counting,
     creation,
     derived,
+    derived_shapes,
+    diagonals,
     elementwise,
     in_place,
     indexing,
@@ -22,6 +25,7 @@ from . import (
     products,
     rearrange,
     reductions,
+    scattering,
     shapes,
     softmaxes,
     special,
@@ -32,8 +36,9 @@ from .promotion import Operand
 __all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", "uniform_", "zero_"]
 
 FILES: tuple[Any, ...] = (
-    convert, elementwise, kinks, comparisons, trigonometry, special, shapes, indexing, in_place,
-    rearrange, reductions, order, softmaxes, products, linalg, derived, compare, new,
+    convert, elementwise, kinks, comparisons, trigonometry, special, shapes, diagonals, indexing,
+    in_place, scattering, rearrange, derived_shapes, reductions, counting, order, softmaxes,
+    products, linalg, derived, compare, new,
 )  # fmt: skip
 OTHER_NAMES = {"swapaxes": "transpose"}
 REFLECTED = {  # also with the Tensor on the right, and (but for @) in place

@@ -13,12 +13,12 @@ from ..tensor import Tensor, wrap
 from .half import through_float32
 from .op import op
 from .reductions import mean
-from .shapes import squeeze, unsqueeze
+from .shapes import reshape, squeeze, unsqueeze
 from .windows import Pair, Size, as_pair, is_int, meetings
 
 __all__ = [
-    "Pool", "adaptive_avg_pool2d", "avg_pool2d", "block_repeat", "block_sum", "check_floating",
-    "image", "max_pool2d", "resample",
+    "Pool", "adaptive_avg_pool2d", "adaptive_means", "avg_pool2d", "block_repeat", "block_sum",
+    "check_floating", "image", "max_pool2d", "resample",
 ]  # fmt: skip
 
 
@@ -106,11 +106,13 @@ def max_pool2d(
     padding: Size = 0,
     dilation: Size = 1,
     ceil_mode: bool = False,
-) -> Tensor:
+    return_indices: bool = False,
+) -> Any:
     """The maximum of each window; padding counts as -inf. (N, C, H, W) or (C, H, W).
 
     Rows: floor((H + 2p - d (K - 1) - 1) / stride) + 1; ceil_mode rounds up, as long as the last
     window starts inside. Of equal values the first one gets the gradient, and NaN wins.
+    return_indices: (maxima, where they stand), as h W + w of the pixel.
 
     >>> F.max_pool2d(tg.arange(16.0).reshape(1, 4, 4), 2)
     tensor([[[ 5.,  7.],
@@ -120,12 +122,23 @@ def max_pool2d(
     x, batched = image(name, input)
     check_floating(name, x)
     pool = _pool(name, x, kernel_size, stride, padding, dilation, ceil_mode)
-    if is_grad_enabled() and x.requires_grad:
+    if return_indices or (is_grad_enabled() and x.requires_grad):
         best, tap = _winners(x._array, pool)
         out = _pick(x, tap=tap, pool=pool, found=best)
     else:
         out = wrap(_maxima(x._array, pool))
-    return out if batched else squeeze(out, 0)
+    out = out if batched else squeeze(out, 0)
+    if not return_indices:
+        return out
+    return out, reshape(wrap(_pixels(tap, pool, x.shape[3])), out.shape)
+
+
+def _pixels(tap: Array, pool: Pool, width: int) -> Array:
+    """h width + w of the pixel that each window meets at its tap"""
+    arange, (s, p, d) = module_of(tap).arange, (pool.stride, pool.padding, pool.dilation)
+    taps = tap // pool.kernel[1], tap % pool.kernel[1]
+    h, w = (arange(pool.size[i]) * s[i] - p[i] for i in (0, 1))
+    return (h[:, None] + taps[0] * d[0]) * width + w + taps[1] * d[1]
 
 
 def _pool(
@@ -173,10 +186,13 @@ def resample(x: Array, *, rows: Array, columns: Array) -> Array:
         if is_numpy(out) and np.isfinite(out.sum()):
             return out
     out = _resampled(np.where(np.isfinite(x), x, 0).astype(x.dtype), rows, columns)
-    sign = -1 if rows.min(initial=0) < 0 else 1
+    signs = [
+        (a, b) for a in (1, -1) for b in (1, -1) if (a * rows > 0).any() and (b * columns > 0).any()
+    ]
     for special, is_it in ((np.inf, x == np.inf), (-np.inf, x == -np.inf), (np.nan, np.isnan(x))):
-        met = _resampled(is_it.astype(x.dtype), rows != 0, columns != 0) > 0
-        out = np.where(met, out + x.dtype.type(sign * special), out)
+        for a, b in signs:  # of the weights that meet it
+            met = _resampled(is_it.astype(x.dtype), a * rows > 0, b * columns > 0) > 0
+            out = np.where(met, out + x.dtype.type(a * b * special), out)
     return out
 
 
@@ -287,12 +303,13 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     elif x.shape[2] % size[0] == 0 and x.shape[3] % size[1] == 0:
         out = avg_pool2d(x, (x.shape[2] // size[0], x.shape[3] // size[1]))
     else:
-        rows, columns = (_adaptive_means(x.shape[2 + i], size[i]) for i in (0, 1))
+        rows, columns = (adaptive_means(x.shape[2 + i], size[i]) for i in (0, 1))
         out = resample(x, rows=rows, columns=columns)
     return out if batched else squeeze(out, 0)
 
 
-def _adaptive_means(size: int, outs: int) -> Array:
+def adaptive_means(size: int, outs: int) -> Array:
+    """A matrix (outs, size): row i averages the window i of adaptive_avg_pool2d."""
     i, at = np.arange(outs)[:, None], np.arange(size)
     inside = (at >= i * size // outs) & (at < -(-(i + 1) * size // outs))
     return inside / inside.sum(1, keepdims=True)

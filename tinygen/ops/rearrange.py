@@ -69,8 +69,8 @@ _pad.vjp(
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Tensor:  # noqa: A002
     """Pad the last len(pad) / 2 dimensions; `pad` is (before, after) of the last one first.
 
-    mode: "constant" (negative widths crop), "reflect" (the edge is not repeated), "replicate".
-    Any dimensions in each mode, where PyTorch has limits; there is no "circular".
+    mode: "constant" (negative widths crop), "reflect" (the edge is not repeated), "replicate",
+    "circular". Any dimensions in each mode, where PyTorch has limits.
 
     >>> tg.pad(tg.tensor([1, 2, 3]), (2, 1), mode="reflect")
     tensor([3, 2, 1, 2, 3, 2])
@@ -88,8 +88,10 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         )
         x = x[keep] if any(a < 0 or b < 0 for a, b in pairs) else x
         return _pad(x, widths=tuple((max(a, 0), max(b, 0)) for a, b in pairs), value=value)
-    if mode not in ("reflect", "replicate"):
-        raise ValueError(f"pad: mode must be constant, reflect or replicate, got {mode!r}")
+    if mode not in ("reflect", "replicate", "circular"):
+        raise ValueError(
+            f"pad: mode must be constant, reflect, replicate or circular, got {mode!r}"
+        )
     if not any(map(any, pairs)):
         return clone(x)
     for dim, (before, after) in enumerate(pairs):
@@ -105,8 +107,15 @@ def _edge_index(x: Tensor, dim: int, before: int, after: int, mode: str) -> Tens
         raise RuntimeError(
             f"pad: reflection padding ({before}, {after}) must be less than size {n} of dim {dim}"
         )
+    if mode == "circular" and max(before, after) > n:
+        raise RuntimeError(
+            f"pad: circular padding ({before}, {after}) must not exceed size {n} of dim {dim}"
+        )
     at = np.arange(-before, n + after)
-    at = np.clip(at, 0, n - 1) if mode == "replicate" else (n - 1) - np.abs((n - 1) - np.abs(at))
+    if mode == "replicate":
+        at = np.clip(at, 0, n - 1)
+    else:
+        at = at % n if mode == "circular" else (n - 1) - np.abs((n - 1) - np.abs(at))
     return wrap(module_of(x._array).asarray(at))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array
+from ..backend import Array, move
 from ..tape import thread
 from ..tensor import Tensor
 from ..threads import in_parts
@@ -155,11 +155,21 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return _permute(input, dims=tuple(order))
 
 
-def movedim(input: Tensor, source: int, destination: int) -> Tensor:
-    """Take dimension `source` out and put it in at `destination`; a view."""
-    source = position("movedim", source, input.ndim)
-    order = [i for i in range(input.ndim) if i != source]
-    order.insert(position("movedim", destination, input.ndim), source)
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Take dimension `source` out and put it in at `destination`, or several each; a view.
+
+    >>> tg.zeros(2, 3, 4).movedim((0, 1), (-1, 0)).shape
+    (3, 4, 2)
+    """
+    of, to = ([position("movedim", d, input.ndim) for d in ints(s)] for s in (source, destination))
+    if len(of) != len(to) or len({*of}) != len(of) or len({*to}) != len(to):
+        raise RuntimeError(
+            f"movedim: expected as many sources as destinations, each once, got {source} and "
+            f"{destination}"
+        )
+    order = [i for i in range(input.ndim) if i not in of]
+    for d, s in sorted(zip(to, of)):
+        order.insert(d, s)
     return _permute(input, dims=tuple(order))
 
 
@@ -225,14 +235,33 @@ def repeat(input: Tensor, repeats: Any = (), *more: int) -> Tensor:
     return _copied(reshape(tiled, tuple(c * n for c, n in zip(counts, shape, strict=True))))
 
 
-def repeat_interleave(input: Tensor, repeats: int, dim: int | None = None) -> Tensor:
-    """Each element (or each slice along `dim`) `repeats` times in a row."""
+def repeat_interleave(input: Tensor, repeats: int | Tensor, dim: int | None = None) -> Tensor:
+    """Each element (or each slice along `dim`) `repeats` times in a row: a number, or one for each.
+
+    >>> tg.tensor([5, 6, 7]).repeat_interleave(tg.tensor([2, 0, 1]))
+    tensor([5, 5, 7])
+    """
     x = input
     if dim is None:
         x, dim = reshape(x, -1), 0
     dim = position("repeat_interleave", dim, x.ndim)
+    if isinstance(repeats, Tensor):
+        return _repeat_each(x, repeats, dim)
     shape = (*x.shape[: dim + 1], repeats, *x.shape[dim + 1 :])
     return _copied(flatten(broadcast_to(unsqueeze(x, dim + 1), shape=shape), dim, dim + 1))
+
+
+def _repeat_each(x: Tensor, repeats: Tensor, dim: int) -> Tensor:
+    counts, n = repeats._array, x.shape[dim]
+    if counts.dtype.kind != "i" or counts.shape not in ((n,), (1,), ()):
+        raise RuntimeError(
+            f"repeat_interleave: expected integers, one for each of {n} slices, got "
+            f"{counts.dtype} {counts.shape}"
+        )
+    counts = np.broadcast_to(move(counts, "cpu"), n)  # the size of what comes out
+    if (counts < 0).any():
+        raise RuntimeError("repeat_interleave: repeats can not be negative")
+    return x[(slice(None),) * dim + (np.repeat(np.arange(n), counts),)]
 
 
 def _copied(x: Tensor) -> Tensor:

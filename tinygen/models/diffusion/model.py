@@ -219,7 +219,9 @@ class Diffusion(nn.Module):
 
     # --- checkpoints --------------------------------------------------------------------------
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Any:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
         """As nn.Module's; RuntimeError if the checkpoint was trained on another schedule."""
         if "levels" in state_dict:
             levels = state_dict["levels"]
@@ -232,7 +234,7 @@ class Diffusion(nn.Module):
                     f"alpha-bar_T = {array[0, -1] ** 2:.3g}, s_T = {array[1, -1]:.3g}; this "
                     f"model has {self.process!r}"
                 )
-        return super().load_state_dict(state_dict, strict)
+        return super().load_state_dict(state_dict, strict, assign)
 
     def _tables(self) -> Array:
         return np.stack([self.process.a, self.process.s])

@@ -6,18 +6,26 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ... import ops
 from ...backend import refuse
-from ...conv import conv1d, conv2d, conv_transpose2d
+from ...conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ...names import missing
 from ...ops import linear, one_hot, pad
+from ...ops.folding import fold, unfold
 from ...ops.images import (
     adaptive_avg_pool2d,
     avg_pool2d,
+    channel_shuffle,
     interpolate,
     max_pool2d,
     pixel_shuffle,
+    pixel_unshuffle,
 )
-from ...ops.indexing import rows_within
-from ...tensor import Tensor, same_device
+from ...ops.more_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    max_pool1d,
+)
 from .activations import (
     celu,
     dropout,
@@ -50,6 +58,7 @@ from .activations import (
     threshold,
 )
 from .attention import scaled_dot_product_attention
+from .embedding import embedding
 from .losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -62,6 +71,16 @@ from .losses import (
     nll_loss,
     smooth_l1_loss,
 )
+from .margins import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    pairwise_distance,
+    poisson_nll_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+)
 from .norms import (
     batch_norm,
     cosine_similarity,
@@ -69,61 +88,47 @@ from .norms import (
     instance_norm,
     layer_norm,
     normalize,
+    rms_norm,
 )
+from .sampling import affine_grid, grid_sample
 from .similarity import ssim
 
-
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """weight[input]: the rows of `weight` (K, E) at the integers `input` (...) -> (..., E).
-
-    The row padding_idx gets no gradient. IndexError for an integer outside 0..K - 1.
-
-    >>> F.embedding(tg.tensor([2, 0]), tg.tensor([[0.0], [10.0], [20.0]]))
-    tensor([[20.],
-            [ 0.]])
-    """
-    if input.dtype.kind not in "iu":
-        raise RuntimeError(f"embedding: expected integer indices, got {input.dtype}; use .long()")
-    same_device("embedding", input, weight)
-    rows = weight.shape[0]
-    if input.numel():
-        low, high = input._array.min(), input._array.max()
-        refuse((low < 0) | (high >= rows), lambda: IndexError(
-            f"embedding: index out of range in self: indices are in [{int(low)}, {int(high)}], "
-            f"the table has {rows} rows"
-        ))  # fmt: skip
-    out = rows_within(weight, input)
-    if padding_idx is None:
-        return out
-    padded = ops.unsqueeze(input == padding_idx % rows, -1)
-    return ops.where(padded, out.detach(), out)
-
-
 __all__ = [
+    "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "affine_grid",
+    "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
+    "conv_transpose1d",
     "conv_transpose2d",
+    "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
     "dropout",
     "dropout2d",
     "elu",
     "embedding",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
     "interpolate",
@@ -134,22 +139,30 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "margin_ranking_loss",
+    "max_pool1d",
     "max_pool2d",
     "mish",
     "mse_loss",
+    "multi_margin_loss",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
     "pixel_shuffle",
+    "pixel_unshuffle",
+    "poisson_nll_loss",
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
@@ -159,6 +172,8 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "triplet_margin_loss",
+    "unfold",
 ]
 
 if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own

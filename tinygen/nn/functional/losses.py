@@ -15,7 +15,7 @@ import numpy as np
 from ... import ops
 from ...backend import Array, is_numpy, refuse
 from ...ops.half import through_float32
-from ...ops.indexing import gather_within
+from ...ops.indexing import gather_within, rows_within
 from ...ops.op import floating
 from ...tape import no_grad
 from ...tensor import Tensor, same_device
@@ -350,7 +350,9 @@ def _nll(
     picked = -_pick(input, safe)
     if weight is None and is_numpy(kept._array) and kept._array.all():
         return _reduce(picked, reduction)
-    scale = kept.to(input.dtype) if weight is None else ops.where(kept, weight[safe], 0.0)
+    scale = (
+        kept.to(input.dtype) if weight is None else ops.where(kept, rows_within(weight, safe), 0.0)
+    )
     # where, not a product: an ignored entry may be -inf
     return _reduce_classes(ops.where(kept, picked, 0.0) * scale, scale, reduction)
 
@@ -388,7 +390,9 @@ def cross_entropy(
     hard = _nll(logp, safe, kept, weight, reduction)
     if label_smoothing == 0.0:
         return hard
-    scale = kept.to(logp.dtype) if weight is None else ops.where(kept, weight[safe], 0.0)
+    scale = (
+        kept.to(logp.dtype) if weight is None else ops.where(kept, rows_within(weight, safe), 0.0)
+    )
     every = -ops.sum(logp * _along(weight, logp), dim)
     smooth = _reduce_classes(ops.where(kept, every, 0.0), scale, reduction)
     share = label_smoothing / logp.shape[dim]

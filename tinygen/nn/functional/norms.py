@@ -25,7 +25,7 @@ from .channel_norm import channel_norm
 
 __all__ = [
     "as_shape", "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm",
-    "normalize",
+    "normalize", "rms_norm",
 ]  # fmt: skip
 
 Dims = tuple[int, ...]
@@ -258,6 +258,22 @@ def as_shape(size: int | Sequence[int]) -> tuple[int, ...]:
     return (size,) if isinstance(size, int) else tuple(size)
 
 
+def _last(
+    name: str, x: Tensor, size: int | Sequence[int], **vectors: Tensor | None
+) -> tuple[int, ...]:
+    """The shape that the last dimensions and the vectors must have, checked."""
+    shape = as_shape(size)
+    if not shape or x.shape[-len(shape) :] != shape:
+        raise RuntimeError(
+            f"{name}: given normalized_shape={shape}, expected input with shape [*, "
+            f"{', '.join(map(str, shape))}], got {x.shape}"
+        )
+    for what, vector in vectors.items():
+        if vector is not None and vector.shape != shape:
+            raise RuntimeError(f"{name}: expected {what} of shape {shape}, got {vector.shape}")
+    return shape
+
+
 @through_float32
 def layer_norm(
     input: Tensor,
@@ -274,21 +290,33 @@ def layer_norm(
     tensor([[-1.,  1.],
             [-1.,  1.]])
     """
-    shape = as_shape(normalized_shape)
-    if not shape or input.shape[-len(shape) :] != shape:
-        raise RuntimeError(
-            f"layer_norm: given normalized_shape={shape}, expected input with shape [*, "
-            f"{', '.join(map(str, shape))}], got {input.shape}"
-        )
-    for what, vector in (("weight", weight), ("bias", bias)):
-        if vector is not None and vector.shape != shape:
-            raise RuntimeError(f"layer_norm: expected {what} of shape {shape}, got {vector.shape}")
+    shape = _last("layer_norm", input, normalized_shape, weight=weight, bias=bias)
     if fused.normalises(input._array):  # each position is a picture of one pixel, and one group
         w, b = (v if v is None else ops.reshape(v, -1) for v in (weight, bias))
         flat = ops.reshape(input, (-1, math.prod(shape)))
         return ops.reshape(channel_norm(flat, w, b, 1, False, eps)[0], input.shape)
     out, _, _ = _standardize(input, tuple(range(-len(shape), 0)), eps)
     return _affine(out, weight, bias)
+
+
+@through_float32
+def rms_norm(
+    input: Tensor,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """weight x / sqrt(mean(x^2) + eps) over the last dimensions (Zhang & Sennrich 2019).
+
+    They are normalized_shape, which is the weight's; eps is the dtype's, unless it is given.
+
+    >>> F.rms_norm(tg.tensor([[3.0, 4.0]]), 2, eps=0.0)
+    tensor([[0.8485, 1.1314]])
+    """
+    shape = _last("rms_norm", input, normalized_shape, weight=weight)
+    eps = float(np.finfo(input.dtype).eps) if eps is None else eps
+    dims = tuple(range(-len(shape), 0))
+    return _affine(input * ops.rsqrt(ops.mean(input * input, dims, True) + eps), weight, None)
 
 
 @through_float32
