@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from ... import ops
-from ...backend import refuse
 from ...conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ...names import missing
 from ...ops import linear, one_hot, pad
