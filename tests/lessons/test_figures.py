@@ -66,6 +66,17 @@ def test_a_film_moves_and_its_still_stands_first() -> None:
     assert np.array_equal(rgb(first), frames[2]) and first.n_frames == 7
 
 
+def test_white_stays_white() -> None:
+    shades = np.random.default_rng(0).integers(0, 256, (3, 60, 60, 3)).astype(np.uint8)
+    shades[:, :40] = 255
+    shades[:, 40] = np.arange(240, 255, 0.25)[:, None]
+    film = image(figures.film(shades, alt="noise under white"))
+    assert (rgb(film)[:40] == 255).all()
+    assert abs(rgb(film)[41:].astype(int) - shades[-1, 41:]).mean() < 30
+    strip = image(figures.slider(shades, "abc", "k", alt="noise under white"))
+    assert (rgb(strip)[20:50] == 255).all()
+
+
 def test_a_film_too_large_says_how_to_shrink_it() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (12, 200, 300, 3)).astype(np.uint8)
     with pytest.raises(ValueError, match=r"film: \d+ kB, allowed 400: take fewer frames than 12"):
