@@ -67,14 +67,21 @@ def test_a_film_moves_and_its_still_stands_first() -> None:
 
 
 def test_white_stays_white() -> None:
-    shades = np.random.default_rng(0).integers(0, 256, (3, 60, 60, 3)).astype(np.uint8)
-    shades[:, :40] = 255
-    shades[:, 40] = np.arange(240, 255, 0.25)[:, None]
-    film = image(figures.film(shades, alt="noise under white"))
-    assert (rgb(film)[:40] == 255).all()
-    assert abs(rgb(film)[41:].astype(int) - shades[-1, 41:]).mean() < 30
-    strip = image(figures.slider(shades, "abc", "k", alt="noise under white"))
-    assert (rgb(strip)[20:50] == 255).all()
+    from matplotlib import pyplot
+
+    def drawn() -> Any:
+        for k in range(4):
+            figure, axes = pyplot.subplots(figsize=(4, 2))
+            axes.plot(np.sin(np.arange(40) + k))
+            yield figure
+
+    for shown in (
+        figures.film(drawn(), alt="a wave", colors=32),
+        figures.slider(drawn(), "abcd", "k", alt="a wave", colors=32),
+    ):
+        pixels = rgb(image(shown))
+        assert (pixels[0, 0] == 255).all() and (pixels == 255).all(2).mean() > 0.7
+        assert abs(pixels.astype(int) - (0x1F, 0x77, 0xB4)).sum(2).min() < 30  # the line is blue
 
 
 def test_a_film_too_large_says_how_to_shrink_it() -> None:
