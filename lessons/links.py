@@ -6,7 +6,8 @@
     Ho et al. (2020), *title*    to the paper, where papers.md lists it; also arXiv:1701.07875
     lesson 9                     to that lesson, at its first mention
 
-Nothing changes in code, mathematics, headings, quotations and in what is a link already.
+Nothing changes in code, mathematics, headings, quotations and in what is a link already. (A box
+"> **Predict, then run.** ..." is no quotation.)
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TAG = re.compile(r"\\tag\{(\d+)\.(\d+)\}")
 KEPT = re.compile(
-    r"```.*?```|(?P<code>`[^`\n]+`)|\$\$.*?\$\$|(?<!\\)\$(?!\$)[^$]+?(?<!\\)\$"
+    r"(?P<predict>^> \*\*Predict[^\n]*(?:\n>[^\n]*)*)|```.*?```|(?P<code>`[^`\n]+`)"
+    r"|\$\$.*?\$\$|(?<!\\)\$(?!\$)[^$]+?(?<!\\)\$"
     r"|!?\[[^\]]*\]\([^)]*\)|<[^>\n]+>|https?://\S+|^(?:#{1,6} |>)[^\n]*$",
     re.DOTALL | re.MULTILINE,
 )
@@ -45,6 +47,9 @@ class Links:
         return _anchored("".join([*parts, self._prose(text[end:])]))
 
     def _kept(self, kept: re.Match[str]) -> str:
+        if kept["predict"]:
+            inside = self(re.sub(r"^> ?", "", kept[0], flags=re.MULTILINE))
+            return re.sub(r"^", "> ", inside, flags=re.MULTILINE)
         if kept[0].startswith("#"):
             self.reading = "Further reading" in kept[0]
         found = FILE.search(kept["code"].strip("`")) if kept["code"] else None
@@ -61,10 +66,8 @@ class Links:
         if found["equation"]:
             number = found["equation"].strip("()")
             stem = _equations().get(number)
-            where = f"#eq-{number}"
-            return (
-                f"[{said}]({'' if stem == self.stem else f'{stem}.ipynb'}{where})" if stem else said
-            )
+            file = "" if stem == self.stem else f"{stem}.ipynb"
+            return f"[{said}]({file}#eq-{number})" if stem else said
         if found["arxiv"]:
             return f"[{said}](https://arxiv.org/abs/{said.partition(':')[2]})"
         if found["paper"]:

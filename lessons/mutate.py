@@ -67,7 +67,7 @@ def sources() -> dict[int, Path]:
 
 
 def explained() -> set[tuple[int, str, str]]:
-    """The survivors that survivors.md gives a reason for: lesson, line, change."""
+    """The survivors that survivors.md gives a reason for: lesson, line, change (* for any)."""
     rows = ROW.findall((HERE / "survivors.md").read_text(encoding="utf-8"))
     return {(int(n), _plain(line), _plain(change)) for n, line, change, _ in rows}
 
@@ -92,7 +92,8 @@ def examine(number: int, sample: int, seed: int, slow: float) -> Report:
             _run_cell(ast.parse(code).body, here, names, report, slow)
     known = explained()
     for mutant in report.survivors[:]:
-        if (number, _plain(mutant.line), _plain(mutant.change)) in known:
+        line = (number, _plain(mutant.line))
+        if known & {(*line, _plain(mutant.change)), (*line, "*")}:
             report.survivors.remove(mutant)
             report.explained.append(mutant)
     report.seconds = time.perf_counter() - start

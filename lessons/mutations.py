@@ -193,8 +193,7 @@ def _changes(node: ast.AST, parent: ast.AST | None) -> Iterator[ast.AST]:
     negated = (
         isinstance(parent, ast.Assign) and isinstance(node, ast.BinOp)
         or isinstance(parent, ast.Return) and isinstance(node, (ast.BinOp, ast.Call))
-        or _checks(parent) and isinstance(node, (ast.BinOp, ast.Call, ast.Name, ast.Attribute))
-        and node is not parent.func
+        or _checks(parent) and isinstance(node, (ast.BinOp, ast.Call))
     )  # fmt: skip
     if negated:
         yield ast.UnaryOp(ast.USub(), node)

@@ -21,6 +21,7 @@ UNCLAIMED = ("Exercises", "The full-size run", "Further reading")  # judged, run
 HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
 OPENING = {"what is needed": "You need", "the time": "Time", "what to skip": "You may skip"}
 PREDICT = "**Predict, then run.**"
+DECIMAL = re.compile(r"\d+\.?\d*(?:e[-+]?\d+)?")
 LOOKS = {"alpha", "lw", "ms", "s", "dpi", "figsize", "fontsize", "linewidth", "width_ratios", "fps"}
 DRAWS = r"(^|[.])(set|set_\w+|text|annotate|legend|axhline|axvline|subplots|colorbar|suptitle)$"
 LARGEST = 2_000_000  # bytes of a notebook
@@ -94,21 +95,32 @@ def _claims(cells: list[Any]) -> Iterator[str]:
 
 
 def _numbers(cells: list[Any]) -> Iterator[str]:
-    """Every decimal and percentage of the prose stands in a check or is a setting of the code."""
+    """Every decimal and percentage of the prose stands in a check or is a setting of the code.
+
+    In a check it may have more digits; as text (a check's "0.498", also by way of a variable) too.
+    """
     code = [cell for cell in cells if cell.cell_type == "code"]
-    known = {abs(number) for cell in code for number in _constants(ast.parse(cell.source))}
-    for call in checks(code):
-        known |= {
-            abs(float(number))
-            for number in re.findall(r"\d+\.?\d*(?:e[-+]?\d+)?", ast.unparse(call))
-        }
+    trees = [ast.parse(cell.source) for cell in code]
+    settings = {abs(number) for tree in trees for number in _constants(tree)}
+    texts = {text for call in checks(code) for text in DECIMAL.findall(ast.unparse(call))}
+    texts |= {text for tree in trees for text in _numeric_texts(tree)}
+    checked = {abs(float(text)) for text in texts}
     for section in sections(cells):
         if any(title in UNCLAIMED for title in section.titles):
             continue
         for said in NUMBER.findall(NOT_PROSE.sub(" ", section.text)):
-            if not any(abs(float(said) * part - one) < 1e-9 * one or float(said) * part == one
-                       for part in (1, 0.01) for one in known):  # fmt: skip
+            digits = len(said.partition(".")[2].partition("e")[0])
+            same = {float(said), float(said) / 100, float(f"{float(said) / 100:.{digits + 2}f}")}
+            rounded = {float(f"{one:.{digits}f}") for one in checked}
+            rounded |= {float(f"{one:.{digits + 2}f}") for one in checked}
+            if not same & (settings | checked | rounded):
                 yield f"'{section.title}' says {said}, which no check holds"
+
+
+def _numeric_texts(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from DECIMAL.findall(node.value) if DECIMAL.fullmatch(node.value) else ()
 
 
 def _constants(tree: ast.AST) -> Iterator[float]:

@@ -66,6 +66,18 @@ def test_a_film_moves_and_its_still_stands_first() -> None:
     assert np.array_equal(rgb(first), frames[2]) and first.n_frames == 7
 
 
+def test_white_and_other_flat_colours_stay_as_they_are() -> None:
+    flat = np.array([[255, 255, 255], [0, 114, 178], [213, 94, 0]], np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 60, 60, 3)).astype(np.uint8)
+    pictures[:, 15:] = np.repeat(flat, 15, axis=0)[:, None]
+    for shown in (
+        figures.film(pictures, alt="bands", colors=16),
+        figures.slider(pictures, "abc", "k", alt="bands", colors=16),
+    ):
+        seen = {tuple(color) for color in rgb(image(shown)).reshape(-1, 3).tolist()}
+        assert seen >= {tuple(color) for color in flat.tolist()}
+
+
 def test_a_film_too_large_says_how_to_shrink_it() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (12, 200, 300, 3)).astype(np.uint8)
     with pytest.raises(ValueError, match=r"film: \d+ kB, allowed 400: take fewer frames than 12"):

@@ -134,8 +134,7 @@ def film(
     pictures = _pictures(frames, dpi, "film")
     n, still = len(pictures), range(len(pictures))[still]
     order = [still, *(k for k in range(n) if not (k == still == n - 1))]
-    common = _palette(pictures, colors)
-    reduced = [_reduced(pictures[k], palette=common) for k in order]
+    reduced = _reduced([pictures[k] for k in order], colors)
     times = [round(1000 * pause), *[round(1000 / fps)] * (len(order) - 1)]
     buffer = io.BytesIO()
     reduced[0].save(
@@ -178,7 +177,7 @@ def slider(
     frames = _pictures(pictures, dpi, "slider")
     if len(frames) != len(labels):
         raise ValueError(f"slider: {len(frames)} pictures, but {len(labels)} labels; give one each")
-    files = [_file(_reduced(frame, colors)) for frame in frames]
+    files = [_file(*_reduced([frame], colors)) for frame in frames]
     if (size := sum(map(len, files))) > SLIDER:
         raise ValueError(
             f"slider: {size / 1000:.0f} kB, allowed {SLIDER / 1000:.0f}: take fewer pictures than "
@@ -186,7 +185,7 @@ def slider(
         )
     values = [str(label) for label in labels]
     captions = [f"{name} = {value}" for value in values]
-    strip = _file(_reduced(_strip(frames, captions), colors))
+    strip = _file(*_reduced([_strip(frames, captions)], colors))
     still = _image(strip, f"{alt} ({name}: {', '.join(values)})", "slider")
     encoded, first = [_base64(file) for file in files], range(len(files))[start]
     page = _page(encoded, values, name, alt, first, _base64(strip))
@@ -253,23 +252,27 @@ def _picture(picture: Any, dpi: int, name: str) -> Any:
     return Image.fromarray(array).convert("RGB")
 
 
-def _palette(pictures: list[Any], colors: int) -> Any:
-    """One palette for all: a PNG has only one. Of sixteen of the frames, evenly chosen."""
+def _reduced(pictures: list[Any], colors: int) -> list[Any]:
+    """The pictures with a common palette: a PNG has only one. Undithered: dots would flicker.
+
+    The most frequent colours stay as they are, so that white is white.
+    """
     from PIL import Image
 
     some = pictures[:: max(1, len(pictures) // 16)]
     width, height = pictures[0].size
-    montage = Image.new("RGB", (width, height * len(some)))
+    montage: Any = Image.new("RGB", (width, height * len(some)))
     for k, picture in enumerate(some):
         montage.paste(picture, (0, k * height))
-    return _reduced(montage, colors)
-
-
-def _reduced(picture: Any, *colors: int, **options: Any) -> Any:
-    """With few colours, areas left flat: dots of dithering would flicker."""
-    from PIL import Image
-
-    return picture.quantize(*colors, dither=Image.Dither.NONE, **options)
+    frequent = [color for _, color in sorted(montage.getcolors(1 << 24), reverse=True)]
+    cut: Any = np.reshape(montage.quantize(colors, dither=Image.Dither.NONE).getpalette(), (-1, 3))
+    chosen: list[Any] = []
+    for color in [*frequent[: colors // 2], *cut]:  # Pillow looks colours up in steps of 4
+        if all(abs(np.subtract(color, other)).max() > 8 for other in chosen):
+            chosen.append(color)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.asarray(chosen[:colors], np.uint8).tobytes())
+    return [p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
 
 
 def _file(picture: Any) -> bytes:
