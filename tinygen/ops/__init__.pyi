@@ -163,7 +163,7 @@ def clone(input: Tensor) -> Tensor:
     """A copy in memory of its own, with the gradient flowing through."""
 
 def copysign(input: Operand, other: Operand) -> Tensor:
-    """|x| with the sign of y, that of -0.0 too; the derivative at x = 0 is 0"""
+    """|x| with the sign of y, that of -0.0 too; the derivative at x = 0 is 0, and y gets none"""
 
 def cos(input: Tensor) -> Tensor:
     """Cosine, x in radians"""
