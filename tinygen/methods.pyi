@@ -383,7 +383,7 @@ class Methods:
         """The elements of `src`, broadcast and converted, in place; returns x."""
 
     def copysign(self, other: Operand) -> Tensor:
-        """|x| with the sign of y, that of -0.0 too; the derivative at x = 0 is 0"""
+        """|x| with the sign of y, that of -0.0 too; the derivative at x = 0 is 0, and y gets none"""
 
     def copysign_(self, other: Operand) -> Tensor:
         """copysign in place: written into x's own memory; returns x."""

@@ -31,12 +31,12 @@ NO_CONVERSION = (
     "NumPy array explicitly."
 )
 UFUNCS = """
-    abs absolute add arccos arcsin arctan arctan2 bitwise_and bitwise_or bitwise_xor cbrt ceil
-    copysign cos cosh divide equal exp exp2 expm1 fabs floor floor_divide fmax fmin fmod greater
-    greater_equal heaviside hypot invert isfinite isinf isnan left_shift less less_equal log log10
-    log1p log2 logaddexp logical_and logical_not logical_or logical_xor maximum minimum multiply
-    negative not_equal positive power reciprocal remainder right_shift rint sign signbit sin sinh
-    sqrt square subtract tan tanh true_divide trunc
+    abs absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_or
+    bitwise_xor cbrt ceil copysign cos cosh divide equal exp exp2 expm1 fabs floor floor_divide
+    fmax fmin fmod greater greater_equal heaviside hypot invert isfinite isinf isnan left_shift
+    less less_equal log log10 log1p log2 logaddexp logical_and logical_not logical_or
+    logical_xor maximum minimum multiply negative not_equal positive power reciprocal remainder
+    right_shift rint sign signbit sin sinh sqrt square subtract tan tanh true_divide trunc
 """.split()
 # Where the real one has annotations, only the names and the defaults are repeated here.
 FUNCTIONS = """
@@ -69,6 +69,8 @@ FUNCTIONS = """
     triu(m, k=0)
     broadcast_to(array, shape)
     transpose(a, axes=None)
+    moveaxis(a, source, destination)
+    swapaxes(a, axis1, axis2)
     reshape(a, newshape, order='C', *, copy=None)
     dot(a, b, out=None)
     einsum(*operands, **kwargs)
@@ -90,15 +92,25 @@ FUNCTIONS = """
     unique(ar, return_index=False, return_inverse=False, return_counts=False, axis=None, *, equal_nan=True)
     broadcast_arrays(*args)
 """
+LINALG = """
+    inv(a)
+    solve(a, b)
+    det(a)
+    slogdet(a)
+    cholesky(a)
+    qr(a, mode='reduced')
+    eigh(a, UPLO='L')
+    svd(a, full_matrices=True, compute_uv=True)
+"""
 KEEPS_LAYOUT = {"copy", "zeros_like", "ones_like", "full_like", "empty_like"}
 SCALARS = (bool, int, float, np.generic)
 ADDABLE = ("int32", "uint32", "uint64", "float16", "float32", "float64")  # by atomicAdd
 
 
-def signatures() -> dict[str, inspect.Signature]:
-    """FUNCTIONS, parsed."""
+def signatures(text: str = FUNCTIONS) -> dict[str, inspect.Signature]:
+    """FUNCTIONS or LINALG, parsed."""
     found: dict[str, Any] = {}
-    for line in filter(None, map(str.strip, FUNCTIONS.splitlines())):
+    for line in filter(None, map(str.strip, text.splitlines())):
         exec(f"def {line}: pass", found)
     return {name: inspect.signature(f) for name, f in found.items() if name != "__builtins__"}
 
@@ -231,10 +243,9 @@ class ndarray:  # noqa: N801  (CuPy's name)
         return _device(host) if out is None else out
 
     def __array_function__(self, func: Any, kinds: Any, args: Any, kwargs: Any) -> Any:
-        name = func.__name__
-        if func.__module__ != "numpy" or name not in TABLE:
-            return NotImplemented
-        return TABLE[name](*args, **kwargs)
+        tables = {"numpy": TABLE, "numpy.linalg": LINALG_TABLE}
+        found = tables.get(func.__module__, {}).get(func.__name__)
+        return NotImplemented if found is None else found(*args, **kwargs)
 
     # --- methods
 
@@ -352,7 +363,7 @@ def _operators() -> None:
 _operators()
 
 
-def _function(name: str, signature: inspect.Signature) -> Any:
+def _function(name: str, signature: inspect.Signature, module: Any = np) -> Any:
     """cupy.name: only these parameters, only device arrays among them."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -373,7 +384,8 @@ def _function(name: str, signature: inspect.Signature) -> Any:
         if axis not in (None, ()) and isinstance(given[0], ndarray) and given[0].ndim == 0:
             raise np.exceptions.AxisError(f"axis {axis} is out of bounds for array of dimension 0")
         out = kwargs.get("out")
-        result = getattr(np, name)(*_hosts(args), **_hosts(kwargs))
+        result = getattr(module, name)(*_hosts(args), **_hosts(kwargs))
+        result = tuple(result) if isinstance(result, tuple) else result  # a named one, too
         if name == "empty_like":
             result[...] = poison((), result.dtype)
         return out if out is not None else _device(result, *given, layout=name in KEEPS_LAYOUT)
@@ -395,6 +407,9 @@ def _hosts(x: Any) -> Any:
 
 
 TABLE = {name: _function(name, signature) for name, signature in signatures().items()}
+LINALG_TABLE = {
+    name: _function(name, signature, np.linalg) for name, signature in signatures(LINALG).items()
+}
 
 
 # --- the modules --------------------------------------------------------------------------------
@@ -468,9 +483,10 @@ def modules() -> dict[str, types.ModuleType]:
         free_bytes=lambda: 2**20, used_bytes=lambda: 5
     )
     made["cupyx"].scatter_add = lambda a, slices, value: a.scatter_add(slices, value)
-    made["cupyx.scipy.special"].erf = lambda x: ndarray._of(
-        np.vectorize(math.erf, otypes=[x.dtype])(x._host) if x.size else x._host.copy()
-    )
+    for function in (math.erf, math.erfc):
+        setattr(made["cupyx.scipy.special"], function.__name__, lambda x, f=function: ndarray._of(
+            np.vectorize(f, otypes=[x.dtype])(x._host) if x.size else x._host.copy()
+        ))  # fmt: skip
     return made
 
 

@@ -193,7 +193,19 @@ FUNCTIONS: dict[str, Any] = {
     "interpolate": lambda x: F.interpolate(x[None, None], scale_factor=1.5),
     "area": lambda x: F.interpolate(x[None, None], size=(3, 2), mode="area"),
     "avg_pool, padded": lambda x: F.avg_pool2d(x[None, None], 2, 1, 1, count_include_pad=False),
-    "float and back": lambda x: x.float().double(),
+    "median": lambda x: x.median(1).values, "quantile": lambda x: x.quantile(0.3, 1),
+    "cummax": lambda x: x.cummax(1).values, "kthvalue": lambda x: x.kthvalue(2).values,
+    "logcumsumexp": lambda x: x.logcumsumexp(1), "cdist": lambda x: tg.cdist(x, x.flip(0)),
+    "nansum": lambda x: x.nansum(1), "nan_to_num": lambda x: x.nan_to_num(),
+    "lerp": lambda x: x.lerp(x.flip(0), 0.3), "kron": lambda x: tg.kron(x, x),
+    "tensordot": lambda x: tg.tensordot(x, x, ([1], [1])), "sums": lambda x: tg.add(x, 2, alpha=3),
+    "logit": lambda x: x.logit(0.1), "xlogy": lambda x: tg.xlogy(2.0, x.abs()),
+    "gamma": lambda x: x.lgamma() + tg.polygamma(2, x), "fmax": lambda x: x.fmax(x.flip(0)),
+    "triangular": lambda x: tg.linalg.solve_triangular(x[:, :2], x, upper=True),
+    "solve, batched": lambda x: tg.linalg.solve(x[:, :2], x.expand(4, 2, 3)),
+    "lu_unpack": lambda x: tg.lu_unpack(*tg.lu(x[:, :2]))[1:], "matrix_norm": lambda x:
+        tg.linalg.matrix_norm(x, "nuc"),
+    "wide qr": lambda x: tg.linalg.qr(x), "float and back": lambda x: x.float().double(),
     "cpu and back": lambda x: x.cpu().to(x.device) * 2,
     "dropout": lambda x: F.dropout(x, 0.5, generator=tg.Generator().manual_seed(3)),
     "gumbel": lambda x: x + tg.rand_like(x, generator=tg.Generator().manual_seed(3)),
@@ -1123,9 +1135,10 @@ try:
 except ImportError:
     sys.exit(3)
 import fake_cupy
-for name, signature in fake_cupy.signatures().items():
+both = [(cupy, fake_cupy.signatures()), (cupy.linalg, fake_cupy.signatures(fake_cupy.LINALG))]
+for name, signature, module in [(n, s, m) for m, found in both for n, s in found.items()]:
     try:
-        theirs = inspect.signature(getattr(cupy, name))
+        theirs = inspect.signature(getattr(module, name))
     except ValueError:  # written in C
         continue
     ours = [(p.name, p.kind, p.default) for p in signature.parameters.values()]
@@ -1134,7 +1147,7 @@ missing = [n for n in fake_cupy.UFUNCS if not isinstance(getattr(cupy, n, None),
 methods = [n for n in vars(fake_cupy.ndarray) if not n.startswith("_") and not hasattr(cupy.ndarray,
     n)]
 assert not missing + methods, missing + methods
-assert cupyx.scatter_add and cupyx.scipy.special.erf
+assert cupyx.scatter_add and cupyx.scipy.special.erf and cupyx.scipy.special.erfc
 """
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False

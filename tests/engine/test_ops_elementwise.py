@@ -49,6 +49,23 @@ UNARY: dict[str, tuple[Callable, float, float, tuple[float, ...]]] = {
     "ceil": (lambda x: np.ceil(x), -3, 3, (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)),
     "trunc": (lambda x: np.trunc(x), -3, 3, (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)),
     "round": (lambda x: np.round(x), -2, 2, (-1.5, -0.5, 0.5, 1.5)),
+    "frac": (lambda x: x - np.trunc(x), -3, 3, (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)),
+    "exp2": (lambda x: np.exp(x * np.log(2)), -3, 3, ()),
+    "log2": (lambda x: np.log(x) / np.log(2), 0.1, 5, ()),
+    "log10": (lambda x: np.log(x) / np.log(10), 0.1, 5, ()),
+    "tan": (lambda x: np.sin(x) / np.cos(x), -1.2, 1.2, ()),
+    "asin": (lambda x: np.arctan2(x, np.sqrt(1 - x * x)), -0.9, 0.9, ()),
+    "acos": (lambda x: np.arctan2(np.sqrt(1 - x * x), x), -0.9, 0.9, ()),
+    "atan": (lambda x: np.arctan2(x, 1), -3, 3, ()),
+    "sinh": (lambda x: (np.exp(x) - np.exp(-x)) / 2, -3, 3, ()),
+    "cosh": (lambda x: (np.exp(x) + np.exp(-x)) / 2, -3, 3, ()),
+    "asinh": (lambda x: np.log(x + np.sqrt(x * x + 1)), -2, 3, ()),
+    "acosh": (lambda x: np.log(x + np.sqrt(x * x - 1)), 1.2, 4, ()),
+    "atanh": (lambda x: np.log((1 + x) / (1 - x)) / 2, -0.9, 0.9, ()),
+    "sinc": (np.sinc, -4, 4, ()),
+    "erfc": (lambda x: 1 - erf(x), -2, 2, ()),
+    "logit": (lambda x: np.log(x) - np.log(1 - x), 0.1, 0.9, ()),
+    "lgamma": (np.vectorize(math.lgamma, otypes=[float]), 0.2, 9, ()),
 }
 BINARY: dict[str, tuple[Callable, float, float]] = {
     # name: closed form, range of both
@@ -60,6 +77,20 @@ BINARY: dict[str, tuple[Callable, float, float]] = {
     "maximum": (lambda x, y: np.where(x > y, x, y), -3, 3),
     "minimum": (lambda x, y: np.where(x > y, y, x), -3, 3),
     "logaddexp": (lambda x, y: np.log(np.exp(x) + np.exp(y)), -3, 3),
+    "hypot": (lambda x, y: np.sqrt(x * x + y * y), 0.2, 3),
+    "atan2": (lambda x, y: np.arctan(x / y), 0.2, 3),
+    "xlogy": (lambda x, y: x * np.log(y), 0.1, 3),
+    "fmax": (lambda x, y: np.where(x > y, x, y), -3, 3),
+    "fmin": (lambda x, y: np.where(x > y, y, x), -3, 3),
+    "ldexp": (lambda x, y: x * np.exp(y * np.log(2)), -3, 3),
+    "clamp_min": (lambda x, y: np.where(x > y, x, y), -3, 3),
+    "clamp_max": (lambda x, y: np.where(x > y, y, x), -3, 3),
+}
+THREE: dict[str, tuple[Callable, dict]] = {
+    # of three tensors in [0.5, 2]: closed form, keywords
+    "lerp": (lambda x, y, w: x * (1 - w) + y * w, {}),
+    "addcmul": (lambda x, y, z: x - 1.5 * y * z, {"value": -1.5}),
+    "addcdiv": (lambda x, y, z: x + 0.5 * y / z, {"value": 0.5}),
 }
 
 
@@ -120,6 +151,97 @@ def test_binary_gradients(name: str, data: st.DataObject) -> None:
     _, low, high = BINARY[name]
     x, y = two(data, low, high, tg.float32)
     check_grads(getattr(ops, name), x, y * 0.9 + 0.07)  # no ties
+
+
+@pytest.mark.parametrize("name", THREE)
+@given(data=st.data())
+def test_of_three(name: str, data: st.DataObject) -> None:
+    exact, keywords = THREE[name]
+    shapes = data.draw(broadcastable_shapes(3))
+    xs = [data.draw(tensors(shape, low=0.5, high=2)) for shape in shapes]
+    out = getattr(ops, name)(*xs, **keywords)
+    assert out.dtype == tg.float32
+    np.testing.assert_allclose(
+        out.numpy(), exact(*(x.numpy().astype(np.float64) for x in xs)), rtol=1e-5, atol=1e-5
+    )
+    check_grads(lambda *xs: getattr(ops, name)(*xs, **keywords), *xs)
+
+
+@given(data=st.data())
+def test_alpha_and_rounding_modes(data: st.DataObject) -> None:
+    x, y = two(data, 0.4, 3, tg.float32)
+    a, b = (v.numpy().astype(np.float64) for v in (x, y))
+    close(tg.add(x, y, alpha=2.5), a + 2.5 * b)
+    close(x.sub(y, alpha=-0.5), a + 0.5 * b)
+    check_grads(lambda x, y: tg.add(x, y, alpha=2.5), x, y)
+    check_grads(lambda x, y: tg.sub(x, y, alpha=-0.5), x, y)
+    close(x.clone().add_(1, alpha=3), a + 3)
+    apart = np.abs(a / b - np.round(a / b)) > 1e-5
+    quotient = np.where(apart, tg.div(-x, y, rounding_mode="trunc").numpy(), 0)
+    np.testing.assert_array_equal(quotient, np.where(apart, np.trunc(-a / b), 0))
+    quotient = np.where(apart, tg.div(-x, y, rounding_mode="floor").numpy(), 0)
+    np.testing.assert_array_equal(quotient, np.where(apart, np.floor(-a / b), 0))
+
+
+def test_division_of_integers_towards_0() -> None:
+    x, y = tg.tensor([-7, 7, -7, 7, 6]), tg.tensor([2, 2, -2, -2, -3])
+    out = tg.div(x, y, rounding_mode="trunc")
+    assert out.tolist() == [-3, 3, 3, -3, -2] and out.dtype == tg.int64
+    assert x.fmod(y).tolist() == [-1, 1, -1, 1, 0]
+    for call in (lambda: x.div(0, rounding_mode="trunc"), lambda: x.fmod(0)):
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+            call()
+    with pytest.raises(RuntimeError, match="rounding_mode must be None, 'floor' or 'trunc'"):
+        tg.div(x, y, rounding_mode="ceil")
+
+
+@given(x=tensors(low=-7, high=7), y=st.sampled_from([2.0, -3.0, 1.5]))
+def test_fmod(x: Tensor, y: float) -> None:
+    a = x.numpy().astype(np.float64)
+    np.testing.assert_allclose(x.fmod(y).numpy(), np.fmod(a, y), atol=3e-6)
+    check_grads(ops.fmod, tg.tensor([5.3, -4.1, 2.2]), tg.tensor([2.0, 3.0, -1.5]))
+
+
+def test_copysign() -> None:
+    x, y = tg.tensor([1.5, -2.0, 3.0, 0.0]), tg.tensor([-0.0, 3.0, -1.0, -1.0])
+    assert x.copysign(y).tolist() == [-1.5, 2.0, -3.0, -0.0]
+    assert math.copysign(1, x.copysign(y)[3].item()) == -1
+    check_grads(lambda x: x.copysign(y[:3]), x[:3])
+
+
+def test_round_to_decimals() -> None:
+    x = tg.tensor([1.2345, -0.125], dtype=tg.float64)
+    assert x.round(decimals=2).tolist() == [1.23, -0.12]
+    assert tg.round(tg.tensor([1250.0]), decimals=-2).tolist() == [1200.0]
+    assert x.round_(decimals=1).tolist() == [1.2, -0.1]
+
+
+def test_nan_to_num_and_its_gradient() -> None:
+    x = tg.tensor([1.0, np.nan, np.inf, -np.inf], requires_grad=True)
+    top = np.finfo(np.float32).max
+    assert x.nan_to_num().tolist() == [1.0, 0.0, top, -top]
+    assert x.nan_to_num(nan=7, posinf=8, neginf=9).tolist() == [1.0, 7.0, 8.0, 9.0]
+    x.nan_to_num().sum().backward()
+    assert x.grad.tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert tg.tensor([1, 2]).nan_to_num().tolist() == [1, 2]
+
+
+def test_float_power_is_in_float64() -> None:
+    out = tg.float_power(tg.tensor([2, 3]), 2)
+    assert out.dtype == tg.float64 and out.tolist() == [4.0, 9.0]
+    assert tg.float_power(2, tg.tensor([3.0])).tolist() == [8.0]
+    check_grads(tg.float_power, tg.tensor([0.5, 2.0]), tg.tensor([1.5, -1.0]), float32=False)
+
+
+def test_other_names_are_the_same_functions() -> None:
+    for name, same in {
+        "arccos": "acos", "arcsin": "asin", "arctan": "atan", "arctan2": "atan2",
+        "arccosh": "acosh", "arcsinh": "asinh", "arctanh": "atanh", "multiply": "mul",
+        "subtract": "sub", "divide": "div", "true_divide": "div", "negative": "neg",
+        "absolute": "abs", "clip": "clamp", "fix": "trunc",
+    }.items():  # fmt: skip
+        assert getattr(tg, name) is getattr(tg, same)
+        assert getattr(Tensor, name) is getattr(Tensor, same)
 
 
 @pytest.mark.parametrize("number", [2, 2.5, -1.0, 0.5])
@@ -276,6 +398,14 @@ def slope(f: Callable[[Tensor], Tensor], at: float) -> float:
         (lambda x: ops.minimum(x, tg.tensor([2.0])), 2.0, 0.5),
         (lambda x: ops.maximum(x, x), 2.0, 1.0),
         (lambda x: x.norm(), 0.0, 0.0),
+        (lambda x: tg.hypot(x, tg.tensor([0.0])), 0.0, 0.0),
+        (lambda x: tg.atan2(x, tg.tensor([0.0])), 0.0, 0.0),
+        (lambda x: tg.xlogy(x, tg.tensor([0.0])), 0.0, 0.0),
+        (lambda x: tg.xlogy(tg.tensor([0.0]), x), 0.0, 0.0),
+        (lambda x: x.fmax(tg.tensor([2.0])), 2.0, 1.0),
+        (lambda x: x.fmin(tg.tensor([2.0])), 2.0, 1.0),
+        (lambda x: tg.tensor([np.nan]).fmin(x), 2.0, 1.0),
+        (lambda x: x.clamp_max(tg.tensor([2.0])), 2.0, 1.0),
     ],
 )
 def test_kinks(f: Callable, at: float, expected: float) -> None:

@@ -57,7 +57,8 @@ NOT_DIFFERENTIABLE = {
 }  # fmt: skip
 
 Case = tuple[Callable[..., Any], list[tuple[int, ...]]]
-POSITIVE = {"log", "log1p", "sqrt", "rsqrt", "reciprocal", "div", "pow",
+POSITIVE = {"log", "log1p", "sqrt", "rsqrt", "reciprocal", "div", "pow", "log2", "log10", "xlogy",
+            "logit", "lgamma", "digamma", "polygamma", "fmod", "trunc_divide",
             "binary_cross_entropy", "unscaled"}  # fmt: skip  # inputs in [0.3, 0.8]
 
 
@@ -76,6 +77,21 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """mean and rstd of two groups of channels, as the ops of channel_norm take them"""
     mean, _, rstd = channel_norm.moments(x._array, 2, False, 1e-5)
     return wrap(mean), wrap(rstd)
+
+
+def far(x: Tensor) -> Tensor:
+    """x plus twice the identity: well conditioned, and det > 0"""
+    return x + 2 * tg.eye(len(x), dtype=x.dtype, device=x.device)
+
+
+def symmetric(x: Tensor) -> Tensor:
+    """positive definite, with distinct eigenvalues"""
+    return x @ x.mT + far(x * 0)
+
+
+def rebuilt(values: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """A function of a spectrum and its vectors that does not depend on their signs"""
+    return (left * values.sin()) @ right
 
 
 @through_float32  # as channel_norm does for all three
@@ -97,12 +113,16 @@ CASES: dict[str, Case] = {
     **{name: (getattr(ops, name), [(2, 3)]) for name in (
         "neg", "square", "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "reciprocal", "sin",
         "cos", "acos", "tanh", "sigmoid", "softplus", "silu", "erf", "relu", "abs", "sign", "floor",
-        "ceil", "round", "trunc",
+        "ceil", "round", "trunc", "exp2", "log2", "log10", "tan", "asin", "atan", "sinh", "cosh",
+        "asinh", "atanh", "sinc", "logit", "erfc", "erfinv", "lgamma", "digamma", "median",
     )},
     **{name: (getattr(ops, name), [(2, 3), (3,)]) for name in (
         "add", "sub", "mul", "div", "pow", "logaddexp", "maximum", "minimum", "floor_divide",
-        "remainder",
+        "remainder", "fmod", "copysign", "hypot", "atan2", "xlogy",
     )},
+    "trunc_divide": (lambda x, y: tg.div(x, y, rounding_mode="trunc"), [(2, 3), (3,)]),
+    "acosh": (lambda x: tg.acosh(x + 2), [(2, 3)]),
+    "polygamma": (lambda x: tg.polygamma(1, x), [(2, 3)]),
     "silu_grad": (silu_grad, [(2, 3), (2, 3)]),
     "tanh_grad": (tanh_grad, [(2, 3), (2, 3)]),
     "sigmoid_grad": (sigmoid_grad, [(2, 3), (2, 3)]),
@@ -146,6 +166,19 @@ CASES: dict[str, Case] = {
     "matmul": (tg.matmul, [(2, 3), (3, 4)]),
     "linear": (F.linear, [(2, 3), (4, 3), (4,)]),
     "einsum": (lambda x, y: tg.einsum("ij,kj->ik", x, y), [(2, 3), (4, 3)]),
+    # linear algebra
+    "inv": (lambda x: tg.inverse(far(x)), [(3, 3)]),
+    "solve": (lambda x, y: tg.linalg.solve(far(x), y), [(3, 3), (2, 3, 2)]),
+    "det": (lambda x: tg.det(far(x)), [(3, 3)]),
+    "slogdet": (lambda x: tg.slogdet(far(x)).logabsdet, [(3, 3)]),
+    "cholesky": (lambda x: tg.cholesky(symmetric(x)), [(3, 3)]),
+    "lu": (lambda x: tg.lu(x)[0], [(3, 3)]),
+    "qr": (lambda x: tg.cat(tg.linalg.qr(x)), [(4, 3)]),
+    "eigh": (lambda x: (lambda w, v: rebuilt(w, v, v.mT))(*tg.linalg.eigh(symmetric(x))), [(3, 3)]),
+    "svd": (
+        lambda x: (lambda u, s, vh: rebuilt(s, u, vh))(*tg.linalg.svd(x, full_matrices=False)),
+        [(4, 3)],
+    ),
     # convolutions
     "conv2d": (F.conv2d, [(2, 2, 4, 4), (3, 2, 2, 2), (3,)]),
     "conv_transpose2d": (F.conv_transpose2d, [(2, 2, 3, 3), (2, 3, 2, 2), (3,)]),
@@ -257,6 +290,7 @@ CONSTANT = {
     "round",
     "trunc",
     "floor_divide",
+    "trunc_divide",
 }  # their gradient is 0
 PLANTED = {
     "one percent too large": lambda t: t * 1.01,

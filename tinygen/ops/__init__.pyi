@@ -196,7 +196,7 @@ def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """cat"""
 
 def copysign(input: Operand, other: Operand) -> Tensor:
-    """|x| with the sign of y, that of -0.0 too; the derivative at x = 0 is 0"""
+    """|x| with the sign of y, that of -0.0 too; the derivative at x = 0 is 0, and y gets none"""
 
 def cos(input: Tensor) -> Tensor:
     """Cosine, x in radians"""

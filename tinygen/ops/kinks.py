@@ -102,11 +102,11 @@ sign.vjp(zero)
 
 @floating
 def copysign(x: Array, y: Array) -> Array:
-    """|x| with the sign of y, that of -0.0 too; the derivative at x = 0 is 0"""
+    """|x| with the sign of y, that of -0.0 too; the derivative at x = 0 is 0, and y gets none"""
     return np.copysign(x, y)
 
 
-copysign.vjp(lambda g, x, y: g * copysign(sign(x) * sign(x), y) * sign(x), zero)
+copysign.vjp(lambda g, x, y: g * copysign(sign(x) * sign(x), y) * sign(x), None)
 
 
 @elementwise

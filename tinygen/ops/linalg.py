@@ -1,7 +1,8 @@
 """Linear algebra of matrices (..., n, m): inverses, determinants, factorisations.
 
 LAPACK does it, by way of NumPy; but for LU, which NumPy has not. What has several results (Q and
-R, ...) is one op whose results stand side by side in one array, and is taken apart afterwards.
+R, ...) is one op whose results stand side by side in one array, and is taken apart afterwards. On a
+GPU a singular matrix gives inf or NaN, where here it is an error.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def inverse(input: Tensor) -> Tensor:
 @through_float32
 @op
 def _solve(a: Array, b: Array) -> Array:
-    return np.linalg.solve(a, b)
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])  # CuPy's solve does not broadcast
+    a = np.broadcast_to(a, (*batch, *a.shape[-2:]))
+    return np.linalg.solve(a, np.broadcast_to(b, (*batch, *b.shape[-2:])))
 
 
 _solve.vjp(
@@ -138,7 +141,8 @@ class Slogdet(NamedTuple):
 @through_float32
 @op
 def _slogdet(x: Array) -> Array:
-    return np.stack(tuple(np.linalg.slogdet(x)), axis=-1)
+    sign, logabsdet = np.linalg.slogdet(x)
+    return np.concatenate([sign[..., None], logabsdet[..., None]], axis=-1)
 
 
 _slogdet.vjp(lambda g, x: g[..., 1, None, None] * _inv(x).mT)
