@@ -26,6 +26,7 @@ from tinygen.names import GROUPS  # noqa: E402
 RECORD = "python benchmarks/quality/examples.py"
 FAMILIES = {
     "explicit": "Explicit densities",
+    "autoregressive": "Autoregressive models",
     "vae": "Autoencoders",
     "gan": "Adversarial networks",
     "diffusion": "Diffusion",

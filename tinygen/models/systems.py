@@ -46,6 +46,10 @@ SYSTEMS: dict[str, System] = {
     "mixture": System(
         "explicit", "Mixture of Bernoullis, by EM", "Dempster, Laird and Rubin 1977", 1
     ),
+    "made": System(
+        "autoregressive", "Masked autoencoder for density estimation",
+        "Germain et al. 2015, arXiv:1502.03509", None,
+    ),
     "autoencoder": System(
         "vae", "Autoencoder: plain, linear, denoising, sparse",
         "Vincent et al. 2008; Makhzani and Frey 2013, arXiv:1312.5663", None,

@@ -2,7 +2,7 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), time, unet,
-perceptual (features to compare pictures by).
+masked (what comes later is not seen), perceptual (features to compare pictures by).
 """
 
 from .autoencoding import (
@@ -30,6 +30,7 @@ from .dcgan import (
     spectrally_normalised,
 )
 from .dense import mlp
+from .masked import MaskedMLP
 from .perceptual import EmojiFeatures, Perceptual, perceptual
 from .time import TimeMLP, sinusoids
 from .unet import UNet
@@ -39,6 +40,7 @@ __all__ = [
     "AutoencoderEnergy",
     "Conditional",
     "EmojiFeatures",
+    "MaskedMLP",
     "Maxout",
     "MinibatchDiscrimination",
     "Perceptual",

@@ -1,0 +1,5 @@
+"""Models that draw one number after the other: log p(x) = sum_i log p(x_i | x_1 .. x_{i-1})."""
+
+from .made import MADE
+
+__all__ = ["MADE"]
