@@ -68,8 +68,10 @@ def test_a_film_moves_and_its_still_stands_first() -> None:
 
 def test_white_and_other_flat_colours_stay_as_they_are() -> None:
     flat = np.array([[255, 255, 255], [0, 114, 178], [213, 94, 0]], np.uint8)
-    pictures = np.random.default_rng(0).integers(0, 256, (3, 60, 60, 3)).astype(np.uint8)
-    pictures[:, 15:] = np.repeat(flat, 15, axis=0)[:, None]
+    near = np.random.default_rng(0).integers(-6, 6, (3, 60, 60, 3))  # as at the edges of lines
+    bands = np.repeat(flat, 20, axis=0)[:, None].astype(int) * np.ones((3, 1, 60, 1), int)
+    pictures = np.where(np.arange(60)[:, None] % 3 == 0, bands, bands + near).clip(0, 255)
+    pictures = pictures.astype(np.uint8)
     for shown in (
         figures.film(pictures, alt="bands", colors=16),
         figures.slider(pictures, "abc", "k", alt="bands", colors=16),
