@@ -1,4 +1,4 @@
-"""Make what is made: docs/cards/<slug>.md, and the table in examples/README.md.
+"""Make what is made: docs/cards/<slug>.md, the tables in examples/README.md and docs/pytorch.md.
 
     python docs/build.py            write them
     python docs/build.py --check    write nothing; exit status 1 where one is stale
@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from tinygen.lessons import lessons  # noqa: E402
 from tinygen.models import SYSTEMS  # noqa: E402
+from tinygen.names import GROUPS  # noqa: E402
 
 RECORD = "python benchmarks/quality/examples.py"
 FAMILIES = {
@@ -120,9 +121,25 @@ def table() -> str:
     return "\n".join(parts)
 
 
+def left_out() -> str:
+    """docs/pytorch.md: what is written there by hand, then the table of tinygen/names.py."""
+    by_hand = (ROOT / "docs" / "pytorch.md").read_text().partition("## What is left out\n")[0]
+    parts = [
+        by_hand.rstrip(),
+        "\n## What is left out\n",
+        "Asking for such a name says why, and what to use instead; a `*` stands for anything. This "
+        "table is made of `tinygen/names.py` by `docs/build.py`.\n",
+        "| names | why | instead |",
+        "|---|---|---|",
+    ]
+    parts += [f"| `{names}` | {why} | {instead} |" for names, why, instead in GROUPS]
+    return "\n".join(parts) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """Every page by its path."""
     made = {ROOT / "docs" / "cards" / f"{slug}.md": card(slug) for slug in SYSTEMS}
+    made[ROOT / "docs" / "pytorch.md"] = left_out()
     return made | {ROOT / "examples" / "README.md": table()}
 
 

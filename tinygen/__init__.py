@@ -110,7 +110,9 @@ if not TYPE_CHECKING:  # for a type checker, a name that is not there is an erro
             return importlib.import_module(f".{name}", __name__)
         if name in ("save", "load"):
             return getattr(importlib.import_module(".serialization", __name__), name)
-        raise AttributeError(f"tinygen has no {name!r}; see README, what is left out")
+        from .names import missing
+
+        raise missing("tinygen", name, __all__)
 
     def _of_autograd(name: str) -> Any:
         """torch.autograd's names that stand in files below autograd.py."""

@@ -15,6 +15,7 @@ ROOT = Path(tinygen.__file__).parent
 # __init__ last; PARTS gives the order inside the packages whose files have one.
 READING_ORDER = [
     "checks",
+    "names",
     "backend",
     "threads",
     "tape",

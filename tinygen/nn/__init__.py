@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, NoReturn
 
+from ..names import missing
 from . import functional, init, utils
 from .activations import (
     CELU,
@@ -137,4 +138,4 @@ __all__ = [
 if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own
 
     def __getattr__(name: str) -> NoReturn:
-        raise AttributeError(f"tinygen.nn has no {name!r}; see README, what is left out")
+        raise missing(__name__, name, __all__)

@@ -1,5 +1,8 @@
 """Optimizers, learning-rate schedules and weight averages, under PyTorch's names."""
 
+from typing import TYPE_CHECKING, NoReturn
+
+from ..names import missing
 from . import lr_scheduler as lr_scheduler
 from .algorithms import SGD as SGD
 from .algorithms import Adam as Adam
@@ -10,3 +13,8 @@ from .optimizer import Optimizer as Optimizer
 from .optimizer import clip_weights_ as clip_weights_
 
 __all__ = ["Adam", "AdamW", "EMA", "Optimizer", "RMSprop", "SGD", "clip_weights_", "lr_scheduler"]
+
+if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own
+
+    def __getattr__(name: str) -> NoReturn:
+        raise missing(__name__, name, __all__)

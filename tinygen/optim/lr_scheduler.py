@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..checks import integers, numbers, positive
+from ..names import missing
 from .optimizer import Optimizer
 
 __all__ = [
@@ -361,3 +362,9 @@ class SequentialLR(LRScheduler):
         for scheduler, part in zip(self._schedulers, parts, strict=True):
             scheduler.load_state_dict(part)
         vars(self).update({k: v for k, v in state_dict.items() if k != "_schedulers"})
+
+
+if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own
+
+    def __getattr__(name: str) -> NoReturn:
+        raise missing(__name__, name, __all__)

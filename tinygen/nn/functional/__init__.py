@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ... import ops
 from ...backend import refuse
 from ...conv import conv1d, conv2d, conv_transpose2d
+from ...names import missing
 from ...ops import linear, one_hot, pad
 from ...ops.images import (
     adaptive_avg_pool2d,
@@ -163,4 +164,4 @@ __all__ = [
 if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own
 
     def __getattr__(name: str) -> NoReturn:
-        raise AttributeError(f"tinygen.nn.functional has no {name!r}; see README, what is left out")
+        raise missing(__name__, name, __all__)
