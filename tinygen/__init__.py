@@ -33,6 +33,8 @@ from .backend import (
     uint8,
 )
 from .backend import bool_ as bool
+from .constants import *
+from .constants import __all__ as _constants
 from .ops import *
 from .ops import __all__ as _ops
 from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
@@ -44,7 +46,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-float, double, half, int, long = float32, float64, float16, int32, int64
+float, double, half = float32, float64, float16
+short, int, long = int16, int32, int64
 inference_mode = no_grad
 
 _LAZY = (
@@ -83,16 +86,21 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_floating_point",
     "is_grad_enabled",
+    "is_tensor",
     "load",
     "long",
     "manual_seed",
     "no_grad",
+    "numel",
     "save",
     "set_default_dtype",
     "set_grad_enabled",
     "set_rng_state",
+    "short",
     "uint8",
+    *_constants,
     *_LAZY,
     *_ops,
 ]
@@ -101,6 +109,16 @@ __all__ = [
 def is_tensor(x: Any) -> Any:
     """Is x a Tensor?"""
     return isinstance(x, Tensor)
+
+
+def is_floating_point(input: Tensor) -> Any:
+    """Is its dtype float16, float32 or float64?"""
+    return input.is_floating_point()
+
+
+def numel(input: Tensor) -> Any:
+    """The number of its elements."""
+    return input.numel()
 
 
 if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own

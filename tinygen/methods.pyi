@@ -325,11 +325,17 @@ class Methods:
     def bool(self) -> Tensor:
         """x as bool: False where it is 0."""
 
+    def byte(self) -> Tensor:
+        """x as uint8."""
+
     def ceil(self) -> Tensor:
         """The smallest integer >= x, in x's dtype; the gradient is 0"""
 
     def ceil_(self) -> Tensor:
         """ceil in place: written into x's own memory; returns x."""
+
+    def char(self) -> Tensor:
+        """x as int8."""
 
     def cholesky(self, upper: builtins.bool = False) -> Tensor:
         """L, lower triangular, with x = L L^T (upper=True: L^T), of symmetric positive definite x."""
@@ -396,12 +402,6 @@ class Methods:
 
     def cuda(self) -> Tensor:
         """x in the GPU's memory; x itself if it is there. RuntimeError where no GPU can be used."""
-
-    def cummax(self, dim: builtins.int) -> ValuesIndices:
-        """(values, indices) of the largest so far along `dim`, the last where several tie; NaN stays."""
-
-    def cummin(self, dim: builtins.int) -> ValuesIndices:
-        """(values, indices) of the smallest so far along `dim`, as cummax"""
 
     def cumprod(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
         """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
@@ -589,9 +589,6 @@ class Methods:
     def kron(self, other: Tensor) -> Tensor:
         """The Kronecker product: each element of x times all of y, side by side as x's elements are."""
 
-    def kthvalue(self, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False) -> ValuesIndices:
-        """(values, indices) of the k-th smallest along `dim`, k from 1; the first where several tie."""
-
     def ldexp(self, other: Tensor) -> Tensor:
         """x 2^y"""
 
@@ -704,9 +701,6 @@ class Methods:
     def mean(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """Arithmetic mean over `dim`; NaN of nothing, RuntimeError for integers."""
 
-    def median(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Any:
-        """The middle value, of two the lower; of all, where ties share the gradient evenly; or, along"""
-
     def min(self, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
         """min(x), min(x, dim) and min(x, y): as for max."""
 
@@ -764,6 +758,21 @@ class Methods:
     def negative_(self) -> Tensor:
         """neg in place: written into x's own memory; returns x."""
 
+    def new_empty(self, size: Any = (), *more: builtins.int, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+        """Whatever lay in memory, of the given size, with x's dtype and device: x.new_empty(2, 3)."""
+
+    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+        """One value everywhere, of the given size, with x's dtype and device."""
+
+    def new_ones(self, size: Any = (), *more: builtins.int, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+        """All 1, of the given size, with x's dtype and device: x.new_ones(2, 3)."""
+
+    def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+        """A copy of `data` (numbers, lists, an array) with x's dtype and device."""
+
+    def new_zeros(self, size: Any = (), *more: builtins.int, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+        """All 0, of the given size, with x's dtype and device: x.new_zeros(2, 3)."""
+
     def nonzero(self) -> Tensor:
         """The indices of the non-zero elements, int64 (count, x.ndim), one row each."""
 
@@ -787,9 +796,6 @@ class Methods:
 
     def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
-
-    def quantile(self, q: Any, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: str = 'linear') -> Tensor:
-        """The value below which a share q in [0, 1] of the elements lies: at place q (n - 1) in order."""
 
     def reciprocal(self) -> Tensor:
         """1 / x; inf at 0"""
@@ -838,6 +844,9 @@ class Methods:
 
     def scatter_add(self, dim: builtins.int, index: Tensor, src: Tensor) -> Tensor:
         """x plus, for dim = 1, src[i][j][k] at [i][index[i][j][k]][k]; the adjoint of gather."""
+
+    def short(self) -> Tensor:
+        """x as int16."""
 
     def sigmoid(self) -> Tensor:
         """1 / (1 + e^-x). An overflowing e^-x is a right answer here: 1 / inf = 0."""

@@ -23,6 +23,7 @@ from .backend import (
     settle,
 )
 from .backend import device as Device
+from .constants import Size
 from .tape import Handle, Node
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ class Tensor(Methods):
         return self._array.nbytes  # type: ignore[no-any-return]
 
     def size(self, dim: int | None = None) -> Any:
-        """The shape, a tuple; or the size of one dimension."""
-        return self.shape if dim is None else self.shape[dim]
+        """The shape, a Size; or the size of one dimension."""
+        return Size(self._array.shape) if dim is None else self._array.shape[dim]
 
     def dim(self) -> int:
         """The number of its dimensions, as `ndim`."""
@@ -109,6 +110,14 @@ class Tensor(Methods):
     def numel(self) -> int:
         """The number of its elements."""
         return int(self._array.size)
+
+    def nelement(self) -> int:
+        """The number of its elements, as `numel`."""
+        return self.numel()
+
+    def ndimension(self) -> int:
+        """The number of its dimensions, as `ndim`."""
+        return self.ndim
 
     def element_size(self) -> int:
         """Bytes of one element, as `itemsize`."""

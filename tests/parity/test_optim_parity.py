@@ -17,6 +17,9 @@ OPTIMIZERS = [
     ("SGD", {"lr": 0.02, "momentum": 0.9, "dampening": 0.5, "weight_decay": 0.1}),
     ("SGD", {"lr": 0.02, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
     ("SGD", {"lr": 0.002, "momentum": 0.5, "maximize": True, "weight_decay": 0.1}),
+    ("Adagrad", {}),
+    ("Adagrad", {"lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.2}),
+    ("Adagrad", {"eps": 1e-3, "maximize": True, "lr": 1e-3}),
     ("RMSprop", {}),
     ("RMSprop", {"alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1}),
     ("RMSprop", {"centered": True, "momentum": 0.9, "lr": 1e-3}),
@@ -95,7 +98,7 @@ def test_state_dicts_load_both_ways(name, options):
 
 def test_defaults_are_pytorchs():
     ours, theirs = twins(np.float32)
-    for name in ("SGD", "RMSprop", "Adam", "AdamW"):
+    for name in ("SGD", "Adagrad", "RMSprop", "Adam", "AdamW"):
         mine = getattr(optim, name)(ours).defaults
         torchs = getattr(torch.optim, name)(theirs).defaults
         assert mine == {key: torchs[key] for key in mine}
@@ -117,6 +120,19 @@ def schedules(module, o):
         "three": lambda: s.SequentialLR(
             o, [s.LinearLR(o), s.ExponentialLR(o, 0.9), s.StepLR(o, 2)], [6, 13]
         ),
+        "constant": lambda: s.ConstantLR(o, 0.3, 7),
+        "restarts": lambda: s.CosineAnnealingWarmRestarts(o, 4, 2, eta_min=0.01),
+        "cyclic": lambda: s.CyclicLR(o, 0.1, [0.5, 0.7], 5, 7),
+        "cyclic halves": lambda: s.CyclicLR(o, 0.1, 0.5, 4, mode="triangular2", base_momentum=0.7),
+        "cyclic range": lambda: s.CyclicLR(o, 0.1, 0.5, 4, mode="exp_range", gamma=0.9),
+        "cyclic scaled": lambda: s.CyclicLR(
+            o, 0.1, 0.5, 4, scale_fn=lambda x: 1 / x**2, cycle_momentum=False
+        ),
+        "one cycle": lambda: s.OneCycleLR(o, [0.5, 0.9], 45),
+        "one line": lambda: s.OneCycleLR(
+            o, 0.5, epochs=5, steps_per_epoch=9, anneal_strategy="linear", pct_start=0.25
+        ),
+        "three phases": lambda: s.OneCycleLR(o, 0.5, 46, three_phase=True, base_momentum=0.6),
         "overlapping": lambda: s.SequentialLR(
             o, [s.LinearLR(o, total_iters=9), s.MultiStepLR(o, [3, 8])], [4]
         ),
@@ -129,14 +145,14 @@ NAMES = list(schedules(None, None))
 def run(library, lr_scheduler, params, names, by_hand=None):
     opt = library.SGD([{"params": params[:2]}, {"params": params[2:], "lr": 0.3}], lr=0.5)
     made = [schedules(lr_scheduler, opt)[name]() for name in names]
-    rows = [[g["lr"] for g in opt.param_groups]]
+    rows = [[g[key] for g in opt.param_groups for key in ("lr", "momentum")]]
     for t in range(45):
         opt.step()
         for schedule in made:
             schedule.step()
         if t == by_hand:
             opt.param_groups[0]["lr"] = 0.123
-        rows.append([g["lr"] for g in opt.param_groups])
+        rows.append([g[key] for g in opt.param_groups for key in ("lr", "momentum")])
     return rows
 
 
@@ -151,3 +167,59 @@ def test_schedules(names, by_hand):
     mine = run(optim, optim.lr_scheduler, ours, names, by_hand)
     torchs = run(torch.optim, torch.optim.lr_scheduler, theirs, names, by_hand)
     np.testing.assert_allclose(mine, torchs, rtol=1e-10, atol=1e-16)
+
+
+def test_a_figure_that_stops_getting_better():
+    rng = np.random.default_rng(0)
+    losses = np.round(np.abs(rng.normal(size=60)) + np.linspace(2, 0, 60), 2)
+    for options in (
+        {"patience": 2}, {"mode": "max", "patience": 1, "factor": 0.5, "cooldown": 3},
+        {"threshold_mode": "abs", "threshold": 0.3, "patience": 3, "min_lr": [0.01, 0.2]},
+        {"mode": "max", "threshold_mode": "abs", "threshold": 0.1, "patience": 0, "eps": 1e-2},
+    ):  # fmt: skip
+        found = []
+        for library, p in zip((optim, torch.optim), twins(np.float64), strict=True):
+            o = library.SGD([{"params": p[:2]}, {"params": p[2:], "lr": 0.3}], lr=0.5)
+            s = library.lr_scheduler.ReduceLROnPlateau(o, **options)
+            rows = []
+            for loss in [*losses, float("nan"), *losses]:
+                s.step(loss)
+                rows.append([*s.get_last_lr(), s.best, s.num_bad_epochs])
+            found.append(rows)
+        np.testing.assert_allclose(*found, rtol=1e-12)
+
+
+def test_beta1_goes_against_the_rate_and_time_may_be_a_fraction():
+    found = []
+    for library, p in zip((optim, torch.optim), twins(np.float64), strict=True):
+        o = library.Adam(p, lr=0.1)
+        s, rows = library.lr_scheduler.OneCycleLR(o, 0.5, 20), []
+        for _ in range(20):
+            o.step()
+            s.step()
+            rows.append([o.param_groups[0]["lr"], *o.param_groups[0]["betas"]])
+        o = library.SGD(p, lr=0.1)
+        s = library.lr_scheduler.CosineAnnealingWarmRestarts(o, 3, 2)
+        for time in (0.5, 2.75, 3.5, 9.25, 20.125, None, None):
+            s.step(time)
+            rows.append([s.get_last_lr()[0], s.last_epoch, 0])
+        found.append(rows)
+    np.testing.assert_allclose(*found, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "RMSprop", "Adam"])
+def test_a_parameter_that_is_listed_twice_is_warned_of_and_changed_twice(name):
+    ours, theirs = twins(np.float64)
+    found = []
+    for library, (p, *rest) in ((optim, ours), (torch.optim, theirs)):
+        with pytest.warns(UserWarning, match="duplicate parameters") as caught:
+            found.append(getattr(library, name)([p, rest[0], p, p], lr=0.02))
+        assert library is not optim or caught[0].filename == __file__
+    rng = np.random.default_rng(3)
+    for _ in range(3):
+        feed(ours, theirs, rng)
+        for o in found:
+            o.step()
+    assert_same(ours, theirs, np.float64)
+    a, b = (o.state_dict()["param_groups"][0]["params"] for o in found)
+    assert a == b

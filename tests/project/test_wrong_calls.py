@@ -47,6 +47,9 @@ GOOD: dict[str, dict[str, Any]] = {
     "StepLR": {"step_size": 2},
     "MultiStepLR": {"milestones": [2, 4]},
     "LambdaLR": {"lr_lambda": lambda time: 1.0},
+    "CosineAnnealingWarmRestarts": {"T_0": 5},
+    "CyclicLR": {"base_lr": 0.1, "max_lr": 1.0},
+    "OneCycleLR": {"max_lr": 1.0, "total_steps": 10},
 }
 WITHOUT_NUMBERS = {"Module", "ModuleDict", "ModuleList", "Sequential", "Identity", "Parameter"}
 BASES = {"Optimizer", "LRScheduler", "SequentialLR"}
@@ -60,7 +63,7 @@ def classes() -> Iterator[tuple[str, Callable[..., Any]]]:
     for module in (nn, optim, lr_scheduler):
         for name, made in sorted(vars(module).items()):
             if inspect.isclass(made) and name not in WITHOUT_NUMBERS | BASES:
-                if made.__module__.startswith("tinygen.optim.lr_scheduler"):
+                if issubclass(made, lr_scheduler.LRScheduler):
                     yield name, lambda made=made, **kw: made(sgd(), **kw)
                 elif made.__module__.startswith("tinygen.optim"):
                     yield name, lambda made=made, **kw: made([tg.ones(2)], **kw)

@@ -12,7 +12,8 @@ from .op import cast, op
 
 __all__: list[str] = []  # tinygen.float is the dtype
 METHODS = {
-    "to", "cpu", "cuda", "float", "double", "half", "int", "long", "bool", "type_as",
+    "to", "cpu", "cuda", "float", "double", "half", "byte", "char", "short", "int", "long", "bool",
+    "type_as",
 }  # fmt: skip
 
 
@@ -83,6 +84,21 @@ def double(x: Tensor) -> Tensor:
 def half(x: Tensor) -> Tensor:
     """x as float16."""
     return to(x, dtype=backend.float16)
+
+
+def byte(x: Tensor) -> Tensor:
+    """x as uint8."""
+    return to(x, dtype=backend.uint8)
+
+
+def char(x: Tensor) -> Tensor:
+    """x as int8."""
+    return to(x, dtype=backend.int8)
+
+
+def short(x: Tensor) -> Tensor:
+    """x as int16."""
+    return to(x, dtype=backend.int16)
 
 
 def int(x: Tensor) -> Tensor:  # noqa: A001

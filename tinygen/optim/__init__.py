@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ..names import missing
 from . import lr_scheduler as lr_scheduler
 from .algorithms import SGD as SGD
+from .algorithms import Adagrad as Adagrad
 from .algorithms import Adam as Adam
 from .algorithms import AdamW as AdamW
 from .algorithms import RMSprop as RMSprop
@@ -12,7 +13,10 @@ from .ema import EMA as EMA
 from .optimizer import Optimizer as Optimizer
 from .optimizer import clip_weights_ as clip_weights_
 
-__all__ = ["Adam", "AdamW", "EMA", "Optimizer", "RMSprop", "SGD", "clip_weights_", "lr_scheduler"]
+__all__ = [
+    "Adagrad", "Adam", "AdamW", "EMA", "Optimizer", "RMSprop", "SGD", "clip_weights_",
+    "lr_scheduler",
+]  # fmt: skip
 
 if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own
 

@@ -1,4 +1,4 @@
-"""From gradient to step: SGD, momentum, RMSprop, Adam, AdamW, in rising difficulty.
+"""From gradient to step: SGD, momentum, Adagrad, RMSprop, Adam, AdamW, in rising difficulty.
 
 An optimizer is its `update`: what it does to one parameter's array, given the gradient, what
 it remembers of that parameter (`state`) and the hyper-parameters of its group. The formulas
@@ -19,7 +19,7 @@ from ..tensor import Tensor, wrap
 from . import on_gpu
 from .optimizer import Group, Optimizer, State, pieces
 
-__all__ = ["Adam", "AdamW", "RMSprop", "SGD"]
+__all__ = ["Adagrad", "Adam", "AdamW", "RMSprop", "SGD"]
 
 
 def _zeros(state: State, names: Iterable[str], p: Array) -> None:
@@ -100,6 +100,62 @@ class SGD(Optimizer):
             buf *= momentum
             buf += g if first else (1.0 - float(group["dampening"])) * g
             p -= lr * (g + momentum * buf if group["nesterov"] else buf)
+
+
+class Adagrad(Optimizer):
+    """The gradient divided by the root of the sum of its squares so far.
+
+        v  += g^2                                         (from initial_accumulator_value)
+        p  -= lr / (1 + (t - 1) * lr_decay) * g / (sqrt(v) + eps)
+
+    g = grad + weight_decay * p. Duchi, Hazan and Singer, "Adaptive subgradient methods for online
+    learning and stochastic optimization" (2011).
+
+    >>> p = tg.tensor(1.0, requires_grad=True)
+    >>> p.grad = tg.tensor(500.0)  # of any size: the first step is lr
+    >>> optim.Adagrad([p], lr=0.1).step()
+    >>> p
+    tensor(0.9, requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "lr_decay": lr_decay,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "initial_accumulator_value": initial_accumulator_value,
+                "maximize": maximize,
+            },
+        )
+
+    def _check(self, group: Group) -> None:
+        super()._check(group)
+        names = ("lr_decay", "initial_accumulator_value", "eps")
+        numbers("Adagrad", 0, **{key: group[key] for key in names})
+
+    def update(self, param: Array, grad: Array, state: State, group: Group) -> None:
+        if not state:
+            start = float(group["initial_accumulator_value"])
+            state["step"], state["sum"] = 0, wrap(np.full_like(param, start))
+        state["step"] += 1
+        lr = float(group["lr"]) / (1.0 + (state["step"] - 1) * float(group["lr_decay"]))
+        for p, g, v in pieces(param, grad, state["sum"]._array):
+            g = _gradient(p, g, group)
+            v += g * g
+            p -= lr * g / (np.sqrt(v) + float(group["eps"]))
 
 
 class RMSprop(Optimizer):

@@ -1,11 +1,4 @@
-"""Learning-rate schedules: how `lr` of every parameter group changes from step to step.
-
-A schedule says how the next rate follows from the present one (`_next`), so that several schedules
-chain on one optimizer and a rate changed by hand is respected, and what the rate is at a given time
-when it runs alone (`_at`), so that SequentialLR can start one afresh. Call `scheduler.step()` after
-`optimizer.step()`; whether a "time" is a step or an epoch is up to the caller. The rates are
-PyTorch's.
-"""
+"""Learning-rate schedules from step to cosine, one after the other; scheduler.py is their base."""
 
 from __future__ import annotations
 
@@ -16,88 +9,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..checks import integers, numbers, positive
 from ..names import missing
+from .cycles import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
 from .optimizer import Optimizer
+from .plateau import ReduceLROnPlateau
+from .scheduler import LRScheduler
 
 __all__ = [
-    "CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR",
+    "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
+    "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "OneCycleLR", "ReduceLROnPlateau",
     "SequentialLR", "StepLR",
 ]  # fmt: skip
 
 Factor = Callable[[int], float]
-
-
-class LRScheduler:
-    """The base: counts the time `last_epoch`, sets the groups' rates, saves its state.
-
-    last_epoch=-1 begins at time 0; another one resumes there, where the groups have "initial_lr".
-    """
-
-    _hidden: tuple[str, ...] = ("optimizer",)  # what state_dict() leaves out
-
-    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
-        integers(type(self).__name__, -1, last_epoch=last_epoch)
-        self.optimizer = optimizer
-        for i, group in enumerate(optimizer.param_groups):
-            if last_epoch == -1:
-                group.setdefault("initial_lr", group["lr"])
-            elif "initial_lr" not in group:
-                raise KeyError(
-                    f"param 'initial_lr' is not specified in param_groups[{i}] when resuming an "
-                    "optimizer; load the optimizer's state_dict first"
-                )
-        self.base_lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
-        self.last_epoch = last_epoch
-        self._begin()
-
-    def _begin(self) -> None:
-        self.last_epoch += 1
-        self._set(self.get_lr())
-
-    def step(self) -> None:
-        """One unit of time later: set every group's rate."""
-        self.last_epoch += 1
-        self._set(self.get_lr())
-
-    def restart(self) -> None:
-        """Set time and rates to those of the schedule's beginning."""
-        self.last_epoch = 0
-        self._set([self._at(0, base, i) for i, base in enumerate(self.base_lrs)])
-
-    def get_lr(self) -> list[float]:
-        """The rates at the time `last_epoch`, from those that the groups have now."""
-        groups = self.optimizer.param_groups
-        return [self._next(float(group["lr"]), i) for i, group in enumerate(groups)]
-
-    def get_last_lr(self) -> list[float]:
-        """The rates that were set last, one a parameter group."""
-        return self._last_lr
-
-    def _next(self, lr: float, group: int) -> float:
-        raise NotImplementedError(f"{type(self).__name__}: _next(lr, group) is missing")
-
-    def _at(self, time: int, base: float, group: int) -> float:
-        raise NotImplementedError(f"{type(self).__name__}: _at(time, base, group) is missing")
-
-    def _set(self, lrs: Iterable[float]) -> None:
-        self._last_lr = [float(lr) for lr in lrs]
-        for group, lr in zip(self.optimizer.param_groups, self._last_lr, strict=True):
-            group["lr"] = lr
-
-    def state_dict(self) -> dict[str, Any]:
-        """Its time, its numbers and the rates set last; without the optimizer and functions."""
-        return {key: value for key, value in vars(self).items() if key not in self._hidden}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where the saved schedule stood; the rates come with the optimizer's state."""
-        expected = self.state_dict()
-        if set(state_dict) != set(expected):
-            raise ValueError(
-                f"{type(self).__name__}.load_state_dict: expected the entries "
-                f"{sorted(expected)}, got {sorted(state_dict)}"
-            )
-        vars(self).update(state_dict)
 
 
 def _times(name: str, milestones: Iterable[int]) -> list[int]:
@@ -256,6 +179,40 @@ class CosineAnnealingLR(LRScheduler):
     def _at(self, time: int, base: float, group: int) -> float:
         height = (1 + math.cos(math.pi * time / self.T_max)) / 2
         return self.eta_min + (base - self.eta_min) * height
+
+
+class ConstantLR(LRScheduler):
+    """lr(0) times `factor` until `total_iters`, then lr(0).
+
+    >>> optimizer = optim.SGD([tg.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=1)
+    >>> rates = schedule.get_last_lr()
+    >>> schedule.step()
+    >>> rates + schedule.get_last_lr()
+    [0.5, 1.0]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        factor: float = 1.0 / 3,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ) -> None:
+        numbers("ConstantLR", 0, 1, factor=factor)
+        integers("ConstantLR", 0, total_iters=total_iters)
+        if factor == 0:
+            raise ValueError(f"ConstantLR: expected factor in (0, 1], got {factor}")
+        self.factor, self.total_iters = factor, total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def _next(self, lr: float, group: int) -> float:
+        if self.last_epoch == 0:
+            return lr * self.factor
+        return lr / self.factor if self.last_epoch == self.total_iters else lr
+
+    def _at(self, time: int, base: float, group: int) -> float:
+        return base * (self.factor if time < self.total_iters else 1.0)
 
 
 class LinearLR(LRScheduler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -61,8 +62,13 @@ class Optimizer:
         for p in group["params"]:
             _check_param(p)
             if id(p) in known:
-                raise ValueError("some parameters appear more than once, or in more than one group")
-            known.add(id(p))
+                raise ValueError("some parameters appear in more than one parameter group")
+        if len(set(group["params"])) < len(group["params"]):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; each step changes "
+                "them as often as they are listed",
+                stacklevel=4,  # where the optimizer is made
+            )
         self.param_groups.append(group)
 
     def _check(self, group: Group) -> None:
@@ -86,7 +92,8 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            self.update_all([p for p in group["params"] if p._grad is not None], group)
+            for params in _rounds([p for p in group["params"] if p._grad is not None]):
+                self.update_all(params, group)
         return loss
 
     def update_all(self, params: list[Tensor], group: Group) -> None:
@@ -160,6 +167,17 @@ class Optimizer:
             values = ", ".join(f"{k}: {group[k]}" for k in sorted(group) if k != "params")
             lines.append(f"    group {i}: {len(group['params'])} tensors, {values}")
         return "\n".join([*lines, ")"])
+
+
+def _rounds(params: list[Tensor]) -> Iterable[list[Tensor]]:
+    """The parameters, once; and those that are listed twice, as often as they are, after that."""
+    while params:
+        once = list(dict.fromkeys(params))
+        yield once
+        if len(once) == len(params):
+            return
+        seen: set[Tensor] = set()
+        params = [p for p in params if p in seen or seen.add(p)]  # type: ignore[func-returns-value]
 
 
 PIECE = 1 << 14  # numbers: seven arrays of so many are in the cache at once
