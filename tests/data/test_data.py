@@ -14,6 +14,7 @@ import sys
 import tarfile
 import threading
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import tinygen
 from tinygen import data
 from tinygen.backend import Generator, default_generator, manual_seed
 from tinygen.data import DataLoader, ImageDataset, TensorDataset, datasets, load, sources
@@ -885,3 +887,123 @@ def test_a_sample_is_a_tuple_and_slices_are_samples_too():
     image, label = load("digits")[3]
     assert image.shape == (1, 8, 8) and image.dtype == np.uint8 and label.item() == 3
     assert load("digits")[10:20][1].tolist() == list(range(10))
+
+
+def test_parts_and_unions():
+    numbers = indices_of(10)
+    part = data.Subset(numbers, [3, 8, 1])
+    assert len(part) == 3 and part[1][0].item() == 8 and part[[2, 0]][0].tolist() == [1, 3]
+    both = numbers + part
+    assert isinstance(both, data.ConcatDataset) and len(both) == 13
+    assert both[10][0].item() == 3 and both[-1][0].item() == 1
+    with pytest.raises(IndexError, match="ConcatDataset: index 13 of 13 samples"):
+        both[13]
+    with pytest.raises(ValueError, match="ConcatDataset: expected at least one data set"):
+        data.ConcatDataset([])
+    with pytest.raises(TypeError, match="ConcatDataset: expected data sets with len"):
+        data.ConcatDataset([3])
+    assert data.Dataset[int] is data.Dataset
+
+
+@SETTINGS
+@given(n=st.integers(1, 40), shares=st.lists(st.integers(1, 9), min_size=1, max_size=5))
+def test_a_random_split_is_a_partition_of_pytorchs_lengths(n, shares):
+    torch = pytest.importorskip("torch")
+    lengths = [share / sum(shares) for share in shares]
+    lengths = lengths if sum(lengths) <= 1 else [1.0]  # PyTorch takes 1 - 1e-16, not 1 + 1e-16
+    parts = data.random_split(range(n), lengths, generator=generator(3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = torch.utils.data.random_split(range(n), lengths)
+    assert [len(part) for part in parts] == [len(part) for part in theirs]
+    assert sorted(i for part in parts for i in part) == list(range(n))
+    again = data.random_split(range(n), [len(part) for part in parts], generator=generator(3))
+    assert [part.indices for part in again] == [part.indices for part in parts]
+
+
+def test_a_split_that_does_not_sum_up_is_refused():
+    for lengths in ([3, 3], [0.5, 0.2], [12, -2], [1.5, -0.5]):
+        with pytest.raises((ValueError, TypeError), match="random_split: expected"):
+            data.random_split(range(10), lengths)
+
+
+def test_batches_of_a_part_are_cut_by_one_indexing(monkeypatch):
+    numbers = indices_of(10)
+    nested = data.Subset(data.Subset(numbers, range(1, 10)), [8, 0, 3])
+    calls = []
+    monkeypatch.setattr(TensorDataset, "__getitem__", lambda self, i: calls.append(i) or (i, i))
+    x, y = next(iter(DataLoader(nested, 3)))
+    assert x.tolist() == [9, 1, 4] and y.dtype == np.float32 and not calls
+    assert list(DataLoader(nested, 2, collate_fn=list)) == [[(9, 9), (1, 1)], [(4, 4)]]
+
+
+SAMPLERS = [
+    lambda s, t: s.SequentialSampler(range(7)), lambda s, t: s.RandomSampler(range(7)),
+    lambda s, t: s.RandomSampler(range(7), replacement=True, num_samples=12),
+    lambda s, t: s.RandomSampler(range(7), num_samples=17),
+    lambda s, t: s.SubsetRandomSampler([5, 2, 6]),
+    lambda s, t: s.WeightedRandomSampler([0.0, 3.0, 1.0], 50),
+    lambda s, t: s.WeightedRandomSampler(t.tensor([2.0, 3.0, 1.0]), 3, replacement=False),
+    lambda s, t: s.BatchSampler(s.SequentialSampler(range(7)), 3, False),
+    lambda s, t: s.BatchSampler(range(7), 3, drop_last=True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(SAMPLERS)))
+def test_samplers_give_as_many_of_the_same_as_pytorchs(case):
+    torch = pytest.importorskip("torch")
+    ours = SAMPLERS[case](data, tinygen)
+    theirs = SAMPLERS[case](torch.utils.data, torch)
+    a, b = list(ours), list(theirs)
+    assert len(ours) == len(theirs) == len(a)
+    if case in (0, 1, 4, 6, 7, 8):  # no repetition
+        assert sorted(a) == sorted(b)
+    if case == 3:
+        assert sorted(a[:7]) == sorted(a[7:14]) == list(range(7)) and len(set(a[14:])) == 3
+    if case == 5:
+        assert set(a) == {1, 2} and 25 < a.count(1) < 48
+    if 1 <= case <= 6 and case != 5:
+        manual_seed(1)
+        first = list(SAMPLERS[case](data, tinygen))
+        manual_seed(1)
+        assert first == list(SAMPLERS[case](data, tinygen))
+
+
+class Odd(data.Sampler[int]):
+    """A sampler of one's own, drawn anew in each epoch."""
+
+    def __iter__(self):
+        return iter((1 + 2 * default_generator.numpy.permutation(5)).tolist())
+
+    def __len__(self):
+        return 5
+
+
+def test_a_loader_asks_its_sampler():
+    loader = DataLoader(indices_of(10), 2, sampler=Odd())
+    batches = drain(loader)
+    assert [len(b) for b in batches] == [2, 2, 1] and len(loader) == 3
+    assert sorted(sum(batches, [])) == [1, 3, 5, 7, 9]
+    loader = DataLoader(indices_of(10), batch_sampler=[[1, 2, 3], [0]])
+    assert drain(loader) == drain(loader) == [[1, 2, 3], [0]] and len(loader) == 2
+
+
+def test_a_sampled_epoch_resumes_in_its_middle():
+    loader = DataLoader(indices_of(10), 2, sampler=Odd())
+    batches = iter(loader)
+    begun = drain(itertools.islice(batches, 1))
+    state = json.loads(json.dumps(loader.state_dict()))
+    rest = drain(batches)
+    resumed = DataLoader(indices_of(10), 2, sampler=Odd())
+    resumed.load_state_dict(state)
+    assert drain(resumed) == rest and sorted(sum(begun + rest, [])) == [1, 3, 5, 7, 9]
+    assert resumed.state_dict()["drawn"] is None and len(drain(resumed)) == 3
+
+
+@pytest.mark.parametrize("wrong", [
+    {"sampler": Odd(), "shuffle": True}, {"sampler": Odd(), "batch_sampler": [[1]]},
+    {"batch_sampler": [[1]], "batch_size": 2}, {"batch_sampler": [[1]], "drop_last": True},
+])  # fmt: skip
+def test_samplers_that_exclude_each_other(wrong):
+    with pytest.raises(ValueError, match="DataLoader: expected sampler without shuffle"):
+        DataLoader(indices_of(10), **wrong)

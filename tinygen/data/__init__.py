@@ -10,7 +10,16 @@
 from .datasets import default_root, load
 from .formats import read_cifar10, read_idx, write_idx
 from .images import ImageDataset, to_symmetric, to_uint8, to_unit
-from .loader import DataLoader, Dataset, TensorDataset, default_collate
+from .indexed import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from .loader import DataLoader, default_collate
+from .samplers import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 from .sources import SOURCES, Source
 from .toy import (
     TOYS,
@@ -30,11 +39,19 @@ from .toy import (
 __all__ = [
     "SOURCES",
     "TOYS",
+    "BatchSampler",
+    "ConcatDataset",
     "DataLoader",
     "Dataset",
     "ImageDataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
     "Source",
+    "Subset",
+    "SubsetRandomSampler",
     "TensorDataset",
+    "WeightedRandomSampler",
     "checkerboard",
     "checkerboard_centers",
     "default_collate",
@@ -45,6 +62,7 @@ __all__ = [
     "load",
     "parallel_lines",
     "pinwheel",
+    "random_split",
     "read_cifar10",
     "read_idx",
     "ring_centers",

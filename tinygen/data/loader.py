@@ -1,4 +1,4 @@
-"""Batches: `Dataset`, `TensorDataset`, `DataLoader`, with PyTorch's arguments and meaning.
+"""Batches: `DataLoader`, with PyTorch's arguments and meaning.
 
 What PyTorch's loader has not: its position can be saved in the middle of an epoch and comes back
 bit for bit, `forever()` is an endless stream for loops that count steps, and a batch is drawn
@@ -7,7 +7,7 @@ from a set of tensors by one indexing instead of one an item. There are no worke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,41 +15,10 @@ import numpy as np
 from ..backend import Array, Generator, default_generator, move
 from ..checks import integers, positive
 from ..tensor import Tensor, wrap
+from .indexed import Subset
+from .samplers import BatchSampler
 
-__all__ = ["DataLoader", "Dataset", "TensorDataset", "default_collate"]
-
-
-class Dataset:
-    """To subclass: `__len__()` and `__getitem__(index)`, which returns one sample."""
-
-    def __getitem__(self, index: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} has no __getitem__")
-
-
-class TensorDataset(Dataset):
-    """Tensors (or NumPy arrays) with the same first size: sample i is `(t[i] for t in tensors)`.
-
-    Raises ValueError when their first sizes differ.
-
-    >>> import tinygen as tg
-    >>> data = tg.data.TensorDataset(tg.rand(10, 1, 8, 8), tg.arange(10))
-    >>> len(data), data[3][1].item()
-    (10, 3)
-    """
-
-    def __init__(self, *tensors: Any) -> None:
-        self.tensors = tuple(t if isinstance(t, Tensor) else wrap(np.asarray(t)) for t in tensors)
-        shapes = [t.shape for t in self.tensors]
-        if not shapes or () in shapes or len({shape[0] for shape in shapes}) > 1:
-            raise ValueError(
-                f"TensorDataset: expected tensors with the same first size, got shapes {shapes}"
-            )
-
-    def __len__(self) -> int:
-        return int(self.tensors[0].shape[0])
-
-    def __getitem__(self, index: Any) -> tuple[Any, ...]:
-        return tuple(t[index] for t in self.tensors)
+__all__ = ["DataLoader", "default_collate"]
 
 
 def default_collate(samples: list[Any]) -> Any:
@@ -81,9 +50,10 @@ class DataLoader:
 
     dataset: anything with `len()` and `[index]`. shuffle: a new order every epoch, drawn from
     `generator` (if None, from one of the loader's own, seeded by the default generator at the
-    first epoch). drop_last: leave out the last batch when it is smaller. collate_fn: a batch
-    from a list of samples. num_workers and pin_memory are there for programs that pass them, and do
-    nothing.
+    first epoch). sampler: an iterable of an epoch's indices instead; batch_sampler: of an epoch's
+    lists of indices. drop_last: leave out the last batch when it is smaller. collate_fn: a batch
+    from a list of samples. What speaks of worker processes (num_workers, pin_memory, timeout, ...)
+    is there for programs that pass it, and does nothing.
 
     `state_dict()`, taken anywhere, holds the position: after `load_state_dict` the next `for` goes
     on with the batch that would have come, and the epochs after it are those that would have
@@ -103,13 +73,21 @@ class DataLoader:
         self,
         dataset: Any,
         batch_size: int = 1,
-        shuffle: bool = False,
-        *,
-        drop_last: bool = False,
-        generator: Generator | None = None,
-        collate_fn: Callable[[list[Any]], Any] | None = None,
+        shuffle: bool | None = None,
+        sampler: Any = None,
+        batch_sampler: Any = None,
         num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
         pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Any = None,
+        multiprocessing_context: Any = None,
+        generator: Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
     ) -> None:
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
             raise TypeError(
@@ -121,12 +99,20 @@ class DataLoader:
             raise TypeError(f"DataLoader: expected a Generator, got {generator!r}")
         if collate_fn is not None and not callable(collate_fn):
             raise TypeError(f"DataLoader: expected collate_fn to be a function, got {collate_fn!r}")
-        if batch_size > len(dataset):
+        if sampler is None and batch_size > len(dataset):
             raise ValueError(
                 f"DataLoader: batch_size {batch_size} is larger than the data set "
                 f"({len(dataset)} samples); choose one of at most {len(dataset)}"
             )
+        if (sampler is not None and (shuffle or batch_sampler is not None)) or (
+            batch_sampler is not None and (batch_size != 1 or shuffle or drop_last)
+        ):
+            raise ValueError(
+                "DataLoader: expected sampler without shuffle, or batch_sampler without "
+                "batch_size, shuffle, sampler and drop_last"
+            )
         self.dataset, self.batch_size = dataset, int(batch_size)
+        self.sampler, self.batch_sampler = sampler, batch_sampler
         self.shuffle, self.drop_last = bool(shuffle), bool(drop_last)
         self.generator, self.collate_fn = generator, collate_fn
         self.num_workers, self.pin_memory = num_workers, pin_memory
@@ -134,20 +120,24 @@ class DataLoader:
         self._own: Generator | None = None
         self._batch = 0  # batches handed out in the current epoch
         self._seed: int | None = None  # of the current epoch's order; None between epochs
+        self._drawn: list[list[int]] | None = None  # the current epoch's batches, of a sampler
         self._resume = False  # does the next `for` go on with the current epoch?
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        full, rest = divmod(len(self.dataset), self.batch_size)
+        if self.batch_sampler is not None:
+            return len(self.batch_sampler)
+        count = len(self.dataset if self.sampler is None else self.sampler)
+        full, rest = divmod(count, self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Any]:
         self._begin()
-        order = self._order()
-        for batch in range(self._batch, len(self)):
+        batches = self._batches()
+        for batch in range(self._batch, len(batches)):
             self._batch = batch + 1
-            yield self._fetch(order[batch * self.batch_size : (batch + 1) * self.batch_size])
-        self.epoch, self._seed, self._batch = self.epoch + 1, None, 0
+            yield self._fetch(batches[batch])
+        self.epoch, self._seed, self._batch, self._drawn = self.epoch + 1, None, 0, None
 
     def forever(self) -> Iterator[Any]:
         """Epoch after epoch without end: `for step, batch in zip(run.steps(n), loader.forever())`.
@@ -160,7 +150,7 @@ class DataLoader:
     def _begin(self) -> None:
         if not self._resume:
             self.epoch += self._seed is not None  # the last epoch was left before its end
-            self._seed, self._batch = self._draw_seed(), 0
+            self._seed, self._batch, self._drawn = self._draw_seed(), 0, self._sampled()
         self._resume = False
 
     def _draw_seed(self) -> int:
@@ -173,16 +163,31 @@ class DataLoader:
             self._own = Generator().manual_seed(int(default_generator.numpy.integers(2**63)))
         return self._own
 
-    def _order(self) -> Array:
-        """The permutation of the current epoch: a function of its seed alone."""
-        n = len(self.dataset)
-        return _permutation(n, self._seed) if self.shuffle else np.arange(n)
+    def _sampled(self) -> list[list[int]] | None:
+        """What the sampler says of a new epoch."""
+        batches = self.batch_sampler
+        if batches is None and self.sampler is not None:
+            batches = BatchSampler(self.sampler, self.batch_size, self.drop_last)
+        return None if batches is None else [[int(i) for i in batch] for batch in batches]
 
-    def _fetch(self, indices: Array) -> Any:
-        tensors = getattr(self.dataset, "tensors", None)
+    def _batches(self) -> Sequence[Any]:
+        """The indices of each batch of the current epoch: a function of its seed, or sampled."""
+        if self._drawn is not None:
+            return self._drawn
+        n, size = len(self.dataset), self.batch_size
+        order = _permutation(n, self._seed) if self.shuffle else np.arange(n)
+        return [order[i * size : (i + 1) * size] for i in range(len(self))]
+
+    def _fetch(self, indices: Any) -> Any:
+        """A batch: of a set of tensors, or of a part of one, by one indexing."""
+        dataset = self.dataset
+        while type(dataset) is Subset:
+            dataset, indices = dataset.dataset, [dataset.indices[i] for i in indices]
+        tensors = getattr(dataset, "tensors", None)
         if tensors is not None and self.collate_fn is None:
+            indices = np.asarray(indices)
             return [wrap(t._array[move(indices, t.device)]) for t in tensors]
-        return (self.collate_fn or default_collate)([self.dataset[int(i)] for i in indices])
+        return (self.collate_fn or default_collate)([dataset[int(i)] for i in indices])
 
     def _shape(self) -> dict[str, int | bool]:
         """What a saved position depends on."""
@@ -201,6 +206,7 @@ class DataLoader:
             "epoch": self.epoch,
             "batch": self._batch,
             "seed": self._seed,
+            "drawn": self._drawn,
             "generator": stream.get_state() if stream is not None else None,
         }
 
@@ -225,6 +231,7 @@ class DataLoader:
             self._take_stream().set_state(state["generator"])
         self.epoch, self._batch = int(state["epoch"]), int(state["batch"])
         self._seed = None if state["seed"] is None else int(state["seed"])
+        self._drawn = state.get("drawn")
         self._resume = self._seed is not None
 
     def _take_stream(self) -> Generator:
