@@ -41,7 +41,20 @@ from .tape import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import cuda, data, linalg, metrics, models, nn, optim, plot, run, testing, utils
+    from . import (
+        cuda,
+        data,
+        distributions,
+        linalg,
+        metrics,
+        models,
+        nn,
+        optim,
+        plot,
+        run,
+        testing,
+        utils,
+    )
     from .serialization import load, save
 
 __version__ = "0.1.0"
@@ -53,6 +66,7 @@ inference_mode = no_grad
 _LAZY = (
     "cuda",
     "data",
+    "distributions",
     "linalg",
     "metrics",
     "models",

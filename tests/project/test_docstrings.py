@@ -27,8 +27,8 @@ import tinygen as tg
 ROOT = Path(tg.__file__).parent
 EXTRAS = {"tinygen.plot": "matplotlib", "tinygen.testing": "hypothesis"}  # what examples need
 TAUGHT = [  # each teaches by example, at least once
-    "autograd", "data", "metrics", "models", "nn", "nn.functional", "ops", "optim", "plot",
-    "testing",
+    "autograd", "data", "distributions", "metrics", "models", "nn", "nn.functional", "ops", "optim",
+    "plot", "testing",
 ]  # fmt: skip
 
 
