@@ -152,7 +152,9 @@ if not TYPE_CHECKING:  # for a type checker, a name that is not there is an erro
             return importlib.import_module(".derivatives", __name__)
         if name in ("gradcheck", "gradgradcheck"):
             return getattr(importlib.import_module(".testing", __name__), name)
-        raise AttributeError(f"tinygen.autograd has no {name!r}; see README, what is left out")
+        from .names import missing
+
+        raise missing("tinygen.autograd", name, autograd.__all__)
 
     autograd.__getattr__ = _of_autograd
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import ops
+from .names import missing
 from .ops.decompositions import eigh, qr, svd
 from .ops.linalg import Slogdet, lu_unpack, solve, solve_triangular
 from .ops.reductions import Dim, axes
@@ -133,3 +134,9 @@ def norm(
         pair = tuple(dim) if isinstance(dim, (tuple, list)) else (-2, -1)
         return matrix_norm(A, ord, pair, keepdim, dtype=dtype)  # type: ignore[arg-type]
     return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+
+
+if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own
+
+    def __getattr__(name: str) -> NoReturn:
+        raise missing(__name__, name, __all__)

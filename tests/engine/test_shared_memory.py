@@ -28,7 +28,13 @@ try:
 except ImportError:
     torch = None
 
-VIEWS = {"reshape", "permute", "getitem", "broadcast_to", "diagonal"}  # what is repeated is read-only, too
+VIEWS = {
+    "reshape",
+    "permute",
+    "getitem",
+    "broadcast_to",
+    "diagonal",
+}  # what is repeated is read-only, too
 NO_ROW = set(REGISTRY) - set(CASES)  # comparisons, and constants by design
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 

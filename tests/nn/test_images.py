@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import tinygen
 from tinygen import autograd
+from tinygen.ops.folding import fold, unfold
 from tinygen.ops.images import (
     adaptive_avg_pool2d,
     avg_pool2d,
@@ -18,7 +19,6 @@ from tinygen.ops.images import (
     pixel_shuffle,
     pixel_unshuffle,
 )
-from tinygen.ops.folding import fold, unfold
 from tinygen.ops.more_pooling import (
     adaptive_avg_pool1d,
     adaptive_max_pool1d,

@@ -20,6 +20,10 @@ ASKED = [
     (nn.functional, "ctc_loss", "tinygen.nn.functional has no 'ctc_loss': losses of recognition"),
     (nn.functional, "cross_entrpy", "did you mean 'cross_entropy'?"),
     (optim, "LBFGS", "use SGD, Adagrad, RMSprop, Adam or AdamW instead"),
+    (tg.linalg, "matrix_rank", "tinygen.linalg has no 'matrix_rank': what no generative model"),
+    (tg.linalg, "sovle", "did you mean 'solve'?"),
+    (tg.autograd, "gard", "tinygen.autograd has no 'gard'; did you mean 'grad'?"),
+    (tg.utils.data, "IterableDataset", "use a Dataset with len() and [index] instead"),
     (optim.lr_scheduler, "CosineAnealingLR", "did you mean 'CosineAnnealingLR'?"),
 ]
 
@@ -44,6 +48,8 @@ def test_a_name_stands_in_one_row() -> None:
 
 
 def test_what_is_left_out_is_not_there() -> None:
-    there = {*tg.__all__, *nn.__all__, *nn.functional.__all__, *optim.__all__}
+    modules = (tg, nn, nn.functional, nn.init, nn.utils, optim, optim.lr_scheduler, tg.utils.data)
+    modules += (tg.linalg, tg.autograd, tg.distributions)
+    there = {name for module in modules for name in module.__all__} | {*vars(tg.Tensor)}
     wrong = sorted(name for name in there if find(name))
     assert not wrong, f"in tinygen/names.py although tinygen has it: {wrong}"

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Generator, default_generator
+from ..backend import Generator
 from ..checks import integers
+from ..ops import randperm
 from ..tensor import Tensor, wrap
 
 __all__ = ["ConcatDataset", "Dataset", "Subset", "TensorDataset", "random_split"]
@@ -130,6 +131,6 @@ def random_split(
             f"random_split: expected lengths that sum to the {n} samples of the data set (or "
             f"shares that sum to 1), got {list(lengths)}"
         )
-    order = (generator or default_generator).numpy.permutation(n).tolist()
+    order = randperm(n, generator=generator).tolist()
     ends = list(accumulate(sizes))
     return [Subset(dataset, order[end - size : end]) for end, size in zip(ends, sizes, strict=True)]

@@ -138,6 +138,7 @@ class Categorical(Distribution):
 
     @property
     def support(self) -> constraints.Constraint:
+        """An integer from 0 to K - 1."""
         return constraints.integer_interval(0, self._num_events - 1)
 
     @property

@@ -170,7 +170,7 @@ class Distribution:
         for name in self._given:
             value, event_dim = vars(self)[name], self.arg_constraints[name].event_dim
             parameters[name] = value.expand((*shape, *value.shape[value.ndim - event_dim :]))
-        return type(self)(**parameters, validate_args=False)  # type: ignore[call-arg]
+        return type(self)(**parameters, validate_args=False)
 
     def _missing(self, what: str) -> NotImplementedError:
         return NotImplementedError(f"{type(self).__name__} has no {what}")

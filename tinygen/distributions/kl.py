@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import ops
 from ..nn import functional as F
@@ -18,13 +18,14 @@ from .transformed import TransformedDistribution
 
 __all__ = ["kl_divergence", "register_kl"]
 
+Pair = TypeVar("Pair", bound=Callable[[Any, Any], Tensor])
 PAIRS: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {}
 
 
-def register_kl(type_p: type, type_q: type) -> Callable[[Any], Any]:
+def register_kl(type_p: type, type_q: type) -> Callable[[Pair], Pair]:
     """A decorator: this function of p and q is kl_divergence for them, and for subclasses."""
 
-    def add(function: Any) -> Any:
+    def add(function: Pair) -> Pair:
         PAIRS[type_p, type_q] = function
         return function
 
@@ -113,7 +114,8 @@ def _multivariate_normal(p: MultivariateNormal, q: MultivariateNormal) -> Tensor
     trace = q._solve(q.scale_tril, p.scale_tril).square().sum((-2, -1))
     apart = q._solve(q.scale_tril, (q.loc - p.loc).unsqueeze(-1)).square().sum((-2, -1))
     log_ratio = q._half_log_det() - p._half_log_det()
-    return log_ratio + 0.5 * (trace + apart - p.event_shape[0])
+    d: int = p.event_shape[0]
+    return log_ratio + 0.5 * (trace + apart - d)
 
 
 @register_kl(Independent, Independent)

@@ -75,8 +75,8 @@ class Normal(_LocScale):
 class Laplace(_LocScale):
     """p(x) = exp(-|x - loc| / scale) / (2 scale).
 
-    >>> tg.distributions.Laplace(0.0, 0.5).log_prob(tg.tensor([0.0, 1.0]))
-    tensor([ 0., -2.])
+    >>> tg.distributions.Laplace(0.0, 1.0).log_prob(tg.tensor([0.0, 1.0]))  # -log 2, 1 less
+    tensor([-0.6931, -1.6931])
     """
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
@@ -129,7 +129,8 @@ class Uniform(Distribution):
             ))  # fmt: skip
 
     @property
-    def support(self) -> constraints.Constraint:  # type: ignore[override]
+    def support(self) -> constraints.Constraint:
+        """[low, high]."""
         return constraints.interval(self.low, self.high)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:

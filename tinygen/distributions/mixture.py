@@ -47,8 +47,9 @@ class MixtureSameFamily(Distribution):
         super().__init__(parts[:-1], component_distribution.event_shape, validate_args)
 
     @property
-    def support(self) -> Any:  # type: ignore[override]
-        return None  # the components check
+    def support(self) -> Any:
+        """None: the components check."""
+        return None
 
     def _pad(self, x: Tensor) -> Tensor:
         """A dimension for the components before the event's."""

@@ -104,11 +104,11 @@ class MultivariateNormal(Distribution):
         if self._validate_args:
             self._validate_sample(value)
         z = self._solve(self.scale_tril, (value - self.loc).unsqueeze(-1)).squeeze(-1)
-        d = self._event_shape[0]
+        d: int = self._event_shape[0]
         return -0.5 * (d * math.log(2 * math.pi) + z.square().sum(-1)) - self._half_log_det()
 
     def entropy(self) -> Tensor:
-        d = self._event_shape[0]
+        d: int = self._event_shape[0]
         return 0.5 * d * (1 + math.log(2 * math.pi)) + self._half_log_det()
 
     @property
@@ -156,7 +156,8 @@ class Independent(Distribution):
         return self.base_dist.has_rsample
 
     @property
-    def support(self) -> Any:  # type: ignore[override]
+    def support(self) -> Any:
+        """The base's, in each place of the event."""
         base, n = self.base_dist.support, self.reinterpreted_batch_ndims
         return base if base is None else constraints.independent(base, n)
 

@@ -68,7 +68,8 @@ class TransformedDistribution(Distribution):
         return x
 
     def log_prob(self, value: Tensor) -> Tensor:
-        event_dim, y, log_det = len(self._event_shape), value, 0.0
+        event_dim, y = len(self._event_shape), value
+        log_det: Any = 0.0
         for transform in reversed(self.transforms):
             x = transform.inv(y)
             event_dim += transform.domain.event_dim - transform.codomain.event_dim
@@ -76,7 +77,8 @@ class TransformedDistribution(Distribution):
             log_det = log_det + sum_rightmost(transform.log_abs_det_jacobian(x, y), slack)
             y = x
         base = self.base_dist
-        return sum_rightmost(base.log_prob(y), event_dim - len(base.event_shape)) - log_det
+        log_prob = sum_rightmost(base.log_prob(y), event_dim - len(base.event_shape))
+        return log_prob - log_det  # type: ignore[no-any-return]
 
     def _flip(self, p: Tensor) -> Tensor:
         """P(y <= .) of P(x <= .): 1 - p where the transforms turn the order around."""

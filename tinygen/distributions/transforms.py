@@ -117,10 +117,12 @@ class AffineTransform(Transform):
         return math.copysign(1, self.scale) if self.scale else 0
 
     def _call(self, x: Tensor) -> Tensor:
-        return self.loc + self.scale * x
+        out: Tensor = self.loc + self.scale * x
+        return out
 
     def _inverse(self, y: Tensor) -> Tensor:
-        return (y - self.loc) / self.scale
+        out: Tensor = (y - self.loc) / self.scale
+        return out
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         if isinstance(self.scale, Tensor):
@@ -206,14 +208,11 @@ class ComposeTransform(Transform):
         super().__init__(cache_size)
         self.parts = list(parts)
         self.bijective = all(part.bijective for part in self.parts)
-        into, out = 0, 0
-        for part in reversed(self.parts):  # what must come in, for an event of the last to come out
-            into = max(
-                into + part.domain.event_dim - part.codomain.event_dim, part.domain.event_dim
-            )
+        into, out = 0, 0  # dimensions of an event, on the way back and on the way there
+        for part in reversed(self.parts):
+            into = part.domain.event_dim + max(into - part.codomain.event_dim, 0)
         for part in self.parts:
-            out = max(out, part.domain.event_dim)
-            out += part.codomain.event_dim - part.domain.event_dim
+            out = part.codomain.event_dim + max(out - part.domain.event_dim, 0)
         self.domain = constraints.independent(constraints.real, into)
         self.codomain = constraints.independent(constraints.real, out)
 
