@@ -44,8 +44,8 @@ def elbo_1d(mean, var):
 means, variances = np.meshgrid(np.linspace(-0.6, 2.6, 161), np.geomspace(0.01, 2, 161))
 surface = elbo_1d(means, variances)
 check.claim("the ceiling, log p(x)", ceiling, "-1.950")
-check.claim("no normal q gets through it", surface.max() <= ceiling)
-check.claim("one touches it", check.close(elbo_1d(post_mean, post_var), ceiling, 1e-12))
+check.claim("no normal q gets through it", surface <= ceiling)
+check.equal("one touches it", elbo_1d(post_mean, post_var), ceiling, tol=1e-12)
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), gridspec_kw={"width_ratios": [1, 1.15]})
@@ -135,9 +135,9 @@ check.mean("6.1", np.exp(log_decoder(rng.standard_normal((200_000, d)))), on_gri
 check.claim("p(x) on the grid", on_grid, "0.024767")
 some = rng.standard_normal((5, d))
 same = [log_normal(x, W @ z + b, eta * np.eye(D)) for z in some]
-check.claim("the decoder is a normal law", check.close(log_decoder(some), same, 1e-12))
+check.equal("the decoder is a normal law", log_decoder(some), same, tol=1e-12)
 same = log_normal(some, np.zeros(d), np.eye(d))
-check.claim("so is the prior", check.close(log_prior(some), same, 1e-12))
+check.equal("so is the prior", log_prior(some), same, tol=1e-12)
 
 # %% [markdown]
 # Two or three: the average is still off by a part in 250 (the ± in the line above). Section 2 asks
@@ -342,7 +342,7 @@ def random_q():
 
 many = [random_q() for _ in range(1000)]
 bounds = np.array([elbo(*q) for q in many])
-check.at_most("6.6", bounds, np.full(1000, log_p), attained=(elbo(m_post, S), log_p))
+check.at_most("6.6", bounds, [log_p], attained=(elbo(m_post, S), log_p))
 check.claim("our rough guess", elbo(m, V), "-4.941")
 check.claim("the best of a thousand lacks, in nats", log_p - bounds.max(), "0.237")
 
@@ -392,15 +392,14 @@ from math import erf
 one = np.eye(1)
 z = 2 * rng.random((200_000, 1))  # uniform on (0, 2): density 1/2
 weights = np.exp(log_normal(z, 0.5, one) + log_normal(z, 0.0, one)) / (1 / 2)
-share = 0.5 * (erf((2 - 0.25) / np.sqrt(2 * 0.5)) - erf((0 - 0.25) / np.sqrt(2 * 0.5)))
-truth = log_normal(np.array([0.5]), 0.0, 2 * one)
+share = 0.5 * (erf(1.75) + erf(0.25))  # from the mean 1.75 up and 0.25 down; 2 x variance is 1
+truth = log_normal(np.array([0.5]), 0.0, np.array([[2.0]]))
 error = weights.std() / weights.mean() / np.sqrt(len(z))
 
 check.claim("E59: log p(x)", truth, "-1.328")
 check.claim("E59: the posterior's share of (0, 2)", share, "0.63")
 check.claim("E59: log of the mean weight, exact", truth + np.log(share), "-1.788")
-gap_seen = np.log(weights.mean()) - truth - np.log(share)
-check.claim("E59: the draws agree with that", abs(gap_seen) < 4 * error)
+check.mean("E59: the draws agree", weights, np.exp(truth) * share)
 check.claim("E59: their standard error", error, "0.0014")
 
 # %% [markdown]
@@ -476,9 +475,9 @@ check.claim("the gap of our guess", gap_on_grid, "1.242")
 
 # %%
 gaps = np.array([gap(*q) for q in many])
-check.at_most("6.11", np.zeros(1000), gaps, attained=(1 + gap(m_post, S), 1))
+check.at_most("6.11", np.zeros(1000), gaps, attained=(np.exp(gap(m_post, S)), 1))
 check.equal("6.11", elbo(m_post, S), log_p, tol=1e-12)
-check.claim("bound + gap is one number for all", check.close(bounds + gaps, [log_p] * 1000, 1e-12))
+check.equal("bound + gap is one number for all", bounds + gaps, log_p, tol=1e-12)
 
 blends = np.linspace(0, 1, 6)
 path = np.array([elbo(m + t * (m_post - m), V + t * (S - V)) for t in blends])
@@ -531,7 +530,7 @@ figures.show(
 p_post = np.exp(log_post_grid)
 gap_there = (p_post * (log_post_grid - log_decoder(grid) - log_prior(grid))).sum() * cell + log_p
 check.claim("E34: no gap at the posterior, by the grid", abs(gap_there) < 1e-10)
-check.claim("E34: the ELBO there is log p", check.close(elbo(m_post, S), log_p, 1e-12))
+check.equal("E34: the ELBO there is log p", elbo(m_post, S), log_p, tol=1e-12)
 check.claim("E34: the likelihood", np.exp(log_p), "0.0248")
 check.claim("E34: what the ELBO bounds, its logarithm", log_p, "-3.698")
 
@@ -589,7 +588,9 @@ check.equal(
 check.equal("6.14", (q_line * (log_q_line - log_p_line)).sum() * width, kl, tol=1e-12)
 e = rng.standard_normal(200_000)
 zs = mu + np.sqrt(var) * e
-check.mean("6.14", -0.5 * (e**2 + np.log(var)) + 0.5 * zs**2, kl)
+ratios = -0.5 * (e**2 + np.log(var)) + 0.5 * zs**2  # log q - log p, of each draw
+check.mean("6.14", ratios, kl)
+check.claim("(6.14) from the draws", ratios.mean(), 0.497, tol=0.02)
 by_library = likelihoods.kl_to_standard_normal(
     tg.tensor([[mu]], dtype=tg.float64), tg.tensor([[np.log(var)]], dtype=tg.float64)
 )
@@ -636,7 +637,7 @@ print("slopes:", sigma.grad.numpy().round(2))
 
 
 # %%
-def fit_width(regulariser, steps=10_000):
+def fit_width(regulariser, steps=1000):
     """Gradient steps on log sigma, q's mean held at the posterior's: sigma after each step."""
     log_sigma, path = tg.tensor(0.0, dtype=tg.float64), []
     for _ in range(steps):
@@ -652,17 +653,17 @@ def fit_width(regulariser, steps=10_000):
 true = fit_width(lambda var, log_sigma: 0.5 * var - log_sigma)
 squares = fit_width(lambda var, log_sigma: 0.5 * var)
 print("steps   sigma, true KL   its ELBO   sigma, squares only   its ELBO")
-for steps in (10, 100, 1000, 10_000):
+for steps in (10, 100, 1000):
     a, c = true[steps - 1], squares[steps - 1]
     print(
         f"{steps:5} {a:16.4f} {elbo_1d(post_mean, a**2):10.3f} {c:21.4f} "
         f"{elbo_1d(post_mean, c**2):10.3f}"
     )
-check.claim("E27: the KL ends at the posterior", check.close(true[-1], np.sqrt(post_var)))
+check.equal("E27: the KL ends at the posterior", true[-1], np.sqrt(post_var), tol=1e-6)
 check.claim("E27: which has sigma", true[-1], "0.4264")
 check.claim("E27: squares only, after 100 steps", squares[99], "0.1322")
-check.claim("E27: squares only, after 10,000 steps", squares[-1], "0.0135")
-check.claim("E27: its ELBO by then", elbo_1d(post_mean, squares[-1] ** 2), "-4.905")
+check.claim("E27: squares only, after 1000 steps", squares[-1], "0.0425")
+check.claim("E27: its ELBO by then", elbo_1d(post_mean, squares[-1] ** 2), "-3.760")
 
 # %% tags=["figure"]
 widths = np.linspace(0.02, 2, 300)
@@ -670,7 +671,7 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 2.8))
 axes[0].plot(widths, 0.5 * (widths**2 - 1 - np.log(widths**2)), label=r"KL, $\mu = 0$")
 axes[0].plot(widths, 0.5 * widths**2, label="a squared regulariser")
 axes[0].set(xlabel=r"$\sigma$", ylabel="nats", title=r"the KL forbids $\sigma = 0$")
-steps = np.arange(1, 10_001)
+steps = np.arange(1, 1001)
 axes[1].loglog(steps, true, label="with the KL")
 axes[1].loglog(steps, squares, label="with squares only")
 axes[1].set(xlabel="gradient step", ylabel=r"$\sigma$ of $q$", title="where the climb leads")
@@ -685,7 +686,7 @@ figures.show(
 )
 
 # %% [markdown]
-# With squares only, $\sigma$ goes to 0 (0.0135 after 10,000 steps, where the posterior has 0.4264):
+# With squares only, $\sigma$ goes to 0 (0.0425 after 1000 steps, where the posterior has 0.4264):
 # $q$ becomes a point, the model a plain autoencoder, and its true ELBO falls without limit.
 #
 # ## Fix the slide: variance or deviation, and the missing weight
@@ -816,7 +817,7 @@ check.equal("6.18", gap_field[-1], least)
 check.equal("6.18", -0.5 * np.log(1 - correlation**2), least)
 check.claim("mean-field keeps, in nats", gap_field[-1], "0.423")
 check.claim("the other family keeps nothing", abs(gap_full[-1]) < 1e-9)
-check.claim("and ends at the posterior", check.close((*m_full, *V_full.flat), (*m_post, *S.flat)))
+check.equal("and ends at the posterior", (*m_full, *V_full.flat), (*m_post, *S.flat), tol=1e-6)
 print("gap after 1, 10, 100 and 400 steps:")
 for name, gaps in {"any covariance": gap_full, "mean-field": gap_field}.items():
     print(f"{name:15}", "  ".join(f"{abs(gaps[i]):.3f}" for i in (0, 9, 99, 399)))
@@ -831,7 +832,7 @@ check.claim("after ten steps, mean-field", gap_field[9], "0.620")
 field, own = np.diag(V_field), np.diag(S)
 check.claim("variance of z_1: mean-field", field[0], "0.12")
 check.claim("variance of z_1: posterior", own[0], "0.27")
-check.claim("the ratio is 1 - rho^2", check.close(field / own, [1 - correlation**2] * 2, 1e-6))
+check.equal("the ratio is 1 - rho^2", field / own, 1 - correlation**2, tol=1e-6)
 
 # %% tags=["figure"]
 angle = np.linspace(0, 2 * np.pi, 100)
@@ -898,10 +899,11 @@ with tg.no_grad():
     terms = model(batch)
     some = lib_bounds.importance(model, tg.tensor(x[None]), k=50_000)
 kl_ours = 0.5 * (m_post @ m_post + (field - 1 - np.log(field)).sum())
-check.claim("the library's KL is ours", check.close(terms.kl.item(), kl_ours))
+check.equal("the library's KL is ours", terms.kl.item(), kl_ours, tol=1e-6)
 check.claim("ELBO, ours", elbo(m_post, V_field), "-4.121")
 check.claim("ELBO, library, 50,000 draws", terms.elbo.item(), "-4.12")
 check.claim("log p(x), library, 50,000 weights", some.log_p.item(), "-3.683")
+check.claim("which misses by", some.log_p.item() - log_p, "0.015")
 
 # %% [markdown]
 # The last number misses -3.698 by 0.015, after 50,000 draws. That is poor; the next section says
@@ -1032,7 +1034,8 @@ k = 1000
 delta = np.exp(log_mean_exp(draw_log_w((k, 1500), m, V)) - log_p) - 1
 check.mean("6.21", k * (delta - np.log1p(delta)), relative / 2)
 check.claim("k times the gap tends to", relative / 2, "0.392")
-check.claim("adding delta tames the noise", np.std(delta - np.log1p(delta)) < np.std(delta) / 20)
+tamed = np.std(np.log1p(delta)) / np.std(delta - np.log1p(delta))
+check.claim("adding delta tames the noise, times", tamed, 47, tol=0.3)
 check.claim(
     "32 weights in place of 16: the gap is", (log_p - curve[5]) / (log_p - curve[4]), 0.5, 0.1
 )
@@ -1162,13 +1165,13 @@ for name, (mean, cov) in {
     reached[name] = bound = log_mean_exp(lw).mean()
     print(f"{name:20}  {np.diag(cov).round(2)}   {bound:9.4f}   {effective:10.1f}")
 two = [fitted[name] for name in ("log of the mean", "v log w, v constant")]
-check.claim("the first two are one", check.close(two[0][1], two[1][1]))
+check.equal("the first two are one", two[0][1], two[1][1], tol=1e-6)
 check.claim("upside down: its bound", reached["upside down"], "-3.905")
 check.claim("right way: its bound", reached["log of the mean"], "-3.737")
 check.claim("the ELBO's q: its bound", reached["the ELBO's, (6.17)"], "-3.818")
 check.claim("right way: variance of z_1", two[0][1][0, 0], "0.51")
 check.claim("upside down: variance of z_1", fitted["upside down"][1][0, 0], "0.08")
-check.claim("at the posterior all 20 draws count", check.close(effective, 20.0))
+check.equal("at the posterior all draws count", effective, 20)
 
 # %% [markdown]
 # The first two end at the same $q$, as the mathematics says: with 20 draws it pays to be *wider*

@@ -444,7 +444,7 @@ eps = np.random.default_rng(0).standard_normal((100_000, 2))
 by_entry = np.sqrt(np.diag(Sigma)) * eps
 L = np.linalg.cholesky(Sigma)
 by_matrix = eps @ L.T
-check.claim("E63: L L^T is Sigma", check.close(L @ L.T, Sigma, 1e-12))
+check.equal("E63: L L^T is Sigma", L @ L.T, Sigma, tol=1e-12)
 check.claim("E63: covariance by the slide", np.cov(by_entry.T)[0, 1], "-0.006")
 check.claim("E63: covariance by L", np.cov(by_matrix.T)[0, 1], "0.800")
 check.claim("E63: the variances agree", np.abs(by_entry.var(0) - by_matrix.var(0)) < 0.02)
@@ -1081,8 +1081,8 @@ library_says = bounds.average(
     bounds.importance(library, test_x.reshape(-1, 1, 8, 8), 300, tg.Generator().manual_seed(3))
 )
 print(f"the library, 300 draws of its own: {library_says.mean:.3f}")
-check.claim("which is ours", abs(library_says.mean - ladder[2]) < 5 * over_draws)
-check.claim("standard error, draws", over_draws < 0.02)
+check.claim("which is ours", abs(library_says.mean - ladder[2]) < 0.05)
+check.claim("standard error, draws", over_draws, 0.006, tol=0.25)
 check.claim("standard error, pictures", over_images, 0.20, tol=0.05)
 short = log_p - log_mean_exp(log_w)
 print(
@@ -1116,7 +1116,8 @@ check.claim("standard error of one model alone", alone, "0.20")
 check.claim("of the difference", error["once"], 0.07, tol=0.25)
 check.claim("the second mixture, three fits", fresh.mean(), "-22.67")
 check.claim("the VAE is level with the first", abs(ahead["once"].mean()) < 0.4)
-check.claim("and behind the second", ahead["ten times"].mean() < -3 * error["ten times"])
+behind = ahead["ten times"].mean() / error["ten times"]
+check.claim("and behind the second, in errors", behind, -6, tol=0.5)
 
 # %% [markdown]
 # The paired difference has an error of 0.07 where one model alone has 0.20. It puts the VAE a
@@ -1207,7 +1208,7 @@ figures.slider(
 lik, kl = rng.normal(-25, 5, (5, 128)), rng.exponential(3, (5, 128))  # five batches' terms
 by_mean = -(lik / 64 - kl).mean(1)  # the mean over 64 pixels, less the sum over the code
 by_beta = -(lik - 64 * kl).mean(1)
-check.claim("a mean over 64 pixels: beta = 64, in another unit", check.close(64 * by_mean, by_beta))
+check.equal("a mean over 64 pixels: beta = 64, in another unit", 64 * by_mean, by_beta, tol=1e-12)
 
 # %% [markdown]
 # To $\beta = 64$. Sum over dimensions, mean over the batch, for both.
