@@ -727,9 +727,8 @@ tg.manual_seed(0)
 
 def network():
     """One number in, one number out, two hidden layers of 32 tanh units."""
-    return nn.Sequential(
-        nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1)
-    )
+    net = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1))
+    return net.to(tg.float64)  # so that the figures are the same on every machine
 
 
 def V(logit_real, logit_made):
@@ -738,13 +737,17 @@ def V(logit_real, logit_made):
 
 
 def batch(n=256):
-    return tg.tensor(draw_data(n)[:, None], dtype=tg.float32)
+    return tg.tensor(draw_data(n)[:, None])
+
+
+def noise(n=256):
+    return tg.randn(n, 1, dtype=tg.float64)
 
 
 def discriminator_step(generator, judge, optimizer):
     """One step of D up the value. The samples are data for it: no gradient runs into G."""
     with tg.no_grad():
-        made = generator(tg.randn(256, 1))
+        made = generator(noise())
     loss = -V(judge(batch()), judge(made))  # an optimizer goes down, D wants up
     optimizer.zero_grad()  # before backward: G's last step left gradients in D (see below)
     loss.backward()
@@ -754,7 +757,7 @@ def discriminator_step(generator, judge, optimizer):
 
 def generator_step(generator, judge, optimizer):
     """One step of G down the value. Only the second term depends on it."""
-    made = generator(tg.randn(256, 1))
+    made = generator(noise())
     loss = -tg.softplus(judge(made)).mean()
     optimizer.zero_grad()
     loss.backward()
@@ -776,7 +779,7 @@ width = edges[1] - edges[0]
 
 def density_of(generator):
     with tg.no_grad():
-        out = generator(tg.tensor(fine[:, None], dtype=tg.float32)).numpy().ravel()
+        out = generator(tg.tensor(fine[:, None])).numpy().ravel()
     return np.histogram(out, edges, weights=weights)[0] / width
 
 
@@ -787,8 +790,11 @@ def js_of(q):
     return 0.5 * width * (p * (log(p) - log(m)) + q * (log(q) - log(m))).sum()
 
 
-known = nn.Linear(1, 1)
-known.weight.data, known.bias.data = tg.tensor([[0.9]]), tg.tensor([0.5])
+known = nn.Linear(1, 1).to(tg.float64)
+known.weight.data, known.bias.data = (
+    tg.tensor([[0.9]], dtype=tg.float64),
+    tg.tensor([0.5], dtype=tg.float64),
+)
 height = density_of(known).max()
 check.claim("the highest bin of N(0.5, 0.9^2)", height, "0.443")
 check.claim("JS of this pair, from the bins", js_of(density_of(known)), "0.101")
@@ -810,7 +816,7 @@ for step in range(STEPS + 1):
         v = discriminator_step(generator, judge, opt_d)
     if step in ALBUM:
         with tg.no_grad():
-            d_now = tg.sigmoid(judge(tg.tensor(centre[:, None], dtype=tg.float32)))
+            d_now = tg.sigmoid(judge(tg.tensor(centre[:, None])))
         album[step] = density_of(generator), d_now.numpy().ravel()
     if step % 20 == 0:
         history.append((step, v, js_of(density_of(generator))))
@@ -827,8 +833,9 @@ check.claim("JS at the end is below 0.01", of_js[-1] < 0.01)
 
 # %% [markdown]
 # Twice about $-1.386$! Two that have learned nothing and two that have learned everything have the
-# same value. JS tells them apart: 0.62 nats at the start, of at most 0.693, and less than 0.01 at
-# the end. **The value of a GAN is not a loss curve**: it says how the two stand against each other.
+# same value. JS tells them apart: 0.62 nats at the start, of at most $\log 2$, and less than 0.01
+# at the end. **The value of a GAN is not a loss curve**: it says how the two stand against each
+# other.
 #
 # The film below is the figure of the GAN paper, from our own run: data in gray, the generator's law
 # in green, the discriminator in blue, and, dashed, the best discriminator for that generator, by
@@ -890,7 +897,6 @@ line = np.linspace(-5, 5, 401)[:, None]
 p_line, q_line = p_d(line), normal(line, 0.5, 0.9)
 d_star = p_line / (p_line + q_line)
 net = network()
-net.to(tg.float64)
 optimizer = tg.optim.Adam(net.parameters(), lr=1e-2)
 points, pw, qw = (tg.tensor(v * s) for v, s in ((line, 1), (p_line, 0.025), (q_line, 0.025)))
 ceiling = 0.025 * (p_line * np.log(d_star) + q_line * np.log(1 - d_star)).sum()
@@ -938,7 +944,7 @@ tg.manual_seed(5)
 terms = model.discriminator_terms(real)
 tg.manual_seed(5)
 with tg.no_grad():
-    by_hand = -V(model.D(real), model.D(model.G(tg.randn(64, 1))))
+    by_hand = -V(model.D(real), model.D(model.G(noise(64))))
 check.claim("D's loss: the library's over ours", terms["loss"] / by_hand, "1.00000")
 
 row = gan.OBJECTIVES["minimax"]
@@ -1027,7 +1033,7 @@ check.claim("narrow: of 100,000 samples there count", count, "466")
 def careless_step(generator, judge, optimizer):
     """The bug: like discriminator_step, but the gradients of before are not cleared."""
     with tg.no_grad():
-        made = generator(tg.randn(256, 1))
+        made = generator(noise())
     loss = -V(judge(batch()), judge(made))
     loss.backward()
     optimizer.step()
@@ -1043,7 +1049,7 @@ def play(step_of_d, steps=150):
         step_of_d(g, d, opt_d)
         generator_step(g, d, opt_g)
     with tg.no_grad():
-        return [tg.sigmoid(d(x)).mean().item() for x in (batch(2000), g(tg.randn(2000, 1)))]
+        return [tg.sigmoid(d(x)).mean().item() for x in (batch(2000), g(noise(2000)))]
 
 
 said = {}
@@ -1066,7 +1072,7 @@ def leftover(clears):
     tg.manual_seed(2)
     g, d = network(), network()
     generator_step(g, d, tg.optim.SGD(g.parameters(), lr=1e-3))
-    x, made = batch(), g(tg.randn(256, 1)).detach()
+    x, made = batch(), g(noise()).detach()
     if clears:
         d.zero_grad()
     (-V(d(x), d(made))).backward()

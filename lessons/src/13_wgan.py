@@ -9,9 +9,9 @@
 # generator with such a network, and say what weight clipping costs.
 #
 # **You need** lesson 9 (what a discriminator measures) and lesson 10 (why its gradient vanishes).
-# **Time**: an hour and a half, the exercises another half; to run, half a minute. **You may
-# skip**, on a first reading, the proofs of section 2: what is used later is what (13.13), (13.17)
-# and (13.19) say. Lesson 14 replaces the clipping by a penalty.
+# **Time**: an hour and a half, the exercises another half; to run, half a minute.
+# **You may skip**, on a first reading, the proofs of section 2: what is used later is what (13.13),
+# (13.17) and (13.19) say. Lesson 14 replaces the clipping by a penalty.
 #
 # The data lie on one line, the samples on a parallel one at distance $\theta$. JS, blue, calls them
 # as different as can be at every $\theta$ except 0: it has no slope to follow. The other curve is
