@@ -169,9 +169,9 @@ for name, d, said in (("nothing learned", 0.5, "-1.386"), ("nine tenths", 0.9, "
     check.claim(f"V, {name}", -2 * loss, said)  # one real example, one made, by (9.3)
 
 # %% [markdown]
-# Saying $1/2$ costs $\log 2$ per example, so $V = -2 \log 2 = -\log 4 \approx
-# -1.386$. Remember this number. It comes back. A better $D$ brings $V$ nearer to 0, here to
-# $-0.211$; above 0 it cannot come, since both terms are logarithms of probabilities.
+# Saying $1/2$ costs $\log 2$ per example, so $V = -2 \log 2 = -\log 4 \approx -1.386$. Remember
+# this number. It comes back. A better $D$ brings $V$ nearer to 0, here to $-0.211$; above 0 it
+# cannot come, since both terms are logarithms of probabilities.
 #
 # ### Fix the slide: the value
 #
@@ -1011,10 +1011,10 @@ check.claim("narrow: of 100,000 samples there count", count, "466")
 
 # %% [markdown]
 # Not near at all. Right on average and useless in practice: nearly all of the weight belongs to
-# places that are reached once in a million draws. The effective number of samples, $(\sum w)^2 /
-# \sum w^2$, is 466 of 100,000, and hardly one of these has seen the left bell: the weighted mean is
-# 0.75. **A ratio repairs a generator that makes too much somewhere, not one that makes too
-# little.**
+# places that are reached once in a million draws. The effective number of samples,
+# $(\sum w)^2 / \sum w^2$, is 466 of 100,000, and hardly one of these has seen the left bell: the
+# weighted mean is 0.83. **A ratio repairs a generator that makes too much somewhere, not one that
+# makes too little.**
 #
 # ## A bug from the wild: the generator's gradients stay in the discriminator
 #

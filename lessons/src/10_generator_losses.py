@@ -9,11 +9,11 @@
 # each generator loss stands for, why plain gradient steps of two players spiral away from the
 # solution, and which three changes stop that.
 #
-# **You need** lesson 9: the value $V(D, G)$, the logit $a$ with $D = \sigma(a)$, and $D^* = p_d /
-# (p_d + p_g)$. **Time**: two sittings of an hour. Part A (sections 1 and 2) is about the loss, part
-# B (sections 3 to 5) about the steps; the exercises take half an hour more, the run half a minute.
-# **You may skip** either part: B needs nothing of A but (10.2). On a first reading also the boxes
-# "Fix the slide".
+# **You need** lesson 9: the value $V(D, G)$, the logit $a$ with $D = \sigma(a)$, and
+# $D^* = p_d / (p_d + p_g)$. **Time**: two sittings of an hour. Part A (sections 1 and 2) is about
+# the loss, part B (sections 3 to 5) about the steps; the exercises take half an hour more, the run
+# half a minute. **You may skip** either part: B needs nothing of A but (10.2). On a first reading
+# also the boxes "Fix the slide".
 
 # %%
 import matplotlib.pyplot as plt
@@ -499,9 +499,8 @@ figures.show(
 # Maximum likelihood covers both bells from either start, at the price of samples where there are no
 # data. The non-saturating loss chooses one bell from either start. JS has a minimum of either kind:
 # where one ends depends on where one began, and the choosing one is the better, with 0.280 against
-# 0.343. So a part of a
-# GAN's "mode collapse" is in the loss, but not most of it: Goodfellow's tutorial (2016) reports
-# that GANs drop modes under the maximum likelihood loss as well.
+# 0.343. So a part of a GAN's "mode collapse" is in the loss, but not most of it: Goodfellow's
+# tutorial (2016) reports that GANs drop modes under the maximum likelihood loss as well.
 #
 # Then why not always use maximum likelihood? Because its weights $e^{a}$ are so unequal that an
 # average over a batch is an average over very few samples. How many, is said by the effective
@@ -1092,7 +1091,7 @@ figures.show(
 # 1 & 0 & 0 & 0 \\ 0 & 1 & 0 & 0 \end{pmatrix} s_t \tag{10.24}
 # $$
 #
-# Its largest eigenvalue tells the growth (Gidel et al. 2019). The check plays 20 rounds with the
+# Its largest eigenvalue tells the growth (Gidel et al. 2019). The check plays 60 rounds with the
 # library's SGD, which knows nothing of matrices, and compares each with the matrix; and it compares
 # the growth in a long game with the eigenvalue.
 
@@ -1222,10 +1221,10 @@ check.claim("and then: more than 100 away, at the end too", np.min(np.abs(away[j
 # ## A bug from the wild: a generator trained the wrong way
 #
 # In Zeleni9/pytorch-wgan the critic is trained to say *little* of data and *much* of samples (as in
-# the WGAN authors' own code), so `g_loss.backward(one)`, which lowers $D(G(z))$, was right. Issue
-# #51 (2024) read that line alone, and pull request #53 (2025) turned its sign; by its description
-# nothing else changed. With the critic's lines as they were, $G$ then steps the wrong way, and
-# nothing crashes. Here is such a slip in a non-saturating GAN.
+# the WGAN authors' own code), so `g_loss.backward(one)`, which lowers $D(G(z))$, was right.
+# Issue #51 (2024) read that line alone, and pull request #53 (2025) turned its sign; by its
+# description nothing else changed. With the critic's lines as they were, $G$ then steps the wrong
+# way, and nothing crashes. Here is such a slip in a non-saturating GAN.
 
 
 # %%

@@ -331,11 +331,11 @@ check.claim("best plan", works[0], "0.976")
 check.claim("the other plan", works[1], "1.434")
 
 # %% [markdown]
-# The best of 100 random functions reaches 0.794 of 0.976. Is there an $f$ that
-# reaches the top? The solver of the linear program returns, besides the plan, a certificate:
-# numbers $u_i$, $v_j$ with $u_i + v_j \le \vert x_i - y_j \vert$ everywhere, and $\sum_i p_i u_i +
-# \sum_j q_j v_j = W_1$ (that there always is one is the duality theorem of linear programs). Out of
-# them we build a function on *all* of space,
+# The best of 100 random functions reaches 0.794 of 0.976. Is there an $f$ that reaches the top? The
+# solver of the linear program returns, besides the plan, a certificate: numbers $u_i$, $v_j$ with
+# $u_i + v_j \le \vert x_i - y_j \vert$ everywhere, and $\sum_i p_i u_i + \sum_j q_j v_j = W_1$
+# (that there always is one is the duality theorem of linear programs). Out of them we build a
+# function on *all* of space,
 #
 # $$
 # f^*(z) = \min_j \left( \vert z - y_j \vert - v_j \right) \tag{13.12}
@@ -358,15 +358,15 @@ check.claim("the other plan", works[1], "1.434")
 # **And for laws that are no finite heaps?** Let $p$ and $q$ be any laws with a finite
 # $\mathbb{E}\vert x \vert$, and $W_1$ the least $\mathbb{E}\vert x - y \vert$ of all pairs $(x, y)$
 # with these laws. The two lines of (13.10) and (13.11) hold with integrals in place of sums: no $f$
-# is above any plan. Now replace $p$ by finitely many points $p_n$, by moving each $x$ to the
-# nearest one of a finite grid. That costs as little work as we like: near the origin because the
-# grid is fine, far out because $\mathbb{E}\vert x \vert$ is finite. Both sides of (13.13) then
-# change by at most that work: the left by the triangle inequality for distances, the right since,
-# by weak duality, no $\mathbb{E}_p f - \mathbb{E}_{p_n} f$ exceeds $W_1(p, p_n)$. The two sides
-# agree for points, so they differ by less than any number for laws. (The right side is then a
-# supremum; that it is reached, too, takes one more argument.) This is the theorem of **Kantorovich
-# and Rubinstein** (1958). The last check of the cell does this to two bells: 400 points each, at
-# their quantiles.
+# is above any plan. Now replace $p$ (and $q$ likewise) by finitely many points $p_n$, by moving
+# each $x$ to the nearest one of a finite grid. That costs as little work as we like: near the
+# origin because the grid is fine, far out because $\mathbb{E}\vert x \vert$ is finite. Both sides
+# of (13.13) then change by at most that work: the left by the triangle inequality for distances,
+# the right since, by weak duality, no $\mathbb{E}_p f - \mathbb{E}_{p_n} f$ exceeds $W_1(p, p_n)$.
+# The two sides agree for points, so they differ by less than any number for laws. (The right side
+# is then a supremum; that it is reached, too, takes one more argument.) This is the theorem of
+# **Kantorovich and Rubinstein** (1958). The last check of the cell does this to two bells: 400
+# points each, at their quantiles.
 
 # %%
 # (13.12) says three things: the slope, and what happens at heaps and at holes.
