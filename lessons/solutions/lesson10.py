@@ -36,6 +36,13 @@ def weights_of_probability(a):
     return -1 / (1 - d), -1 / d, -1 / (1 - d) ** 2
 
 
+def weights_overflowing(a):
+    """Wrong: e^a / (1 + e^a) is inf / inf at 1000."""
+    with np.errstate(all="ignore"):
+        d = np.exp(a) / (1 + np.exp(a))
+        return -d, d - 1, -np.exp(a)
+
+
 def look_ahead(field, w, eta):
     """The direction found ahead, applied from w."""
     return w + eta * field(w + eta * field(w))
@@ -128,7 +135,7 @@ RIGHT = {
     "10.4": [good_loss, good_loss_by_differences],
 }
 WRONG = {
-    "10.1": [weights_swapped, weights_positive, weights_of_probability],
+    "10.1": [weights_swapped, weights_positive, weights_of_probability, weights_overflowing],
     "10.2": [two_steps, one_step, backwards],
     "10.3": [saddles_exchanged, security],
     "10.4": [near_zero, on_average, rising],

@@ -9,8 +9,11 @@
 # each generator loss stands for, why plain gradient steps of two players spiral away from the
 # solution, and which three changes stop that.
 #
-# You need lesson 9: the value $V(D, G)$, the logit $a$ with $D = \sigma(a)$, and
-# $D^* = p_d / (p_d + p_g)$.
+# **You need** lesson 9: the value $V(D, G)$, the logit $a$ with $D = \sigma(a)$, and
+# $D^* = p_d / (p_d + p_g)$. **Time**: two sittings of an hour. Part A (sections 1 and 2) is about
+# the loss, part B (sections 3 to 5) about the steps; the exercises take half an hour more, the run
+# half a minute. **You may skip** either part: B needs nothing of A but (10.2). On a first reading
+# also the boxes "Fix the slide".
 
 # %%
 import matplotlib.pyplot as plt
@@ -18,32 +21,44 @@ import numpy as np
 
 import tinygen as tg
 from tinygen import data, nn
-from tinygen.lessons import check
+from tinygen.lessons import check, figures
 from tinygen.models import gan
 
+figures.style()
 rng = np.random.default_rng(10)
+
+# %% tags=["figure"]
 a = np.linspace(-8, 4, 200)
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained", dpi=90)
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
 left.plot(a, -np.logaddexp(0, a), label="minimax  $\\log(1 - D)$")
 left.plot(a, np.logaddexp(0, -a), label="non-saturating  $-\\log D$")
 left.plot(a, -np.exp(a), label="maximum likelihood  $-D/(1 - D)$")
-left.set(ylim=(-6, 9), xlabel="logit of a sample: D is sure that it is made ... real")
-left.set(title="Three losses: where is the slope?", ylabel="loss of G")
-left.legend(fontsize=8)
+left.set(ylim=(-6, 11), xlabel="logit of a sample: D is sure that it is made ... real")
+left.set(title="Three losses: where is the slope?", ylabel="loss of G, in nats")
+left.legend(loc="upper right")
 w = np.array([1.0, 0.0])
 turn = np.array([[1.0, -0.15], [0.15, 1.0]])  # both players step at once on V = theta phi
 path = np.array([w := turn @ w for _ in range(90)])
-right.plot(*path.T, ".-", ms=3, lw=0.7, color="purple")
+X, Y = np.meshgrid(np.linspace(-2.7, 2.7, 13), np.linspace(-2.7, 2.7, 13))
+right.quiver(X, Y, -Y, X, color="0.8")
+right.plot(*path.T, color="C1", ls="-", marker=".", ms=3, lw=0.8)
 right.plot(0, 0, "k+", ms=12)
 right.set(xlabel=r"$\theta$, the generator", ylabel=r"$\phi$, the discriminator", aspect="equal")
 right.set_title("Two players, plain steps: away from +")
-plt.show()
+figures.show(
+    figure,
+    "Left, three losses of the generator against the logit: minimax is flat on the left, where D "
+    "is sure that a sample is made, the non-saturating loss is steep there. Right, the path of two "
+    "players in a field of arrows that turns about the solution: a spiral outwards.",
+)
 
 # %% [markdown]
-# Two troubles, one in each picture. **Left**: the blue loss is flat exactly where the samples are
-# worst, on the far left. **Right**: even in the simplest game there is, two players who both follow
-# their gradients walk away from the solution. The first is repaired by another loss, the second by
-# another step. We take them in turn.
+# Two troubles, one in each picture. **Left**: the minimax loss is flat exactly where the samples
+# are worst, on the far left. **Right**: even in the simplest game there is, two players who both
+# follow their gradients walk away from the solution. The first is repaired by another loss, part A;
+# the second by another step, part B.
+#
+# ## Part A: the loss
 #
 # ## 1. Three losses of one logit
 #
@@ -106,14 +121,25 @@ check.equal("10.4", slopes[0], -D)
 check.equal("10.5", slopes[1], -(1 - D))
 check.equal("10.6", slopes[2], -D / (1 - D))
 
-print("\nslopes        minimax   non-saturating   maximum likelihood")
-for at in (-10.0, -2.0, 0.0, 2.0):
-    leaf = tg.tensor(at, dtype=tg.float64, requires_grad=True)
-    row = [tg.autograd.grad(loss(leaf), [leaf])[0].item() for loss in losses]
-    print(f"a = {at:5.1f}   {row[0]:11.2e}   {row[1]:14.5f}   {row[2]:16.2e}")
+# %% [markdown]
+# **Predict, then run.** One sample has the logit $-10$, another one $2$. To which of them does each
+# loss listen more, and how many times?
+
+# %%
+leaf = tg.tensor([-10.0, 2.0], dtype=tg.float64, requires_grad=True)
+bad, good = np.stack([tg.autograd.grad(loss(leaf).sum(), [leaf])[0].numpy() for loss in losses], 1)
+check.claim("minimax at -10, times 1e5", bad[0] * 1e5, "-4.54")
+check.claim("non-saturating at -10", bad[1], "-0.99995")
+check.claim("maximum likelihood at -10, times 1e5", bad[2] * 1e5, "-4.54")
+for name, ratio, said in zip(("minimax", "non-saturating", "maximum likelihood"), good / bad,
+                             ("19402", "0.119", "162755")):  # fmt: skip
+    check.claim(f"{name}: the slope at 2 over that at -10", ratio, said)
 
 # %% [markdown]
-# At the logit $-10$ the minimax slope is $-4.5 \cdot 10^{-5}$, the non-saturating one $-0.99995$.
+# At the logit $-10$ the minimax slope is $-4.54 \cdot 10^{-5}$, the non-saturating one $-0.99995$.
+# Minimax listens 19,402 times more to the good sample, maximum likelihood 162,755 times; the
+# non-saturating loss listens 0.119 times as much to it, eight times more to the bad one.
+#
 # Both gradients of $G$'s parameters point in the *same direction* for one sample, because both go
 # through the same chain: the slope in $a$, times the slope of $a$ in $x$, times the Jacobian of
 # $G$. Only the first factor differs, and the quotient of (10.5) and (10.4) is
@@ -139,7 +165,7 @@ def network(*sizes, activation=nn.Tanh):
 
 
 G, judge = network(3, 16, 2).to(tg.float64), network(2, 16, 1).to(tg.float64)
-logit = 4 * judge(G(tg.randn(1, 3, dtype=tg.float64))).sum() - 3  # one sample
+logit = judge(G(tg.randn(1, 3, dtype=tg.float64))).sum()  # one sample
 params = list(G.parameters())
 mm = tg.autograd.grad(-tg.softplus(logit), params, retain_graph=True)
 ns = tg.autograd.grad(tg.softplus(-logit), params)
@@ -157,13 +183,18 @@ check.equal("10.7", flat(ns), np.exp(-logit.item()) * flat(mm))
 #
 # The conclusion is right, the reason is not. A constant gradient that is not zero would move the
 # generator very well: the non-saturating slope (10.5) goes to the constant $-1$ there! What happens
-# under the minimax loss is that the gradient **vanishes**, like $-D$.
+# under the minimax loss is that the gradient **vanishes**, like $-D$: at $-20$ it is 0.00002 of
+# what it was at the logit $-9.2$, and the non-saturating one is the same.
 
 # %%
-print("      D on samples     minimax slope   non-saturating slope")
-for at in (-2.0, -5.0, -10.0, -20.0):
+for at, minimax, non_saturating in ((-2.0, "-0.1192", "-0.8808"), (-9.2, "-0.0001", "-0.9999"),
+                                    (-20.0, "-0.000000002", "-1.0000")):  # fmt: skip
     d = 1 / (1 + np.exp(-at))
-    print(f"{d:18.1e}   {-d:15.1e}   {-(1 - d):18.5f}")
+    check.claim(f"E4: logit {at}, minimax", -d, minimax)
+    check.claim(f"E4: logit {at}, non-saturating", -(1 - d), non_saturating)
+check.claim(
+    "E4: what is left of it from -9.2 to -20", (1 + np.exp(9.2)) / (1 + np.exp(20.0)), "0.00002"
+)
 
 # %% [markdown]
 # ### Fix the slide: why the non-saturating loss helps
@@ -182,18 +213,25 @@ with_real = (-tg.softplus(-real)).mean() + (-tg.softplus(made)).mean()
 g_both = flat(tg.autograd.grad(with_real, params, retain_graph=True))
 g_made = flat(tg.autograd.grad((-tg.softplus(made)).mean(), params, retain_graph=True))
 g_ns = flat(tg.autograd.grad(tg.softplus(-made).mean(), params))
-print(f"minimax with the term on real images   {np.linalg.norm(g_both):.2e}")
-print(f"minimax without it                     {np.linalg.norm(g_made):.2e}")
-print(f"largest difference of the two          {np.abs(g_both - g_made).max():.1e}")
-print(f"non-saturating                         {np.linalg.norm(g_ns):.2e}")
+check.claim(
+    "E15: minimax with the term on real images, times 1e5", np.linalg.norm(g_both) * 1e5, "2.92"
+)
+check.claim("E15: minimax without it, times 1e5", np.linalg.norm(g_made) * 1e5, "2.92")
+check.claim("E15: difference of the two", np.linalg.norm(g_both - g_made), "0.000000")
+check.claim("E15: non-saturating", np.linalg.norm(g_ns), "0.567")
 
 # %% [markdown]
+# With the term and without it the gradient is $2.92 \cdot 10^{-5}$; the other loss has 0.567.
+#
 # ### The generator stands still, the discriminator learns
 #
 # Does that happen to networks? Fix a generator that knows nothing, train a fresh $D$ against
 # it, and watch the gradient that $G$ *would* get at each moment (an experiment of Arjovsky and
 # Bottou, 2017). The data are eight bells on a ring of radius 2; the samples of a fresh $G$ lie in
 # its middle.
+#
+# **Predict, then run.** In 600 steps of $D$, which of the three gradients fall, which rise, and by
+# how much?
 
 # %%
 tg.manual_seed(1)
@@ -216,19 +254,37 @@ for step in range(601):
     loss.backward()
     optimizer.step()
 
-figure, axis = plt.subplots(figsize=(7, 2.8), layout="constrained", dpi=90)
+# %%
+fall, rise = sizes["minimax"][0] / sizes["minimax"][-1], sizes["non_saturating"][-1]
+check.claim("minimax falls by more than a factor of ten", fall > 10)
+check.claim(
+    "maximum likelihood over minimax at the end",
+    sizes["maximum_likelihood"][-1] / sizes["minimax"][-1],
+    1.0,
+    tol=0.1,
+)
+check.claim(
+    "non-saturating rises by more than a factor of ten", rise > 10 * sizes["non_saturating"][0]
+)
+
+# %% tags=["figure"]
+figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
 for name, values in sizes.items():
     axis.semilogy(steps, values, label=name.replace("_", " "))
 axis.set(xlabel="step of D, G fixed", ylabel="norm of G's gradient")
 axis.set_title("The better D, the less the minimax generator hears")
-axis.legend(fontsize=8)
-plt.show()
+axis.legend(loc="center right")
+figures.show(
+    figure,
+    "Norms of three gradients while D learns, on a logarithmic axis: minimax and maximum "
+    "likelihood fall together by more than ten, the non-saturating one rises by more than ten.",
+)
 
 # %% [markdown]
-# The minimax gradient falls by more than an order of magnitude and goes on falling, and maximum
+# The minimax gradient falls by more than a factor of ten and goes on falling, and maximum
 # likelihood falls with it: where $D$ is small the two are the same. The non-saturating gradient
-# does not fall, it grows. (It has its own trouble: with a nearly perfect $D$ it is large and
-# noisy; the same authors prove that.)
+# does not fall, it grows, by more than ten. (It has its own trouble: with a nearly perfect $D$ it
+# is large and noisy; the same authors prove that.)
 #
 # ## 2. What each loss minimises
 #
@@ -275,6 +331,7 @@ def slope_in_q(integrand):
 check.equal("10.8", slope_in_q(qt * tg.log(qt / pt)), np.log(q / p) + 1)
 two_js = pt * tg.log(2 * pt / (pt + qt)) + qt * tg.log(2 * qt / (pt + qt))
 check.equal("10.9", slope_in_q(two_js), np.log(q / (p + q)) + np.log(2))
+check.equal("10.9", two_js, gan.two_jsd(p, q))  # the library's integrand
 check.equal("10.10", slope_in_q(pt * tg.log(pt / qt)), -p / q)
 
 # %% [markdown]
@@ -331,8 +388,7 @@ def integral(values):
 
 
 def kl(p, q):
-    tiny = 1e-200  # the logarithm of a density that underflowed
-    return integral(p * (tg.log(p + tiny) - tg.log(q + tiny)))
+    return integral(p * (tg.log(p) - tg.log(q)))
 
 
 def js(p, q):
@@ -345,10 +401,21 @@ def gradient(value):
 
 q = p_g(theta)
 frozen = (p_d / (p_d + q)).detach()
-check.equal("10.11", gradient(integral(q * tg.log(1 - frozen))), gradient(2 * js(p_d, q)))
-check.equal("10.12", gradient(integral(-q * tg.log(frozen))),
-            gradient(kl(q, p_d) - 2 * js(p_d, q)))  # fmt: skip
-check.equal("10.13", gradient(integral(-q * frozen / (1 - frozen))), gradient(kl(p_d, q)))
+mm, ns, ml = (
+    integral(q * tg.log(1 - frozen)),
+    integral(-q * tg.log(frozen)),
+    -integral(q * frozen / (1 - frozen)),
+)
+check.claim("the three losses: minimax", mm, "-0.647")
+check.claim("non-saturating", ns, "1.035")
+check.claim("maximum likelihood, whatever the laws", ml, "-1.000")
+reverse, forward, twice = kl(q, p_d), kl(p_d, q), 2 * js(p_d, q)
+check.claim("the divergences: KL(p_g || p_d)", reverse, "0.387")
+check.claim("KL(p_d || p_g)", forward, "0.197")
+check.claim("2 JS", twice, "0.110")
+check.equal("10.11", gradient(mm), gradient(twice))
+check.equal("10.12", gradient(ns), gradient(reverse - twice))
+check.equal("10.13", gradient(ml), gradient(forward))
 
 # %% [markdown]
 # The identity (10.12) looks alarming: minus a divergence? Does the generator want to be *different*
@@ -366,20 +433,20 @@ check.equal("10.13", gradient(integral(-q * frozen / (1 - frozen))), gradient(kl
 # $\mathrm{KL}(p_g \Vert p_d) - \mathrm{KL}(p_g \Vert m)$.
 
 # %%
-values, twice = [], []
-for _ in range(200):
-    m, s, w = rng.uniform(-3, 3), rng.uniform(0.6, 2.5), rng.uniform(0, 1)
-    other = w * bell(m, s) + (1 - w) * bell(0.5 * m, 1.0)
-    values.append(kl(other, p_d).item() - 2 * js(p_d, other).item())
-    twice.append(2 * kl((p_d + other) / 2, p_d).item())
-check.equal("10.14", values, twice)
-check.at_most("10.14", 0.0, values)
-print(f"at p_g = p_d: {kl(p_d, p_d).item() - 2 * js(p_d, p_d).item():.1e}")
+others = [p_d, *(bell(rng.uniform(-3, 3), rng.uniform(0.6, 2.5)) for _ in range(200))]
+differences = [kl(one, p_d).item() - 2 * js(p_d, one).item() for one in others]
+check.equal("10.14", differences, [2 * kl((p_d + one) / 2, p_d).item() for one in others])
+check.equal("10.14", np.min(differences), 0.0)  # never below, and 0 for p_g = p_d
+check.claim("the largest of the 201", np.max(differences), "10.5")
 
 # %% [markdown]
 # Does it matter which one? When $p_g$ can become $p_d$, all have the same minimum. When it cannot,
 # they give up different things. Fit one bell to a law with two, by descending the three right sides
-# exactly:
+# exactly.
+#
+# **Predict, then run.** The law has bells at $-2$ and 2, with the shares 0.35 and 0.65. Which of
+# the three losses puts its one bell over both, which onto one, and does it depend on where one
+# starts?
 
 # %%
 target = 0.35 * bell(-2.0, 0.5) + 0.65 * bell(2.0, 0.6)
@@ -388,11 +455,10 @@ divergences = {
     "non-saturating: KL(g|d) - 2 JS": lambda q: kl(q, target) - 2 * js(target, q),
     "maximum likelihood: KL(d|g)": lambda q: kl(target, q),
 }
-figure, axis = plt.subplots(figsize=(7, 2.8), layout="constrained", dpi=90)
-axis.fill_between(grid.numpy(), target.numpy(), color="black", alpha=0.2, label="$p_d$")
+fits = {}
 print("from a wide and from a narrow start: mean, spread, and the value reached")
 for name, divergence in divergences.items():
-    ends = []
+    fits[name] = []
     for start in ([0.5, 0.3], [1.5, -0.5]):  # mean, log of the spread
         w = tg.tensor(start, dtype=tg.float64, requires_grad=True)
         optimizer = tg.optim.Adam([w], lr=0.03)
@@ -401,36 +467,82 @@ for name, divergence in divergences.items():
             value = divergence(bell(w[0], tg.exp(w[1])))
             value.backward()
             optimizer.step()
-        ends.append((value.item(), w[0].item(), np.exp(w[1].item())))
-    print(f"{name:31s}" + "   ".join(f"{m:5.2f} {s:5.2f} ({v:.3f})" for v, m, s in ends))
-    _, mean, std = min(ends)
-    thick = 4 if "minimax" in name else 1.5  # the minimax curve lies under the next one
-    axis.plot(grid.numpy(), bell(mean, std).numpy(), lw=thick, alpha=0.8, label=name)
+        fits[name].append((value.item(), w[0].item(), np.exp(w[1].item())))
+    print(f"{name:31s}" + "   ".join(f"{m:5.2f} {s:5.2f} ({v:.3f})" for v, m, s in fits[name]))
+
+# %%
+ends = {name.partition(":")[0]: np.array(fits[name]) for name in fits}  # (start, value mean spread)
+for name, wide, narrow in (("minimax", "0.69", "2.00"), ("non-saturating", "2.00", "2.00"),
+                           ("maximum likelihood", "0.60", "0.60")):  # fmt: skip
+    check.claim(f"{name}: the mean, from wide", ends[name][0, 1], wide)
+    check.claim(f"{name}: the mean, from narrow", ends[name][1, 1], narrow)
+check.claim("2 JS from wide", ends["minimax"][0, 0], "0.343")
+check.claim("2 JS from narrow", ends["minimax"][1, 0], "0.280")
+
+# %% tags=["figure"]
+figure, axis = plt.subplots(figsize=(7, 3.2), layout="constrained")
+axis.fill_between(grid.numpy(), target.numpy(), color="black", alpha=0.2, lw=0, label="$p_d$")
+for name, found in fits.items():
+    _, mean, std = min(found)
+    thick = 4 if "minimax" in name else 1.8  # the minimax curve lies under the next one
+    axis.plot(grid.numpy(), bell(mean, std).numpy(), lw=thick, label=name)
 axis.set(xlim=(-6, 6), xlabel="x", ylabel="density")
 axis.set_title("The best single bell for two: who covers, who chooses")
-axis.legend(fontsize=8, loc="upper left")
-plt.show()
+axis.legend(loc="upper left")
+figures.show(
+    figure,
+    "A law of two bells. The fit of maximum likelihood is one wide bell over both; those of "
+    "minimax and of the non-saturating loss lie on the larger bell.",
+)
 
 # %% [markdown]
 # Maximum likelihood covers both bells from either start, at the price of samples where there are no
 # data. The non-saturating loss chooses one bell from either start. JS has a minimum of either kind:
-# where one ends depends on where one began, and the choosing one is the better. So a part of a
-# GAN's "mode collapse" is in the loss, but not most of it: Goodfellow's tutorial (2016) reports
-# that GANs drop modes under the maximum likelihood loss as well.
+# where one ends depends on where one began, and the choosing one is the better, with 0.280 against
+# 0.343. So a part of a GAN's "mode collapse" is in the loss, but not most of it: Goodfellow's
+# tutorial (2016) reports that GANs drop modes under the maximum likelihood loss as well.
 #
 # Then why not always use maximum likelihood? Because its weights $e^{a}$ are so unequal that an
 # average over a batch is an average over very few samples. How many, is said by the effective
-# sample size $(\sum w)^2 / \sum w^2$:
+# sample size $(\sum w)^2 / \sum w^2$.
+#
+# **Predict, then run.** Data $\mathcal{N}(2, 1)$, 256 samples of $\mathcal{N}(-1, 1)$. How many of
+# the 256 count, for each loss?
 
 # %%
-made = rng.normal(-1.0, 1.0, 256)  # samples of N(-1, 1) while the data are N(2, 1)
+made = np.random.default_rng(0).normal(-1.0, 1.0, 256)
 log_ratio = -0.5 * (made - 2) ** 2 + 0.5 * (made + 1) ** 2
 D = 1 / (1 + np.exp(-log_ratio))
 weights = {"minimax": D, "non-saturating": 1 - D, "maximum likelihood": np.exp(log_ratio)}
-for name, w in weights.items():
-    print(f"{name:20s} {w.sum() ** 2 / (w**2).sum():6.1f} of 256 samples count")
+for (name, w), said in zip(weights.items(), ("55", "244", "3")):
+    check.claim(f"{name}: of 256 samples count", w.sum() ** 2 / (w**2).sum(), said)
 
 # %% [markdown]
+# 244 for the non-saturating loss, 55 for minimax, 3 for maximum likelihood.
+#
+# ### Fix the slide: the same objective
+#
+# On the step from minimax to the non-saturating loss a deck says
+#
+# > Same objective of fooling discriminator, but now higher gradient signal for bad samples => works
+# > much better! Standard in practice.
+#
+# A higher signal for bad samples, yes. The same objective, no: $2 \mathrm{JS}$ is not
+# $\mathrm{KL}(p_g \Vert p_d) - 2 \mathrm{JS}$, by (10.11) and (10.12). Only where $p_g$ can become
+# $p_d$ do they have the same best point. In the fit above, from the wide start, the one covers and
+# the other chooses. And the two do not even agree which of two generators is better:
+
+# %%
+covering, choosing = bell(0.69, 1.94), bell(-2.0, 0.5)  # the wide fit; the smaller bell alone
+for name, first, second in (("minimax: 2 JS", "0.343", "0.613"),
+                            ("non-saturating: KL(g|d) - 2 JS", "1.141", "0.436")):  # fmt: skip
+    check.claim(f"E61: {name} of the covering bell", divergences[name](covering), first)
+    check.claim(f"E61: {name} of the smaller bell alone", divergences[name](choosing), second)
+
+# %% [markdown]
+# Minimax prefers the bell that covers, the non-saturating loss the one that has lost 65 % of the
+# data.
+#
 # ### Fix the slide: more iterations for the generator
 #
 # On vanishing gradients the notes advise:
@@ -462,18 +574,25 @@ def js_of(samples):
 
 log_ratio = np.log(p_d.numpy() + 1e-300) - np.log(bell(0.0, 1.5).numpy() + 1e-300)  # D*'s logit
 slope = np.gradient(log_ratio, line)
-x = rng.normal(0, 1.5, 20_000)
+x = np.random.default_rng(0).normal(0, 1.5, 20_000)
+seen = {}
 for step in range(301):
     if step in (0, 3, 10, 30, 300):
-        print(f"{step:3d} steps of G against one D: JS to the data {js_of(x):.3f}, samples at "
-              f"{len(np.unique(x.round(1))):3d} places")  # fmt: skip
+        seen[step] = js_of(x), len(np.unique(x.round(1)))
+        print(f"{step:3d} steps of G against one D: JS to the data {seen[step][0]:.3f}, samples at "
+              f"{seen[step][1]:3d} places")  # fmt: skip
     d = 1 / (1 + np.exp(-np.interp(x, line, log_ratio)))
     x = x + 0.1 * (1 - d) * np.interp(x, line, slope)  # down -log D
 
+# %%
+for step, said in ((0, "0.051"), (3, "0.015"), (300, "0.556")):
+    check.claim(f"E18: JS after {step} steps of G against one D", seen[step][0], said)
+check.claim("E18: places where the samples are then", seen[300][1], "2")
+
 # %% [markdown]
-# Three steps improve the samples. Then $D$ is out of date, and at the end all 20,000 samples sit on
-# two points. So under JS neither player may run away: a $D$ that is too good gives $G$ nothing, a
-# $G$ that runs alone collapses.
+# Three steps improve the samples, from 0.051 to 0.015. Then $D$ is out of date, and at the end all
+# 20,000 samples sit on two points, with a JS of 0.556. So under JS neither player may run away: a
+# $D$ that is too good gives $G$ nothing, a $G$ that runs alone collapses.
 #
 # In a Wasserstein game the critic *may* be trained to the end, because the distance that it
 # estimates has a useful slope however far apart the laws are. For two point masses at distance
@@ -481,6 +600,14 @@ for step in range(301):
 # is lesson 13. The advice depends on the distance.
 
 # %% [markdown]
+# ---
+#
+# ## Part B: the steps
+#
+# *A good place for a pause.* So far one player moved and the other was given. Now both move. From
+# part A we need only that the generator may descend the minimax loss, and then the game is
+# zero-sum, or the non-saturating one, (10.2), and then it is not.
+#
 # ## 3. What is a solution of a game?
 #
 # A minimum has one player. In a game the best that one can hope for is a point where **no player
@@ -497,30 +624,84 @@ for step in range(301):
 # holds with equality: against $D = 1/2$ all generators do equally well. The check tries 200
 # discriminators and 200 generators.
 
+
 # %%
-at_saddle = -np.log(4)
-others = []
-for _ in range(200):
+def random_logit():
+    """A line plus a wave."""
     c = rng.normal(0, 1, 4)
-    logit = tg.tensor(c[0] + c[1] * grid.numpy() + c[2] * np.sin(3 * grid.numpy() + c[3]))
-    others.append(integral(-p_d * tg.softplus(-logit) - p_d * tg.softplus(logit)).item())
-check.at_most("10.15", others, at_saddle)
-half = [integral(p_d * np.log(0.5) + bell(m, 1.0) * np.log(0.5)).item()
-        for m in rng.uniform(-2, 2, 200)]  # fmt: skip
-check.at_most("10.15", at_saddle, half)
+    return tg.tensor(c[0] + c[1] * grid.numpy() + c[2] * np.sin(3 * grid.numpy() + c[3]))
+
+
+logits = [0 * grid, *(random_logit() for _ in range(200))]  # the first says 1/2 everywhere
+means = rng.uniform(-2, 2, 200)
+
+
+# %%
+def value(logit, q):
+    """V of p_d against the density q, from D's logit on the grid."""
+    return integral(-p_d * tg.softplus(-logit) - q * tg.softplus(logit)).item()
+
+
+against_perfect = [value(logit, p_d) for logit in logits]
+check.equal("10.15", np.max(against_perfect), -np.log(4))  # never above, and reached
+against_half = [value(logits[0], bell(m, 1.0)) for m in means]
+check.equal("10.15", against_half, -np.log(4))
+check.claim("the worst of these discriminators", np.min(against_perfect), "-3.6")
+
+# %% [markdown]
+# ### Fix the slide: "very easy at that point"
+#
+# A deck explains why the minimax game gets stuck:
+#
+# > We get a saddle point as the learning stops at some point. At that point we have have gradients
+# > being zero in both directions
+#
+# and, two sentences on, that the training gets stuck
+#
+# > because the job of the discriminator is very easy at that point.
+#
+# Two different ends are mixed up. At the **saddle point** the job of the discriminator is
+# *impossible*: it cannot do better than a coin. There the slope of $G$'s loss in the logit is
+# $-1/2$, not 0; $G$'s gradient is 0 because $D$ is the same everywhere, so there is no better place
+# to go to. The job is easy at the other end, **saturation**: the laws are far apart, $D$ is right
+# on every example, and the slope itself is gone.
+#
+# **Predict, then run.** Data $\mathcal{N}(0, 1)$, samples $\mathcal{N}(\mu, 1)$, the best $D$. What
+# share of the examples does it sort rightly, and what is the mean minimax slope in the logit, at
+# $\mu = 0$ and at $\mu = 8$?
+
+# %%
+places = np.linspace(-10, 18, 2801)
+for mean, share_said, slope_said in ((0.0, "0.5000", "-0.5000"), (8.0, "0.99997", "-0.00005")):
+    p, q = (np.exp(-0.5 * (places - m) ** 2) / np.sqrt(2 * np.pi) for m in (0.0, mean))
+    d = p / (p + q)
+    share = 0.5 * (np.where(d >= 0.5, p, q) * 0.01).sum()
+    check.claim(f"E47: mean {mean:.0f}, D sorts rightly", share, share_said)
+    check.claim(
+        f"E47: mean {mean:.0f}, mean slope of G's loss in the logit",
+        -(q * d * 0.01).sum(),
+        slope_said,
+    )
 
 # %% [markdown]
 # ### Fix the slide: what Nash means
 #
+# > A Nash Equilibrium is a solution concept for zero sum games
+# >
 # > Player A looks for a strategy such that no matter what player B chooses to do, player A will
 # > do no worse
 #
-# That is another thing: a **security strategy**, which makes the worst case as good as possible.
-# Nash compares with *one* strategy of the other player, the one that is being played, and asks that
-# nobody can improve alone. (In a zero-sum game with a saddle point the two agree: each player's
-# part of it is a security strategy; $\min_G \max_D$ asks for $G$'s. They part where there is no
-# saddle point, or where the losses do not add up to zero.) A table shows the difference. Player A
-# chooses the row, player B the column; each entry is what A and what B get.
+# Neither line is right. Nash's concept is for *any* game; that every one with finitely many choices
+# has an equilibrium (of tossed coins) is his theorem. And the second line describes another thing:
+# a **security strategy**, which makes the worst case as good as possible. Nash compares with *one*
+# strategy of the other player, the one that is being played, and asks that nobody can improve
+# alone. (In a zero-sum game with a saddle point the two agree: each player's part of it is a
+# security strategy; $\min_G \max_D$ asks for $G$'s. They part where there is no saddle point, or
+# where the losses do not add up to zero.) Tables show the difference. Player A chooses the row,
+# player B the column; each entry is what A and what B get.
+#
+# **Predict, then run.** The third table is the *prisoners' dilemma*: row and column 0 is keeping
+# silent, 1 is telling. Where is its equilibrium, and is it good for anybody?
 
 
 # %%
@@ -537,15 +718,21 @@ def nash(payoff_a, payoff_b):
 
 
 pennies = np.array([[1, -1], [-1, 1]])  # A wins if the coins agree: zero-sum
-print("pennies: security rows", security(pennies), " Nash cells", nash(pennies, -pennies))
+check.claim("E5: pennies, both rows are secure", security(pennies) == [0, 1])
+check.claim("E5: pennies, no Nash cell", nash(pennies, -pennies) == [])
 both_a, both_b = np.array([[4, 0], [2, 1]]), np.array([[4, 1], [1, 0]])  # not zero-sum
-print("another: security rows", security(both_a), " Nash cells", nash(both_a, both_b))
+check.claim("E5: another, row 1 is secure", security(both_a) == [1])
+check.claim("E5: another, Nash in row 0", nash(both_a, both_b) == [(0, 0)])
+years = np.array([[-1, -3], [0, -2]])  # of prison for A, negative; B's table is the transpose
+check.claim("E53: the dilemma is not zero-sum", np.ptp(years + years.T) > 0)
+check.claim("E53: it has a Nash cell, both tell", nash(years, years.T) == [(1, 1)])
 
 # %% [markdown]
 # In the first game both rows are security strategies, and there is no Nash equilibrium (without
-# tossing coins, which networks do not do). In the second, A's security strategy is row 1, but
-# the Nash equilibrium is in row 0. A GAN with the non-saturating loss is a game of the second kind:
-# the losses do not add up to zero.
+# tossing coins, which networks do not do). In the second, A's security strategy is row 1, but the
+# Nash equilibrium is in row 0. The dilemma is not zero-sum and has an equilibrium all the same:
+# both tell, though both would be better off in silence. A GAN with the non-saturating loss is a
+# game of the second kind: the losses do not add up to zero.
 #
 # ## 4. The simplest game, and how to walk in it
 #
@@ -556,21 +743,17 @@ print("another: security rows", security(both_a), " Nash cells", nash(both_a, bo
 # V(\theta, \phi) = \theta \phi \tag{10.16}
 # $$
 #
-# $G$ descends in $\theta$, $D$ climbs in $\phi$. It is not made up: take data that are all 0,
-# samples that are all $\theta$, and a critic $f(x) = -\phi x$; then
+# $G$ descends in $\theta$, $D$ climbs in $\phi$. It is not made up: take data that are all 3,
+# samples that are all $3 + \theta$, and a critic $f(x) = -\phi x$; then
 # $\mathbb{E}[f(\text{data})] - \mathbb{E}[f(\text{samples})] = \phi \theta$, the value of a WGAN.
 # The only saddle point is $(0, 0)$.
 
-
 # %%
-def critic_gap(theta, phi):
-    """E f(data) - E f(samples) for f(x) = -phi x, in the library's words."""
-    real, made = tg.zeros(8, dtype=tg.float64), theta * tg.ones(8, dtype=tg.float64)
-    return -gan.critic_gap(-phi * real, -phi * made)
-
-
-theta, phi = (tg.tensor(v, dtype=tg.float64, requires_grad=True) for v in (0.8, -0.6))
-check.equal("10.16", critic_gap(theta, phi), theta * phi)
+theta, phi = 0.8, -0.6
+data_points = tg.full((8,), 3.0, dtype=tg.float64)
+samples = data_points + theta
+check.equal("10.16", -gan.critic_gap(-phi * data_points, -phi * samples), theta * phi)
+check.claim("V", theta * phi, "-0.48")
 
 # %% [markdown]
 # **Simultaneous steps.** Both look at the same point, then both move by $\eta$ times their slope:
@@ -596,7 +779,7 @@ def field(w):
     """The direction in which each player wants to move, from the tape: -dV/dtheta, +dV/dphi."""
     leaf = tg.tensor(w, requires_grad=True)
     (g,) = tg.autograd.grad(leaf[0] * leaf[1], [leaf])
-    return g.numpy() * np.array([-1.0, 1.0])
+    return np.array([-g[0].item(), g[1].item()])
 
 
 def simultaneous(w, eta):
@@ -612,7 +795,7 @@ for _ in range(100):
     v = simultaneous(v, eta)
 norms = np.array(norms)
 check.equal("10.18", norms[1:] / norms[:-1], np.sqrt(1 + eta**2))
-print(f"eigenvalues {np.linalg.eigvals(M)}, modulus {abs(np.linalg.eigvals(M)[0]):.6f}")
+check.claim("modulus of both eigenvalues", np.abs(np.linalg.eigvals(M)).min(), "1.004988")
 
 # %% [markdown]
 # **Alternating steps.** $G$ moves, then $D$ moves from where $G$ is now:
@@ -645,9 +828,10 @@ for _ in range(1000):
 theta, phi = np.array(path).T
 energy = theta**2 + phi**2 - eta * theta * phi
 check.equal("10.20", energy[1:], energy[:-1])
-distance, moduli = np.hypot(theta, phi), np.abs(np.linalg.eigvals(M))
-print(f"distance to the solution in 1000 steps: {distance.min():.3f} to {distance.max():.3f}; "
-      f"largest modulus {moduli.max():.12f}")  # fmt: skip
+distance = np.hypot(theta, phi)
+check.claim("nearest to the solution in 1000 steps", np.min(distance), "0.999")
+check.claim("farthest", np.max(distance), "1.050")
+check.claim("largest modulus", np.abs(np.linalg.eigvals(M)).max(), "1.000000")
 
 # %% [markdown]
 # **Extragradient** (Korpelevich 1976). Look ahead: make the step, see which gradient one would have
@@ -677,9 +861,11 @@ print(f"distance to the solution in 1000 steps: {distance.min():.3f} to {distanc
 # \vert \lambda \vert^2 = \frac{1 + \sqrt{1 - 4 \eta^2}}{2} \tag{10.23}
 # $$
 #
-# for $\eta \le 1/2$, below 1 again. The library has both, as optimizers. We check our extragradient
-# against the library's, and print how far both come: by (10.23) optimistic steps with $\eta = 0.1$
-# shrink by a factor of about 0.006 in 1000 steps.
+# for $\eta \le 1/2$, below 1 again. The library has both, as optimizers; our extragradient is
+# checked against the library's.
+#
+# **Predict, then run.** With $\eta = 0.1$, from the distance 1: how far from the solution are plain
+# steps, extragradient and optimistic steps after 1000 steps? Take (10.18), (10.22) and (10.23).
 
 
 # %%
@@ -721,30 +907,95 @@ def play(kind, steps, eta=0.1):
 ours = [w]
 for _ in range(50):
     ours.append(extragradient(ours[-1], eta))
-print(f"library's extragradient, 50 steps: largest difference "
-      f"{np.abs(play('extragradient', 50) - ours).max():.0e}")  # fmt: skip
-for kind in ("plain", "extragradient", "optimistic"):
-    print(f"{kind:14s} distance after 1000 steps: {np.linalg.norm(play(kind, 1000)[-1]):.2e}")
+check.equal("10.21", play("extragradient", 50), ours)
+for kind, said in (("plain", "145"), ("extragradient", "0.0069"), ("optimistic", "0.0063")):
+    check.claim(f"{kind}: distance after 1000 steps", np.linalg.norm(play(kind, 1000)[-1]), said)
+
+# %% [markdown]
+# Plain steps are at 145, the two others at 0.0069 and 0.0063. The film shows all four at **one**
+# step size, $\eta = 0.2$, from one start.
+
 
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.6), layout="constrained", dpi=90)
-points = {"simultaneous": play("plain", 130)}
-ring = [w]
-for _ in range(130):
-    ring.append(alternating(ring[-1], eta))
-points |= {"alternating": np.array(ring), "extragradient": play("extragradient", 130, 0.3)}
-points["optimistic"] = play("optimistic", 130, 0.3)
-u = np.linspace(-1.7, 1.7, 11)
-X, Y = np.meshgrid(u, u)
-for axis, (name, track) in zip(axes, points.items()):
-    axis.quiver(X, Y, -Y, X, color="lightgray")
-    axis.plot(*track.T, ".-", ms=2, lw=0.7, color="purple")
-    axis.plot(*w, "go", ms=4)
-    axis.plot(0, 0, "k+", ms=10)
-    axis.set(title=name, xlabel=r"$\theta$", xlim=(-1.8, 1.8), ylim=(-1.8, 1.8), aspect="equal")
-axes[0].set_ylabel(r"$\phi$")
-figure.suptitle("One game, one start (green), four ways to step: out, around, in, in")
-plt.show()
+def tracks(eta, steps=60):
+    """The points that the four visit."""
+    around = [w]
+    for _ in range(steps):
+        around.append(alternating(around[-1], eta))
+    found = {kind: play(kind, steps, eta) for kind in ("plain", "extragradient", "optimistic")}
+    return {"simultaneous": found["plain"], "alternating": np.array(around),
+            "extragradient": found["extragradient"], "optimistic": found["optimistic"]}  # fmt: skip
+
+
+ends = {name: np.linalg.norm(track[-1]) for name, track in tracks(0.2).items()}
+for name, said in zip(ends, ("3.24", "1.02", "0.31", "0.29")):
+    check.claim(f"{name}: distance after 60 steps of 0.2", ends[name], said)
+
+
+# %% tags=["figure"]
+def portraits(shown, dpi):
+    """For each (eta, step) a picture of the four paths up to that step."""
+    figure, axes = plt.subplots(1, 4, figsize=(9, 2.9), sharey=True, dpi=dpi)
+    figure.subplots_adjust(left=0.06, right=0.995, bottom=0.15, top=0.8, wspace=0.06)
+    X, Y = np.meshgrid(np.linspace(-1.7, 1.7, 9), np.linspace(-1.7, 1.7, 9))
+    for axis in axes:
+        axis.quiver(X, Y, -Y, X, color="0.85")
+        axis.plot(*w, "o", color="C2", ms=5)
+        axis.plot(0, 0, "k+", ms=10)
+        axis.set(xlabel=r"$\theta$", xlim=(-1.8, 1.8), ylim=(-1.8, 1.8), aspect="equal")
+    axes[0].set_ylabel(r"$\phi$")
+    paths = [axis.plot([], [], color="C1", ls="-", marker=".", ms=3, lw=0.8)[0] for axis in axes]
+    ends = [axis.plot([], [], "o", color="C0", ms=5)[0] for axis in axes]
+    for eta, until in shown:
+        for axis, path, end, (name, track) in zip(axes, paths, ends, tracks(eta).items()):
+            path.set_data(*track[: until + 1].T)
+            end.set_data(*track[until : until + 1].T)
+            axis.set_title(f"{name}: {np.linalg.norm(track[until]):.2g}")
+        figure.suptitle(f"step size {eta}, step {until}; the distance from + in the titles")
+        figure.canvas.draw()
+        yield np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+    plt.close(figure)
+
+
+figures.film(
+    portraits([(0.2, until) for until in range(0, 61, 3)], dpi=70),
+    "Film of four paths from one start at one step size. Simultaneous steps spiral out of the "
+    "picture, alternating ones go around for ever, extragradient and optimistic ones come in.",
+    colors=64,
+)
+
+# %% [markdown]
+# And as a slider, 60 steps each, with the step size. Where do the two that come inwards cease to?
+
+# %% tags=["figure"]
+etas = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.7, 1.0)
+figures.slider(
+    portraits([(eta, 60) for eta in etas], dpi=100),
+    etas,
+    "eta",
+    "Four paths of 60 steps for growing step sizes. Simultaneous steps always move out; "
+    "alternating ones stay on an ellipse that gets longer; extragradient comes in fastest near "
+    "0.7 and not at all at 1; optimistic steps come in up to 0.55 and then fly out.",
+    start=2,
+    colors=64,
+)
+
+# %% [markdown]
+# At $\eta = 1$ the factor (10.22) is 1 again, and beyond $\eta = 1/\sqrt{3}$ optimistic steps are
+# thrown out:
+
+
+# %%
+def optimistic_factor(eta):
+    """The largest modulus of an optimistic step."""
+    block = np.block([[np.eye(2) - 2 * eta * A, eta * A], [np.eye(2), np.zeros((2, 2))]])
+    return np.abs(np.linalg.eigvals(block)).max()
+
+
+check.claim("optimistic, at 0.57", optimistic_factor(0.57), "0.981")
+check.claim("at 1 / sqrt 3", optimistic_factor(1 / np.sqrt(3)), "1.000")
+check.claim("at 0.6", optimistic_factor(0.6), "1.06")
+check.claim("extragradient at 1", np.linalg.norm(extragradient(w, 1.0)), "1.000")
 
 # %% [markdown]
 # ### Fix the slide: a saddle point is not stable
@@ -759,12 +1010,11 @@ plt.show()
 # close it starts and however small the steps:
 
 # %%
-for eta_ in (0.3, 0.1, 0.03):
+for eta_, steps, said in ((0.3, 222, "14.3"), (0.1, 2000, "21.0"), (0.03, 22222, "21.9")):
     v = np.array([1e-3, 0.0])
-    for _ in range(round(20 / eta_**2)):  # time enough for each
+    for _ in range(steps):
         v = v + eta_ * np.array([-v[1], v[0]])
-    print(f"eta = {eta_:.2f}: started at 0.001, after {round(20 / eta_**2):5d} steps at "
-          f"{np.linalg.norm(v):.1f};  eigenvalues' modulus {np.hypot(1, eta_):.5f}")  # fmt: skip
+    check.claim(f"E17: eta {eta_}, from 0.001 in {steps} steps to", np.linalg.norm(v), said)
 
 # %% [markdown]
 # ### A game with the real losses
@@ -776,6 +1026,9 @@ for eta_ in (0.3, 0.1, 0.03):
 # of third order in the distance: near the solution the outward drift of the steps wins, and the
 # players circle for ever. A penalty on $D$'s slope at the data, $\frac{\gamma}{2} \phi^2$ (called
 # R1), turns the circle into a spiral that ends.
+#
+# **Predict, then run.** Step size 0.2, start at the distance 1. How far from the solution is each
+# of the three after 1500 steps: 0, 1, or more?
 
 
 # %%
@@ -794,57 +1047,112 @@ cases = {
     "non-saturating": (lambda a: tg.softplus(-a), 0.0),
     "non-saturating + R1": (lambda a: tg.softplus(-a), 0.5),
 }
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.8), layout="constrained", dpi=90)
-for axis, (name, (loss, gamma)) in zip(axes, cases.items()):
-    track = [np.array([1.0, 0.0])]
+walks = {}
+for name, (loss, gamma) in cases.items():
+    walks[name] = [np.array([1.0, 0.0])]
     for _ in range(1500):
-        track.append(dirac_step(track[-1], 0.2, loss, gamma))
-    track = np.array(track)
-    far = np.linalg.norm(track, axis=1)
-    axis.plot(*track[:500].T, lw=0.8, color="purple")
-    axis.plot(*track[0], "go", ms=4)
+        walks[name].append(dirac_step(walks[name][-1], 0.2, loss, gamma))
+for name, at_500, at_1500 in (("minimax", "3.10", "3.62"), ("non-saturating", "0.63", "0.63"),
+                              ("non-saturating + R1", "0.0000", "0.0000")):  # fmt: skip
+    far = np.linalg.norm(walks[name], axis=1)
+    check.claim(f"{name}: distance after 500 steps", far[500], at_500)
+    check.claim(f"{name}: after 1500", far[1500], at_1500)
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(1, 3, figsize=(8, 3), sharey=True, layout="constrained")
+for axis, (name, walk) in zip(axes, walks.items()):
+    track = np.array(walk[:500])
+    axis.plot(*track.T, lw=0.8, color="C1", ls="-")
+    axis.plot(*track[0], "o", color="C2", ms=5)
     axis.plot(0, 0, "k+", ms=10)
     axis.set(title=name, xlabel=r"$\theta$", xlim=(-3.3, 3.3), ylim=(-3.3, 3.3), aspect="equal")
-    print(f"{name:20s} distance from the solution: start 1, after 500 steps {far[500]:.4f}, "
-          f"after 1500 {far[1500]:.4f}")  # fmt: skip
 axes[0].set_ylabel(r"$\phi$")
-plt.show()
+figures.show(
+    figure,
+    "Three paths from the green start: minimax spirals outwards, the non-saturating loss ends on a "
+    "circle about the solution, and with the penalty R1 the path spirals into it.",
+)
 
 # %% [markdown]
+# Minimax is at 3.62 and still leaving, the non-saturating loss on a circle of radius 0.63, R1 has
+# arrived.
+#
 # ### Momentum
 #
-# Momentum repeats a part $\beta$ of the last move. For one player in a long valley that is a
-# blessing. For two players who circle each other, the last move points where the circle *was*: it
-# pushes outwards. With alternating steps on $V = \theta\phi$ the state is
-# $(\theta_t, \phi_t, \theta_{t-1}, \phi_{t-1})$ and one round is a matrix; its largest eigenvalue
-# tells the growth (Gidel et al. 2019).
+# Momentum repeats a part $\beta$ of the last move: to a step of $\theta$ it adds
+# $\beta (\theta_t - \theta_{t-1})$, and to one of $\phi$ likewise. For one player in a long valley
+# that is a blessing. For two players who circle each other, the last move points where the circle
+# *was*: it pushes outwards. With alternating steps on $V = \theta\phi$ the state is
+# $s_t = (\theta_t, \phi_t, \theta_{t-1}, \phi_{t-1})$, and one round is a matrix:
+#
+# $$
+# s_{t+1} = \begin{pmatrix} 1 + \beta & -\eta & -\beta & 0 \\
+# \eta (1 + \beta) & 1 + \beta - \eta^2 & -\eta \beta & -\beta \\
+# 1 & 0 & 0 & 0 \\ 0 & 1 & 0 & 0 \end{pmatrix} s_t \tag{10.24}
+# $$
+#
+# Its largest eigenvalue tells the growth (Gidel et al. 2019). The check plays 60 rounds with the
+# library's SGD, which knows nothing of matrices, and compares each with the matrix; and it compares
+# the growth in a long game with the eigenvalue.
 
 
 # %%
-def growth(beta, eta=0.3):
-    """Largest eigenvalue modulus of alternating steps with momentum beta."""
-    # theta' = theta - eta phi + beta (theta - theta_old), then phi' likewise with theta'
-    g = np.array([1 + beta, -eta, -beta, 0.0])
-    d = np.array([0.0, 1 + beta, 0.0, -beta]) + eta * g
-    M = np.stack([g, d, [1, 0, 0, 0], [0, 1, 0, 0]])
-    return np.abs(np.linalg.eigvals(M)).max()
+def round_of(beta, eta=0.3):
+    """The matrix of (10.24)."""
+    return np.array([[1 + beta, -eta, -beta, 0.0],
+                     [eta * (1 + beta), 1 + beta - eta**2, -eta * beta, -beta],
+                     [1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]])  # fmt: skip
 
 
+def growth(beta):
+    return np.abs(np.linalg.eigvals(round_of(beta))).max()
+
+
+def played(beta, rounds, eta=0.3):
+    """The points (theta, phi) of the library's SGD with momentum, G first, then D."""
+    theta, phi = (tg.tensor(v, requires_grad=True) for v in w)
+    opt_g, opt_d = (tg.optim.SGD([v], lr=eta, momentum=beta) for v in (theta, phi))
+    points = [w]
+    for _ in range(rounds):
+        theta.grad = phi.detach()  # G goes down V = theta phi
+        opt_g.step()
+        phi.grad = -theta.detach()  # D up, from where G is now
+        opt_d.step()
+        points.append(np.array([theta.item(), phi.item()]))
+    return np.array(points)
+
+
+for beta, said in ((0.9, "1.3986"), (0.5, "1.1533"), (0.0, "1.0000"), (0.3, "1.0619")):
+    points = played(beta, 60)
+    states = np.concatenate([points[1:], points[:-1]], 1)  # (theta, phi, theta before, phi before)
+    check.equal("10.24", states[1:], states[:-1] @ round_of(beta).T)
+    check.claim(f"beta {beta}: growth per round, by the eigenvalue", growth(beta), said)
+check.claim(
+    "beta 0.9: growth per round, in the game",
+    (np.linalg.norm(played(0.9, 400)[-1]) / np.linalg.norm(played(0.9, 100)[-1])) ** (1 / 300),
+    "1.40",
+)
+check.claim("beta -0.3: growth per round", growth(-0.3), "0.9876")
+
+# %% tags=["figure"]
 betas = np.linspace(-0.9, 0.9, 37)
-figure, axis = plt.subplots(figsize=(7, 2.5), layout="constrained", dpi=90)
-axis.plot(betas, [growth(b) for b in betas], "o-", ms=3)
-axis.axhline(1, color="gray", lw=0.7)
-axis.set(xlabel=r"momentum $\beta$", ylabel="growth per step")
+figure, axis = plt.subplots(figsize=(7, 2.8), layout="constrained")
+axis.plot(betas, [growth(b) for b in betas], color="C0", ls="-", marker="o", ms=3)
+axis.axhline(1, color="gray", lw=0.7, ls="-")
+axis.set(xlabel=r"momentum $\beta$", ylabel="growth per round")
 axis.set_title("In a game, momentum pushes outwards; a moderate negative one pulls in")
-plt.show()
-for b in (0.9, 0.5, 0.0, -0.3):
-    print(f"beta {b:4.1f}: growth per step {growth(b):.4f}, in 100 steps {growth(b) ** 100:.1e}")
+figures.show(
+    figure,
+    "Growth per round against momentum: above 1 for every positive momentum, 1 at 0, a little "
+    "below 1 for moderate negative ones.",
+)
 
 # %% [markdown]
-# This is one reason why GANs are trained with Adam's $\beta_1 = 0.5$ or 0 where one player alone
-# would take 0.9 (Radford et al. 2015 report it from experience). A real GAN is not a pure
-# rotation: the players also have valleys of their own. So a little momentum is a compromise, not
-# a theorem.
+# With $\beta = 0.9$ the distance grows by 40 % in every round, with 0.5 by 15 %; with $-0.3$ it
+# shrinks. This is one reason why GANs are trained with Adam's $\beta_1 = 0.5$ or 0 where one player
+# alone would take 0.9 (Radford et al. 2015 report it from experience). A real GAN is not a pure
+# rotation: the players also have valleys of their own. So a little momentum is a compromise, not a
+# theorem.
 
 # %% [markdown]
 # ## 5. Back to a GAN: a bad start, three losses
@@ -852,44 +1160,71 @@ for b in (0.9, 0.5, 0.0, -0.3):
 # Data: $\mathcal{N}(2, 0.5^2)$. The generator, $G(z) = \theta_0 + \theta_1 z$, starts at
 # $\mathcal{N}(-2, 0.5^2)$, and $D$, a small network, has had a head start of 300 steps. Plain SGD
 # for $G$, so that the size of the gradient shows.
+#
+# **Predict, then run.** Which of the three losses has its mean at 2 first? And what will maximum
+# likelihood do, which listens to a few good samples and next to nobody else?
+
 
 # %%
+def noise(n):
+    return tg.randn(n, 1, dtype=tg.float64)
+
+
+means = {}  # of the samples, at each step
 for name in ("minimax", "maximum_likelihood", "non_saturating"):
     tg.manual_seed(3)
-    theta = tg.tensor([-2.0, 0.5], requires_grad=True)
-    judge = network(1, 32, 32, 1)
+    theta = tg.tensor([-2.0, 0.5], dtype=tg.float64, requires_grad=True)
+    judge = network(1, 32, 32, 1).to(tg.float64)
     opt_d = tg.optim.Adam(judge.parameters(), lr=5e-3, betas=(0.5, 0.9))
     opt_g = tg.optim.SGD([theta], lr=0.05)
-    told = []
+    means[name] = []
     for step in range(-300, 601):
-        z = tg.randn(128, 1)
-        loss_d = tg.softplus(-judge(2 + 0.5 * tg.randn(128, 1))).mean()
+        z = noise(128)
+        loss_d = tg.softplus(-judge(2 + 0.5 * noise(128))).mean()
         loss_d = loss_d + tg.softplus(judge((theta[0] + theta[1] * z).detach())).mean()
         opt_d.zero_grad()
         loss_d.backward()
         opt_d.step()
         if step >= 0:
-            if step % 150 == 0:
-                told.append(f"{theta[0].item():5.2f}")
+            means[name].append(theta[0].item())
             loss_g = gan.OBJECTIVES[name].generator(judge(theta[0] + theta[1] * z))
             opt_g.zero_grad()
             loss_g.backward()
             opt_g.step()
-    print(f"{name:20s} mean of the samples at steps 0, 150, ..., 600: {'  '.join(told)}")
+    told = "  ".join(f"{mean:6.2f}" for mean in means[name][::150])
+    print(f"{name:20s} mean of the samples at steps 0, 150, ..., 600: {told}")
+
+# %%
+check.claim("non-saturating, step 150", means["non_saturating"][150], 2.0, tol=0.05)
+check.claim("minimax, step 150", means["minimax"][150], -2.0, tol=0.05)
+check.claim("minimax, step 600", means["minimax"][600], 0.85, tol=0.1)
 
 # %% [markdown]
-# The same networks, the same seeds, the same step sizes. The non-saturating loss crosses over in
-# the first 150 steps. Minimax hardly leaves the place at first, and is still on its way at the
-# end. Maximum likelihood creeps for some twenty steps, until a few samples get a large logit: then
-# the weights $e^a$ explode, and one step throws the generator out of the data's sight, for good.
+# The same networks, the same seeds, the same step sizes. The non-saturating loss has crossed over
+# by step 150. Minimax has hardly left its place by then, $-2.0$, and is still on its way at the
+# end.
+#
+# **Predict, then run.** Maximum likelihood has left the picture. Did it go step by step, or at
+# once, and when?
+
+# %%
+away = np.array(means["maximum_likelihood"])
+jump = int(np.argmax(np.abs(away) > 10))  # the first step at which the mean is beyond 10
+check.claim("maximum likelihood creeps for so many steps", jump, 150, tol=0.3)
+check.claim("its mean one step earlier", away[jump - 1], -1.9, tol=0.1)
+check.claim("and then: more than 100 away, at the end too", np.min(np.abs(away[jump:])) > 100)
+
+# %% [markdown]
+# It creeps for 150 steps, to $-1.9$, until a few samples get a large logit: then the weights $e^a$
+# explode, and one step throws the generator out of the data's sight, for good.
 #
 # ## A bug from the wild: a generator trained the wrong way
 #
 # In Zeleni9/pytorch-wgan the critic is trained to say *little* of data and *much* of samples (as in
-# the WGAN authors' own code), so `g_loss.backward(one)`, which lowers $D(G(z))$, was right. Issue
-# #51 (2024) read that line alone, and pull request #53 (2025) turned its sign; by its description
-# nothing else changed. With the critic's lines as they were, $G$ then steps the wrong way, and
-# nothing crashes. Here is such a slip in a non-saturating GAN.
+# the WGAN authors' own code), so `g_loss.backward(one)`, which lowers $D(G(z))$, was right.
+# Issue #51 (2024) read that line alone, and pull request #53 (2025) turned its sign; by its
+# description nothing else changed. With the critic's lines as they were, $G$ then steps the wrong
+# way, and nothing crashes. Here is such a slip in a non-saturating GAN.
 
 
 # %%
@@ -912,35 +1247,41 @@ def train(sign, steps=300):
     return theta[0].item(), loss_d.item()
 
 
-for sign, name in ((1, "right"), (-1, "wrong")):
-    mean, loss_d = train(sign)
-    print(f"{name}: mean of the samples {mean:5.2f} (data 2.00), D's loss {loss_d:.3f}")
+right, wrong = train(1), train(-1)
+
+# %%
+check.claim("right: mean of the samples (data: 2)", right[0], 2.3, tol=0.1)
+check.claim("right: D's loss", right[1], 1.3, tol=0.1)
+check.claim("wrong: mean of the samples", wrong[0], -3.0, tol=0.1)
+check.claim("wrong: D's loss is below 0.01", wrong[1] < 0.01)
 
 # %% [markdown]
-# Only the samples give it away. A check that takes a second, before any training: **one small
-# step of $G$, against a frozen $D$, on the same noise, must raise what $D$ says of the samples**
-# (for a $D$ that is trained to be high on data). It needs to know nothing about the loss.
+# Right, the mean is 2.3 after these few steps, on its way around 2. Wrong, it is $-3.0$, and the
+# log shows a $D$ that does splendidly. Only the samples give it away. A check that takes a second,
+# before any training: **one small step of $G$, against a frozen $D$, on the same noise, must raise
+# what $D$ says of the samples** (for a $D$ that is trained to be high on data). It needs to know
+# nothing about the loss.
 
 
 # %%
-def one_step_raises_belief(generator_loss, trials=5):
-    """Does a small step of G down its loss raise the mean logit of the same samples?"""
-    raised = []
-    for seed in range(trials):
+def times_raised(generator_loss):
+    """In how many of 5 trials does a small step of G raise the mean logit of the same samples?"""
+    raised = 0
+    for seed in range(5):
         tg.manual_seed(seed)
         G, judge, z = network(2, 16, 2), network(2, 16, 1), tg.randn(256, 2)
         before = judge(G(z)).mean()
         optimizer = tg.optim.SGD(G.parameters(), lr=1e-3)
         generator_loss(judge(G(z))).backward()
         optimizer.step()
-        raised.append((judge(G(z)).mean() > before).item())
-    return all(raised)
+        raised += (judge(G(z)).mean() > before).item()
+    return raised
 
 
 for name in ("minimax", "non_saturating", "maximum_likelihood", "wgan", "hinge"):
-    print(f"{name:20s} {one_step_raises_belief(gan.OBJECTIVES[name].generator)}")
-wrong = lambda logits: -tg.softplus(-logits).mean()  # noqa: E731
-print(f"{'the slip':20s} {one_step_raises_belief(wrong)}   <- caught")
+    check.claim(f"{name}: raised, of 5", times_raised(gan.OBJECTIVES[name].generator), "5")
+slip = times_raised(lambda logits: -tg.softplus(-logits).mean())
+check.claim("the slip: raised, of 5, caught", slip, "0")
 
 # %% [markdown]
 # ## Exercises
@@ -948,7 +1289,7 @@ print(f"{'the slip':20s} {one_step_raises_belief(wrong)}   <- caught")
 # ### Exercise 10.1
 #
 # Write `weights(a)`: for logits `a` (an array) the three slopes of section 1, as a tuple or an
-# array of three rows: minimax, non-saturating, maximum likelihood. Logits may be $\pm 500$ for
+# array of three rows: minimax, non-saturating, maximum likelihood. Logits may be $\pm 1000$ for
 # the first two.
 
 

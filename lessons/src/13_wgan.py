@@ -8,19 +8,29 @@
 # with slope at most 1 can measure it, bound the slope of a network by its weights, train a
 # generator with such a network, and say what weight clipping costs.
 #
-# You need lesson 9 (what a discriminator measures) and lesson 10 (why its gradient vanishes).
+# **You need** lesson 9 (what a discriminator measures) and lesson 10 (why its gradient vanishes).
+# **Time**: an hour and a half, the exercises another half; to run, half a minute.
+# **You may skip**, on a first reading, the proofs of section 2: what is used later is what (13.13),
+# (13.17) and (13.19) say. Lesson 14 replaces the clipping by a penalty.
+#
+# The data lie on one line, the samples on a parallel one at distance $\theta$. JS, blue, calls them
+# as different as can be at every $\theta$ except 0: it has no slope to follow. The other curve is
+# the **least work of carrying the samples to the data**. It has a slope everywhere, and it points
+# home.
 
 # %%
 import itertools
+from statistics import NormalDist
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygen as tg
 from tinygen import metrics, nn
-from tinygen.lessons import check
+from tinygen.lessons import check, figures
 from tinygen.models import gan
 
+figures.style()
 rng = np.random.default_rng(13)
 
 
@@ -38,31 +48,38 @@ def distance(x, y):
     return np.sqrt(((x[:, None] - y) ** 2).sum(2))
 
 
-height = (np.arange(20) + 0.5) / 20
-line = np.stack([np.zeros(20), height], 1)  # 20 points of the segment {0} x [0, 1]
+line = np.stack([np.zeros(20), (np.arange(20) + 0.5) / 20], 1)  # 20 points of {0} x [0, 1]
+
+
+def both(theta):
+    """W1 and JS between the data and the samples at theta."""
+    samples = line + [theta, 0]
+    return metrics.optimal_transport(distance(line, samples)).cost, js_in_boxes(line, samples)
+
+
+# %% tags=["figure"]
 thetas = np.linspace(-2, 2, 41)
-moved = [line + [theta, 0] for theta in thetas]
-js = [js_in_boxes(line, other) for other in moved]
-w1 = [metrics.optimal_transport(distance(line, other)).cost for other in moved]
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained", dpi=90)
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 left.plot(*line.T, "k.", label="data")
-left.plot(*(line + [1.3, 0]).T, "g.", label="samples")
+left.plot(*(line + [1.3, 0]).T, ".", color="C2", label="samples")
 left.annotate("", (1.3, 0.5), (0, 0.5), arrowprops={"arrowstyle": "<->"})
 left.text(0.6, 0.55, r"$\theta$", fontsize=12)
-left.set(title="Two parallel lines, never touching", xlim=(-0.5, 2))
-left.legend(fontsize=8)
-right.plot(thetas, js, "b.-", label="JS: log 2, or 0")
-right.plot(thetas, w1, "r.-", label=r"$W_1$: the distance $|\theta|$")
-right.set(xlabel=r"$\theta$", title="Which of them tells where to go?")
-right.legend(fontsize=8)
-plt.show()
+left.set(title="Two parallel lines, never touching", xlim=(-0.5, 2.4), xlabel="x", ylabel="y")
+left.legend(loc="center right")
+w1, js = np.array([both(theta) for theta in thetas]).T
+right.plot(thetas, js, color="C0", ls="-", marker=".", label="JS: log 2, or 0")
+right.plot(
+    thetas, w1, color="C1", ls="-", marker="x", ms=4, label=r"$W_1$: the distance $|\theta|$"
+)
+right.set(xlabel=r"$\theta$", ylabel="nats; units of x", title="Which of them tells where to go?")
+right.legend(loc="upper center")
+figures.show(
+    figure,
+    "Left, data and samples on two parallel lines. Right, JS is flat at log 2 except for a single "
+    "point at 0, while W1 is a V with its tip at 0.",
+)
 
 # %% [markdown]
-# The data lie on one line, the samples on a parallel one at distance $\theta$. For JS they are as
-# different as can be at every $\theta$ except 0: the blue curve has no slope to follow. The red
-# curve is the **least work of carrying the samples to the data**. It has a slope everywhere, and
-# it points home.
-#
 # Images are like this. They fill thin sheets in a space of very many dimensions, and two thin
 # sheets hardly ever overlap (Arjovsky and Bottou 2017). So a GAN starts on the flat part.
 #
@@ -87,8 +104,7 @@ plt.show()
 x, y = rng.normal(0, 1, (7, 2)), rng.normal(1, 1, (7, 2))
 cost = distance(x, y)
 everyone = [cost[range(7), order].mean() for order in itertools.permutations(range(7))]
-plan = metrics.optimal_transport(cost)
-check.equal("13.1", min(everyone), plan.cost)
+check.equal("13.1", min(everyone), metrics.optimal_transport(cost).cost)
 print(f"{len(everyone)} ways: best {min(everyone):.4f}, average {np.mean(everyone):.4f}, "
       f"worst {max(everyone):.4f}")  # fmt: skip
 
@@ -102,7 +118,8 @@ print(f"{len(everyone)} ways: best {min(everyone):.4f}, average {np.mean(everyon
 # \vert a - c \vert + \vert b - d \vert \le \vert a - d \vert + \vert b - c \vert \tag{13.2}
 # $$
 #
-# (draw the six orders in which the four can stand). So uncross all pairs: the smallest goes to the
+# (draw the six orders in which the four can stand; where both holes lie beyond both heaps, the two
+# sides are equal). So uncross all pairs: the smallest goes to the
 # smallest, the second to the second, and so on. With $x_{(i)}$ for the $i$-th smallest,
 #
 # $$
@@ -122,7 +139,9 @@ print(f"{len(everyone)} ways: best {min(everyone):.4f}, average {np.mean(everyon
 # %%
 ab, cd = np.sort(rng.normal(size=(2, 1000, 2)), axis=2)
 (a, b), (c, d) = ab.T, cd.T
-check.at_most("13.2", abs(a - c) + abs(b - d), abs(a - d) + abs(b - c))
+straight, crossed, beyond = abs(a - c) + abs(b - d), abs(a - d) + abs(b - c), b <= c
+check.at_most("13.2", straight, crossed, attained=(straight[beyond], crossed[beyond]))
+check.claim("crossing costs up to, at these 1000", (crossed - straight).max(), "6.71")
 
 x, y = rng.normal(0, 1, 15), rng.normal(0.5, 2, 15)
 check.equal("13.3", metrics.optimal_transport(abs(x[:, None] - y)).cost,
@@ -133,7 +152,7 @@ points = np.sort(np.concatenate([x, y]))  # F_p and F_q are constant between the
 F_p, F_q = ((v[:, None] <= points[:-1]).mean(0) for v in (x, y))
 carried = (abs(F_p - F_q) * np.diff(points)).sum()
 check.equal("13.4", metrics.optimal_transport(abs(x[:, None] - y)).cost, carried)
-print(f"the library's wasserstein_1d: {metrics.wasserstein_1d(x, y):.6f}")
+check.claim("the library's wasserstein_1d", metrics.wasserstein_1d(x, y), "1.522")
 
 # %% [markdown]
 # ### The two lines, exactly
@@ -159,13 +178,12 @@ print(f"the library's wasserstein_1d: {metrics.wasserstein_1d(x, y):.6f}")
 # $$
 
 # %%
-apart = thetas != 0
-check.equal("13.5", np.array(js)[apart], np.log(2))
+thetas = np.array([-2.0, -0.7, -0.1, 0.1, 0.7, 2.0])
+w1, js = np.array([both(theta) for theta in thetas]).T
+check.equal("13.5", js, np.log(2))
 check.equal("13.6", w1, abs(thetas))
-step = 0.01
-both = [(metrics.optimal_transport(distance(line, line + [t, 0])).cost,
-         js_in_boxes(line, line + [t, 0])) for t in (1 - step, 1 + step)]  # fmt: skip
-check.equal("13.7", (np.array(both[1]) - both[0]) / (2 * step), [1.0, 0.0])
+check.claim("at theta = 0: W1 + JS", sum(both(0.0)), "0.000")
+check.equal("13.7", (np.array(both(1.01)) - both(0.99)) / 0.02, [1.0, 0.0])
 
 # %% [markdown]
 # ### Fix the slide: a value of 1
@@ -178,16 +196,21 @@ check.equal("13.7", (np.array(both[1]) - both[0]) / (2 * step), [1.0, 0.0])
 # 1 is not the end of a scale. $W_1$ is a distance **in the units of the data** and has no upper
 # bound. The 1 belongs to a picture with two lines one unit apart. JS is the one that has a
 # maximum.
+#
+# **Predict, then run.** What is $W_1$ of a sample and the same sample moved by 5? By 1, with
+# everything written in hundredths of the unit? And of two *wide* laws, of standard deviation 10,
+# that are 1 apart and overlap almost everywhere?
 
 # %%
 sample = rng.normal(0, 1, 2000)
-for text, x, y in (
-    ("one unit apart", sample, sample + 1),
-    ("five units apart", sample, sample + 5),
-    ("one unit apart, in hundredths", 100 * sample, 100 * sample + 100),
-    ("two wide laws that overlap almost everywhere", 10 * sample, 10 * sample + 1),
+for text, x, y, said in (
+    ("one unit apart", sample, sample + 1, "1.0"),
+    ("five units apart", sample, sample + 5, "5.0"),
+    ("one unit apart, in hundredths", 100 * sample, 100 * (sample + 1), "100.0"),
+    ("two wide laws", 10 * sample, 10 * sample + 1, "1.0"),
 ):
-    print(f"{text:45s} W1 = {metrics.wasserstein_1d(x, y):6.1f}")
+    check.claim(f"E16: W1 of {text}", metrics.wasserstein_1d(x, y), said)
+check.claim("E16: the wide ones have the std", (10 * sample).std(), "10")
 
 # %% [markdown]
 # ### Fix the slide: which Wasserstein distance
@@ -214,20 +237,35 @@ for text, x, y in (
 #
 # The two agree only when everything moves equally far. The duality below belongs to $W_1$ alone.
 # On a line sorting is the best for the squares too, so (13.8) has a check by hand.
+#
+# **Predict, then run.** Twelve samples lie on the data, up to a little noise; then one of them is
+# put at 6. About how large are $W_1$ and $W_2$, and which of them can a function of slope 1 see?
+
 
 # %%
+def wasserstein(x, y, order):
+    """W1 or W2 of two samples on a line, by the linear program."""
+    return metrics.optimal_transport(abs(x[:, None] - y) ** order).cost ** (1 / order)
+
+
 x, y = rng.normal(0, 0.3, (2, 12))
 y[0] = 6.0  # one sample far away
-W2 = np.sqrt(metrics.optimal_transport((x[:, None] - y) ** 2).cost)
-W1 = metrics.optimal_transport(abs(x[:, None] - y)).cost
+W1, W2 = wasserstein(x, y, 1), wasserstein(x, y, 2)
 check.equal("13.8", W2**2, ((np.sort(x) - np.sort(y)) ** 2).mean())
-check.at_most("13.9", W1, W2)
-backwards = np.sqrt(((np.sort(x) - np.sort(y)[::-1]) ** 2).mean())  # a map T that is not the best
-f = lambda v: np.maximum(v, 0.0)  # noqa: E731  (a function of slope <= 1)
-print(f"W1 = {W1:.3f}, W2 = {W2:.3f}, and with a map that is not the best {backwards:.3f}")
-print(f"E f(y) - E f(x) for one f of slope 1: {f(y).mean() - f(x).mean():.3f}: near W1, not W2")
+everything_moves = wasserstein(x, x + 3, 1), wasserstein(x, x + 3, 2)
+check.at_most("13.9", W1, W2, attained=everything_moves)
+check.claim("E3: W1", W1, "0.561")
+check.claim("E3: W2", W2, "1.608")
+backwards = ((np.sort(x) - np.sort(y)[::-1]) ** 2).mean() ** 0.5
+check.claim("E3: with a map T that is not the best", backwards, "2.001")
+above = np.maximum(y, 0.0).mean() - np.maximum(x, 0.0).mean()  # f(v) = max(v, 0), of slope 1
+check.claim("E3: what f sees", above, "0.510")
 
 # %% [markdown]
+# $W_1 = 0.561$ is about 6/12: one sample in twelve has to go 6 far. $W_2 = 1.608$ is about
+# $6 / \sqrt{12}$, and a map that is not the best gives 2.001. The function of slope 1 sees 0.510,
+# nearly $W_1$ and nowhere near $W_2$.
+#
 # ## 2. Prices: the dual problem
 #
 # A linear program has a twin. Suppose a haulier takes a load away at $x$ for a fee $f(x)$ and pays
@@ -253,8 +291,11 @@ print(f"E f(y) - E f(x) for one f of slope 1: {f(y).mean() - f(x).mean():.3f}: n
 # plan I take, yours is not above mine.** So the best $f$ is not above the best plan, which is
 # $W_1$. That is *weak duality*, and the proof was two lines.
 #
-# The check takes random masses, a random plan that fits them (the product plan mixed with the best
-# one), and 100 random functions of slope at most 1.
+# The check takes random masses, two plans that fit them (the best one, and that mixed with the
+# product plan) and 100 random functions of slope at most 1, to which we add one that is made from
+# the solution of the linear program; how, is said below.
+#
+# **Predict, then run.** How near to $W_1$ does the best of 100 random functions come?
 
 # %%
 n, m = 9, 12
@@ -262,7 +303,6 @@ x, y = rng.normal(0, 1, (n, 2)), rng.normal(0.7, 1.2, (m, 2))
 p, q = rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))
 cost = distance(x, y)
 best = metrics.optimal_transport(cost, p, q)
-gamma = 0.3 * best.plan + 0.7 * np.outer(p, q)  # a plan, not the best
 
 
 def random_function():
@@ -272,18 +312,30 @@ def random_function():
     return lambda v: sign * (distance(v, centres) + offsets).min(1)
 
 
-functions = [random_function() for _ in range(100)]
+def best_critic(z):
+    """The one from the linear program, (13.12)."""
+    return (distance(z, y) - best.v).min(1)
+
+
+functions = [best_critic, *(random_function() for _ in range(100))]
+
+# %%
 gaps = np.array([p @ f(x) - q @ f(y) for f in functions])
+gamma = 0.3 * best.plan + 0.7 * np.outer(p, q)  # a plan, not the best
 check.equal("13.10", gaps, [(gamma * (f(x)[:, None] - f(y))).sum() for f in functions])
-check.at_most("13.11", gaps, (gamma * cost).sum())
-print(f"best of 100 functions {gaps.max():.4f}, best plan {best.cost:.4f}, our plan "
-      f"{(gamma * cost).sum():.4f}")  # fmt: skip
+works = np.array([(best.plan * cost).sum(), (gamma * cost).sum()])
+room = works[:, None] - gaps  # of every function under every plan
+check.equal("13.11", room.min(), 0.0)  # never below 0, and 0 for the best of both
+check.claim("best of 100 random functions", gaps[1:].max(), "0.794")
+check.claim("best plan", works[0], "0.976")
+check.claim("the other plan", works[1], "1.434")
 
 # %% [markdown]
-# Is there an $f$ that reaches the top? The solver of the linear program returns, besides the
-# plan, a certificate: numbers $u_i$, $v_j$ with $u_i + v_j \le \vert x_i - y_j \vert$ everywhere,
-# and $\sum_i p_i u_i + \sum_j q_j v_j = W_1$ (that there always is one is the duality theorem of
-# linear programs). Out of them we build a function on *all* of space,
+# The best of 100 random functions reaches 0.794 of 0.976. Is there an $f$ that reaches the top? The
+# solver of the linear program returns, besides the plan, a certificate: numbers $u_i$, $v_j$ with
+# $u_i + v_j \le \vert x_i - y_j \vert$ everywhere, and $\sum_i p_i u_i + \sum_j q_j v_j = W_1$
+# (that there always is one is the duality theorem of linear programs). Out of them we build a
+# function on *all* of space,
 #
 # $$
 # f^*(z) = \min_j \left( \vert z - y_j \vert - v_j \right) \tag{13.12}
@@ -292,31 +344,81 @@ print(f"best of 100 functions {gaps.max():.4f}, best plan {best.cost:.4f}, our p
 # It is 1-Lipschitz, as a smallest of functions of slope 1. At a heap, $f^*(x_i) \ge u_i$, by the
 # inequality on the certificate. At a hole, $f^*(y_j) \le -v_j$: take that $j$. Hence
 # $\mathbb{E}_p f^* - \mathbb{E}_q f^* \ge \sum p_i u_i + \sum q_j v_j = W_1$. With weak duality it
-# cannot be more. So
+# cannot be more (so both inequalities are equalities, wherever there is mass). We have proved, for
+# any heaps and holes,
 #
 # $$
 # W_1(p, q) = \max_{\Vert f \Vert_L \le 1}
 # \left( \mathbb{E}_{x \sim p}[f(x)] - \mathbb{E}_{y \sim q}[f(y)] \right) \tag{13.13}
 # $$
 #
-# where $\Vert f \Vert_L$ is the largest slope of $f$. This is the theorem of **Kantorovich and
-# Rubinstein** (1958). A best $f$ is called a **critic**: high where the data are, low where the
-# samples are, and nowhere steeper than 1.
-
+# where $\Vert f \Vert_L$ is the largest slope of $f$. A best $f$ is called a **critic**: high where
+# the data are, low where the samples are, and nowhere steeper than 1.
+#
+# **And for laws that are no finite heaps?** Let $p$ and $q$ be any laws with a finite
+# $\mathbb{E}\vert x \vert$, and $W_1$ the least $\mathbb{E}\vert x - y \vert$ of all pairs $(x, y)$
+# with these laws. The two lines of (13.10) and (13.11) hold with integrals in place of sums: no $f$
+# is above any plan. Now replace $p$ (and $q$ likewise) by finitely many points $p_n$, by moving
+# each $x$ to the nearest one of a finite grid. That costs as little work as we like: near the
+# origin because the grid is fine, far out because $\mathbb{E}\vert x \vert$ is finite. Both sides
+# of (13.13) then change by at most that work: the left by the triangle inequality for distances,
+# the right since, by weak duality, no $\mathbb{E}_p f - \mathbb{E}_{p_n} f$ exceeds $W_1(p, p_n)$.
+# The two sides agree for points, so they differ by less than any number for laws. (The right side
+# is then a supremum; that it is reached, too, takes one more argument.) This is the theorem of
+# **Kantorovich and Rubinstein** (1958). The last check of the cell does this to two bells: 400
+# points each, at their quantiles.
 
 # %%
-def best_critic(z):
-    """(13.12)"""
-    return (distance(z, y) - best.v).min(1)
-
-
 # (13.12) says three things: the slope, and what happens at heaps and at holes.
-far = rng.normal(0, 3, (200, 2))
-rise = abs(best_critic(far)[:, None] - best_critic(far))
-check.at_most("13.12", rise, distance(far, far))
-check.at_most("13.12", best.u, best_critic(x))
-check.at_most("13.12", best_critic(y), -best.v)
-check.equal("13.13", best.cost, p @ best_critic(x) - q @ best_critic(y))
+spots = np.concatenate([rng.normal(0, 3, (200, 2)), y])
+rise, apart = abs(best_critic(spots)[:, None] - best_critic(spots)), distance(spots, spots)
+check.equal("13.12", (rise[apart > 0] / apart[apart > 0]).max(), 1.0)  # never more, and reached
+check.equal("13.12", best_critic(x), best.u)
+check.equal("13.12", best_critic(y), -best.v)
+reached = p @ best_critic(x) - q @ best_critic(y)
+check.equal("13.13", best.cost, reached)
+
+normal = NormalDist()
+quantiles = np.array([normal.inv_cdf((k + 0.5) / 400) for k in range(400)])
+t = np.linspace(-12, 12, 24_001)
+F_p, F_q = (np.array([normal.cdf((v - m) / s) for v in t]) for m, s in ((0.0, 1.0), (1.0, 2.0)))
+of_laws = abs(F_p - F_q).sum() * 0.001  # (13.4) for N(0, 1) and N(1, 2^2)
+of_points = metrics.wasserstein_1d(quantiles, 1.0 + 2.0 * quantiles)
+check.claim("W1 of two bells", of_laws, "1.167")
+check.claim("of 400 points each", of_points, "1.166")
+
+# %% [markdown]
+# ### Fix the slide: how likely
+#
+# A deck introduces the critic as
+#
+# > We want a function that can tell us how likely it is an image came from the real distribution,
+# > but not have vanishing gradients
+#
+# and goes on, rightly, that a critic returns a score and no probability. But the score does not
+# tell how likely an image is, either. Only *differences* of a critic count: $f + c$ has the same
+# gap and the same slope.
+#
+# **Predict, then run.** Data $\mathcal{N}(0, 1)$, samples $\mathcal{N}(3, 1)$. Everything has to
+# move by 3 to the left, and the best critic is $f(x) = -x$. Which image does it find better, 0 or
+# $-10$, and how much likelier is the one than the other among the data?
+
+# %%
+data, samples = quantiles, 3.0 + quantiles
+for constant in (0.0, 1000.0):
+    gap = (constant - data).mean() - (constant - samples).mean()
+    check.claim(f"E55: gap of {constant:.0f} - x", gap, "3.00")
+check.claim("E55: W1", metrics.wasserstein_1d(data, samples), "3.00")
+check.claim("E55: the critic at -10 and at 0 differ by", 0.0 - (-10.0), "10")
+check.claim(
+    "E55: density at -10 over that at 0, power of ten",
+    np.log10(normal.pdf(-10.0) / normal.pdf(0.0)),
+    "-21.7",
+)
+
+# %% [markdown]
+# The critic prefers $-10$ by ten units, and there the data are $10^{21.7}$ times
+# rarer. A critic says in which direction the data lie, seen from the samples. It is no density.
 
 # %% [markdown]
 # ### On a line the best critic is easy to draw
@@ -344,27 +446,50 @@ per_interval = (slope * weights).sum(1) * np.diff(points) / 2
 f = lambda v: np.sin(1.3 * v) + 0.2 * v**2  # noqa: E731
 check.equal("13.14", f(x_).mean() - f(y_).mean(), (per_interval * (F_q - F_p)).sum())
 
-t = np.linspace(-12, 12, 24_001)
-dt = t[1] - t[0]
 
-
+# %%
 def bell(mean, std):
     return np.exp(-0.5 * ((t - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi))
 
 
+def zigzag(p_g):
+    """The best critic of p_d against p_g, on the grid t."""
+    return np.cumsum(np.sign(np.cumsum(p_g) - np.cumsum(p_d))) * 0.001
+
+
 p_d = 0.4 * bell(-2, 0.4) + 0.6 * bell(1.5, 0.7)
-figure, axes = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True, layout="constrained", dpi=90)
+for mean, std, said in ((4.5, 0.5, "4.40"), (-0.2, 0.6, "1.28")):
+    p_g = bell(mean, std)
+    gap = (zigzag(p_g) * (p_d - p_g)).sum() * 0.001
+    check.claim(f"samples at {mean}: the zigzag's gap", gap, said)
+    check.claim(f"samples at {mean}: W1, by (13.4)", abs(np.cumsum(p_d - p_g)).sum() * 1e-6, said)
+D_star = p_d / (p_d + bell(4.5, 0.5))
+among = abs(t - 4.5) < 1.0  # where nearly all of the far samples are
+flat, steep = (abs(np.gradient(v, t))[among].mean() for v in (D_star, zigzag(bell(4.5, 0.5))))
+check.claim("mean slope of D* at the far samples", flat, "0.025")
+check.claim("of the best critic there", steep, "1.00")
+
+# %% tags=["figure"]
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True, layout="constrained")
 for axis, p_g in zip(axes, (bell(4.5, 0.5), bell(-0.2, 0.6))):
-    critic = np.cumsum(np.sign(np.cumsum(p_g) - np.cumsum(p_d))) * dt
-    axis.fill_between(t, 3 * p_d, color="black", alpha=0.25, label="$p_d$ (times 3)")
-    axis.fill_between(t, 3 * p_g, color="green", alpha=0.35, label="$p_g$ (times 3)")
-    axis.plot(t, critic - critic[np.abs(t) < 5].mean(), "r", label="best critic")
-    axis.plot(t, p_d / (p_d + p_g + 1e-300), "b", label="best discriminator $D^*$")
+    critic = zigzag(p_g)
+    axis.fill_between(t, 3 * p_d, color="black", alpha=0.25, lw=0, label="$p_d$ (times 3)")
+    axis.fill_between(t, 3 * p_g, color="C2", alpha=0.5, lw=0, label="$p_g$ (times 3)")
+    centred = critic - critic[np.abs(t) < 5].mean()
+    axis.plot(t, centred, color="C1", ls="-", label="best critic")
+    d = p_d / (p_d + p_g + 1e-300)
+    axis.plot(t, d, color="C0", ls="--", label="best discriminator $D^*$")
     axis.set(xlim=(-5, 6), ylim=(-5, 5), xlabel="x")
-axes[0].legend(fontsize=7, loc="lower left")
+axes[0].set_ylabel("score; D; density")
 axes[0].set_title("far apart: D* is flat at the samples")
 axes[1].set_title("the critic: a zigzag of slopes 1 and -1")
-plt.show()
+handles, labels = axes[0].get_legend_handles_labels()
+figure.legend(handles, labels, loc="outside lower center", ncols=4)
+figures.show(
+    figure,
+    "Two bells of data, the samples right of both or between them. The best discriminator is "
+    "a step that is flat at the samples; the best critic falls or rises with slope 1 everywhere.",
+)
 
 # %% [markdown]
 # ### What the generator gets
@@ -397,7 +522,9 @@ F_d = (data[:, None] < samples).mean(0)
 slopes = np.sign(F_g - F_d)  # the best critic's f' at each sample, by (13.14)
 (right,) = tg.autograd.grad(-(tg.tensor(slopes) * made).mean(), [theta])
 check.equal("13.15", left, right)
-print(f"{(slopes > 0).sum()} samples are told to move right, {(slopes < 0).sum()} to move left")
+check.claim("W1 now", distance_now, "0.779")
+check.claim("samples that are told to move right", (slopes > 0).sum(), "33")
+check.claim("samples that are told to move left", (slopes < 0).sum(), "7")
 
 # %% [markdown]
 # ## 3. How steep is a network?
@@ -440,21 +567,27 @@ def slope_of(net, x, y):
         return metrics.critic_slope(net, x, y)
 
 
+# %%
 tg.manual_seed(0)
-ratios, bounds, net_gaps, limits = [], [], [], []
+# Both are reached: (13.16) by a multiple of the best critic, (13.17) by one linear layer along its
+# row. They come first in the lists.
+layer = nn.Linear(2, 1).to(tg.float64)
+row = layer.weight.detach()
+ratios, bounds = [slope_of(layer, 0 * row, row)], [np.linalg.norm(row.numpy())]
+net_gaps, limits = [3 * reached], [3 * best.cost]
 for _ in range(20):
     net = network(2, 16, 16, 1).to(tg.float64)
-    points = tg.randn(60, 2, dtype=tg.float64)
-    ratios.append(slope_of(net, points[:30], points[30:]))
+    a, b = tg.randn(2, 30, 2, dtype=tg.float64)
+    ratios.append(slope_of(net, a, b))
     bounds.append(np.prod([np.linalg.norm(w, 2) for w in matrices(net)]))
-    d = distance(points[:30].numpy(), points[30:].numpy())
-    net_gaps.append((net(points[:30]).mean() - net(points[30:]).mean()).item())
-    limits.append(bounds[-1] * metrics.optimal_transport(d).cost)  # K times W1 of the two halves
-check.at_most("13.16", np.abs(net_gaps), limits)
-check.equal("13.16", p @ (3 * best_critic(x)) - q @ (3 * best_critic(y)), 3 * best.cost)
-check.at_most("13.17", ratios, bounds)
-print(f"20 nets, on average: steepest slope found {np.mean(ratios):.3f}, "
-      f"bound {np.mean(bounds):.3f}")  # fmt: skip
+    net_gaps.append(((net(a) + 100).mean() - (net(b) + 100).mean()).item())  # constants cancel
+    w1 = metrics.optimal_transport(distance(a.numpy(), b.numpy())).cost
+    limits.append(bounds[-1] * w1)
+check.equal("13.16", np.min(np.array(limits) - np.abs(net_gaps)), 0.0)  # never below 0
+check.equal("13.17", np.min(np.array(bounds) / ratios), 1.0)  # never below 1
+check.claim("20 nets, on average: steepest slope found", np.mean(ratios[1:]), "0.148")
+check.claim("20 nets, on average: bound", np.mean(bounds[1:]), "1.045")
+check.claim("20 nets, on average: K W1", np.mean(limits[1:]), "0.645")
 
 # %% [markdown]
 # ### Weight clipping
@@ -478,17 +611,26 @@ print(f"20 nets, on average: steepest slope found {np.mean(ratios):.3f}, "
 # is **reached**: set every weight and bias to $+c$ and take an $x \gt 0$, so that all ReLUs are
 # open. Then each matrix is $c$ times a matrix of ones, whose only singular value is $c\sqrt{mn}$,
 # and the network is near this $x$ a linear function of exactly that slope.
+#
+# **Predict, then run.** How does the bound of this critic change when $c$ is ten times as large?
+# And what is it for the sizes 1, 64, 64, 1 with $c = 0.01$, more or less than 1?
+
 
 # %%
-W = rng.uniform(-0.01, 0.01, (30, 50))
-check.at_most("13.18", np.linalg.norm(W, 2), np.linalg.norm(W))
-check.at_most("13.18", np.linalg.norm(W), 0.01 * np.sqrt(30 * 50))
-
-
 def bound(sizes, c):
     """The right side of (13.19)."""
     return np.prod([c * np.sqrt(m * n) for m, n in zip(sizes, sizes[1:])])
 
+
+# A random matrix keeps well below both bounds of (13.18), one with all entries c reaches them.
+norms = []
+for W in (rng.uniform(-0.01, 0.01, (30, 50)), np.full((30, 50), 0.01)):
+    norms.append((np.linalg.norm(W, 2), np.linalg.norm(W), bound(W.shape, 0.01)))
+smaller, larger = np.array(norms)[:, :2], np.array(norms)[:, 1:]
+check.equal("13.18", (larger / smaller).min(0), [1.0, 1.0])  # neither is ever below 1
+check.claim("largest singular value of the random one", norms[0][0], "0.066")
+check.claim("root of the sum of its squares", norms[0][1], "0.222")
+check.claim("the bound", norms[0][2], "0.387")
 
 sizes = (2, 512, 512, 512, 1)
 steepest = network(*sizes).to(tg.float64)
@@ -497,15 +639,16 @@ for w in steepest.parameters():  # weights and biases c: at x > 0 every ReLU is 
 point = tg.ones(1, 2, dtype=tg.float64, requires_grad=True)
 (slope,) = tg.autograd.grad(steepest(point).sum(), [point])
 check.equal("13.19", np.linalg.norm(slope.numpy()), bound(sizes, 0.01))
-for name, s, c in (("this critic, c = 0.01", sizes, 0.01), ("this critic, c = 0.1", sizes, 0.1),
-                   ("1-64-64-1, c = 0.01", (1, 64, 64, 1), 0.01),
-                   ("1-64-64-1, c = 0.1", (1, 64, 64, 1), 0.1)):  # fmt: skip
-    print(f"{name:22s} K <= {bound(s, c):.4g}")
+check.claim("this critic, c = 0.01: K <=", bound(sizes, 0.01), "1.898")
+check.claim("this critic, c = 0.1: K <=", bound(sizes, 0.1), "18981")
+check.claim("1-64-64-1, c = 0.01: K <=", bound((1, 64, 64, 1), 0.01), "0.0041")
+check.claim("1-64-64-1, c = 0.1: K <=", bound((1, 64, 64, 1), 0.1), "4.096")
 
 # %% [markdown]
-# The table is a warning: $K$ depends on $c$ to the power of the number of layers. Ten times the
-# $c$ is ten thousand times the slope in four layers. The same $c$ that suits one network stifles
-# another, and the gap of one critic cannot be compared with that of another.
+# The table is a warning: $K$ depends on $c$ to the power of the number of layers. Ten
+# times the $c$ is ten thousand times the slope in four layers; and 0.0041 is next to nothing. The
+# same $c$ that suits one network stifles another, and the gap of one critic cannot be compared with
+# that of another.
 #
 # ### Fix the slide: what is clipped
 #
@@ -520,6 +663,8 @@ for name, s, c in (("this critic, c = 0.01", sizes, 0.01), ("this critic, c = 0.
 # line of code clips the gradient in the *parameters*. That makes each step of training shorter and
 # bounds nothing: enough short steps go anywhere. WGAN clips the **weights**, after each step. The
 # cell trains the same critic between the same two laws both ways and measures its slope.
+#
+# **Predict, then run.** How steep is each of the two after 1000 steps?
 
 
 # %%
@@ -545,12 +690,23 @@ def fitted_critic(clipped, steps, report):
 
 
 marks = (10, 100, 300, 1000)
-print("steps of the critic            " + "".join(f"{s:10d}" for s in marks))
-for clipped, bound_of_it in (("weights", 0.1), ("gradients", 1)):
-    name = f"{clipped} clipped to {bound_of_it}"
-    slopes = fitted_critic(clipped, 1000, marks)
-    print(f"{name:24s} slope: " + "".join(f"{s:10.3g}" for s in slopes))
-print(f"the bound (13.19) with c = 0.1: {bound((1, 32, 32, 1), 0.1):.3g}")
+slopes = {name: fitted_critic(name, 1000, marks) for name in ("weights", "gradients")}
+print("steps of the critic    " + "".join(f"{s:10d}" for s in marks))
+for name, found in slopes.items():
+    print(f"{name + ' clipped':18s} K >=" + "".join(f"{s:10.3g}" for s in found))
+
+# %%
+check.claim("E2: weights clipped at 0.1, the bound (13.19)", bound((1, 32, 32, 1), 0.1), "1.02")
+check.claim("E2: the slope that is reached", slopes["weights"][3], 0.67, tol=0.05)
+check.claim(
+    "E2: in 700 steps it grows by the factor", slopes["weights"][3] / slopes["weights"][2], "1.00"
+)
+check.claim("E2: gradients clipped at 1, the slope", slopes["gradients"][3], 1400, tol=0.1)
+check.claim("E2: it grows by", slopes["gradients"][3] / slopes["gradients"][2], 11, tol=0.1)
+
+# %% [markdown]
+# With clipped weights the slope comes to rest at 0.67, below the bound 1.02. With clipped gradients
+# it is 1400, eleven times what it was at step 300, and grows on.
 
 # %% [markdown]
 # ## 4. The algorithm
@@ -566,11 +722,14 @@ print(f"the bound (13.19) with c = 0.1: {bound((1, 32, 32, 1), 0.1):.3g}")
 # RMSprop, as in the paper, which found momentum harmful here (lesson 10 says why). Both laws are
 # on a line, so we can print the exact $W_1$ beside what the critic believes: its gap divided by
 # the steepest slope that it has on these points. By (13.16) that quotient can never exceed the
-# exact distance between them:
+# exact distance between them, and the best critic reaches it:
 #
 # $$
 # \frac{\mathbb{E}[f(x)] - \mathbb{E}[f(G(z))]}{K} \le W_1 \tag{13.20}
 # $$
+#
+# **Predict, then run.** The critic gets five steps for each step of $G$, and its weights are
+# clipped. Will the number that it believes follow $W_1$ down?
 
 # %%
 tg.manual_seed(0)
@@ -580,17 +739,22 @@ CLIP, STEPS = 0.1, 500
 def real(n):
     left = rng.random(n) < 0.4
     values = np.where(left, rng.normal(-2, 0.4, n), rng.normal(1.5, 0.7, n))
-    return tg.tensor(values[:, None], dtype=tg.float32)
+    return tg.tensor(values[:, None])
 
 
-G, f = network(1, 32, 32, 1), network(1, 32, 32, 1)
+def noise(n):
+    return tg.randn(n, 1, dtype=tg.float64)
+
+
+# In float64: a game in float32 amplifies its rounding and ends elsewhere on each machine.
+G, f = (network(1, 32, 32, 1).to(tg.float64) for _ in range(2))
 opt_f = tg.optim.RMSprop(f.parameters(), lr=1e-3)
 opt_g = tg.optim.RMSprop(G.parameters(), lr=1e-3)
 
 
 def critic_step():
     with tg.no_grad():
-        made = G(tg.randn(128, 1))
+        made = G(noise(128))
     gap = f(real(128)).mean() - f(made).mean()
     opt_f.zero_grad()
     (-gap).backward()  # an optimizer goes down, the critic wants up
@@ -601,13 +765,14 @@ def critic_step():
 
 
 def generator_step():
-    loss = -f(G(tg.randn(128, 1))).mean()
+    loss = -f(G(noise(128))).mean()
     opt_g.zero_grad()
     loss.backward()
     opt_g.step()
 
 
 exact, believed, album = [], [], {}
+spots = tg.linspace(-5, 5, 200, dtype=tg.float64).unsqueeze(1)
 for step in range(STEPS + 1):
     slower = max(0.1, 1 - step / STEPS)
     opt_f.param_groups[0]["lr"] = opt_g.param_groups[0]["lr"] = 1e-3 * slower
@@ -615,58 +780,163 @@ for step in range(STEPS + 1):
         critic_step()
     if step % 10 == 0:
         with tg.no_grad():
-            x, y = real(500), G(tg.randn(500, 1))
+            x, y = real(500), G(noise(500))
             gap = (f(x).mean() - f(y).mean()).item()
             K = slope_of(f, x, y)
         exact.append(metrics.wasserstein_1d(x, y))
         believed.append(gap / K)
+        weights = np.concatenate([w.ravel() for w in matrices(f)])
+        with tg.no_grad():
+            shape = f(spots).numpy().ravel() / K
+            album[step] = G(noise(4000)).numpy().ravel(), shape, weights
         if step % 100 == 0:
             print(f"step {step:3d}   exact W1 {exact[-1]:.3f}   gap / K {believed[-1]:6.3f}   "
                   f"K {K:.3f}")  # fmt: skip
-    if step in (0, 40, STEPS):
-        with tg.no_grad():
-            spots = tg.linspace(-5, 5, 200).unsqueeze(1)
-            album[step] = G(tg.randn(4000, 1)).numpy().ravel(), f(spots).numpy().ravel() / K
     generator_step()
-check.at_most("13.20", believed, exact, slack=1e-5)  # float32
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.6), sharey=True, layout="constrained", dpi=90)
-spots = np.linspace(-5, 5, 200)
-for axis, (step, (made, curve)) in zip(axes, album.items()):
-    axis.hist(real(4000).numpy().ravel(), 50, range=(-5, 5), density=True, color="black", alpha=0.3)
-    axis.hist(made, 50, range=(-5, 5), density=True, color="green", alpha=0.4)
-    axis.plot(spots, 0.5 + 0.3 * (curve - curve.mean()), "r", lw=1.2)
-    axis.set(title=f"step {step}", xlabel="x", ylim=(-0.7, 1.7))
-axes[0].set_ylabel("density")
-figure.suptitle("Data (gray), samples (green), the critic's shape (red)")
-plt.show()
-
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained", dpi=90)
-left.plot(np.arange(len(exact)) * 10, exact, "k", label="exact $W_1$")
-left.plot(np.arange(len(exact)) * 10, believed, "r", label="critic's gap / K")
-left.set(xlabel="step of G", title="Below the exact distance, always", ylim=(-0.2, None))
-left.legend(fontsize=8)
-weights = np.concatenate([w.ravel() for w in matrices(f)])
-right.hist(weights, 60, color="purple")
-right.set(xlabel="weight of the critic", title="The weights pile up at -c and c")
-plt.show()
+# (13.20): the best critic of section 2, which has the slope 1, first; then those of the training.
+room = np.append(best.cost, exact) - np.append(reached, believed)
+check.equal("13.20", room.min(), 0.0)
+check.claim("W1 at the start", exact[0], 1.6, tol=0.05)
+check.claim("W1 at step 100", exact[10], 0.8, tol=0.1)
+check.claim("W1 at the end", exact[-1], 0.3, tol=0.2)
+check.claim(
+    "what the critic believes from step 100 on, on average", np.mean(believed[10:]), 0.1, tol=0.2
+)
 share = (abs(weights) > 0.99 * CLIP).mean()
-print(f"share of the critic's weights at the bound: {share:.2f}")
+check.claim("share of the critic's weights at the bound", share, 0.45, tol=0.1)
+
+# %% tags=["figure"]
+shown = real(4000).numpy().ravel()
+
+
+def moment(step):
+    """Data, samples and critic on the left, the critic's weights on the right."""
+    made, shape, weights = album[step]
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(7.2, 2.7), layout="constrained", width_ratios=(2, 1)
+    )
+    for values, color, label in ((shown, "0.7", "data"), (made, "C2", "samples")):
+        heights, edges = np.histogram(values, 50, (-5, 5), density=True)
+        left.stairs(heights, edges, fill=True, color=color, alpha=0.7, label=label)
+    left.plot(spots.numpy(), 0.5 + 0.3 * (shape - shape.mean()), color="C1", ls="-",
+              label="critic / K, its height scaled")  # fmt: skip
+    left.set(xlim=(-5, 5), ylim=(-0.7, 1.9), xlabel="x", ylabel="density")
+    left.set_title(f"step {step}: W1 {exact[step // 10]:.2f}, believed {believed[step // 10]:.2f}")
+    left.legend(loc="upper left", ncols=3, fontsize=7)
+    right.stairs(*np.histogram(weights, 40, (-CLIP, CLIP)), fill=True, color="C4")
+    right.set(xlabel="weight of the critic", ylabel="how many", ylim=(0, 320))
+    right.set_title("from -c to c")
+    return figure
+
+
+figures.film(
+    map(moment, [*range(0, 100, 10), *range(100, STEPS + 1, 40)]),
+    "Film of the training. Left, the samples spread from one heap to both bells of the data, while "
+    "the critic, a curve with one or two bends, tilts from side to side. Right, its weights start "
+    "all over the range and gather at both ends of it.",
+    colors=32,
+)
+
+# %% tags=["figure"]
+figure, axis = plt.subplots(figsize=(7, 2.8), layout="constrained")
+axis.plot(np.arange(len(exact)) * 10, exact, color="black", ls="-", label="exact $W_1$")
+axis.plot(np.arange(len(exact)) * 10, believed, color="C1", ls="--", label="critic's gap / K")
+axis.set(xlabel="step of G", ylabel="units of x", ylim=(-0.2, None))
+axis.set_title("Below the exact distance, always")
+axis.legend()
+figures.show(
+    figure,
+    "The exact distance falls in the course of the training; what the critic believes drops at "
+    "once, stays below it and hardly follows.",
+)
 
 # %% [markdown]
 # Three things to see.
 #
 # - **A lower bound, and a loose one.** The critic's number never exceeds $W_1$, as (13.20) says.
-#   But after the first two hundred steps it stays near 0.15 while $W_1$ falls from 0.9 to 0.3, and
-#   early on it is even negative. A gap follows $W_1$ only if the critic is nearly the best; a
-#   clipped one with five steps is not.
-# - **The weights pile up at $\pm c$.** A critic wants more slope than it is allowed, so it pushes
-#   its weights to the walls. Gulrajani et al. (2017) made this picture famous.
+#   But from step 100 on it stays near 0.1 while $W_1$ falls from 0.8 to 0.3. A gap follows $W_1$
+#   only if the critic is nearly the best; a clipped one with five steps is not.
+# - **The weights pile up at $\pm c$**, 45 % of them. A critic wants more slope than it is allowed,
+#   so it pushes its weights to the walls. Gulrajani et al. (2017) made this picture famous.
 # - **The critic is simple.** A network with so many weights at the walls has few shapes to choose
-#   from. It is far from the zigzag of section 2.
+#   from.
 #
-# In the plane one sees the last point best. Points on a ring are the data, a blob in the middle
+# How should $c$ be chosen, then? Train critics of the same sizes, each with its own $c$, between
+# data at $-3$, 0, 3 and samples at $-1.5$ and 1.5, for 200 steps.
+#
+# **Predict, then run.** The best critic here is a W with slopes 1 and $-1$. What changes with $c$:
+# the shape of the clipped critic, its slope $K$, or both?
+
+# %%
+where = np.linspace(-5, 5, 401)
+three, two = (
+    sum(np.exp(-0.5 * ((where - m) / 0.4) ** 2) for m in means)
+    for means in ((-3, 0, 3), (-1.5, 1.5))
+)
+three, two = three / three.sum(), two / two.sum()  # the share of each of the 401 places
+W = np.abs(np.cumsum(three - two)).sum() * 0.025  # (13.4)
+
+
+def clipped_critic(c):
+    """The values of a critic with this c, its slope, its gap."""
+    tg.manual_seed(1)
+    net = network(1, 32, 32, 1).to(tg.float64)
+    optimizer = tg.optim.RMSprop(net.parameters(), lr=1e-3)
+    places, shares = tg.tensor(where[:, None]), tg.tensor((three - two)[:, None])
+    for _ in range(200):
+        gap = (shares * net(places)).sum()
+        optimizer.zero_grad()
+        (-gap).backward()
+        optimizer.step()
+        tg.optim.clip_weights_(net.parameters(), c)
+    with tg.no_grad():
+        values = net(places).numpy().ravel()
+    return values, np.abs(np.diff(values)).max() / 0.025, (three - two) @ values
+
+
+by_c = {c: clipped_critic(c) for c in (0.01, 0.03, 0.1, 0.2, 0.5, 1.0)}
+
+# %%
+check.claim("W1", W, "1.103")
+for c, slope_said, share_said in ((0.01, 0.0003, 0.73), (0.1, 0.25, 0.76), (1.0, 43, 0.66)):
+    _, K, gap = by_c[c]
+    check.claim(f"c = {c}: K", K, slope_said, tol=0.05)
+    check.claim(f"c = {c}: gap / K", gap / K, share_said, tol=0.02)
+
+
+# %% tags=["figure"]
+def picture(c):
+    """Data, samples, the best critic and the clipped one."""
+    values, K, gap = by_c[c]
+    figure, axis = plt.subplots(figsize=(6.4, 3), layout="constrained")
+    axis.fill_between(where, 60 * three, color="black", alpha=0.25, lw=0, label="data")
+    axis.fill_between(where, 60 * two, color="C2", alpha=0.5, lw=0, label="samples")
+    ideal = np.cumsum(np.sign(np.cumsum(two - three))) * 0.025
+    axis.plot(where, ideal - ideal.mean(), color="C1", ls="--", label="best critic")
+    axis.plot(where, (values - values.mean()) / K, color="C0", ls="-", label="clipped critic / K")
+    axis.set(xlim=(-5, 5), ylim=(-2.6, 2.6), xlabel="x", ylabel="score; density")
+    axis.set_title(f"c = {c}: K = {K:.2g}, gap {gap:.2g}, gap / K {gap / K:.2f} of 1.10")
+    axis.legend(loc="lower center", ncols=4, fontsize=7)
+    return figure
+
+
+figures.slider(
+    map(picture, by_c),
+    by_c,
+    "c",
+    "Clipped critics, divided by their slope, beside the best critic, which is a W. Whatever the "
+    "clip, they are hardly more than a V.",
+    start=2,
+)
+
+# %% [markdown]
+# The shape hardly changes: a V, where a W is needed. It reaches about 0.7 of 1.103. The slope $K$
+# changes by five powers of ten, from 0.0003 to 43, and the gap with it. No $c$ makes the critic
+# better; it sets the size of the gradient that $G$ gets, and does so blindly.
+#
+# In the plane one sees the lack of shapes best. Points on a ring are the data, a blob in the middle
 # is the samples. On the left the best critic, from the linear program and (13.12); on the right a
 # clipped network after 800 steps.
 
@@ -686,29 +956,47 @@ for _ in range(800):
     optimizer.step()
     tg.optim.clip_weights_(net.parameters(), 0.05)
 K = slope_of(net, ring_t, blob_t)
+
+# %%
+check.claim("exact W1", best.cost, "1.174")
+check.claim("clipped network: gap / K", gap.item() / K, 0.78, tol=0.05)
+
+# %% tags=["figure"]
 u = np.linspace(-2.2, 2.2, 60)
 mesh = np.stack(np.meshgrid(u, u), -1).reshape(-1, 2)
 with tg.no_grad():
     clipped = net(tg.tensor(mesh, dtype=tg.float32)).numpy().ravel() / K
 surfaces = {"best critic (linear program)": (distance(mesh, blob) - best.v).min(1),
             "clipped network, divided by K": clipped}  # fmt: skip
-figure, axes = plt.subplots(1, 2, figsize=(7.4, 3), layout="constrained", dpi=90)
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained", sharey=True)
 for axis, (name, values) in zip(axes, surfaces.items()):
-    axis.contourf(u, u, values.reshape(60, 60), 14, cmap="viridis")
+    values = (values - values.mean()).reshape(60, 60)
+    filled = axis.contourf(u, u, values, np.linspace(-1.4, 1.4, 15), cmap="viridis",
+                           extend="both")  # fmt: skip
     axis.plot(*ring.T, "w.", ms=4)
-    axis.plot(*blob.T, "r.", ms=4)
-    axis.set(title=name, aspect="equal")
-plt.show()
-print(f"exact W1 {best.cost:.3f};  clipped network: gap / K {gap.item() / K:.3f}")
+    axis.plot(*blob.T, ".", color="C1", ms=4)
+    axis.set(title=name, aspect="equal", xlabel="$x_1$")
+axes[0].set_ylabel("$x_2$")
+figure.colorbar(filled, ax=axes, label="score, mean 0")
+figures.show(
+    figure,
+    "Two maps of a critic: white data on a ring, orange samples in the middle. The best critic "
+    "is a funnel with creases between the samples; the clipped network is a bowl of few pieces.",
+)
 
 # %% [markdown]
+# The clipped network's gap / K is 0.78, of 1.174 that are possible.
+#
 # ### A critic may be trained to the end
 #
 # Lesson 10 promised it. Two laws far apart, samples fixed, the opponent trained longer and longer:
 # what does a sample hear? (The mean size of the gradient of $G$'s loss at the samples; for the
 # critic divided by its slope.)
+#
+# **Predict, then run.** What becomes of the two messages between step 50 and step 800?
 
 # %%
+heard = {}
 print("steps of the opponent        50        200        800")
 for name in ("minimax", "wgan"):
     tg.manual_seed(5)
@@ -728,34 +1016,40 @@ for name in ("minimax", "wgan"):
             (g,) = tg.autograd.grad(row.generator(opponent(leaf)) * 256, [leaf])
             K = slope_of(opponent, x, y) if row.clip else 1.0
             sizes.append(abs(g).mean().item() / K)
+    heard[name] = sizes
     print(f"{name:20s}" + "".join(f"{s:11.1e}" for s in sizes))
 
+# %%
+check.claim("the critic's message at the end", heard["wgan"][2], 0.6, tol=0.1)
+check.claim("as at step 200", heard["wgan"][2] / heard["wgan"][1], 1.0, tol=0.1)
+shrunk = heard["minimax"][0] / heard["minimax"][2]
+check.claim("the discriminator's has shrunk by the factor", shrunk, 250, tol=0.2)
+
 # %% [markdown]
-# The discriminator's message dies out while it learns. The critic's stays, at 0.6 of its steepest
-# slope (for the best critic it would be 1): it may be trained as long as one likes before each step
-# of $G$.
+# The discriminator's message dies out while it learns, by a factor of 250. The
+# critic's stays, at 0.6 of its steepest slope (for the best critic it would be 1): it may be
+# trained as long as one likes before each step of $G$.
 #
-# ## 5. The library's version
+# ### The library's version
 #
 # The row `wgan` of `tinygen.models.gan`, with `optim.clip_weights_` after the step, is what we
 # wrote by hand:
 
 # %%
 model = gan.GAN(network(1, 32, 32, 1), network(1, 32, 32, 1), "wgan", latent=1)
-x = real(64)
+x = real(64).to(tg.float32)
 tg.manual_seed(7)
 loss = model.discriminator_terms(x)["loss"]
 tg.manual_seed(7)
 with tg.no_grad():
     by_hand = model.D(model.G(tg.randn(64, 1))).mean()
     by_hand = by_hand - model.D(x).mean()
-print(f"critic's loss: library {loss.item():.6f}, by hand {by_hand.item():.6f}")
+check.claim("critic's loss: library over ours", loss / by_hand, "1.00000")
 opt = tg.optim.RMSprop(model.D.parameters(), lr=0.1)
 loss.backward()
 opt.step()
 tg.optim.clip_weights_(model.D.parameters(), CLIP)
-largest = gan.max_weight(model.D.parameters())
-print(f"largest weight after a step: {largest:.3g}")
+check.claim("largest weight after a step", gan.max_weight(model.D.parameters()), "0.1000")
 
 # %% [markdown]
 # ## A bug from the wild: a WGAN without clipping
@@ -786,11 +1080,20 @@ def gap_of(clip, steps=600):
     return found, gan.max_weight(f.parameters())
 
 
+gaps, largest = {}, {}
 for name, clip in (("clipped at 0.1", 0.1), ("clipping forgotten", None)):
-    gaps, largest = gap_of(clip)
-    caught = "" if largest <= 0.1 + 1e-6 else "   <- caught: max|w| > c"
-    print(f"{name:19s} gap at 200, 400, 600: " + "  ".join(f"{g:8.3f}" for g in gaps)
-          + f"   max|w| {largest:.3g}{caught}")  # fmt: skip
+    gaps[name], largest[name] = gap_of(clip)
+    print(f"{name:19s} gap at 200, 400, 600: " + "  ".join(f"{g:8.3f}" for g in gaps[name])
+          + f"   max|w| {largest[name]:.3g}")  # fmt: skip
+
+# %%
+clipped, forgotten = gaps["clipped at 0.1"], gaps["clipping forgotten"]
+check.claim("clipped: the gap", clipped[0], 0.183, tol=0.1)
+check.claim("clipped: it rests", clipped[2] / clipped[0], 1.0, tol=0.1)
+check.claim("clipped: max|w|", largest["clipped at 0.1"], "0.1000")
+check.claim("forgotten: the gap at step 600", forgotten[2], 537, tol=0.05)
+check.claim("forgotten: it grows by", forgotten[2] / forgotten[0], 4.3, tol=0.05)
+check.claim("forgotten: max|w|, caught", largest["clipping forgotten"], 5.6, tol=0.05)
 
 # %% [markdown]
 # The check to keep is one line in the loop: `assert max|w| <= c` after each step of the critic,
@@ -803,11 +1106,11 @@ for name, clip in (("clipped at 0.1", 0.1), ("clipping forgotten", None)):
 # is added to the critic.**
 
 # %%
-on_real, on_made = tg.randn(50), tg.randn(50) - 1
-for name in ("wgan", "hinge", "minimax"):
+on_real, on_made = tg.ones(50), tg.zeros(50) - 1
+for name, said in (("wgan", "0.000"), ("hinge", "5.000"), ("minimax", "3.394")):
     loss = gan.OBJECTIVES[name].discriminator
-    change = (loss(on_real + 5, on_made + 5) - loss(on_real, on_made)).item()
-    print(f"{name:8s} a constant added to the critic changes its loss by {change:7.4f}")
+    change = loss(on_real + 5, on_made + 5) - loss(on_real, on_made)
+    check.claim(f"{name}: a constant changes the critic's loss by", change, said)
 
 # %% [markdown]
 # ## Exercises

@@ -22,24 +22,37 @@ def _rows(value: Any) -> np.ndarray[Any, Any]:
 @exercise("10.1")
 def weights(answer: Any) -> None:
     """weights(a): the slopes of three generator losses by the logit, (n,) -> (3, n)."""
+    more = (
+        "(10.4) to (10.6) with D = 1 / (1 + e^-a). Which power of e overflows, and when?",
+        "log D = -np.logaddexp(0, -a) never overflows: -exp(log D), -exp(log(1 - D)), -exp(a).",
+    )
     a = np.random.default_rng(10).normal(0.0, 3.0, 40)
     rows = _rows(answer(a))
-    expect(rows.shape == (3, 40), "Three rows, one number for each logit.")
-    expect(np.all(rows < 0), "Every loss falls when the logit grows: all slopes are negative.")
-    expect(close(rows[0] + rows[1], -np.ones(40)), "-D and -(1 - D) add up to -1.")
-    expect(close(rows[0], np.exp(a) * rows[1]), "Which of the two dies where D is near 0?")
-    expect(close(rows[2], -np.exp(a)), "D / (1 - D) is e to the power of something simple.")
-    expect(close(_rows(answer(np.zeros(1)))[:, 0], [-0.5, -0.5, -1.0]), "At a = 0, D is 1/2.")
-    with np.errstate(over="ignore"):
-        far = _rows(answer(np.array([-500.0, 500.0])))
-    expect(np.isfinite(far[:2]).all(), "At logits of 500 the first two slopes overflow.")
-    expect(far[0, 0] < 0, "At -500 the minimax slope is tiny, but not 0: e^-500 is representable.")
-    expect(close(far[:2], [[0.0, -1.0], [-1.0, 0.0]]), "Far out the slopes are 0 or -1.")
+    expect(rows.shape == (3, 40), "Three rows, one number for each logit.", *more)
+    expect(
+        np.all(rows < 0), "Every loss falls when the logit grows: all slopes are negative.", *more
+    )
+    expect(close(rows[0] + rows[1], -np.ones(40)), "-D and -(1 - D) add up to -1.", *more)
+    expect(close(rows[0], np.exp(a) * rows[1]), "Which of the two dies where D is near 0?", *more)
+    expect(close(rows[2], -np.exp(a)), "D / (1 - D) is e to the power of something simple.", *more)
+    expect(
+        close(_rows(answer(np.zeros(1)))[:, 0], [-0.5, -0.5, -1.0]), "At a = 0, D is 1/2.", *more
+    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        far = _rows(answer(np.array([-1000.0, 1000.0])))[:2]
+    expect(np.isfinite(far).all(), "At logits of 1000 the first two slopes are inf or nan.", *more)
+    expect(close(far, [[0.0, -1.0], [-1.0, 0.0]]), "Far out the slopes are 0 or -1.", *more)
+    tiny = _rows(answer(np.array([-500.0])))[0, 0]
+    expect(tiny < 0, "At -500 the minimax slope is tiny, but e^-500 can be represented.", *more)
 
 
 @exercise("10.2")
 def look_ahead(answer: Any) -> None:
     """look_ahead(field, w, eta): one extragradient step from w."""
+    more = (
+        "Two directions: here = field(w), there = field(w + eta * here). Which one is the step?",
+        "w + eta * field(w + eta * field(w)).",
+    )
     calls = []
 
     def spin(w: Any) -> np.ndarray[Any, Any]:
@@ -48,34 +61,46 @@ def look_ahead(answer: Any) -> None:
 
     w, eta = np.array([0.8, -0.6]), 0.2
     new = _array(answer(spin, w.copy(), eta))
-    expect(new.shape == (2,), "It should return the new point, of the shape of w.")
-    expect(len(calls) == 2, "The field is asked twice: here, and at the point looked at.")
-    expect(close(calls[0], w), "First ask for the direction where you stand.")
+    expect(new.shape == (2,), "It should return the new point, of the shape of w.", *more)
+    expect(len(calls) == 2, "The field is asked twice: here, and at the point looked at.", *more)
+    expect(close(calls[0], w), "First ask for the direction where you stand.", *more)
     ahead = w + eta * np.array([-w[1], w[0]])
-    expect(close(calls[1], ahead), "Then ask at w + eta field(w).")
+    expect(close(calls[1], ahead), "Then ask at w + eta field(w).", *more)
     size = float(new @ new) / float(w @ w)
     expect(
         size < 1,
         "On V = theta phi you move away from 0. The second direction is applied from w itself.",
+        *more,
     )
-    expect(close(size, 1 - eta**2 + eta**4), "The factor is not that of (10.22). Go back to w.")
+    expect(
+        close(size, 1 - eta**2 + eta**4), "The factor is not that of (10.22). Go back to w.", *more
+    )
     bowl = answer(lambda v: -np.array([1.0, 3.0, 2.0]) * v, np.array([1.0, -2.0, 0.5]), 0.1)
-    expect(close(bowl, [0.91, -2 * 0.79, 0.5 * 0.84]), "It fails on a bowl in three dimensions.")
+    expect(
+        close(bowl, [0.91, -2 * 0.79, 0.5 * 0.84]), "It fails on a bowl in three dimensions.", *more
+    )
 
 
 @exercise("10.3")
 def saddles(answer: Any) -> None:
     """saddles(V): the cells (i, j) that are least of their column and largest of their row."""
+    more = (
+        "Mark the smallest of each column and the largest of each row: a saddle is marked twice.",
+        "np.argwhere((V == V.min(0)) & (V == V.max(1, keepdims=True))).",
+    )
 
     def found(table: Any) -> set[tuple[int, int]]:
         return {(int(i), int(j)) for i, j in answer(np.array(table, float))}
 
-    expect(found([[1, -1], [-1, 1]]) == set(), "Matching pennies has no saddle point.")
+    expect(found([[1, -1], [-1, 1]]) == set(), "Matching pennies has no saddle point.", *more)
     expect(
         found([[2, 1, 3], [5, 0, 4]]) == {(0, 2)},
         "In [[2, 1, 3], [5, 0, 4]] the saddle is at (0, 2). Who chooses the row, and wants what?",
+        *more,
     )
-    expect(len(found(np.ones((2, 3)))) == 6, "In a constant table every cell is a saddle point.")
+    expect(
+        len(found(np.ones((2, 3)))) == 6, "In a constant table every cell is a saddle point.", *more
+    )
     rng = np.random.default_rng(3)
     for _ in range(40):
         table = rng.integers(0, 5, (3, 4))
@@ -88,12 +113,18 @@ def saddles(answer: Any) -> None:
         expect(
             found(table) == best,
             "A saddle is the smallest of its column (G cannot gain) and the largest of its row.",
+            *more,
         )
 
 
 @exercise("10.4")
 def good_loss(answer: Any) -> None:
     """good_loss(loss): does descending it make every logit grow, wherever it is?"""
+    more = (
+        "Take logits from -20 to 20 with requires_grad=True and look at every slope.",
+        "With a = tg.tensor(np.linspace(-20, 20, 81), requires_grad=True): are all entries of "
+        "tg.autograd.grad(loss(a), [a])[0] negative?",
+    )
     good = {
         "softplus(-a)": lambda a: mean(softplus(-a)),
         "-softplus(a)": lambda a: -mean(softplus(a)),
@@ -111,9 +142,17 @@ def good_loss(answer: Any) -> None:
         ),
     }
     for name, loss in good.items():
-        expect(_truth(answer(loss)), f"The loss {name} is good: its slope is negative everywhere.")
+        expect(
+            _truth(answer(loss)),
+            f"The loss {name} is good: its slope is negative everywhere.",
+            *more,
+        )
     for name, loss in bad.items():
-        expect(not _truth(answer(loss)), f"You accept the loss {name}. Which logits did you try?")
+        expect(
+            not _truth(answer(loss)),
+            f"You accept the loss {name}. Which logits did you try?",
+            *more,
+        )
 
 
 def _truth(value: Any) -> bool:
