@@ -66,8 +66,16 @@ away = [
     (t, float(there_and_back.a[t]) * cloud + float(there_and_back.s[t]) * noise)
     for t in (0, 15, 35, 60, 90, 130, 180, 240, 320, 420, 560, 750)
 ]
-back = list(diffusion.chain(knows, (600, 2), "ancestral", 80, start=tg.randn(
-    600, 2, generator=tg.Generator().manual_seed(1)), generator=tg.Generator().manual_seed(2)))
+back = list(
+    diffusion.chain(
+        knows,
+        (600, 2),
+        "ancestral",
+        80,
+        start=tg.randn(600, 2, generator=tg.Generator().manual_seed(1)),
+        generator=tg.Generator().manual_seed(2),
+    )
+)
 
 
 def frame(t, points, title):
@@ -1035,9 +1043,7 @@ check.claim("best guess of x_0 there", (share * inside).sum(0)[5], "0.063")
 # %% tags=["figure"]
 angle = 2 * np.pi * np.arange(8) / 8
 centers = 1.3 * np.stack([np.cos(angle), np.sin(angle)], 1)
-guesser = diffusion.Diffusion(
-    ddpm, diffusion.ExactDenoiser(ddpm, tg.tensor(centers), 0.12), "x0"
-)
+guesser = diffusion.Diffusion(ddpm, diffusion.ExactDenoiser(ddpm, tg.tensor(centers), 0.12), "x0")
 draws = np.random.default_rng(1)
 picked = centers[draws.integers(8, size=500)] + 0.12 * draws.standard_normal((500, 2))
 eps_plane = draws.standard_normal((500, 2))
@@ -1273,7 +1279,11 @@ def ve_variances(T, sampler):
     return np.sqrt(sigma2), np.array(V)
 
 
-for steps, said in ((50, ("0.467", "0.871")), (200, ("0.491", "0.966")), (1000, ("0.498", "0.993"))):
+for steps, said in (
+    (50, ("0.467", "0.871")),
+    (200, ("0.491", "0.966")),
+    (1000, ("0.498", "0.993")),
+):
     for sampler, value in zip(("slide", "right"), said):
         left = ve_variances(steps, sampler)[1][-1]
         check.claim(f"E9: T = {steps}, the {sampler} step, of variance 1", left, value)
@@ -1305,8 +1315,13 @@ fig, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 for sampler, colour, dashes in (("slide", "C1", "--"), ("right", "C0", "-")):
     sigma, V = ve_variances(1000, sampler)
     ratio = V[::-1] / (1 + sigma**2)
-    ax.semilogx(np.maximum(sigma, 0.008), ratio, color=colour, linestyle=dashes,
-                label=f"{sampler} step, T = 1000")
+    ax.semilogx(
+        np.maximum(sigma, 0.008),
+        ratio,
+        color=colour,
+        linestyle=dashes,
+        label=f"{sampler} step, T = 1000",
+    )
 ax.semilogx(sigma[1:], (1 + sigma[1:] ** 2) / (2 + sigma[1:] ** 2), "k:", label="(16.27)")
 ax.invert_xaxis()
 ax.set(xlabel="noise level $\\sigma_t$, from noise (left) to data (right)", ylim=(0, 1.1),
@@ -1352,8 +1367,11 @@ def found(points):
 for name, said in (("data", "0.241"), ("ancestral", "0.241"), ("renoise", "0.183")):
     check.claim(f"E9: spread of a mode, {name}", spread(sets[name]), said)
     check.claim(f"E9: modes found, {name}", found(sets[name]), "8")
-    check.claim(f"E9: radius of the ring, {name}",
-                np.sqrt((sets[name] ** 2).sum(1).mean() - 2 * spread(sets[name]) ** 2), "1.3")
+    check.claim(
+        f"E9: radius of the ring, {name}",
+        np.sqrt((sets[name] ** 2).sum(1).mean() - 2 * spread(sets[name]) ** 2),
+        "1.3",
+    )
 ratio = spread(sets["renoise"]) ** 2 / spread(sets["data"]) ** 2
 check.claim("E9: squared spread of a mode, renoise / data", ratio, "0.58")
 
