@@ -53,7 +53,9 @@ kinds = tg.tensor([7, 0, 9, 2, 5, 8, 1, 4, 9, 6, 3, 7, 2, 1, 8, 9, 0, 7])
 path = list(diffusion.chain(clothes, (18, *clothes.shape), "ddim", 30, labels=kinds, guidance=2.0,
                             generator=tg.Generator().manual_seed(12)))  # fmt: skip
 shots = [
-    plot.grid_array(x, nrow=6, value_range=(-1, 1), clip=True).repeat(3, 0).repeat(3, 1)
+    plot.grid_array(x, nrow=6, value_range=(-1, 1), clip=True, pad_value=0)
+    .repeat(3, 0)
+    .repeat(3, 1)
     for _, x in diffusion.film(clothes.process, path, 30)
 ]
 figures.film((255 - shot for shot in shots), fps=8, pause=2, colors=12,
@@ -136,7 +138,7 @@ n = 200_000
 t_draw, x0, eps = rng.integers(1, T + 1, n), rng.standard_normal(n), rng.standard_normal(n)
 xt = a[t_draw] * x0 + s[t_draw] * eps
 check.mean("17.2", (eps - 0.6 * xt) ** 2, (1 - 1.2 * s[1:] + 0.36).mean())
-check.claim("L_simple of 0.6 x", (1 - 1.2 * s[1:] + 0.36).mean(), "0.389")
+check.claim("L_simple of 0.6 x", (1 - 1.2 * s[1:] + 0.36).mean(), "0.390")
 
 linear_net = lambda x, time: 0.6 * x  # noqa: E731
 theirs = diffusion.Diffusion(process, linear_net).errors(
@@ -258,7 +260,7 @@ x0 = modes[rng.integers(3, size=n)] + width * rng.standard_normal(n)
 eps = rng.standard_normal(n)
 check.mean("17.5", (eps - perfect_eps(a[10] * x0 + s[10] * eps, 10)) ** 2, J[10])
 floor = J[1:].mean()
-for k, said in ((1, "0.976"), (30, "0.390"), (100, "0.000")):
+for k, said in ((1, "0.977"), (30, "0.390"), (100, "0.000")):
     check.claim(f"irreducible loss at t = {k}", J[k], said)
 check.claim("no network can bring L_simple below", floor, "0.237")
 
@@ -289,13 +291,11 @@ ts = np.arange(2, T + 1)
 weights = {"the bound": w, "epsilon, no weight": np.ones(T - 1), "x_0, no weight": 1 / snr[2:]}
 check.claim("E29: share of signal at t = 50", bar[50], "0.074")
 for (name, weight), late, rise in zip(
-    weights.items(), ("0.009", "0.025", "0.684"), ("0.083", "1.000", "12222742")
+    weights.items(), ("0.009", "0.025", "0.684"), (0.083, 1.0, 12.2e6)
 ):
-    part = weight * J[2:]
-    check.claim(
-        f"E29: share of the loss from t > 50, {name}", part[ts > 50].sum() / part.sum(), late
-    )
-    check.claim(f"E29: last weight / first, {name}", weight[-1] / weight[0], rise)
+    share = (weight * J[2:])[ts > 50].sum() / (weight * J[2:]).sum()
+    check.claim(f"E29: share of the loss from t > 50, {name}", share, late)
+    check.claim(f"E29: last weight / first, {name}", weight[-1] / weight[0], rise, tol=0.005)
 
 # %% [markdown]
 # Two thirds of the slide's loss (0.684) come from where there is next to nothing to see, and 0.009
@@ -550,7 +550,7 @@ for column, label in ((1, "raw"), (2, "averaged"), (4, "averaged, no warm-up")):
 ax.set(xlabel="training step", ylabel="avoidable loss",
        title="how far from the perfect network")  # fmt: skip
 ax.legend()
-figures.show(fig, "Avoidable loss over 3000 steps, falling from 0.75; the averaged weights lie below "
+figures.show(fig, "Avoidable loss over 3000 steps, falling from 0.75; averaged weights lie below "
              "the raw ones until step 2000, the average without a warm-up far above.")  # fmt: skip
 
 # %% [markdown]
@@ -589,14 +589,14 @@ for t in (1, 2, 40, 100):
     xt, eps_hat = rng.standard_normal((2, 50))
     x0_hat = (xt - s[t] * eps_hat) / a[t]
     check.equal("17.9", posterior_mean(x0_hat, xt, t), short_mean(eps_hat, xt, t))
-check.claim("error of the guess of x_0 for 1 of noise, t = 100", s[100] / a[100], "197.5")
+check.claim("error of the guess of x_0 for 1 of noise, t = 100", s[100] / a[100], "221.5")
 for form, shift in (("first", posterior_mean(s[100] / a[100], 0.0, 100)),
                     ("second", -short_mean(1.0, 0.0, 100))):  # fmt: skip
     check.claim(f"error of the mean for 1 of noise, t = 100, {form} form", shift, "0.224")
 
 
 # %% [markdown]
-# The guess of the data point is off by 197.5, and the step by 0.224 in both forms: they are one.
+# The guess of the data point is off by 221.5, and the step by 0.224 in both forms: they are one.
 #
 # The sampler: start with noise, take $T$ steps, add noise of variance $\tilde\beta_t$ after each
 # **but the last**. We draw from our network by our sampler and by the library's, with the same
@@ -720,7 +720,7 @@ loops = {
     "as it should be": (grain(ho, False), "0.0000"),
     "labml": (grain(ho, True), "0.0100"),
     "the notebook": (grain(np.linspace(1e-5, 1e-2, 1000), True), "0.0032"),
-    "superminddpm": (grain(np.linspace(1e-4, 0.02, 1001)[:1000], True, stop=1), "0.0129"),
+    "superminddpm": (grain(np.linspace(1e-4, 0.02, 1001)[:1000], True, stop=1), "0.0136"),
 }
 for name, (found, said) in loops.items():
     check.claim(f"grain on a picture that is one point: {name}", found, said)
@@ -1135,7 +1135,7 @@ for ax, (title, size, lines) in zip(axes, (("perfect network", 10_000, exact),
     ax.set(xlabel="steps", title=title)
 axes[0].set_ylabel("$W_1$ to the data")
 axes[0].legend(loc="lower left")
-figures.show(fig, "W_1 to the data over 2 to 100 steps, both axes logarithmic: DDIM below DDPM; with "
+figures.show(fig, "W_1 to the data over 2 to 100 steps, logarithmic axes: DDIM below DDPM; with "
              "the trained network both level off near 50 steps.")  # fmt: skip
 
 # %% [markdown]
@@ -1178,8 +1178,8 @@ log_q, log_label = logs.logsumexp(0), logs[2] - logs.logsumexp(0)
 check.equal("17.17", plain + 3.0 * (labelled - plain), -s[t] * score)
 far = np.array([-3.0, 3.0])
 change = perfect_eps(far, t, modes=modes[2:], width=broad) - perfect_eps(far, t, width=broad)
-check.claim("what the label changes at -3", change[0], "-1.81")
-check.claim("what the label changes at 3", change[1], "-0.01")
+check.claim("what the label changes at -3", change[0], "-1.78")
+check.claim("what the label changes at 3", change[1], "-0.03")
 
 # %% [markdown]
 # What does one get? At *each level of noise* the guided score is that of $q(x_t) \ q(y \mid
@@ -1254,7 +1254,7 @@ half = 1 / (K - 1)
 above = [math.inf if k == K - 1 else values[k] + half for k in range(K)]
 below = [-math.inf if k == 0 else values[k] - half for k in range(K)]
 phi = lambda z: 0.5 * (1 + math.erf(z / math.sqrt(2)))  # noqa: E731
-for mu, sigma, likeliest, said in ((0.3, 0.1, "10", "0.478"), (-1.4, 0.5, "0", "0.747")):
+for mu, sigma, likeliest, said in ((0.3, 0.1, "10", "0.472"), (-1.4, 0.5, "0", "0.825")):
     ours = [phi((up - mu) / sigma) - phi((lo - mu) / sigma) for up, lo in zip(above, below)]
     check.equal("17.18", sum(ours), 1.0)
     theirs = diffusion.discretised_log_prob(
@@ -1285,20 +1285,20 @@ check.equal("17.19", knows_nothing / (64 * math.log(2)), metrics.bits_per_dim(kn
 # cannot do. (The first inequality holds for any masses in the place of $p_\theta$, and the data's
 # own attain it.)
 #
-# **Predict, then run.** Knowing nothing costs 3 bits a number; the entropy is 2.380. The network is
+# **Predict, then run.** Knowing nothing costs 3 bits a number; the entropy is 2.303. The network is
 # perfect. Is the bound with 20 steps below 3?
 
 # %%
 levels = 8
 line = np.linspace(-1, 1, levels)
 atoms = np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2)
-p_atoms = rng.dirichlet(np.full(64, 0.3))
+p_atoms = np.random.default_rng(0).dirichlet(np.full(64, 0.3))
 entropy = -(p_atoms * np.log(np.maximum(p_atoms, 1e-300))).sum()
 pictures = tg.tensor(np.tile(atoms, (20, 1)))  # each of the 64 pictures, 20 times
-check.claim("entropy, bits/dim", entropy / (2 * math.log(2)), "2.380")
+check.claim("entropy, bits/dim", entropy / (2 * math.log(2)), "2.303")
 cross = lambda q: -(p_atoms * np.log(q)).sum()  # noqa: E731
 check.at_most("17.20", entropy, cross(np.full(64, 1 / 64)), attained=(entropy, cross(p_atoms)))
-for steps, said in ((20, "3.399"), (60, "2.971"), (200, "2.509")):
+for steps, said in ((20, "3.381"), (60, "2.933"), (200, "2.442")):
     chain = diffusion.cosine(steps)
     exact = diffusion.ExactDenoiser(chain, tg.tensor(atoms), 0.0, tg.tensor(p_atoms))
     bound = diffusion.vlb(diffusion.Diffusion(chain, exact, "x0", bounded=True), pictures,
@@ -1339,20 +1339,20 @@ for t in (10, 50, 100, 150):
     (gradient,) = tg.autograd.grad(answer[:, 0, 14, 14].sum(), [x])
     looks[t] = np.abs(gradient.numpy()).sum((0, 1))
 near = {t: look[11:18, 11:18].sum() / look.sum() for t, look in looks.items()}
-for t, said in ((10, 0.9), (50, 0.7), (100, 0.5), (150, 0.3)):
+for t, said in ((10, 0.78), (50, 0.70), (100, 0.50), (150, 0.34)):
     check.claim(f"share of the 7 x 7 pixels around the centre, t = {t}", near[t], said, tol=0.1)
 
 # %% tags=["figure"]
 fig, axes = plt.subplots(1, 4, figsize=(8, 2.3), layout="constrained")
 for ax, (t, look) in zip(axes, looks.items()):
-    ax.imshow(np.sqrt(look / look.max()), cmap="Blues")
+    ax.imshow((look / look.max()) ** 0.4, cmap="Blues")
     ax.set(title=f"t = {t}: {near[t]:.0%} within 7 x 7", xticks=[], yticks=[])
-figures.show(fig, "Four maps of where the U-Net looks to answer at the centre: a small spot at t = 10, "
+figures.show(fig, "Four maps of where the U-Net looks to answer at the centre: a spot at t = 10, "
              "a wide cloud at t = 150.")  # fmt: skip
 
 # %% [markdown]
-# With little noise it repairs a pixel from its neighbours. With much noise it must first find out
-# what the picture shows, and looks at all of it.
+# With little noise it repairs a pixel from its neighbours: 78 % comes from the square. With much
+# noise it must first find out what the picture shows, and looks at all of it: 34 %.
 #
 # ### One step, and more
 #
@@ -1377,11 +1377,11 @@ def alike(one, other):
 
 
 check.claim(
-    "E57: one step and the mean of the class", alike("1 steps", "mean of the class"), "0.98"
+    "E57: one step and the mean of the class", alike("1 steps", "mean of the class"), "0.99"
 )
-check.claim("E57: one step, from other noise", alike("1 steps", "1 steps, other noise"), "1.00")
-check.claim("50 steps, from other noise", alike("50 steps", "50 steps, other noise"), "0.70")
-check.claim("10 steps and 50, from the same noise", alike("10 steps", "50 steps"), "0.98")
+check.claim("E57: one step, from other noise", alike("1 steps", "1 steps, other noise"), "0.98")
+check.claim("50 steps, from other noise", alike("50 steps", "50 steps, other noise"), "0.77")
+check.claim("10 steps and 50, from the same noise", alike("10 steps", "50 steps"), "0.998")
 
 # %% tags=["figure"]
 fig, axes = plt.subplots(6, 1, figsize=(6.4, 4.4), layout="constrained")
@@ -1390,13 +1390,15 @@ for ax, name in zip(axes, ("mean of the class", *(f"{k} steps" for k in (1, 2, 5
               vmin=-1, vmax=1)  # fmt: skip
     ax.set_ylabel(name.replace("1 steps", "1 step"), rotation=0, ha="right", va="center")
     ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
 figures.show(fig, "Six rows of the digits 0 to 9: the mean of each class; one step, blurred in the "
              "same way; two, five, ten and fifty steps, sharper and sharper.")  # fmt: skip
 
 # %% [markdown]
-# One step is the mean of the class, whatever the noise: what section 4 said, painted by a network
-# that was never told. And 10 steps and 50 from the same noise show the same digits (correlation
-# 0.98). Without dice, the noise *is* the picture's code, as the $z$ of a VAE or a GAN.
+# One step is the mean of the class (correlation 0.99), whatever the noise (0.98): what section 4
+# said, painted by a network that was never told. With 50 steps other noise makes other digits
+# (0.77), but 10 steps from the same noise make the same (0.998). Without dice, the noise *is* the
+# picture's code, as the $z$ of a VAE or a GAN.
 #
 # ### Averaged weights, seen
 #
@@ -1419,8 +1421,8 @@ for _ in range(60):
     ema.update()
 
 unseen = data.load("digits", "test")
-few = (unseen.to_symmetric()[:200], tg.tensor(np.arange(200) + 1),
-       tg.randn(200, 1, 8, 8, generator=tg.Generator().manual_seed(3)), unseen.labels[:200])  # fmt: skip
+hiss = tg.randn(200, 1, 8, 8, generator=tg.Generator().manual_seed(3))
+few = (unseen.to_symmetric()[:200], tg.tensor(np.arange(200) + 1), hiss, unseen.labels[:200])
 
 
 def examine():
@@ -1450,29 +1452,31 @@ figures.show(fig, "Two rows of digits from the same noise: by the raw weights, a
 # ### Guidance, seen
 #
 # At last the 28-pixel pictures. Each column has a label (T-shirt, trousers, pullover, dress, coat,
-# sandal, shirt, sneaker, bag, boot), each row its noise; 15 steps of DDIM; the slider moves $g$ of
+# sandal, shirt, sneaker, bag, boot), each row its noise; 12 steps of DDIM; the slider moves $g$ of
 # (17.17).
 #
 # **Predict, then run.** What happens to the spread of the pictures *within* a column from $g = 0$
 # over $g = 1$ to $g = 6$?
 
 # %% tolerance=0.02
-scales = (0.0, 0.5, 1.0, 2.0, 3.0, 6.0)
+scales = (0.0, 1.0, 2.0, 3.0, 6.0)
 worn = {
-    g: clothes.sample(30, tg.Generator().manual_seed(5), tg.arange(30) % 10, "ddim", 15, guidance=g)
+    g: clothes.sample(30, tg.Generator().manual_seed(5), tg.arange(30) % 10, "ddim", 12, guidance=g)
     for g in scales
 }
 within = {g: x.numpy().reshape(3, 10, -1).std(0).mean() for g, x in worn.items()}
-for g, said in ((0.0, 0.5), (1.0, 0.4), (2.0, 0.35), (6.0, 0.3)):
+for g, said in ((0.0, 0.31), (1.0, 0.22), (2.0, 0.20), (6.0, 0.19)):
     check.claim(f"spread within a column, g = {g:.0f}", within[g], said, tol=0.1)
 
 # %% tags=["figure"]
+grids = [
+    255 - plot.grid_array(worn[g], nrow=10, value_range=(-1, 1), clip=True, pad_value=0)
+    for g in scales
+]
 figures.slider(
-    (255 - plot.grid_array(worn[g], nrow=10, value_range=(-1, 1), clip=True).repeat(2, 0).repeat(2, 1)
-     for g in scales),
-    scales, "g", start=2, colors=16,
-    alt="Three rows of ten clothes: any garment in any column at g = 0, the label's at 1, darker and "
-        "more alike at 6.",
+    [grid.repeat(2, 0).repeat(2, 1) for grid in grids], scales, "g", start=1, colors=16,
+    alt="Three rows of ten clothes: any garment in any column at g = 0, the label's at 1, darker "
+        "and more alike at 6.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -1496,11 +1500,12 @@ wall = clothes.sample(
     80, tg.Generator().manual_seed(21), tg.arange(80) % 10, "ddim", 25, guidance=2.0
 )
 fig, ax = plt.subplots(figsize=(8, 6.6), layout="constrained")
-ax.imshow(plot.grid_array(wall, nrow=10, value_range=(-1, 1), clip=True), cmap="gray_r")
+ax.imshow(plot.grid_array(wall, nrow=10, value_range=(-1, 1), clip=True, pad_value=0),
+          cmap="gray_r")  # fmt: skip
 ax.axis("off")
 ax.set_title("Fashion-MNIST, a class a column, 25 steps of DDIM, guidance 2")
-figures.show(fig, "Eight rows of ten generated garments: T-shirts, trousers, pullovers, dresses, coats, "
-             "sandals, shirts, sneakers, bags and boots.")  # fmt: skip
+figures.show(fig, "Eight rows of ten generated garments: T-shirts, trousers, pullovers, dresses, "
+             "coats, sandals, shirts, sneakers, bags and boots.")  # fmt: skip
 
 # %% [markdown]
 # ## Exercises
