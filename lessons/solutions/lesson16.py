@@ -45,6 +45,14 @@ def posterior_by_regression(x0, xt, bar_u, bar_t):
     return mean, 1 - bar_u - cov**2 / var_t
 
 
+def posterior_by_precision(x0, xt, bar_u, bar_t):
+    """(16.10): precisions add, and each mean counts by its own."""
+    alpha = bar_t / bar_u
+    of_xt, of_x0 = alpha / (1 - alpha), 1 / (1 - bar_u)
+    mean = (of_xt * xt / np.sqrt(alpha) + of_x0 * np.sqrt(bar_u) * x0) / (of_xt + of_x0)
+    return mean, 1 / (of_xt + of_x0)
+
+
 def posterior_renoised(x0, xt, bar_u, bar_t):
     """Wrong: q(x_u | x_0), the slide's."""
     return np.sqrt(bar_u) * x0, 1 - bar_u
@@ -126,6 +134,13 @@ def step_back_by_precision(xt, x0_hat, sigma_t, sigma_u, noise):
     return mean + noise / np.sqrt(of_guess + of_xt)
 
 
+def step_back_that_divides(xt, x0_hat, sigma_t, sigma_u, noise):
+    """Wrong at the end only: precisions that divide by sigma_u = 0."""
+    of_guess, of_xt = 1 / sigma_u**2, 1 / (sigma_t**2 - sigma_u**2)
+    mean = (of_guess * x0_hat + of_xt * xt) / (of_guess + of_xt)
+    return mean + noise / np.sqrt(of_guess + of_xt)
+
+
 def step_of_the_slide(xt, x0_hat, sigma_t, sigma_u, noise):
     """Wrong: noise the guess again."""
     return x0_hat + sigma_u * noise
@@ -145,7 +160,7 @@ def step_with_forward_noise(xt, x0_hat, sigma_t, sigma_u, noise):
 
 RIGHT = {
     "16.1": [alpha_bar, alpha_bar_in_logs],
-    "16.2": [posterior_stride, posterior_by_regression],
+    "16.2": [posterior_stride, posterior_by_regression, posterior_by_precision],
     "16.3": [betas_from_snr, betas_by_ve],
     "16.4": [score_from_v, score_by_x0],
     "16.5": [step_back, step_back_by_precision],
@@ -155,5 +170,10 @@ WRONG = {
     "16.2": [posterior_renoised, posterior_of_one_step, posterior_large],
     "16.3": [betas_from_bar_alone, betas_of_ratio],
     "16.4": [score_of_wrong_sign, score_without_scale, score_of_v],
-    "16.5": [step_of_the_slide, step_without_noise, step_with_forward_noise],
+    "16.5": [
+        step_back_that_divides,
+        step_of_the_slide,
+        step_without_noise,
+        step_with_forward_noise,
+    ],
 }

@@ -123,7 +123,7 @@ figures.film(
 #
 # **Predict, then run.** The betas of Ho et al. (2020) rise from 0.0001 to 0.02 in 1000 steps. If
 # one left the square root out and only added the noise, what would data of variance 1 have as
-# variance at the end: 1.02, 2, 11 or 1000?
+# variance at the end: 1, 2, 11 or 1000?
 
 # %%
 T = 1000
@@ -133,11 +133,12 @@ alpha_bar = np.cumprod(alpha)  # alpha_bar[0] = 1
 ddpm = diffusion.linear_betas(T)  # the library's process with these betas
 
 # %%
-grown, kept = 1.0, 1.0
-for t in range(1, T + 1):
-    grown, kept = grown + beta[t], (1 - beta[t]) * kept + beta[t]
-check.claim("variance after 1000 steps without the root", grown, "11.05")
-check.claim("variance after 1000 steps with it", kept, "1.000000")
+check.claim("variance after 1000 steps without the root", 1 + beta.sum(), "11.05")
+for begin, said in ((1.0, "1.0000"), (4.0, "1.0001")):
+    V = begin
+    for t in range(1, T + 1):
+        V = (1 - beta[t]) * V + beta[t]
+    check.claim(f"variance after 1000 steps with it, begun at {begin:.0f}", V, said)
 
 # %% [markdown]
 # Now we draw from (16.1), with a coin of $\pm 1$ as $x_{t-1}$.
@@ -269,7 +270,7 @@ figures.show(fig, "Density of x_t over t: two narrow bands at -1.1 and 0.9 widen
 # for the 1000 betas of Ho et al. (2020), from $10^{-4}$ to $0.02$.
 #
 # **Predict, then run.** Keep that range but take only 50 steps. What share of the data's variance
-# is still in the picture when the film stops: 0.00004, 0.05, 0.3 or 0.6?
+# is still in the picture when the film stops: nothing, a twentieth, or more than a half?
 
 # %%
 for steps, said in ((50, ("0.503", "0.6030", "0.6050")), (1000, ("10.05", "0.00004", "0.00004"))):
@@ -358,6 +359,7 @@ check.claim("VE from 1.5: standard deviation at the end", x.std(), 10.0, tol=0.0
 
 # %%
 sigma2 = (1 - alpha_bar) / alpha_bar
+check.equal("16.6", sigma2[0], 0.0)
 check.equal("16.6", beta[1:] / alpha_bar[1:], np.diff(sigma2))
 x_vp = np.sqrt(alpha[8]) * 0.4 + np.sqrt(beta[8]) * 1.7  # one VP step from 0.4 with noise 1.7
 x_ve = 0.4 / np.sqrt(alpha_bar[7]) + np.sqrt(sigma2[8] - sigma2[7]) * 1.7
@@ -405,19 +407,19 @@ check.equal("16.7", 1 / sigma2[1:], ddpm.snr(np.arange(1, T + 1)))
 # 0.98995 in the last, easy to overlook. Start both chains at 2 and follow the mean:
 
 # %%
-vp, ve = 2.0, 2.0
+two = tg.tensor([[2.0]], dtype=tg.float64)
+mean = 2.0
 for t in range(1, T + 1):
-    vp, ve = np.sqrt(1 - beta[t]) * vp, 1.0 * ve  # the centre of each step
+    mean = np.sqrt(1 - beta[t]) * mean  # the centre of each step
 check.claim("E56: factor of the first step", np.sqrt(1 - beta[1]), "0.99995")
 check.claim("E56: factor of the last step", np.sqrt(1 - beta[T]), "0.98995")
-check.claim("E56: mean after 1000 steps, VE", ve, "2.000")
-check.claim("E56: mean after 1000 steps, VP", vp, "0.013")
-one_step = ddpm.forward(2 * tg.ones(1, 1, dtype=tg.float64), 1, 0).mean.item()
-check.claim("E56: the library's first step from 2", one_step, "1.99990")
+check.claim("E56: mean after 1000 steps of VP", mean, "0.0127")
+check.claim("E56: the library's VP", ddpm.q(two, T).mean.item(), "0.0127")
+check.claim("E56: the library's VE", diffusion.geometric(T).q(two, T).mean.item(), "2.0000")
 
 # %% [markdown]
 # Centred around its input, a chain never forgets where it began: at 2 after 1000 steps. Shrunk, it
-# is at 0.013.
+# is at 0.0127.
 #
 # ## Fix the slide: variances add, and the chain ends where it ends
 #
@@ -664,8 +666,8 @@ check.equal("16.11", beta_tilde, V[0, 0])
 check.equal("16.12", mu, m[0])
 library = diffusion.VP(np.full(6, 0.5))  # a chain of the library's, and ours with the same betas
 ours = posterior(1.2, 0.3, 5, np.array([0.0, *library.betas]))
-one = tg.ones(1, 1, dtype=tg.float64)
-theirs = library.posterior(1.2 * one, 0.3 * one, 5, 4)
+at = [tg.tensor([[value]], dtype=tg.float64) for value in (1.2, 0.3)]
+theirs = library.posterior(*at, 5, 4)
 check.equal("16.12", ours[0], theirs.mean)
 check.equal("16.11", ours[1], theirs.variance)
 
@@ -839,14 +841,14 @@ check.claim("L_0", L_0, "1.0466")
 # **The loss is a squared error of denoising**, weighted by how much signal the step loses.
 # (Kingma et al. 2021 build on this form.) So the whole of training is: noise a data point,
 # ask for the data point, square the error. For the check, take a denoiser that is far
-# from linear, $\hat x_0 = \tanh(2 x_t)$, and do the expectation over $x_t$ on a grid; on the left
+# from linear, $\hat x_0 = \tanh x_t$, and do the expectation over $x_t$ on a grid; on the left
 # stands the KL (16.16) between the two Gaussians.
 
 # %%
 snr = short_bar / np.maximum(1 - short_bar, 1e-300)
 for t in (2, 4, 6):
     of_xt = normal(grid, np.sqrt(short_bar[t]) * x0, 1 - short_bar[t]) * (grid[1] - grid[0])
-    guess = np.tanh(2 * grid)
+    guess = np.tanh(grid)
     m_true, v_t = posterior(x0, grid, t, short)
     m_model, _ = posterior(guess, grid, t, short)
     left = (of_xt * kl_normal(m_true, v_t, m_model, v_t)).sum()
@@ -876,21 +878,23 @@ for t in (2, 4, 6):
 # %%
 s2_data = 4.0
 bar, b = short_bar, short
-guess_gain = np.sqrt(bar) * s2_data / (bar * s2_data + 1 - bar)  # E[x_0 | x_t] = gain x_t
 left_open = s2_data * (1 - bar) / (bar * s2_data + 1 - bar)  # Var(x_0 | x_t)
+
+
+def from_guess(t):
+    """Variance of x_{t-1} that comes from what x_t leaves open about x_0."""
+    return bar[t - 1] * b[t] ** 2 / (1 - bar[t]) ** 2 * left_open[t]
 
 
 def mean_term(t, w):
     """E over data of L_{t-1} (of L_0 for t = 1), the model's variance being w."""
-    of_x0 = np.sqrt(bar[t - 1]) * b[t] / (1 - bar[t])
     if t == 1:
         return 0.5 * (np.log(2 * np.pi * w) + left_open[1] / w)
-    return kl_normal(0, posterior(0, 0, t, b)[1], 0, w) + 0.5 * of_x0**2 * left_open[t] / w
+    return kl_normal(0, posterior(0, 0, t, b)[1], 0, w) + 0.5 * from_guess(t) / w
 
 
 def true_variance(t):
-    of_x0 = np.sqrt(bar[t - 1]) * b[t] / (1 - bar[t])
-    return posterior(0, 0, t, b)[1] + of_x0**2 * left_open[t]
+    return posterior(0, 0, t, b)[1] + from_guess(t)
 
 
 # E over data of L_T = KL(N(sqrt(bar) x_0, 1 - bar) || N(0, 1)):
@@ -920,8 +924,8 @@ bound = diffusion.vlb(exact, x_data, generator=tg.Generator().manual_seed(0))
 small = [posterior(0, 0, max(t, 2), b)[1] for t in range(1, 7)]
 ours = prior_term + sum(mean_term(t, small[t - 1]) for t in range(1, 7))
 check.mean("16.15", bound.total.numpy(), ours)
-c = bar[6] * s2_data + 1 - bar[6]  # variance of x_6: E over data of L_T if that is the prior's
-right_prior = 0.5 * ((1 - bar[6] + bar[6] * s2_data) / c - 1 - np.log((1 - bar[6]) / c))
+c = bar[6] * s2_data + 1 - bar[6]  # variance of x_6; if it is the prior's, E over data of L_T is
+right_prior = -0.5 * np.log((1 - bar[6]) / c)
 best = right_prior + sum(mean_term(t, true_variance(t)) for t in range(1, 7))
 check.at_most("16.18", entropy, ours, attained=(best, entropy))
 check.claim("what the fixed variance costs, nats", ours - total, "1.196")
@@ -1025,7 +1029,7 @@ log_terms = tg.stack([
 (score,) = tg.autograd.grad(log_terms.logsumexp(0).sum(), [x])
 
 share = weights[:, None] * normal(y, a * modes[:, None], c)
-share /= share.sum(0)  # which mode x_t came from
+share = share / share.sum(0)  # which mode x_t came from
 inside = modes[:, None] + a * width**2 / c * (y - a * modes[:, None])  # E[x_0 | x_t, mode]
 mean_eps = (y - a * (share * inside).sum(0)) / np.sqrt(s2)
 check.equal("16.22", score, -mean_eps / np.sqrt(s2))
@@ -1104,22 +1108,30 @@ def step_variances(betas, s2_data):
             (("small", tilde), ("large", betas), ("true", true))}  # fmt: skip
 
 
+def slope(t, bar, beta, s2_data):
+    """k_t of (16.23): E[x_{t-1} | x_t] = k_t x_t."""
+    g = np.sqrt(bar[t]) * s2_data / (bar[t] * s2_data + 1 - bar[t])
+    return posterior(g, 1.0, t, beta)[0]
+
+
 def output_variance(betas, s2_data=1.0, choice="large"):
     """Variance of x_0 by (16.23), w_t = beta_t ("large"), beta-tilde_t ("small") or "true"."""
     beta, w = np.concatenate([[0.0], betas]), step_variances(betas, s2_data)[choice]
     bar = np.cumprod(1 - beta)
     V = 1.0
     for t in range(len(betas), 0, -1):
-        g = np.sqrt(bar[t]) * s2_data / (bar[t] * s2_data + 1 - bar[t])
-        k = posterior(g, 1.0, t, beta)[0]
-        V = k**2 * V + (w[t] if t > 1 else 0.0)
+        V = slope(t, bar, beta, s2_data) ** 2 * V + (w[t] if t > 1 else 0.0)
     return V
 
 
 process = diffusion.linear_scaled(50)  # 50 steps, betas 20 times as large: alpha-bar_50 is tiny
-law = np.cumprod(np.append(1.0, 1 - process.betas))  # alpha-bar_t; the variance of x_t:
-law = 4.0 * law + 1 - law
+left = np.cumprod(np.append(1.0, 1 - process.betas))  # alpha-bar_t
+law = 4.0 * left + 1 - left  # the variance of x_t
 slopes = np.sqrt(1 - process.betas) * law[:-1] / law[1:]  # Cov(x_{t-1}, x_t) / Var(x_t)
+ours = [slope(t, left, np.append(0.0, process.betas), 4.0) for t in range(1, 51)]
+check.equal("16.23", ours, slopes)
+open_ = law[:-1] - slopes**2 * law[1:]  # Var(x_{t-1} | x_t), by regression too
+check.equal("16.23", step_variances(process.betas, 4.0)["true"][1:], open_)
 solve = np.linalg.inv(np.eye(51) - np.diag(slopes, 1))  # x_{t-1} leans on x_t
 for choice in ("large", "small", "true"):
     w = step_variances(process.betas, 4.0)[choice]
@@ -1155,18 +1167,15 @@ for choice in ("large", "small"):
 for s2_data, t in ((0.0, 500), (1.0, 500), (4.0, 20)):
     a1, a2, r = np.sqrt(alpha_bar[t - 1]), np.sqrt(alpha_bar[t]), np.sqrt(alpha[t])
     before = a1**2 * s2_data + 1 - alpha_bar[t - 1]
-    joint = np.array([
-        [s2_data, a1 * s2_data, a2 * s2_data],
-        [a1 * s2_data, before, r * before],
-        [a2 * s2_data, r * before, a2**2 * s2_data + 1 - alpha_bar[t]],
-    ])  # fmt: skip
-    _, rest = condition(np.zeros(3), joint, [0, 1], [2], np.zeros(1))
+    now = a2**2 * s2_data + 1 - alpha_bar[t]  # variance of x_t
+    step_open = before - (r * before) ** 2 / now  # Var(x_{t-1} | x_t): the covariance is r before
+    x0_open = s2_data - (a2 * s2_data) ** 2 / now  # Var(x_0 | x_t)
     tilde = posterior(0, 0, t, beta)[1]
-    of_x0 = np.sqrt(alpha_bar[t - 1]) * beta[t] / (1 - alpha_bar[t])
-    check.equal("16.24", rest[1, 1], tilde + of_x0**2 * rest[0, 0])
-    check.equal("16.24", rest[1, 1], step_variances(beta[1:], s2_data)["true"][t])
+    factor = alpha_bar[t - 1] * beta[t] ** 2 / (1 - alpha_bar[t]) ** 2
+    check.equal("16.24", step_open, tilde + factor * x0_open)
+    check.equal("16.24", step_open, step_variances(beta[1:], s2_data)["true"][t])
     if s2_data < 2:
-        check.equal("16.24", rest[1, 1], beta[t] if s2_data == 1 else tilde)
+        check.equal("16.24", step_open, beta[t] if s2_data == 1 else tilde)
 
 # %% [markdown]
 # **Predict, then run.** With 1000 steps, how far is the variance of the samples from the data's,
@@ -1183,8 +1192,8 @@ for s2_data, said in ((1.0, ("0.9999", "0.9911")), (4.0, ("3.9906", "3.9748"))):
 # With $T = 1000$ both choices are within 1 % of the truth.
 #
 # **Predict, then run.** Now 50 steps *of the same betas* (from 0.0001 to 0.02), and data of
-# variance 4. The network is perfect. What comes out: 4, 3.9, 2.8 or 1.8? And would the true variance
-# of each step (16.24) mend it?
+# variance 4. The network is perfect. What comes out: 4, 3 or less than 2? And would the true
+# variance of each step (16.24) mend it?
 
 # %%
 betas = np.linspace(1e-4, 0.02, 50)
@@ -1230,29 +1239,33 @@ check.claim("T = 50: variance of x_50, where the chain should begin", 4 * left +
 # \tag{16.26}
 # $$
 #
-# First both identities: (16.25) on two-mode data by the posterior of section 7 and a grid; (16.26)
+# First both identities: (16.25) on two modes (of shares 0.3 and 0.7) by the posterior of section 7
+# and a grid; (16.26)
 # by conditioning $(x_{t-1}, x_t)$ given $x_0$, and against the library.
 
 # %%
-t = 300
+t, odds = 300, np.array([0.3, 0.7])
 a, s2 = np.sqrt(alpha_bar[t]), 1 - alpha_bar[t]
 c = a**2 * width**2 + s2
-share = weights[:, None] * normal(grid, a * modes[:, None], c)
+share = odds[:, None] * normal(grid, a * modes[:, None], c)
 q_xt = share.sum(0) * (grid[1] - grid[0])
 share = share / np.maximum(share.sum(0), 1e-300)
 inside = modes[:, None] + a * width**2 / c * (grid - a * modes[:, None])
 guess = (share * inside).sum(0)
 rest = (share * (inside**2 + width**2 * s2 / c)).sum(0) - guess**2
-mean_x0 = (weights * modes).sum()
-total = (weights * (modes**2 + width**2)).sum() - mean_x0**2
-check.equal("16.25", (q_xt * (guess - mean_x0) ** 2).sum() + (q_xt * rest).sum(), total)
+mean_x0 = (odds * modes).sum()
+total = (odds * (modes**2 + width**2)).sum() - mean_x0**2
+of_guess = (q_xt * (guess - mean_x0) ** 2).sum()
+check.equal("16.25", of_guess + (q_xt * rest).sum(), total)
+check.claim("variance of the data", total, "0.863")
+check.claim("variance of the guess at t = 300", of_guess, "0.346")
 
 u2, t2 = 0.7**2, 1.6**2  # sigma_{t-1}^2 and sigma_t^2
 m, V = condition(np.full(2, 0.9), np.array([[u2, u2], [u2, t2]]), [0], [1], np.array([-0.5]))
 check.equal("16.26", 0.9 + u2 / t2 * (-0.5 - 0.9), m)
 check.equal("16.26", u2 / t2 * (t2 - u2), V)
-one = tg.ones(1, 1, dtype=tg.float64)
-ve = diffusion.VE([0.7, 1.6, 9.0]).posterior(0.9 * one, -0.5 * one, 2, 1)
+at = [tg.tensor([[value]], dtype=tg.float64) for value in (0.9, -0.5)]
+ve = diffusion.VE([0.7, 1.6, 9.0]).posterior(*at, 2, 1)
 check.equal("16.26", [m[0], V[0, 0]], [ve.mean.item(), ve.variance.item()])
 
 # %% [markdown]
@@ -1287,11 +1300,13 @@ for steps, said in (
     for sampler, value in zip(("slide", "right"), said):
         left = ve_variances(steps, sampler)[1][-1]
         check.claim(f"E9: T = {steps}, the {sampler} step, of variance 1", left, value)
+check.claim("E9: where the chain begins", ve_variances(50, "right")[1][0], "101.0")
 
 # %% [markdown]
 # With 1000 steps the slide's sampler is left with 0.498 of the variance, the right one with 0.993:
-# half is lost, and more steps do not help. One can see where the half comes from. Let the steps be so fine that $\sigma_{t-1} \approx \sigma_t = \sigma$.
-# Then the slide's step repeats $V \to V / (1 + \sigma^2)^2 + \sigma^2$, and settles at
+# half is lost, and more steps do not help. One can see where the half comes from. Let the steps be
+# so fine that $\sigma_{t-1} \approx \sigma_t = \sigma$. Then the slide's step repeats $V \to V / (1
+# + \sigma^2)^2 + \sigma^2$, and settles at
 #
 # $$
 # V^\ast = \frac{V^\ast}{(1 + \sigma^2)^2} + \sigma^2
@@ -1308,7 +1323,7 @@ for s2 in (4.0, 1.0, 0.09):
     for _ in range(2000):
         V = V / (1 + s2) ** 2 + s2
     check.equal("16.27", V, (1 + s2) ** 2 / (2 + s2))
-check.claim("E9: the limit at sigma = 0.01", (1 + 1e-4) ** 2 / (2 + 1e-4), "0.500")
+check.claim("E9: the limit at sigma = 0.01", (1 + 1e-4) ** 2 / (2 + 1e-4), "0.500075")
 
 # %% tags=["figure"]
 fig, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
@@ -1364,14 +1379,13 @@ def found(points):
     return (np.bincount(nearest, minlength=8) >= 50).sum()
 
 
-for name, said in (("data", "0.241"), ("ancestral", "0.241"), ("renoise", "0.183")):
-    check.claim(f"E9: spread of a mode, {name}", spread(sets[name]), said)
-    check.claim(f"E9: modes found, {name}", found(sets[name]), "8")
-    check.claim(
-        f"E9: radius of the ring, {name}",
-        np.sqrt((sets[name] ** 2).sum(1).mean() - 2 * spread(sets[name]) ** 2),
-        "1.3",
-    )
+for name, said, radius in (("data", "0.241", "1.305"), ("ancestral", "0.241", "1.303"),
+                           ("renoise", "0.183", "1.289")):  # fmt: skip
+    points = sets[name]
+    check.claim(f"E9: spread of a mode, {name}", spread(points), said)
+    check.claim(f"E9: modes found, {name}", found(points), "8")
+    ring = np.sqrt((points**2).sum(1).mean() - 2 * spread(points) ** 2)
+    check.claim(f"E9: radius of the ring, {name}", ring, radius)
 ratio = spread(sets["renoise"]) ** 2 / spread(sets["data"]) ** 2
 check.claim("E9: squared spread of a mode, renoise / data", ratio, "0.58")
 
@@ -1420,9 +1434,10 @@ check.claim("49 steps: the last beta", scaled_linear(49)[-1], "0.408")
 
 # %% [markdown]
 # With 21 to 49 steps there is no NaN, and it still is hardly a chain of *small* steps: the last
-# beta is 0.408 at 49 steps and above it with fewer. The check to keep is a function that looks at a schedule before anybody
-# trains on it: each $\beta$ strictly between 0 and 1, and the end of the chain reported. The
-# library does both when a process is made; here is ours, and what the library says.
+# beta is 0.408 at 49 steps and above it with fewer. The check to keep is a function that looks at a
+# schedule before anybody trains on it: each $\beta$ strictly between 0 and 1, and the end of the
+# chain reported. The library does both when a process is made; here is ours, and what the library
+# says.
 
 
 # %%
