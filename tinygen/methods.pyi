@@ -187,6 +187,9 @@ class Methods:
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
         """beta input + alpha mat1 mat2: (n, m) and (m, p) -> (n, p), to which input broadcasts."""
 
+    def addmm_(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """addmm in place: written into x's own memory; returns x."""
+
     def addmv(self, mat: Tensor, vec: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
         """beta input + alpha mat vec: (n, m) and (m), to which input broadcasts."""
 
@@ -403,6 +406,12 @@ class Methods:
     def cuda(self) -> Tensor:
         """x in the GPU's memory; x itself if it is there. RuntimeError where no GPU can be used."""
 
+    def cummax(self, dim: builtins.int) -> ValuesIndices:
+        """(values, indices) of the largest so far along `dim`, the last where several tie; NaN stays."""
+
+    def cummin(self, dim: builtins.int) -> ValuesIndices:
+        """(values, indices) of the smallest so far along `dim`, as cummax"""
+
     def cumprod(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
         """Running product along `dim`, by doubling strides: log2(n) multiplications, any order."""
 
@@ -589,6 +598,9 @@ class Methods:
     def kron(self, other: Tensor) -> Tensor:
         """The Kronecker product: each element of x times all of y, side by side as x's elements are."""
 
+    def kthvalue(self, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False) -> ValuesIndices:
+        """(values, indices) of the k-th smallest along `dim`, k from 1; the first where several tie."""
+
     def ldexp(self, other: Tensor) -> Tensor:
         """x 2^y"""
 
@@ -701,6 +713,9 @@ class Methods:
     def mean(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """Arithmetic mean over `dim`; NaN of nothing, RuntimeError for integers."""
 
+    def median(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Any:
+        """The middle value, of two the lower; of all, where ties share the gradient evenly; or, along"""
+
     def min(self, dim: Any = None, keepdim: builtins.bool = False, *, other: Any = None) -> Any:
         """min(x), min(x, dim) and min(x, y): as for max."""
 
@@ -796,6 +811,9 @@ class Methods:
 
     def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """Product over `dim`, by folding halves onto each other: right at any order, zeros or not."""
+
+    def quantile(self, q: Any, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: str = 'linear') -> Tensor:
+        """The value below which a share q in [0, 1] of the elements lies: at place q (n - 1) in order."""
 
     def reciprocal(self) -> Tensor:
         """1 / x; inf at 0"""
@@ -965,8 +983,14 @@ class Methods:
     def tril(self, diagonal: builtins.int = 0) -> Tensor:
         """The lower triangle of each matrix (..., n, m): 0 where column - row > diagonal."""
 
+    def tril_(self, diagonal: builtins.int = 0) -> Tensor:
+        """tril in place: written into x's own memory; returns x."""
+
     def triu(self, diagonal: builtins.int = 0) -> Tensor:
         """The upper triangle of each matrix (..., n, m): 0 where column - row < diagonal."""
+
+    def triu_(self, diagonal: builtins.int = 0) -> Tensor:
+        """triu in place: written into x's own memory; returns x."""
 
     def true_divide(self, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
         """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
@@ -979,6 +1003,9 @@ class Methods:
 
     def trunc_(self) -> Tensor:
         """trunc in place: written into x's own memory; returns x."""
+
+    def type(self, dtype: Any) -> Tensor:
+        """x in another dtype, as x.to(dtype)."""
 
     def type_as(self, other: Tensor) -> Tensor:
         """x in the other's dtype, on its own device."""

@@ -17,8 +17,8 @@ from . import (
     indexing,
     kinks,
     linalg,
-    order,
     new,
+    order,
     products,
     rearrange,
     reductions,
@@ -32,8 +32,8 @@ from .promotion import Operand
 __all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", "uniform_", "zero_"]
 
 FILES: tuple[Any, ...] = (
-    convert, elementwise, kinks, comparisons, shapes, indexing, in_place, rearrange, reductions,
-    softmaxes, products, linalg, trigonometry, special, derived, compare, new,
+    convert, elementwise, kinks, comparisons, trigonometry, special, shapes, indexing, in_place,
+    rearrange, reductions, order, softmaxes, products, linalg, derived, compare, new,
 )  # fmt: skip
 OTHER_NAMES = {"swapaxes": "transpose"}
 REFLECTED = {  # also with the Tensor on the right, and (but for @) in place
