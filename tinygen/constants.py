@@ -61,7 +61,7 @@ class finfo:
         self.bits, self.dtype = info.bits, str(kind)
         self.eps, self.max, self.min = float(info.eps), float(info.max), float(info.min)
         self.tiny = self.smallest_normal = float(info.tiny)
-        self.resolution = float(info.resolution)
+        self.resolution = 10.0**-info.precision
 
 
 class iinfo:

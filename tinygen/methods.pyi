@@ -187,6 +187,9 @@ class Methods:
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
         """beta input + alpha mat1 mat2: (n, m) and (m, p) -> (n, p), to which input broadcasts."""
 
+    def addmm_(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
+        """addmm in place: written into x's own memory; returns x."""
+
     def addmv(self, mat: Tensor, vec: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
         """beta input + alpha mat vec: (n, m) and (m), to which input broadcasts."""
 
@@ -1064,8 +1067,14 @@ class Methods:
     def tril(self, diagonal: builtins.int = 0) -> Tensor:
         """The lower triangle of each matrix (..., n, m): 0 where column - row > diagonal."""
 
+    def tril_(self, diagonal: builtins.int = 0) -> Tensor:
+        """tril in place: written into x's own memory; returns x."""
+
     def triu(self, diagonal: builtins.int = 0) -> Tensor:
         """The upper triangle of each matrix (..., n, m): 0 where column - row < diagonal."""
+
+    def triu_(self, diagonal: builtins.int = 0) -> Tensor:
+        """triu in place: written into x's own memory; returns x."""
 
     def true_divide(self, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
         """x / y; of integers too it is the true quotient, and x / 0 is inf or NaN."""
@@ -1078,6 +1087,9 @@ class Methods:
 
     def trunc_(self) -> Tensor:
         """trunc in place: written into x's own memory; returns x."""
+
+    def type(self, dtype: Any) -> Tensor:
+        """x in another dtype, as x.to(dtype)."""
 
     def type_as(self, other: Tensor) -> Tensor:
         """x in the other's dtype, on its own device."""

@@ -13,7 +13,7 @@ from .op import cast, op
 __all__: list[str] = []  # tinygen.float is the dtype
 METHODS = {
     "to", "cpu", "cuda", "float", "double", "half", "byte", "char", "short", "int", "long", "bool",
-    "type_as",
+    "type", "type_as",
 }  # fmt: skip
 
 
@@ -114,6 +114,11 @@ def long(x: Tensor) -> Tensor:
 def bool(x: Tensor) -> Tensor:  # noqa: A001
     """x as bool: False where it is 0."""
     return to(x, dtype=backend.bool_)
+
+
+def type(x: Tensor, dtype: Any) -> Tensor:  # noqa: A001
+    """x in another dtype, as x.to(dtype)."""
+    return to(x, dtype=dtype)
 
 
 def type_as(x: Tensor, other: Tensor) -> Tensor:

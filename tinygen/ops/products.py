@@ -16,6 +16,7 @@ from .shapes import permute, reshape, squeeze, unsqueeze
 
 __all__ = ["addmm", "bmm", "dot", "einsum", "linear", "matmul", "mm", "mv", "outer"]
 METHODS = {*__all__} - {"einsum", "linear"}
+IN_PLACE = {"addmm"}
 OPERATORS = {"__matmul__": "matmul"}
 
 

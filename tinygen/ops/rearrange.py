@@ -14,6 +14,7 @@ from .shapes import Shape, clone, ints, position, reshape
 
 __all__ = ["flip", "pad", "roll", "tril", "triu"]
 METHODS = {*__all__} - {"pad"}
+IN_PLACE = {"tril", "triu"}
 
 
 @op

@@ -231,8 +231,8 @@ def build():
 def train(models, data):
     g, d = models["g"], models["d"]
     random.seed(0)
-    g_optim = torch.optim.Adam(g.parameters(), lr=2e-3, betas=(0, 0.99))
-    d_optim = torch.optim.Adam(d.parameters(), lr=2e-3, betas=(0, 0.99))
+    g_optim = torch.optim.Adam(g.parameters(), lr=2e-3, betas=(0.0, 0.99))
+    d_optim = torch.optim.Adam(d.parameters(), lr=2e-3, betas=(0.0, 0.99))
     real, mean_path_length, losses = torch.tensor(data["unit"][:8]), 0, []
     real = real.type(torch.get_default_dtype())
     for i in range(4):
