@@ -91,7 +91,7 @@ def test_ctrl_c_ends_without_a_traceback(monkeypatch, capsys):
         (["lessons", "seven"], "tinygen lessons: argument number: expected an integer >= 1, got"),
         (
             ["dance"],
-            "tinygen: argument demo | lessons | examples | run | sample | doctor: invalid choice: ",
+            "tinygen: argument demo | lessons | examples | run | sample | data | doctor: invalid choice: ",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -409,7 +409,7 @@ def test_run_names_the_examples(capsys):
         assert "tinygen run gan --help" in said and all(slug in said for slug in models.SYSTEMS)
     assert cli.main(["run", "vea"]) == 2
     assert capsys.readouterr().err.startswith(
-        "tinygen run: no example is called 'vea'; there are mixture, autoencoder, vae"
+        "tinygen run: no example is called 'vea'; there are mixture, made, autoencoder, vae"
     )
 
 

@@ -65,6 +65,8 @@ def test_an_op_takes_its_inputs_by_name(name: str) -> None:
         xs = [x > 0.5 for x in xs]
     if xs[0].dtype.kind == "f":
         xs[0].requires_grad_()
+    if name == "acosh" or name == "arccosh":
+        xs = [x.detach() + 1.0 for x in xs]
     expected = f(*xs)
     by_name = dict(zip(named(f), xs, strict=True))
     first, *rest = by_name.items()
@@ -97,10 +99,10 @@ Call = Callable[[Tensor], Any]
 
 @pytest.mark.parametrize(("call", "says"), [
     (lambda x: tg.relu(x=x), r"^relu\(\) .*unexpected keyword .* 'x'; expected relu\(input\)"),
-    (lambda x: tg.add(x, foo=1), r"^add\(\) .* 'foo'; expected add\(input, other\)"),
-    (lambda x: tg.add(x), r"^add\(\) missing a required argument: 'other'; expected add\(input, "),
-    (lambda x: tg.add(x, x, x), r"^add\(\) too many positional arguments; expected add\("),
-    (lambda x: tg.add(x, input=x), r"^add\(\) multiple values for argument 'input'"),
+    (lambda x: tg.mul(x, foo=1), r"^mul\(\) .* 'foo'; expected mul\(input, other\)"),
+    (lambda x: tg.mul(x), r"^mul\(\) missing a required argument: 'other'; expected mul\(input, "),
+    (lambda x: tg.mul(x, x, x), r"^mul\(\) too many positional arguments; expected mul\("),
+    (lambda x: tg.mul(x, input=x), r"^mul\(\) multiple values for argument 'input'"),
     (lambda x: tg.relu(), r"^relu\(\) missing a required argument: 'input'"),
     (lambda x: x.pow_(power=2), r"^pow\(\) .*'power'; expected pow\(input, exponent\)"),
     (lambda x: tg.softmax(x, axes=1), r"^softmax\(\) .*unexpected keyword argument 'axes'"),
