@@ -310,6 +310,12 @@ class Methods:
     def baddbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1.0, alpha: builtins.float = 1.0) -> Tensor:
         """baddbmm in place: written into x's own memory; returns x."""
 
+    def bernoulli(self, *, generator: Generator | None = None) -> Tensor:
+        """1 with probability p, else 0, in p's shape and dtype; no gradient flows."""
+
+    def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+        """1 with probability p (a number or a Tensor), else 0, in place; returns x."""
+
     def bincount(self, weights: Tensor | None = None, minlength: builtins.int = 0) -> Tensor:
         """How often each of 0, 1, ..., max(x) occurs among integers >= 0; with weights, their sums."""
 
@@ -513,6 +519,9 @@ class Methods:
 
     def expm1_(self) -> Tensor:
         """expm1 in place: written into x's own memory; returns x."""
+
+    def exponential_(self, lambd: builtins.float = 1.0, *, generator: Any = None) -> Tensor:
+        """Numbers > 0 of density lambd e^(-lambd x), in place; returns x."""
 
     def fill_(self, value: Any) -> Tensor:
         """Every element `value`, in place; returns x."""
@@ -787,6 +796,9 @@ class Methods:
 
     def mul_(self, other: Operand) -> Tensor:
         """mul in place: written into x's own memory; returns x."""
+
+    def multinomial(self, num_samples: builtins.int, replacement: builtins.bool = False, *, generator: Generator | None = None) -> Tensor:
+        """Indices drawn in proportion to each row of non-negative weights, (n,) or (m, n)."""
 
     def multiply(self, other: Operand) -> Tensor:
         """x y, element by element; @ is the matrix product"""

@@ -28,7 +28,7 @@ GROUPS: tuple[tuple[str, str, str], ...] = (
         "two real tensors; eigh for a symmetric matrix",
     ),
     (
-        "quant* q_* qint* quint* qscheme dequantize fake_quant* fbgemm* int_repr empty_quantized "
+        "quantiz* q_* qint* quint* qscheme dequantize fake_quant* fbgemm* int_repr empty_quantized "
         "choose_qparams* fused_moving_avg* intrinsic quantizable qat ao",
         "no quantised inference",
         "float16, or float tensors that were rounded",
@@ -45,8 +45,9 @@ GROUPS: tuple[tuple[str, str, str], ...] = (
         "model.half(), or .to(dtype) where it is wanted",
     ),
     (
-        "jit compile compiler export fx vmap func Script* *_scripting cond fork wait _dynamo "
-        "parse_ir parse_schema sym_* Sym* Graph* library overrides torch_function",
+        "jit compile compiler export fx vmap func *Type *Logger Future Code Block Script* "
+        "*_scripting cond fork wait _dynamo "
+        "parse_* sym_* Sym* Graph* library overrides torch_function",
         "what runs is the NumPy program as it is written: nothing is traced or compiled",
         "the function itself; write a batch dimension out",
     ),
@@ -75,7 +76,10 @@ GROUPS: tuple[tuple[str, str, str], ...] = (
         "reshape, expand, x.numpy() and its strides",
     ),
     (
-        "*_copy slice_scatter select_scatter diagonal_scatter slice_inverse narrow_copy",
+        "alias_copy detach_copy expand_copy permute_copy select_copy slice_copy split_copy "
+        "split_with_sizes_copy squeeze_copy t_copy transpose_copy unbind_copy unfold_copy "
+        "unsqueeze_copy values_copy view_copy indices_copy *_indices_copy diagonal_copy "
+        "as_strided_copy slice_scatter select_scatter diagonal_scatter slice_inverse narrow_copy",
         "these serve functionalisation, which there is no need of",
         "the function without _copy, and .clone(); x = x.clone(); x[...] = y",
     ),
@@ -157,7 +161,7 @@ GROUPS: tuple[tuple[str, str, str], ...] = (
         "Binomial NegativeBinomial Cauchy HalfCauchy HalfNormal Chi2 ContinuousBernoulli "
         "FisherSnedecor StudentT Geometric GeneralizedPareto Gumbel InverseGamma Kumaraswamy "
         "LKJCholesky LogNormal LogisticNormal LowRankMultivariateNormal Multinomial Pareto Poisson "
-        "Relaxed* VonMises Weibull Wishart OneHotCategorical* Exponential ExponentialFamily ExponentialTransform",
+        "Relaxed* VonMises Weibull Wishart OneHotCategorical* Exponential ExponentialFamily",
         "distributions that no model here is made of",
         "TransformedDistribution of Normal or Uniform; F.gumbel_softmax; Gamma(1, rate)",
     ),
@@ -165,6 +169,50 @@ GROUPS: tuple[tuple[str, str, str], ...] = (
         "IterableDataset ChainDataset StackDataset *DataPipe DataChunk functional_datapipe",
         "the loader knows its data set's length: so its position can be saved",
         "a Dataset with len() and [index]",
+    ),
+    (
+        "greater* less less_* not_equal* moveaxis swapdims* row_stack range chain_matmul msort "
+        "deg2rad* rad2deg* symeig positive sgn* triangular_solve matrix_power vecdot vdot",
+        "second names, and names for two words",
+        "gt, ge, lt, le, ne, movedim, transpose, vstack, arange, linalg.multi_dot, sign, x @ x",
+    ),
+    (
+        "squeeze_ unsqueeze_ transpose_ t_ swapaxes_ detach_ eq_ ne_ lt_ le_ gt_ ge_ bitwise_*_ "
+        "logical_*_ cumsum_ cumprod_ put_",
+        "a tensor keeps its shape and its history; in place goes what a training loop changes",
+        "x = x.squeeze(), x = x.detach(), x.copy_(x < y), x[index] = y",
+    ),
+    (
+        "is_conj is_inference* is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_neg is_nested "
+        "is_quantized is_sparse* is_vulkan is_xla is_xpu is_coalesced layout",
+        "what a tensor here never is",
+        "x.is_cuda, x.dtype, x.is_contiguous()",
+    ),
+    (
+        "LSTMCell GRUCell RNNCell* RNNBase Transformer gru lstm",
+        "the layer for whole sequences is here",
+        "nn.LSTM, nn.GRU, nn.RNN on one step; TransformerEncoder and TransformerDecoder",
+    ),
+    (
+        "ParameterDict BufferDict Buffer Container Softmax2d UpsamplingBilinear2d "
+        "UpsamplingNearest2d NLLLoss2d upsample upsample_* CosineSimilarity InstanceNorm1d *Pad1d "
+        "ConstantPad2d Dropout1d dropout1d TripletMarginWithDistanceLoss "
+        "triplet_margin_with_distance_loss Bilinear bilinear pdist",
+        "layers for what is one line",
+        "F.pad, F.interpolate, F.cosine_similarity, register_buffer, ModuleDict, einsum, cdist",
+    ),
+    (
+        "ChainedScheduler MultiplicativeLR PolynomialLR swa_utils swap_in_*",
+        "schedules for what is one line",
+        "LambdaLR, SequentialLR; optim.EMA for averaged weights",
+    ),
+    (
+        "AbsTransform CatTransform Corr*Transform Cumulative*Transform IndependentTransform "
+        "LowerCholeskyTransform PositiveDefiniteTransform PowerTransform ReshapeTransform "
+        "SoftmaxTransform StackTransform StickBreakingTransform biject_to identity_transform "
+        "transform_to",
+        "changes of variables that no flow here makes",
+        "a subclass of Transform with _call, _inverse and log_abs_det_jacobian",
     ),
 )
 

@@ -99,3 +99,17 @@ def test_changed_in_place() -> None:
         assert x.addmm_(library.ones(2, 2), library.ones(2, 2), beta=3, alpha=-1) is x
         assert x.tolist() == [[1, -2], [-2, 1]]
         assert x.type(library.int64).dtype == library.int64
+
+
+def test_filled_with_draws() -> None:
+    for library in (tg, torch):
+        library.manual_seed(0)
+        x = library.empty(4000).exponential_(2.0)
+        assert (
+            x.min() > 0 and abs(x.mean().item() - 0.5) < 0.03 and abs(x.std().item() - 0.5) < 0.04
+        )
+        assert abs(library.empty(4000).bernoulli_(0.3).mean().item() - 0.3) < 0.03
+        p = library.tensor([0.0, 1.0, 1.0])
+        assert library.zeros(3, dtype=library.int64).bernoulli_(p).tolist() == [0, 1, 1]
+        assert p.bernoulli().tolist() == [0, 1, 1]
+        assert library.tensor([0.0, 1.0]).multinomial(2, replacement=True).tolist() == [1, 1]

@@ -161,7 +161,7 @@ def exercise(number: str, answer: Any) -> None:
 
     >>> from tinygen.lessons import check
     >>> check.exercise("9.4", lambda logits: logits)  # doctest: +ELLIPSIS
-    Exercise 9.4: not yet. The weights should sum to 1. Your function gave [-1.2043, ...
+    Exercise 9.4: not yet. The weights should sum to 1. (2 more hints: try again.) Your function ...
     """
     print(f"Exercise {number}: {judge(number, answer).text}")
 

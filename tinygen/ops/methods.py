@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any
 
+from ..constants import finfo
 from ..tensor import Tensor
 from . import (
     compare,
@@ -33,7 +34,10 @@ from . import (
 )
 from .promotion import Operand
 
-__all__ = ["COMPARISONS", "copy_", "fill_", "members", "normal_", "reshape_as", "uniform_", "zero_"]
+__all__ = [
+    "COMPARISONS", "bernoulli_", "copy_", "exponential_", "fill_", "members", "normal_",
+    "reshape_as", "uniform_", "zero_",
+]  # fmt: skip
 
 FILES: tuple[Any, ...] = (
     convert, elementwise, kinks, comparisons, trigonometry, special, shapes, diagonals, indexing,
@@ -73,9 +77,24 @@ def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = 
     return in_place.assign(x, creation.randn_like(x, generator=generator) * std + mean)
 
 
+def exponential_(x: Tensor, lambd: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Numbers > 0 of density lambd e^(-lambd x), in place; returns x."""
+    u = creation.rand_like(x, generator=generator)
+    return in_place.assign(x, -(-u).log1p().clamp(max=-finfo(x.dtype).tiny) / lambd)
+
+
+def bernoulli_(x: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+    """1 with probability p (a number or a Tensor), else 0, in place; returns x."""
+    u = creation.rand(x.shape, generator=generator, device=x.device)
+    return in_place.assign(x, convert.to(u < p, x.dtype))
+
+
 def reshape_as(x: Tensor, other: Tensor) -> Tensor:
     """The same elements in the other's shape."""
     return shapes.reshape(x, other.shape)
+
+
+FILLS = (zero_, fill_, copy_, uniform_, normal_, exponential_, bernoulli_)
 
 
 def _swapped(function: Any) -> Any:
@@ -106,7 +125,8 @@ def members() -> dict[str, Any]:
         for name, same in getattr(file, "OPERATORS", {}).items():
             found |= _operator(name, getattr(file, same))
     found |= {name: found[same] for name, same in OTHER_NAMES.items()}
-    found |= {f.__name__: f for f in (zero_, fill_, copy_, uniform_, normal_)}
+    found |= {f.__name__: f for f in FILLS}
+    found |= {f.__name__: f for f in (creation.bernoulli, creation.multinomial)}
     # A conv's output is channels-last in memory, so view copies where it must, as reshape does.
     found |= {"view": shapes.reshape, "view_as": reshape_as, "reshape_as": reshape_as}
     return found | {"T": property(shapes.reverse_dims), "mT": property(shapes.matrix_transpose)}
