@@ -276,6 +276,8 @@ def test_generators_give_the_same_numbers_on_both_devices() -> None:
             tg.multinomial(p, 2, replacement=True), tg.normal(p, 2.0),
             tg.empty(3, device=device).normal_(),
             tg.empty(3, device=device).uniform_(), linear, drawn,
+            tg.empty(3, device=device).exponential_(), tg.empty(3, device=device).bernoulli_(0.3),
+            p.new_zeros(2), p.new_full((2,), 3), p.new_tensor([1, 2]), p.new_ones(2, 2),
             F.dropout2d(tg.ones(2, 3, 4, 4, device=device)),
             tg.nn.init.orthogonal_(tg.empty(3, 4, device=device)),
             tg.nn.init.eye_(tg.empty(3, 4, device=device)),
@@ -483,6 +485,7 @@ OPTIMIZERS: dict[str, Any] = {
     "Adam, maximize": lambda ps: optim.Adam(ps, lr=0.01, maximize=True),
     "amsgrad": lambda ps: optim.Adam(ps, lr=0.01, amsgrad=True),
     "AdamW": lambda ps: optim.AdamW(ps, lr=0.01, weight_decay=0.1, eps=1e-3),
+    "Adagrad": lambda ps: optim.Adagrad(ps, lr=0.01, lr_decay=0.1, weight_decay=0.1),
 }
 
 

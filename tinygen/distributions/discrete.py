@@ -170,7 +170,7 @@ class Categorical(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        return ops.full(self._batch_shape, math.nan, dtype=self.probs.dtype)
+        return self.probs.new_full(self._batch_shape, math.nan)
 
     @property
     def mode(self) -> Tensor:
@@ -178,4 +178,4 @@ class Categorical(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        return ops.full(self._batch_shape, math.nan, dtype=self.probs.dtype)
+        return self.probs.new_full(self._batch_shape, math.nan)

@@ -74,7 +74,8 @@ class MultivariateNormal(Distribution):
             return ops.cholesky(self.covariance_matrix)
         # P = L^-T L^-1; from below, P's own factor is upper, which is what L^-T is.
         upper = ops.cholesky(self.precision_matrix.flip(-2, -1)).flip(-2, -1)
-        return self._solve(upper.mT, ops.eye(self._event_shape[0], dtype=self.loc.dtype))
+        eye = ops.eye(self._event_shape[0], dtype=self.loc.dtype, device=self.loc.device)
+        return self._solve(upper.mT, eye)
 
     @cached_property
     def covariance_matrix(self) -> Tensor:
@@ -88,11 +89,11 @@ class MultivariateNormal(Distribution):
 
     def _solve(self, lower: Tensor, b: Tensor) -> Tensor:
         batch = np.broadcast_shapes(lower.shape[:-2], b.shape[:-2])
-        lower, b = (x.expand((*batch, *x.shape[-2:])) for x in (lower, b.to(lower.device)))
+        lower, b = (x.expand((*batch, *x.shape[-2:])) for x in (lower, b))
         return solve_triangular(lower, b, upper=False)
 
     def _half_log_det(self) -> Tensor:
-        i = ops.arange(self._event_shape[0])
+        i = ops.arange(self._event_shape[0], device=self.loc.device)
         return self.scale_tril[..., i, i].log().sum(-1)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
