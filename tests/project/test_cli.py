@@ -91,7 +91,7 @@ def test_ctrl_c_ends_without_a_traceback(monkeypatch, capsys):
         (["lessons", "seven"], "tinygen lessons: argument number: expected an integer >= 1, got"),
         (
             ["dance"],
-            "tinygen: argument demo | lessons | examples | run | sample | data | doctor: invalid choice: ",
+            "tinygen: argument demo | lessons | examples | run | sample | data | doctor: invalid ",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
