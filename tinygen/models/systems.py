@@ -50,6 +50,10 @@ SYSTEMS: dict[str, System] = {
         "autoregressive", "Masked autoencoder for density estimation",
         "Germain et al. 2015, arXiv:1502.03509", None,
     ),
+    "pixelcnn": System(
+        "autoregressive", "PixelCNN, gated or plain",
+        "van den Oord et al. 2016, arXiv:1606.05328", None,
+    ),
     "autoencoder": System(
         "vae", "Autoencoder: plain, linear, denoising, sparse",
         "Vincent et al. 2008; Makhzani and Frey 2013, arXiv:1312.5663", None,

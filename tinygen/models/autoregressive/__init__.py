@@ -1,5 +1,7 @@
 """Models that draw one number after the other: log p(x) = sum_i log p(x_i | x_1 .. x_{i-1})."""
 
 from .made import MADE
+from .pixelcnn import PixelCNN
+from .pixels import LAWS, Logistics, Table
 
-__all__ = ["MADE"]
+__all__ = ["LAWS", "MADE", "Logistics", "PixelCNN", "Table"]

@@ -30,7 +30,7 @@ from .dcgan import (
     spectrally_normalised,
 )
 from .dense import mlp
-from .masked import MaskedMLP
+from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .perceptual import EmojiFeatures, Perceptual, perceptual
 from .time import TimeMLP, sinusoids
 from .unet import UNet
@@ -40,6 +40,8 @@ __all__ = [
     "AutoencoderEnergy",
     "Conditional",
     "EmojiFeatures",
+    "GatedBlock",
+    "MaskedConv2d",
     "MaskedMLP",
     "Maxout",
     "MinibatchDiscrimination",

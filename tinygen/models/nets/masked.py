@@ -1,8 +1,10 @@
-"""Layers that cannot see what comes later: masked products for MADE.
+"""Layers that cannot see what comes later: masked products and convolutions.
 
 A network of D inputs and D outputs is autoregressive in an order when output i depends only on
 inputs that come before i in it. Every unit gets a number, its degree, and a weight is kept where
-degrees allow it (Germain et al. 2015, arXiv:1502.03509).
+degrees allow it (Germain et al. 2015, arXiv:1502.03509). For pictures in raster order a convolution
+is masked: type A sees the pixels before its own, type B its own features too (van den Oord et al.
+2016, arXiv:1601.06759, 1606.05328).
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ from ... import nn
 from ...backend import Array
 from ...checks import positive
 from ...nn import functional as F
-from ...ops import relu
+from ...ops import relu, sigmoid, tanh
 from ...tensor import Tensor, wrap
 
-__all__ = ["MaskedMLP"]
+__all__ = ["GatedBlock", "MaskedConv2d", "MaskedMLP"]
 
 
 class MaskedMLP(nn.Module):
@@ -72,3 +74,73 @@ def _masks(place: Array, degrees: list[Array]) -> list[Array]:
     masks = [after[:, None] >= before for before, after in zip(below, degrees)]
     masks.append(place[:, None] > below[-1])  # an output sees what is strictly before it
     return [mask.astype(np.float32) for mask in masks]
+
+
+class MaskedConv2d(nn.Conv2d):
+    """A convolution of odd kernel whose middle row sees only what is left of the middle.
+
+    kind "A": not the middle itself, for the first layer; "B": the middle too. Sizes are kept. Rows
+    above are seen in full, but several such layers never see the triangle above and to the right:
+    the blind spot.
+
+    >>> import tinygen as tg
+    >>> tg.models.nets.MaskedConv2d("A", 1, 4, 3)(tg.zeros(2, 1, 8, 8)).shape
+    (2, 4, 8, 8)
+    """
+
+    mask: Tensor
+
+    def __init__(self, kind: str, channels: int, out: int, kernel: int) -> None:
+        if kind not in ("A", "B") or kernel % 2 == 0:
+            raise ValueError(f"MaskedConv2d: kind A or B and an odd kernel, got {kind!r}, {kernel}")
+        super().__init__(channels, out, kernel, padding=kernel // 2)
+        mask = np.ones((1, 1, kernel, kernel), np.float32)
+        mask[..., kernel // 2, kernel // 2 + (kind == "B") :] = 0
+        mask[..., kernel // 2 + 1 :, :] = 0
+        self.register_buffer("mask", wrap(mask), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+
+
+class GatedBlock(nn.Module):
+    """A layer of the gated PixelCNN: two stacks of features, one for rows above, one for this row.
+
+        v: rows up to this one, all columns;  h: this row to the left, and v of the row above
+        each is tanh(a) sigmoid(b), a and b from convolutions and from what the picture is given
+
+    first: of the network, where h must not see its own pixel. given: numbers beside the picture
+    (a one-hot label, an embedding), 0 for none. (v, h, c) -> (v, h), all (B, width, H, W), c (B,
+    given). The stacks together see every pixel before, so there is no blind spot.
+    """
+
+    def __init__(
+        self, channels: int, width: int, kernel: int, given: int = 0, first: bool = False
+    ) -> None:
+        super().__init__()
+        if kernel % 2 == 0:
+            raise ValueError(f"GatedBlock: the kernel must be odd, got {kernel}")
+        self.reach, self.first = kernel // 2, first
+        self.vertical = nn.Conv2d(channels, 2 * width, (self.reach + 1, kernel))
+        self.across = nn.Conv2d(2 * width, 2 * width, 1)
+        self.horizontal = nn.Conv2d(channels, 2 * width, (1, self.reach + (not first)))
+        self.out = nn.Conv2d(width, width, 1)
+        self.given = nn.Linear(given, 4 * width) if given else None
+
+    def forward(self, v: Tensor, h: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        reach, before = self.reach, h
+        v = self.vertical(F.pad(v, (reach, reach, reach, 0)))
+        above = F.pad(v, (0, 0, 1, 0))[:, :, :-1]  # v of the row above
+        left = F.pad(h, (reach, 0, 0, 0))
+        left = left[..., :-1] if self.first else left
+        h = self.horizontal(left) + self.across(above)
+        if self.given is not None and c is not None:
+            for_v, for_h = self.given(c).unsqueeze(-1).unsqueeze(-1).chunk(2, 1)
+            v, h = v + for_v, h + for_h
+        v, h = _gate(v), self.out(_gate(h))
+        return v, h if self.first else h + before
+
+
+def _gate(x: Tensor) -> Tensor:
+    a, b = x.chunk(2, 1)
+    return tanh(a) * sigmoid(b)

@@ -1,0 +1,123 @@
+"""The law of one pixel given those before it: two values, a table of grey values, or logistics.
+
+Pixels are x in [0, 1], grey value k of `levels` as k / (levels - 1). A law says how many numbers a
+pixel takes, log P(x) in nats of a picture, and how a pixel is drawn from its numbers.
+"""
+
+from __future__ import annotations
+
+
+from ...backend import Generator
+from ...checks import integers, positive
+from ...nn import functional as F
+from ...ops import cat, clamp, log_softmax, logsumexp, multinomial, rand, softmax, where
+from ...tensor import Tensor
+from ..likelihoods import sum_dims
+
+__all__ = ["Coin", "LAWS", "Logistics", "PixelLaw", "Table"]
+
+
+class PixelLaw:
+    """`channels` numbers a pixel for a law of `levels` grey values, 0, 1/(levels-1), ..., 1."""
+
+    def __init__(self, levels: int, channels: int) -> None:
+        integers("pixel law", 2, levels=levels)
+        self.levels, self.channels = levels, channels
+
+    def log_prob(self, x: Tensor, numbers: Tensor) -> Tensor:
+        """log P(x) in nats: x (B, 1, H, W), numbers (B, channels, H, W) -> (B,)."""
+        return sum_dims(self.each(x, numbers))
+
+    def each(self, x: Tensor, numbers: Tensor) -> Tensor:
+        """log P of each pixel, (B, H, W)."""
+        raise NotImplementedError
+
+    def draw(
+        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        """One pixel of each row of numbers (n, channels): (n,) in [0, 1]."""
+        raise NotImplementedError
+
+
+class Table(PixelLaw):
+    """A probability for each of the grey values: softmax over `levels` numbers.
+
+    >>> import tinygen as tg
+    >>> from tinygen.models.autoregressive import Table
+    >>> Table(256).log_prob(tg.zeros(1, 1, 2, 2), tg.zeros(1, 256, 2, 2))      # -4 log 256
+    tensor([-22.1807])
+    """
+
+    def __init__(self, levels: int) -> None:
+        super().__init__(levels, levels)
+
+    def each(self, x: Tensor, numbers: Tensor) -> Tensor:
+        grey = (x[:, 0] * (self.levels - 1)).round().long()
+        return -F.cross_entropy(numbers, grey, reduction="none")
+
+    def draw(
+        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        p = softmax(numbers / temperature, 1)
+        grey = multinomial(p, 1, generator=generator)[:, 0]
+        return grey.to(numbers.dtype) / (self.levels - 1)
+
+
+class Logistics(PixelLaw):
+    """A mixture of logistic laws cut at the grey values (Salimans et al. 2017, arXiv:1701.05517).
+
+        P(x) = sum_m w_m (F((x + h - mu_m) / s_m) - F((x - h - mu_m) / s_m)),   F the sigmoid,
+
+    with h half the distance of two grey values; the first and the last take what is left outside,
+    so that the sum over all values is 1. Numbers: `mixture` each of logits of w, mu in units of the
+    whole range about its middle, and log s (at least -7).
+    """
+
+    def __init__(self, levels: int, mixture: int = 5) -> None:
+        positive("Logistics", mixture=mixture)
+        super().__init__(levels, 3 * mixture)
+        self.mixture = mixture
+
+    def each(self, x: Tensor, numbers: Tensor) -> Tensor:
+        weight, mean, log_s = numbers.split(self.mixture, 1)
+        log_s, h = clamp(log_s, min=-7.0), 1.0 / (self.levels - 1)  # the range is -1..1 here
+        x = 2.0 * x - 1.0
+        inverse = (-log_s).exp()
+        above, below = (x + h - mean) * inverse, (x - h - mean) * inverse
+        # F(a) - F(b) = F(a) (1 - F(b)) (1 - e^(b - a)); its logarithm loses no digits.
+        inside = F.logsigmoid(above) - F.softplus(below) + (1.0 - (-2.0 * h * inverse).exp()).log()
+        edge = where(x > 1.0 - h, -F.softplus(below), inside)
+        edge = where(x < -1.0 + h, F.logsigmoid(above), edge)
+        return logsumexp(log_softmax(weight, 1) + edge, 1)
+
+    def draw(
+        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        weight, mean, log_s = numbers.split(self.mixture, 1)
+        m = multinomial(softmax(weight / temperature, 1), 1, generator=generator)
+        mean, log_s = mean.gather(1, m)[:, 0], clamp(log_s.gather(1, m)[:, 0], min=-7.0)
+        u = clamp(rand(len(numbers), generator=generator).to(numbers), 1e-6, 1.0 - 1e-6)
+        x = mean + temperature * log_s.exp() * (u.log() - (1.0 - u).log())
+        top = self.levels - 1
+        return clamp(((x + 1.0) / 2.0 * top).round(), 0.0, float(top)) / top
+
+
+class Coin(PixelLaw):
+    """Zeros and ones, by one logit."""
+
+    def __init__(self, levels: int = 2) -> None:
+        super().__init__(levels, 1)
+        if levels != 2:
+            raise ValueError(f"a Bernoulli pixel has 2 values, got levels={levels}")
+
+    def each(self, x: Tensor, numbers: Tensor) -> Tensor:
+        return -F.binary_cross_entropy_with_logits(numbers[:, 0], x[:, 0], reduction="none")
+
+    def draw(
+        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        both = cat([0.0 * numbers, numbers], 1) / temperature
+        return multinomial(softmax(both, 1), 1, generator=generator)[:, 0].to(numbers.dtype)
+
+
+LAWS = {"bernoulli": Coin, "softmax": Table, "logistic": Logistics}
