@@ -87,7 +87,8 @@ FUNCTIONS = """
     diagonal(a, offset=0, axis1=0, axis2=1)
     searchsorted(a, v, side='left', sorter=None)
     bincount(x, weights=None, minlength=None)
-    unique(ar, return_index=False, return_inverse=False, return_counts=False, axis=None, *, equal_nan=True)
+    unique(ar, return_index=False, return_inverse=False, return_counts=False, axis=None, *, \
+        equal_nan=True)
     broadcast_arrays(*args)
 """
 KEEPS_LAYOUT = {"copy", "zeros_like", "ones_like", "full_like", "empty_like"}
@@ -374,6 +375,8 @@ def _function(name: str, signature: inspect.Signature) -> Any:
             raise np.exceptions.AxisError(f"axis {axis} is out of bounds for array of dimension 0")
         out = kwargs.get("out")
         result = getattr(np, name)(*_hosts(args), **_hosts(kwargs))
+        if name == "diagonal":  # NumPy's is read-only
+            result.flags.writeable = True
         if name == "empty_like":
             result[...] = poison((), result.dtype)
         return out if out is not None else _device(result, *given, layout=name in KEEPS_LAYOUT)
