@@ -89,7 +89,8 @@ FUNCTIONS = """
     diagonal(a, offset=0, axis1=0, axis2=1)
     searchsorted(a, v, side='left', sorter=None)
     bincount(x, weights=None, minlength=None)
-    unique(ar, return_index=False, return_inverse=False, return_counts=False, axis=None, *, equal_nan=True)
+    unique(ar, return_index=False, return_inverse=False, return_counts=False, axis=None, *, \
+        equal_nan=True)
     broadcast_arrays(*args)
 """
 LINALG = """
@@ -386,6 +387,8 @@ def _function(name: str, signature: inspect.Signature, module: Any = np) -> Any:
         out = kwargs.get("out")
         result = getattr(module, name)(*_hosts(args), **_hosts(kwargs))
         result = tuple(result) if isinstance(result, tuple) else result  # a named one, too
+        if name == "diagonal":  # NumPy's is read-only
+            result.flags.writeable = True
         if name == "empty_like":
             result[...] = poison((), result.dtype)
         return out if out is not None else _device(result, *given, layout=name in KEEPS_LAYOUT)

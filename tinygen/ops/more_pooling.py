@@ -109,7 +109,8 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
     if 0 in x.shape[2:]:
         raise RuntimeError(f"{name}: expected a non-empty image, got {input.shape}")
     wanted = (output_size,) * 2 if output_size is None or is_int(output_size) else output_size
-    size = as_pair(name, "output_size", [n or m for n, m in zip(wanted, x.shape[2:])], 1)
+    full = [m if n is None else n for n, m in zip(wanted, x.shape[2:])]
+    size = as_pair(name, "output_size", full, 1)
     rows, columns = (_taps(x.shape[2 + i], size[i]) for i in (0, 1))
     rows, columns = rows[:, None, :, None], columns[None, :, None, :]  # (OH, OW, taps, taps)
     asarray = module_of(x._array).asarray
