@@ -113,7 +113,8 @@ def both(name: str) -> list[tuple[Any, Any, list[Any], Any]]:
     for library in (tg, torch):
         params = [library.tensor(a).requires_grad_() for a in arrays]
         made = make(library.distributions, *params)
-        found.append((library, made, params, library.tensor(value)))
+        x = library.tensor(value)
+        found.append((library, made, params, x.requires_grad_(x.is_floating_point())))
     return found
 
 
@@ -125,7 +126,8 @@ def agree(name: str, ask: Any, rtol: float = 1e-9) -> None:
         rows = [out.detach().numpy()]
         if out.requires_grad:
             u = library.tensor(np.random.default_rng(1).standard_normal(tuple(out.shape)))
-            grads = library.autograd.grad((out * u).sum(), params, allow_unused=True)
+            inputs = [*params, value] if value.requires_grad else params
+            grads = library.autograd.grad((out * u).sum(), inputs, allow_unused=True)
             rows += [np.zeros(1) if g is None else g.numpy() for g in grads]
         found.append(rows)
     for ours, theirs in zip(*found, strict=True):
@@ -300,12 +302,12 @@ def test_transforms(name: str) -> None:
     x = normal(3, 4)
     found = []
     for library in (tg, torch):
-        t = getattr(library.distributions, name)()
-        y = t(library.tensor(x))
+        t, given = getattr(library.distributions, name)(), library.tensor(x, requires_grad=True)
+        y = t(given)
         back = t.inv(y)
-        rows = [y, back, t.log_abs_det_jacobian(library.tensor(x), y)]
-        rows += [t.inv.log_abs_det_jacobian(y, back)]
-        found.append([row.numpy() for row in rows])
+        rows = [y, back, t.log_abs_det_jacobian(given, y), t.inv.log_abs_det_jacobian(y, back)]
+        rows += [library.autograd.grad(r.sum(), given, retain_graph=True)[0] for r in rows]
+        found.append([row.detach().numpy() for row in rows])
         assert t.inv.inv is t
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
