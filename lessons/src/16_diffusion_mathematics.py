@@ -522,7 +522,7 @@ for name, chain in chains.items():
     right.plot(ts, chain.snr(ts) / (1 + chain.snr(ts)), label=name)
 left.set(xlabel="t", ylabel="SNR", ylim=(1e-5, 1e5), title="signal to noise")
 right.set(xlabel="t", ylabel="SNR / (1 + SNR)", title="share of signal ($\\bar\\alpha_t$ if VP)")
-left.legend(loc="lower left")
+fig.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncol=4)
 figures.show(fig, "Left, signal to noise over t on a logarithmic scale, all four falling; right, "
              "the share of signal: cosine falls evenly, linear is near 0 from t = 600, geometric "
              "drops late, equal increments at once.")  # fmt: skip

@@ -4,7 +4,7 @@
 # > **Question.** Lesson 16 says what a network must learn to run noise backwards into data. How
 # > does one train it, how do we know that it has learned, and how few steps back are enough?
 #
-# The film is noise that becomes clothes: 30 calls of a network that saw each of 60,000 pictures
+# The film is noise that becomes clothes: 25 steps of a network that saw each of 60,000 pictures
 # once. Below it, two samplers start from the same noise (the crosses mark six of the 300 starts)
 # and use the same *perfect* network; for a law of nine blobs it can be written down. DDPM rolls
 # dice in each step. DDIM rolls none, and its paths are smooth. Both end in the right law (grey). At
@@ -49,19 +49,14 @@ start = tg.randn(300, 2, generator=tg.Generator().manual_seed(3), dtype=tg.float
 
 # %% tags=["figure"]
 _, _, clothes = models.restore("ddpm-fashion")  # a U-Net on Fashion-MNIST: section 10
-kinds = tg.tensor([7, 0, 9, 2, 5, 8, 1, 4, 9, 6, 3, 7, 2, 1, 8, 9, 0, 7])
-path = list(diffusion.chain(clothes, (18, *clothes.shape), "ddim", 30, labels=kinds, guidance=2.0,
-                            generator=tg.Generator().manual_seed(12)))  # fmt: skip
-shots = [
-    plot.grid_array(x, nrow=6, value_range=(-1, 1), clip=True, pad_value=0)
-    .repeat(3, 0)
-    .repeat(3, 1)
-    for _, x in diffusion.film(clothes.process, path, 30)
-]
-figures.film((255 - shot for shot in shots), fps=8, pause=2, colors=12,
-             alt="Eighteen squares of noise clear up, step by step, into boots, shirts, trousers, "
-                 "bags, coats and dresses.")  # fmt: skip
-
+made = list(diffusion.chain(clothes, (60, *clothes.shape), "ddim", 25, labels=tg.arange(60) % 10,
+                            guidance=2.0, generator=tg.Generator().manual_seed(12)))  # fmt: skip
+figures.film(
+    (255 - plot.grid_array(x[:18], nrow=6, value_range=(-1, 1), clip=True, pad_value=0)
+     .repeat(3, 0).repeat(3, 1) for _, x in diffusion.film(clothes.process, made, 26)),
+    alt="Eighteen squares of noise clear up, step by step, into T-shirts, trousers, bags, coats, "
+        "shoes and dresses.", fps=8, pause=2, colors=12,
+)  # fmt: skip
 # %% tags=["figure"]
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.3), layout="constrained")
 for ax, sampler in zip(axes, ("ancestral", "ddim")):
@@ -1117,7 +1112,7 @@ check.claim("100 steps: both are near", [exact[name][6] < 0.04 for name in exact
 # lead? And how near does it come with 100 steps: as near as the perfect network?
 
 # %%
-trained = distances(lambda x, t: ask(net, x, np.full(len(x), t)), 4_000)
+trained = distances(lambda x, t: ask(net, x, np.full(len(x), t)), 2_000)
 check.claim("DDIM is nearer with 5 and 10 steps", (trained["DDIM"] < trained["DDPM"])[2:4])
 check.claim("5 steps of DDIM", trained["DDIM"][2], 0.26, tol=0.1)
 check.claim(
@@ -1128,7 +1123,7 @@ check.claim(
 # %% tags=["figure"]
 fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True, layout="constrained")
 for ax, (title, size, lines) in zip(axes, (("perfect network", 10_000, exact),
-                                           ("trained network", 4_000, trained))):  # fmt: skip
+                                           ("trained network", 2_000, trained))):  # fmt: skip
     for (name, line), dashes in zip(lines.items(), ("o--", "o-")):
         ax.loglog(counts, line, dashes, markersize=3, label=name)
     ax.axhline(w1(draw_blobs(size)), color="k", linestyle=":", linewidth=1, label="true data")
@@ -1452,7 +1447,7 @@ figures.show(fig, "Two rows of digits from the same noise: by the raw weights, a
 # ### Guidance, seen
 #
 # At last the 28-pixel pictures. Each column has a label (T-shirt, trousers, pullover, dress, coat,
-# sandal, shirt, sneaker, bag, boot), each row its noise; 12 steps of DDIM; the slider moves $g$ of
+# sandal, shirt, sneaker, bag, boot), each row its noise; 10 steps of DDIM; the slider moves $g$ of
 # (17.17).
 #
 # **Predict, then run.** What happens to the spread of the pictures *within* a column from $g = 0$
@@ -1461,12 +1456,13 @@ figures.show(fig, "Two rows of digits from the same noise: by the raw weights, a
 # %% tolerance=0.02
 scales = (0.0, 1.0, 2.0, 3.0, 6.0)
 worn = {
-    g: clothes.sample(30, tg.Generator().manual_seed(5), tg.arange(30) % 10, "ddim", 12, guidance=g)
+    g: clothes.sample(20, tg.Generator().manual_seed(5), tg.arange(20) % 10, "ddim", 10, guidance=g)
     for g in scales
 }
-within = {g: x.numpy().reshape(3, 10, -1).std(0).mean() for g, x in worn.items()}
-for g, said in ((0.0, 0.31), (1.0, 0.22), (2.0, 0.20), (6.0, 0.19)):
-    check.claim(f"spread within a column, g = {g:.0f}", within[g], said, tol=0.1)
+for g, spread_, ink in ((0.0, 0.22, 0.30), (1.0, 0.15, 0.31), (2.0, 0.13, 0.35), (6.0, 0.13, 0.39)):
+    images = worn[g].numpy().reshape(2, 10, -1)
+    check.claim(f"spread within a column, g = {g:.0f}", images.std(0).mean(), spread_, tol=0.05)
+    check.claim(f"share of dark pixels, g = {g:.0f}", (images > 0).mean(), ink, tol=0.05)
 
 # %% tags=["figure"]
 grids = [
@@ -1475,13 +1471,14 @@ grids = [
 ]
 figures.slider(
     [grid.repeat(2, 0).repeat(2, 1) for grid in grids], scales, "g", start=1, colors=16,
-    alt="Three rows of ten clothes: any garment in any column at g = 0, the label's at 1, darker "
+    alt="Two rows of ten clothes: any garment in any column at g = 0, the label's at 1, darker "
         "and more alike at 6.",
 )  # fmt: skip
 
 # %% [markdown]
-# Without the label ($g = 0$) any garment comes in any column. Guidance makes them typical, then
-# alike, then too dark: more is not better.
+# Without the label ($g = 0$) any garment comes in any column. With it the columns sort themselves,
+# and the spread within one falls from 0.22 to 0.15. Beyond $g = 2$ they only grow darker, from 0.31
+# of the pixels at $g = 1$ to 0.39 at $g = 6$: more is not better.
 #
 # The library has all of this in a few lines: `diffusion.Diffusion(process, net, predicts, ...)`
 # with `model.loss(x)`, `diffusion.sample(model, shape, "ddim", steps=20)` and `tg.optim.EMA`. It
@@ -1493,18 +1490,15 @@ theirs = model.errors(tensor(test_x0), tg.tensor(test_t), tensor(test_eps))
 check.equal("17.2", ((ask(net, test_xt, test_t) - test_eps) ** 2).mean(1), theirs, tol=1e-5)
 
 # %% [markdown]
-# And this is what noise has become: eighty pictures that nobody took.
+# And this is what the noise of the film has become, all of it: sixty pictures that nobody took.
 
 # %% tags=["figure"]
-wall = clothes.sample(
-    80, tg.Generator().manual_seed(21), tg.arange(80) % 10, "ddim", 25, guidance=2.0
-)
-fig, ax = plt.subplots(figsize=(8, 6.6), layout="constrained")
-ax.imshow(plot.grid_array(wall, nrow=10, value_range=(-1, 1), clip=True, pad_value=0),
+fig, ax = plt.subplots(figsize=(8, 5), layout="constrained")
+ax.imshow(plot.grid_array(made[-1][1], nrow=10, value_range=(-1, 1), clip=True, pad_value=0),
           cmap="gray_r")  # fmt: skip
 ax.axis("off")
 ax.set_title("Fashion-MNIST, a class a column, 25 steps of DDIM, guidance 2")
-figures.show(fig, "Eight rows of ten generated garments: T-shirts, trousers, pullovers, dresses, "
+figures.show(fig, "Six rows of ten generated garments: T-shirts, trousers, pullovers, dresses, "
              "coats, sandals, shirts, sneakers, bags and boots.")  # fmt: skip
 
 # %% [markdown]
