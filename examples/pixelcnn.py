@@ -30,7 +30,7 @@ parser.add_argument("--width", type=count, default=24, help="features of a pixel
 parser.add_argument("--layers", type=count, default=4, help="layers of convolutions (4)")
 args = parser.parse_args()
 
-# --- data: zeros and ones drawn anew for every batch, or the grey values as they are ---------------
+# --- data: zeros and ones drawn anew for every batch, or the grey values as they are --------------
 tg.manual_seed(args.seed)
 train_set, test_set = (
     data.load(args.data, split, root=args.root, download=args.download)
@@ -41,7 +41,8 @@ levels, classes = 2 if binary else train_set.maximum + 1, len(train_set.classes)
 pairs = data.TensorDataset(train_set.to_unit(), train_set.labels)
 loader = data.DataLoader(pairs, args.batch, shuffle=True, drop_last=True)
 test = test_set.to_unit()
-test_x = (likelihoods.binarise(test, tg.Generator().manual_seed(1)) if binary else test).to(args.device)
+test_x = likelihoods.binarise(test, tg.Generator().manual_seed(1)) if binary else test
+test_x = test_x.to(args.device)
 given = lambda labels: labels.to(args.device) if args.conditional else None
 
 # --- model and optimizer --------------------------------------------------------------------------
@@ -86,8 +87,8 @@ error = density.std().item() / len(density) ** 0.5
 nats = density.mean().item()
 print(f"{steps} steps in {run.seconds:.1f} s, seed {args.seed}; {len(test)} test images of "
       f"{args.data}")  # fmt: skip
-print(f"test log p(x) {nats:.2f} ± {error:.2f} nats, {metrics.bits_per_dim(-nats, test[0].numel()):.3f} "
-      f"bits a pixel of {levels} values")  # fmt: skip
+bits = metrics.bits_per_dim(-nats, test[0].numel())
+print(f"test log p(x) {nats:.2f} ± {error:.2f} nats, {bits:.3f} bits a pixel of {levels} values")
 report = Report(args.out, model)
 report.grid("samples", model.sample(100, seeded(4), rows))
 half, whole = test_x[0].numel() // 2, test_x[:10].repeat_interleave(10, 0)

@@ -7,8 +7,10 @@ import pytest
 
 from examples import checked
 
+VARIANTS = ["", "--plain", "--likelihood softmax", "--conditional --likelihood logistic"]
 
-@pytest.mark.parametrize("options", ["", "--plain", "--likelihood softmax", "--conditional --likelihood logistic"])  # fmt: skip
+
+@pytest.mark.parametrize("options", VARIANTS)
 def test_variants(tmp_path: Path, options: str) -> None:
     words = "--epochs 2 --batch 256 --width 8 --layers 2".split()
     said = checked(tmp_path, "pixelcnn", *words, *options.split())

@@ -6,7 +6,6 @@ pixel takes, log P(x) in nats of a picture, and how a pixel is drawn from its nu
 
 from __future__ import annotations
 
-
 from ...backend import Generator
 from ...checks import integers, positive
 from ...nn import functional as F
