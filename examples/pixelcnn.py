@@ -8,10 +8,11 @@
 
 Expect: 3 min on 2 cores; test log p(x) -22.0 ± 0.2 nats (a mixture of 40 components -23.3).
 
-log p(x) = sum_i log p(x_i | the pixels before i) in one pass; drawing takes a pass a pixel. The gated
-network has two stacks, rows above and this row to the left, which together see every pixel before.
-Zeros and ones: the test set of examples/vae.py, mixture.py and made.py, in nats. Grey values: exact
-probabilities of the 17 values, in bits a pixel. completions.png: the upper half is a test picture's.
+log p(x) = sum_i log p(x_i | the pixels before i) in one pass; drawing takes a pass a pixel. The
+gated network has two stacks, rows above and this row to the left, which together see every pixel
+before. Zeros and ones: the test set of examples/vae.py, mixture.py and made.py, in nats. Grey
+values: exact probabilities of the 17 values, in bits a pixel. completions.png: the upper half is a
+test picture's.
 """
 
 import tinygen as tg
