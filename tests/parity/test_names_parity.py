@@ -27,11 +27,15 @@ ELSEWHERE = {  # where PyTorch's documentation is silent, or says it in two ways
     "result_type": "ours takes any number of operands",
     "split": "split_size as in Tensor.split; torch.split has split_size_or_sections",
     "gumbel_softmax": "without PyTorch's eps, which does nothing there",
-    "max_pool2d": "a dispatcher's (*args, **kwargs)",
+    "max_pool2d": "a dispatcher's (*args, **kwargs)", "max_pool1d": "as max_pool2d",
+    "adaptive_max_pool1d": "as max_pool2d", "adaptive_max_pool2d": "as max_pool2d",
+    "lu": "(*args, **kwargs)", "clamp_min": "no docstring", "clamp_max": "no docstring",
+    "true_divide": "its docstring says dividend and divisor, its parser input and other",
     "one_hot": "its docstring says tensor, its parser input",
     "relu": "no docstring", "log_softmax": "no docstring", "logsigmoid": "no docstring",
     "max": "three signatures", "min": "three signatures",
     "std": "the older (dim, unbiased, keepdim), too", "var": "as std",
+    "std_mean": "as std", "var_mean": "as std",
 }  # fmt: skip
 
 
@@ -87,3 +91,12 @@ def test_what_the_docstrings_do_not_say() -> None:
         values, counts = library.unique(x, sorted=True, return_counts=True, dim=None)
         assert values.tolist() == [-2.0, 1.0] and counts.tolist() == [1, 1]
         assert f.max_pool2d(input=x[None], kernel_size=(1, 2)).tolist() == [[[1.0]]]
+        assert f.max_pool1d(input=x[None], kernel_size=2, return_indices=False).tolist() == [[[1.0]]]
+        assert f.adaptive_max_pool1d(input=x, output_size=1).tolist() == [[1.0]]
+        assert f.adaptive_max_pool2d(input=x[None], output_size=1).tolist() == [[[1.0]]]
+        assert library.clamp_min(input=x, min=0.0).tolist() == [[1.0, 0.0]]
+        assert library.clamp_max(input=x, max=0.0).tolist() == [[0.0, -2.0]]
+        assert library.true_divide(input=x, other=2.0).tolist() == [[0.5, -1.0]]
+        spread, mean = library.var_mean(input=x, dim=1, unbiased=True, keepdim=False)
+        assert (spread.tolist(), mean.tolist()) == ([4.5], [-0.5])
+        assert library.lu(A=x.T @ x + library.eye(2), pivot=True)[0].shape == (2, 2)
