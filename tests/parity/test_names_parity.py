@@ -91,7 +91,8 @@ def test_what_the_docstrings_do_not_say() -> None:
         values, counts = library.unique(x, sorted=True, return_counts=True, dim=None)
         assert values.tolist() == [-2.0, 1.0] and counts.tolist() == [1, 1]
         assert f.max_pool2d(input=x[None], kernel_size=(1, 2)).tolist() == [[[1.0]]]
-        assert f.max_pool1d(input=x[None], kernel_size=2, return_indices=False).tolist() == [[[1.0]]]
+        largest = f.max_pool1d(input=x[None], kernel_size=2, return_indices=False)
+        assert largest.tolist() == [[[1.0]]]
         assert f.adaptive_max_pool1d(input=x, output_size=1).tolist() == [[1.0]]
         assert f.adaptive_max_pool2d(input=x[None], output_size=1).tolist() == [[[1.0]]]
         assert library.clamp_min(input=x, min=0.0).tolist() == [[1.0, 0.0]]
