@@ -429,7 +429,7 @@ BAD = {
     "Hardtanh ends": (lambda: nn.Hardtanh(1.0, -1.0), ValueError, "min_val < max_val"),
     "Conv2d groups": (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, "divisible by groups"),
     "Conv2d padding_mode": (
-        lambda: nn.Conv2d(3, 4, 3, padding_mode="circular"), ValueError, "padding_mode",
+        lambda: nn.Conv2d(3, 4, 3, padding_mode="mirror"), ValueError, "padding_mode",
     ),
     "ConvTranspose2d padding_mode": (
         lambda: nn.ConvTranspose2d(3, 4, 3, padding_mode="reflect"), ValueError, "'zeros'",
