@@ -43,7 +43,7 @@ ax.axis("off")
 figures.show(
     figure,
     alt="A sheet of 264 small pictures of clothes, shoes and bags without a seam: each is like its "
-    "neighbours, and from edge to edge trousers turn into dresses, coats, bags and boots.",
+    "neighbours: boots turn into shoes, bags into pullovers, trousers into dresses.",
 )
 
 # %% [markdown]
