@@ -126,7 +126,7 @@ def test_cholesky(x: Tensor) -> None:
     n = x.shape[-1]
 
     def positive(x: Tensor) -> Tensor:
-        return x @ x.mT + eye(n)
+        return x @ x.mT + eye(n).to(x.dtype)
 
     lower = tg.cholesky(positive(x))
     close(lower @ lower.mT, positive(x))
@@ -197,7 +197,7 @@ def test_eigh(uplo: str, x: Tensor) -> None:
     apart = tg.tensor(np.diag(4.0 * np.arange(n)))
 
     def symmetric(x: Tensor) -> Tensor:
-        return x + x.mT + apart
+        return x + x.mT + apart.to(x.dtype)
 
     w, V = linalg.eigh(symmetric(x), uplo)
     close(V * w[..., None, :] @ V.mT, symmetric(x))

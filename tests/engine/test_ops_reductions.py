@@ -29,6 +29,8 @@ REDUCTIONS: dict[str, Callable] = {
     "amin": np.min,
     "logsumexp": logsumexp,
     "norm": lambda a, axis, keepdims: np.sqrt(np.sum(a * a, axis=axis, keepdims=keepdims)),
+    "nansum": np.sum,
+    "nanmean": np.mean,
 }
 
 
@@ -230,6 +232,138 @@ def test_sort_is_stable_both_ways() -> None:
     x = tg.tensor([1.0, 0.0, 1.0, 0.0])
     assert x.sort(stable=True).indices.tolist() == [1, 3, 0, 2]
     assert x.sort(descending=True, stable=True).indices.tolist() == [0, 2, 1, 3]
+
+
+# --- in order, and running ------------------------------------------------------------------------
+
+
+@given(x=tensors(min_dims=1, max_dims=3, min_side=1, distinct=True), data=st.data())
+def test_kthvalue_and_median(x: Tensor, data: st.DataObject) -> None:
+    dim, keepdim = data.draw(st.integers(-x.ndim, x.ndim - 1)), data.draw(st.booleans())
+    n = x.shape[dim]
+    k = data.draw(st.integers(1, n))
+    ordered = np.sort(x.numpy(), axis=dim)
+    for (values, indices), place in (
+        (x.kthvalue(k, dim, keepdim), k - 1), (x.median(dim, keepdim), (n - 1) // 2)
+    ):  # fmt: skip
+        exact = np.take(ordered, [place] if keepdim else place, axis=dim)
+        np.testing.assert_array_equal(values.numpy(), exact)
+        kept = indices.numpy() if keepdim else np.expand_dims(indices.numpy(), dim)
+        found = np.take_along_axis(x.numpy(), kept, dim)
+        np.testing.assert_array_equal(found, values.numpy().reshape(found.shape))
+    assert x.median().item() == np.sort(x.numpy().reshape(-1))[(x.numel() - 1) // 2]
+    check_grads(lambda v: v.kthvalue(k, dim, keepdim).values, x)
+    check_grads(lambda v: v.median(dim).values, x)
+    check_grads(lambda v: v.median(), x)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "lower", "higher", "nearest", "midpoint"])
+@given(x=tensors(min_dims=1, max_dims=3, min_side=1, distinct=True), data=st.data())
+def test_quantile(interpolation: str, x: Tensor, data: st.DataObject) -> None:
+    dim = data.draw(st.sampled_from([None, *range(-x.ndim, x.ndim)]))
+    keepdim = data.draw(st.booleans())
+    q = data.draw(st.sampled_from([0.0, 0.3, 0.77, 1.0, [0.1, 0.55, 0.9]]))
+    as_float64 = x.double()
+    out = as_float64.quantile(tg.tensor(q).double(), dim, keepdim, interpolation=interpolation)
+    exact = np.quantile(
+        as_float64.numpy(), np.float32(q).astype(float), dim, method=interpolation, keepdims=keepdim
+    )
+    np.testing.assert_allclose(out.numpy(), exact, rtol=1e-9, atol=1e-9)
+    check_grads(lambda v: v.quantile(0.3, dim, keepdim, interpolation=interpolation), x)
+
+
+def test_the_slope_of_a_quantile_along_q() -> None:
+    x = tg.tensor(sample((7,), 2, distinct=True))
+    check_grads(lambda x, q: x.quantile(q), x, tg.tensor([0.21, 0.55]))
+
+
+@given(x=tensors(min_dims=1, max_dims=3, min_side=1, distinct=True), data=st.data())
+def test_running_extrema_and_logcumsumexp(x: Tensor, data: st.DataObject) -> None:
+    dim, a = data.draw(st.integers(-x.ndim, x.ndim - 1)), x.numpy()
+    for name, exact in [("cummax", np.maximum), ("cummin", np.minimum)]:
+        values, indices = getattr(x, name)(dim)
+        np.testing.assert_array_equal(values.numpy(), exact.accumulate(a, dim))
+        np.testing.assert_array_equal(np.take_along_axis(a, indices.numpy(), dim), values.numpy())
+        check_grads(lambda v, name=name: getattr(v, name)(dim).values, x)
+    exact = np.log(np.cumsum(np.exp(a.astype(np.float64)), axis=dim))
+    np.testing.assert_allclose(x.logcumsumexp(dim).numpy(), exact, rtol=1e-5, atol=1e-5)
+    check_grads(lambda v: v.logcumsumexp(dim), x)
+
+
+def test_running_extrema_of_ties_and_nan() -> None:
+    nan = float("nan")
+    assert tg.tensor([1, 1, 0, 1]).cummax(0).indices.tolist() == [0, 1, 1, 3]
+    assert tg.tensor([1, 1, 0, 0]).cummin(0).indices.tolist() == [0, 1, 2, 3]
+    values, indices = tg.tensor([1, nan, 5, nan, 2]).cummax(0)
+    assert np.isnan(values.numpy()[1:]).all() and indices.tolist() == [0, 1, 1, 3, 3]
+    assert tg.tensor(2.0).cummin(0).values.item() == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_logcumsumexp_far_out() -> None:
+    x = tg.tensor([-1e4, 1e4, 1e4], requires_grad=True)
+    out = x.logcumsumexp(0)
+    assert out.tolist() == [-1e4, 1e4, pytest.approx(1e4 + np.log(2))]
+    assert tg.autograd.grad(out[2], x)[0].tolist() == [0, 0.5, 0.5]
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_counts_where_there_are_nans() -> None:
+    x = tg.tensor([[1.0, float("nan"), 3.0], [float("nan")] * 3], requires_grad=True)
+    assert x.nansum(1).tolist() == [4, 0] and x.nanmean(1)[0].item() == 2
+    assert np.isnan(x.nanmean(1)[1].item()) and np.isnan(x.median().item())
+    assert np.isnan(x.detach().median(0).values.numpy()).all()
+    assert x[:, 1:].median(1).indices.tolist() == [0, 0]
+    assert np.isnan(x.quantile(0.5, 1).detach().numpy()).all()
+    (g,) = tg.autograd.grad(x.nansum() + x[0].nanmean(), x)
+    assert g.tolist() == [[1.5, 0, 1.5], [0, 0, 0]]
+    assert x.count_nonzero().item() == 6 and x.count_nonzero(1).dtype == tg.int64
+    assert tg.tensor([[0, 2], [3, 4]]).count_nonzero(0).tolist() == [1, 2]
+
+
+def test_two_at_once() -> None:
+    x = tg.tensor(sample((3, 4), 1))
+    for (first, mean), of in (
+        (tg.std_mean(x, 1, False), x.std(1, False)), (tg.var_mean(x, 1, False), x.var(1, False))
+    ):  # fmt: skip
+        assert tg.equal(first, of) and tg.equal(mean, x.mean(1))
+    std, mean = tg.std_mean(x, dim=0, correction=0, keepdim=True)
+    assert std.shape == mean.shape == (1, 4)
+    low, high = x.aminmax(dim=1)
+    assert tg.equal(low, x.amin(1)) and tg.equal(high, x.amax(1))
+    assert x.aminmax().min.item() == x.min().item()
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "cumsum", "cumprod", "mean", "prod"])
+def test_a_dtype_is_taken_before_the_sum(name: str) -> None:
+    for dtype in (tg.int64, tg.float16, tg.float32):
+        x = (tg.tensor(sample((2, 5), 1, 1, 4))).to(dtype)
+        for wanted in (tg.float16, tg.float32, tg.float64):
+            out = getattr(x, name)(1, dtype=wanted)
+            assert out.dtype == wanted
+            assert tg.equal(out, getattr(x.to(wanted), name)(1))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda x: x.kthvalue(4, 1), "kthvalue: k = 4 is out of range for a dimension of size 3"),
+        (lambda x: x.kthvalue(0), "kthvalue: k = 0 is out of range"),
+        (lambda x: x.quantile(1.5), r"quantile: q must be in the range \[0, 1\], got 1.5"),
+        (
+            lambda x: x.quantile(0.5, interpolation="cubic"),
+            "quantile: interpolation must be one of",
+        ),
+        (lambda x: x.long().quantile(0.5), "quantile: expected a floating-point tensor, got int64"),
+        (lambda x: x.quantile(tg.ones(2, 2)), r"quantile: expected a number or a vector q.*2, 2"),
+        (lambda x: x[:0].median(0), r"median: expected at least one element along dim 0"),
+        (lambda x: x.cummax(2), "cummax: dimension out of range"),
+        (lambda x: x.long().logcumsumexp(0), "logcumsumexp: expected a floating-point tensor"),
+    ],
+)
+def test_errors_of_order(call: Callable, words: str) -> None:
+    with pytest.raises((RuntimeError, IndexError), match=words):
+        call(tg.zeros(2, 3))
 
 
 # --- norms ----------------------------------------------------------------------------------------

@@ -159,7 +159,8 @@ def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any
     tensor(2.)
     """
     x = floats_only("nanmean", input if dtype is None else input.to(dtype))
-    return nansum(x, dim, keepdim) / total(x == x, dim, keepdim)
+    n = total(x == x, dim, keepdim)
+    return nansum(x, dim, keepdim) / where(n == 0, math.nan, n)
 
 
 def std_mean(

@@ -152,7 +152,8 @@ def _near_two() -> tuple[float, ...]:
     powers = [1.0 - 0.57721566490153286061]
     for k in range(2, 30):
         rest = 200 ** (1 - k) / (k - 1) + 200**-k / 2 + k * 200 ** (-k - 1) / 12
-        zeta = math.fsum(n**-k for n in range(2, 200)) + rest  # Euler and Maclaurin's rest
+        rest -= k * (k + 1) * (k + 2) * 200 ** (-k - 3) / 720  # Euler's and Maclaurin's
+        zeta = math.fsum(n**-k for n in range(2, 200)) + rest  # zeta(k) - 1
         powers.append((-1) ** k * zeta / k)
     return tuple(reversed(powers))
 
