@@ -183,8 +183,8 @@ check.equal("10.7", flat(ns), np.exp(-logit.item()) * flat(mm))
 #
 # The conclusion is right, the reason is not. A constant gradient that is not zero would move the
 # generator very well: the non-saturating slope (10.5) goes to the constant $-1$ there! What happens
-# under the minimax loss is that the gradient **vanishes**, like $-D$: at $-20$ it is 0.00002 of
-# what it was at the logit $-9.2$, and the non-saturating one is the same.
+# under the minimax loss is that the gradient **vanishes**, like $-D$: from the logit $-9.2$ to
+# $-20$ it falls from $-0.0001$ to $-0.000000002$, and the non-saturating one stays where it is.
 
 # %%
 for at, minimax, non_saturating in ((-2.0, "-0.1192", "-0.8808"), (-9.2, "-0.0001", "-0.9999"),
@@ -192,9 +192,6 @@ for at, minimax, non_saturating in ((-2.0, "-0.1192", "-0.8808"), (-9.2, "-0.000
     d = 1 / (1 + np.exp(-at))
     check.claim(f"E4: logit {at}, minimax", -d, minimax)
     check.claim(f"E4: logit {at}, non-saturating", -(1 - d), non_saturating)
-check.claim(
-    "E4: what is left of it from -9.2 to -20", (1 + np.exp(9.2)) / (1 + np.exp(20.0)), "0.00002"
-)
 
 # %% [markdown]
 # ### Fix the slide: why the non-saturating loss helps
@@ -209,7 +206,9 @@ check.claim(
 # %%
 z, x = tg.randn(64, 3, dtype=tg.float64), tg.randn(64, 2, dtype=tg.float64) + 3.0
 made, real = judge(G(z)) - 10.0, judge(x) + 10.0  # a discriminator that is sure of both
-with_real = (-tg.softplus(-real)).mean() + (-tg.softplus(made)).mean()
+on_real = (-tg.softplus(-real)).mean()
+check.claim("E15: the term on real images, times 1e5", on_real * 1e5, "-5.27")
+with_real = on_real + (-tg.softplus(made)).mean()
 g_both = flat(tg.autograd.grad(with_real, params, retain_graph=True))
 g_made = flat(tg.autograd.grad((-tg.softplus(made)).mean(), params, retain_graph=True))
 g_ns = flat(tg.autograd.grad(tg.softplus(-made).mean(), params))
@@ -255,7 +254,8 @@ for step in range(601):
     optimizer.step()
 
 # %%
-fall, rise = sizes["minimax"][0] / sizes["minimax"][-1], sizes["non_saturating"][-1]
+fall = sizes["minimax"][0] / sizes["minimax"][-1]
+rise = sizes["non_saturating"][-1] / sizes["non_saturating"][0]
 check.claim("minimax falls by more than a factor of ten", fall > 10)
 check.claim(
     "maximum likelihood over minimax at the end",
@@ -263,9 +263,7 @@ check.claim(
     1.0,
     tol=0.1,
 )
-check.claim(
-    "non-saturating rises by more than a factor of ten", rise > 10 * sizes["non_saturating"][0]
-)
+check.claim("non-saturating rises by more than a factor of ten", rise > 10)
 
 # %% tags=["figure"]
 figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
@@ -409,6 +407,7 @@ mm, ns, ml = (
 check.claim("the three losses: minimax", mm, "-0.647")
 check.claim("non-saturating", ns, "1.035")
 check.claim("maximum likelihood, whatever the laws", ml, "-1.000")
+check.claim("the mean of p_g", integral(q * grid), "-0.39")
 reverse, forward, twice = kl(q, p_d), kl(p_d, q), 2 * js(p_d, q)
 check.claim("the divergences: KL(p_g || p_d)", reverse, "0.387")
 check.claim("KL(p_d || p_g)", forward, "0.197")
@@ -436,7 +435,7 @@ check.equal("10.13", gradient(ml), gradient(forward))
 others = [p_d, *(bell(rng.uniform(-3, 3), rng.uniform(0.6, 2.5)) for _ in range(200))]
 differences = [kl(one, p_d).item() - 2 * js(p_d, one).item() for one in others]
 check.equal("10.14", differences, [2 * kl((p_d + one) / 2, p_d).item() for one in others])
-check.equal("10.14", np.min(differences), 0.0)  # never below, and 0 for p_g = p_d
+check.at_most("10.14", 0.0, differences)  # the first is 0: there p_g = p_d
 check.claim("the largest of the 201", np.max(differences), "10.5")
 
 # %% [markdown]
@@ -724,7 +723,7 @@ both_a, both_b = np.array([[4, 0], [2, 1]]), np.array([[4, 1], [1, 0]])  # not z
 check.claim("E5: another, row 1 is secure", security(both_a) == [1])
 check.claim("E5: another, Nash in row 0", nash(both_a, both_b) == [(0, 0)])
 years = np.array([[-1, -3], [0, -2]])  # of prison for A, negative; B's table is the transpose
-check.claim("E53: the dilemma is not zero-sum", np.ptp(years + years.T) > 0)
+check.claim("E53: not zero-sum, the sums differ by up to", np.ptp(years + years.T), "2")
 check.claim("E53: it has a Nash cell, both tell", nash(years, years.T) == [(1, 1)])
 
 # %% [markdown]
@@ -795,7 +794,7 @@ for _ in range(100):
     v = simultaneous(v, eta)
 norms = np.array(norms)
 check.equal("10.18", norms[1:] / norms[:-1], np.sqrt(1 + eta**2))
-check.claim("modulus of both eigenvalues", np.abs(np.linalg.eigvals(M)).min(), "1.004988")
+check.equal("10.18", np.abs(np.linalg.eigvals(M)), np.sqrt(1 + eta**2))  # both eigenvalues
 
 # %% [markdown]
 # **Alternating steps.** $G$ moves, then $D$ moves from where $G$ is now:
@@ -828,10 +827,11 @@ for _ in range(1000):
 theta, phi = np.array(path).T
 energy = theta**2 + phi**2 - eta * theta * phi
 check.equal("10.20", energy[1:], energy[:-1])
+check.claim("what never changes", energy[0], "1.048")
 distance = np.hypot(theta, phi)
 check.claim("nearest to the solution in 1000 steps", np.min(distance), "0.999")
 check.claim("farthest", np.max(distance), "1.050")
-check.claim("largest modulus", np.abs(np.linalg.eigvals(M)).max(), "1.000000")
+check.equal("10.19", np.abs(np.linalg.eigvals(M)), 1.0)  # both on the unit circle
 
 # %% [markdown]
 # **Extragradient** (Korpelevich 1976). Look ahead: make the step, see which gradient one would have
@@ -875,7 +875,8 @@ def extragradient(w, eta):
 
 A = np.array([[0.0, 1.0], [-1.0, 0.0]])
 check.equal("10.21", extragradient(w, eta), ((1 - eta**2) * np.eye(2) - eta * A) @ w)
-ratio = np.linalg.norm(extragradient(w, eta)) ** 2 / np.linalg.norm(w) ** 2
+far = np.array([2.4, -1.8])
+ratio = np.linalg.norm(extragradient(far, eta)) ** 2 / np.linalg.norm(far) ** 2
 check.equal("10.22", ratio, 1 - eta**2 + eta**4)
 
 # (10.23): the largest modulus among the eigenvalues of the 4 x 4 matrix on (w_t, w_(t-1)).
@@ -1011,10 +1012,11 @@ check.claim("extragradient at 1", np.linalg.norm(extragradient(w, 1.0)), "1.000"
 
 # %%
 for eta_, steps, said in ((0.3, 222, "14.3"), (0.1, 2000, "21.0"), (0.03, 22222, "21.9")):
-    v = np.array([1e-3, 0.0])
-    for _ in range(steps):
-        v = v + eta_ * np.array([-v[1], v[0]])
-    check.claim(f"E17: eta {eta_}, from 0.001 in {steps} steps to", np.linalg.norm(v), said)
+    many = np.linalg.matrix_power(
+        np.array([[1, -eta_], [eta_, 1]]), steps
+    )  # (10.17), again and again
+    reached = np.linalg.norm(many @ [0.001, 0.0])
+    check.claim(f"E17: eta {eta_}, from 0.001 in {steps} steps to", reached, said)
 
 # %% [markdown]
 # ### A game with the real losses
@@ -1052,11 +1054,12 @@ for name, (loss, gamma) in cases.items():
     walks[name] = [np.array([1.0, 0.0])]
     for _ in range(1500):
         walks[name].append(dirac_step(walks[name][-1], 0.2, loss, gamma))
-for name, at_500, at_1500 in (("minimax", "3.10", "3.62"), ("non-saturating", "0.63", "0.63"),
-                              ("non-saturating + R1", "0.0000", "0.0000")):  # fmt: skip
+for name, at_20, at_1500 in (("minimax", "1.07", "3.62"), ("non-saturating", "0.91", "0.63"),
+                             ("non-saturating + R1", "0.41", "0.00")):  # fmt: skip
     far = np.linalg.norm(walks[name], axis=1)
-    check.claim(f"{name}: distance after 500 steps", far[500], at_500)
+    check.claim(f"{name}: distance after 20 steps", far[20], at_20)
     check.claim(f"{name}: after 1500", far[1500], at_1500)
+check.claim("phi after the first step", walks["minimax"][1][1], "-0.10")
 
 # %% tags=["figure"]
 figure, axes = plt.subplots(1, 3, figsize=(8, 3), sharey=True, layout="constrained")
@@ -1112,18 +1115,18 @@ def played(beta, rounds, eta=0.3):
     """The points (theta, phi) of the library's SGD with momentum, G first, then D."""
     theta, phi = (tg.tensor(v, requires_grad=True) for v in w)
     opt_g, opt_d = (tg.optim.SGD([v], lr=eta, momentum=beta) for v in (theta, phi))
-    points = [w]
+    points = [list(w)]
     for _ in range(rounds):
         theta.grad = phi.detach()  # G goes down V = theta phi
         opt_g.step()
         phi.grad = -theta.detach()  # D up, from where G is now
         opt_d.step()
-        points.append(np.array([theta.item(), phi.item()]))
-    return np.array(points)
+        points.append([theta.item(), phi.item()])
+    return points
 
 
 for beta, said in ((0.9, "1.3986"), (0.5, "1.1533"), (0.0, "1.0000"), (0.3, "1.0619")):
-    points = played(beta, 60)
+    points = np.array(played(beta, 60))
     states = np.concatenate([points[1:], points[:-1]], 1)  # (theta, phi, theta before, phi before)
     check.equal("10.24", states[1:], states[:-1] @ round_of(beta).T)
     check.claim(f"beta {beta}: growth per round, by the eigenvalue", growth(beta), said)
@@ -1212,7 +1215,7 @@ away = np.array(means["maximum_likelihood"])
 jump = int(np.argmax(np.abs(away) > 10))  # the first step at which the mean is beyond 10
 check.claim("maximum likelihood creeps for so many steps", jump, 150, tol=0.3)
 check.claim("its mean one step earlier", away[jump - 1], -1.9, tol=0.1)
-check.claim("and then: more than 100 away, at the end too", np.min(np.abs(away[jump:])) > 100)
+check.claim("then, the nearest it comes back", np.min(np.abs(away[jump:])), 468, tol=0.1)
 
 # %% [markdown]
 # It creeps for 150 steps, to $-1.9$, until a few samples get a large logit: then the weights $e^a$
