@@ -1108,17 +1108,15 @@ check.claim("100 steps: both are near", [exact[name][6] < 0.04 for name in exact
 # With two steps both are lost, at 0.64; with five DDIM has 0.25 and DDPM 0.29, with ten 0.11 and
 # 0.165.
 #
-# **Predict, then run.** Now the network that we trained. With 5 to 20 steps, does DDIM keep its
-# lead? And how near does it come with 100 steps: as near as the perfect network?
+# **Predict, then run.** Now the network that we trained. Does DDIM keep its lead with 5 and 10
+# steps? And which costs more there, the few steps or the imperfect network?
 
 # %%
 trained = distances(lambda x, t: ask(net, x, np.full(len(x), t)), 2_000)
 check.claim("DDIM is nearer with 5 and 10 steps", (trained["DDIM"] < trained["DDPM"])[2:4])
-check.claim("5 steps of DDIM", trained["DDIM"][2], 0.26, tol=0.1)
-check.claim(
-    "100 steps are not as near as the perfect network's",
-    trained["DDIM"][6] > 1.2 * exact["DDIM"][6],
-)
+check.claim("5 steps of DDIM, trained network", trained["DDIM"][2], 0.26, tol=0.1)
+network = trained["DDIM"][2:4] - exact["DDIM"][2:4]  # beside exact["DDIM"], the cost of few steps
+check.claim("the few steps cost more", np.abs(network) < 0.5 * exact["DDIM"][2:4])
 
 # %% tags=["figure"]
 fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True, layout="constrained")
@@ -1131,12 +1129,13 @@ for ax, (title, size, lines) in zip(axes, (("perfect network", 10_000, exact),
 axes[0].set_ylabel("$W_1$ to the data")
 axes[0].legend(loc="lower left")
 figures.show(fig, "W_1 to the data over 2 to 100 steps, logarithmic axes: DDIM below DDPM; with "
-             "the trained network both level off near 50 steps.")  # fmt: skip
+             "the trained network both end at the distance of as many true points.")  # fmt: skip
 
 # %% [markdown]
-# With 5 to 20 steps DDIM is nearer to the data than DDPM. With many steps both reach the error that
-# the network and the number of samples allow. (With an imperfect
-# network, dice can also help: fresh noise covers errors made earlier, Karras et al. 2022.)
+# With 5 and 10 steps DDIM keeps its lead, and 5 steps of it cost 0.26, hardly more than with the
+# perfect network. With many steps both reach the error that the network and the number of samples
+# allow. (With an imperfect network, dice can also help: fresh noise covers errors made earlier,
+# Karras et al. 2022.)
 #
 # ## 8. Guidance
 #
@@ -1313,7 +1312,7 @@ for steps, said in ((20, "3.381"), (60, "2.933"), (200, "2.442")):
 # other. The clocks of section 3 and the label become a vector that is added to the channels of
 # every block.
 #
-# The library's is `models.nets.UNet`, 160 lines. `models.restore` brings one with weights: on
+# The library's is `models.nets.UNet`. `models.restore` brings one with weights: on
 # Fashion-MNIST, each of the 60,000 pictures seen once, one label in ten hidden. Which pixels of
 # $x_t$ does its answer at the centre depend on? The gradient says (of the answer's pixel (14, 14),
 # by each pixel of the input, in absolute value, summed over 18 pictures).
@@ -1398,7 +1397,7 @@ figures.show(fig, "Six rows of the digits 0 to 9: the mean of each class; one st
 # ### Averaged weights, seen
 #
 # Let that network go on learning with a step size that is too large, 60 batches of 32, and keep an
-# average of its weights beside it, in the library's four words: `tg.optim.EMA`, `update`, `swap`.
+# average of its weights beside it, in the library's three words: `tg.optim.EMA`, `update`, `swap`.
 #
 # **Predict, then run.** Which weights are the better ones on test pictures, and which digits look
 # better?
