@@ -167,6 +167,7 @@ ERRORS: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: X.movedim((0, 1), (0,)), RuntimeError, "movedim: expected as many sources"),
     (lambda: X.movedim((0, 0), (0, 1)), RuntimeError, "movedim: .* each once"),
     (lambda: X.repeat_interleave(tg.tensor([1, 2])), RuntimeError, "one for each of 6 slices"),
+    (lambda: X.repeat_interleave(-1, 0), RuntimeError, "repeats can not be negative"),
     (lambda: X.repeat_interleave(tg.tensor([1.0]), 0), RuntimeError, "expected integers"),
     (lambda: X.repeat_interleave(tg.tensor([1, -2]), 0), RuntimeError, "can not be negative"),
     (lambda: tg.block_diag(X[None]), RuntimeError, "block_diag: expected at most 2 dimensions"),

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import module_of
+from ..backend import module_of, move
 from ..tensor import Tensor, wrap
 from ..view import one_of_several
 from .comparisons import ne
 from .rearrange import flip, pad
 from .shapes import (
+    _copied,
     cat,
     expand,
     flatten,
@@ -31,11 +32,12 @@ from .shapes import (
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_tensors", "broadcast_to",
     "column_stack", "concat", "concatenate", "diff", "dstack", "fliplr", "flipud", "hstack",
-    "ravel", "rot90", "select", "split_with_sizes", "tensor_split", "tile", "vstack",
+    "ravel", "repeat_interleave", "rot90", "select", "split_with_sizes", "tensor_split", "tile",
+    "vstack",
 ]  # fmt: skip
 METHODS = {
-    "broadcast_to", "diff", "fliplr", "flipud", "ravel", "rot90", "select", "split_with_sizes",
-    "tensor_split", "tile", "unfold",
+    "broadcast_to", "diff", "fliplr", "flipud", "ravel", "repeat_interleave", "rot90", "select",
+    "split_with_sizes", "tensor_split", "tile", "unfold",
 }  # fmt: skip
 
 # --- at least so many dimensions ------------------------------------------------------------
@@ -218,6 +220,37 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 def ravel(input: Tensor) -> Tensor:
     """All elements as one dimension; a view if it can be."""
     return flatten(input)
+
+
+def repeat_interleave(input: Tensor, repeats: int | Tensor, dim: int | None = None) -> Tensor:
+    """Each element (or each slice along `dim`) `repeats` times in a row: a number, or one for each.
+
+    >>> tg.tensor([5, 6, 7]).repeat_interleave(tg.tensor([2, 0, 1]))
+    tensor([5, 5, 7])
+    """
+    x = input
+    if dim is None:
+        x, dim = reshape(x, -1), 0
+    dim = position("repeat_interleave", dim, x.ndim)
+    if isinstance(repeats, Tensor):
+        return _repeat_each(x, repeats, dim)
+    if repeats < 0:
+        raise RuntimeError("repeat_interleave: repeats can not be negative")
+    shape = (*x.shape[: dim + 1], repeats, *x.shape[dim + 1 :])
+    return _copied(flatten(expand(unsqueeze(x, dim + 1), shape), dim, dim + 1))
+
+
+def _repeat_each(x: Tensor, repeats: Tensor, dim: int) -> Tensor:
+    counts, n = repeats._array, x.shape[dim]
+    if counts.dtype.kind != "i" or counts.shape not in ((n,), (1,), ()):
+        raise RuntimeError(
+            f"repeat_interleave: expected integers, one for each of {n} slices, got "
+            f"{counts.dtype} {counts.shape}"
+        )
+    counts = np.broadcast_to(move(counts, "cpu"), n)  # the size of what comes out
+    if (counts < 0).any():
+        raise RuntimeError("repeat_interleave: repeats can not be negative")
+    return x[(slice(None),) * dim + (np.repeat(np.arange(n), counts),)]
 
 
 def tile(input: Tensor, dims: Any = (), *more: int) -> Tensor:

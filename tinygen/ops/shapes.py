@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, move
+from ..backend import Array
 from ..tape import thread
 from ..tensor import Tensor
 from ..threads import in_parts
@@ -17,7 +17,7 @@ from ..view import View, one_of_several
 from .op import broadcast_to, op, promote, view_op
 
 __all__ = [
-    "cat", "chunk", "clone", "flatten", "movedim", "narrow", "permute", "repeat_interleave",
+    "cat", "chunk", "clone", "flatten", "movedim", "narrow", "permute",
     "reshape", "split", "squeeze", "stack", "t", "transpose", "unbind", "unflatten", "unsqueeze",
 ]  # fmt: skip
 METHODS = {*__all__, "contiguous", "expand", "expand_as", "repeat"} - {"cat", "stack"}
@@ -233,35 +233,6 @@ def repeat(input: Tensor, repeats: Any = (), *more: int) -> Tensor:
     full = tuple(m for c, n in zip(counts, shape, strict=True) for m in (c, n))
     tiled = broadcast_to(reshape(input, between), shape=full)
     return _copied(reshape(tiled, tuple(c * n for c, n in zip(counts, shape, strict=True))))
-
-
-def repeat_interleave(input: Tensor, repeats: int | Tensor, dim: int | None = None) -> Tensor:
-    """Each element (or each slice along `dim`) `repeats` times in a row: a number, or one for each.
-
-    >>> tg.tensor([5, 6, 7]).repeat_interleave(tg.tensor([2, 0, 1]))
-    tensor([5, 5, 7])
-    """
-    x = input
-    if dim is None:
-        x, dim = reshape(x, -1), 0
-    dim = position("repeat_interleave", dim, x.ndim)
-    if isinstance(repeats, Tensor):
-        return _repeat_each(x, repeats, dim)
-    shape = (*x.shape[: dim + 1], repeats, *x.shape[dim + 1 :])
-    return _copied(flatten(broadcast_to(unsqueeze(x, dim + 1), shape=shape), dim, dim + 1))
-
-
-def _repeat_each(x: Tensor, repeats: Tensor, dim: int) -> Tensor:
-    counts, n = repeats._array, x.shape[dim]
-    if counts.dtype.kind != "i" or counts.shape not in ((n,), (1,), ()):
-        raise RuntimeError(
-            f"repeat_interleave: expected integers, one for each of {n} slices, got "
-            f"{counts.dtype} {counts.shape}"
-        )
-    counts = np.broadcast_to(move(counts, "cpu"), n)  # the size of what comes out
-    if (counts < 0).any():
-        raise RuntimeError("repeat_interleave: repeats can not be negative")
-    return x[(slice(None),) * dim + (np.repeat(np.arange(n), counts),)]
 
 
 def _copied(x: Tensor) -> Tensor:
