@@ -1,7 +1,6 @@
 """Train a BEGAN on small images: the discriminator is an autoencoder, kept in balance with G.
 
     python examples/began.py                                  # digits
-    python examples/began.py --gamma 0.9                      # sharper samples, more alike
     python examples/began.py --data fashion --width 16 --code 16
     python examples/began.py --resume
 
