@@ -4,7 +4,7 @@
     python examples/began.py --data fashion --width 16 --code 16
     python examples/began.py --resume
 
-Expect: 1 min on 2 cores; Frechet 1.5 to 1.8 (one Gaussian 1.9), score 8 of 10: clear digits, but
+Expect: 2 min on 2 cores; Frechet 1.5 to 1.8 (one Gaussian 1.9), score 8 of 10: clear digits, but
 few 5s and 8s.
 
 D rebuilds what it is given, and its output is the error L(x), an energy: low for data. D minimises

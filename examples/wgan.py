@@ -6,7 +6,7 @@
     python examples/wgan.py --clip 0              # refused: without a bound it is no distance
     python examples/wgan.py --resume
 
-Expect: 1 min on 2 cores; Frechet 0.4 to 1.1, all ten classes: even the order of sums changes it.
+Expect: 2 min on 2 cores; Frechet 0.4 to 1.1, all ten classes: even the order of sums changes it.
 
 A critic f (no sigmoid: any number) is trained to make E[f(x)] - E[f(G(z))] as large as it can. Were
 f's slope at most 1, the best f would give W1(p_d, p_g), the least work of moving one law onto the
