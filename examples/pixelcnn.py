@@ -6,7 +6,7 @@
     python examples/pixelcnn.py --likelihood logistic        # a mixture of logistics instead
     python examples/pixelcnn.py --conditional                # told the digit: a class a row
 
-Expect: 3 min on 2 cores; test log p(x) -22.5 ± 0.2 nats (a mixture of 40 components -23.3).
+Expect: 2 min on 2 cores; test log p(x) -22.5 ± 0.2 nats (a mixture of 40 components -23.3).
 
 log p(x) = sum_i log p(x_i | the pixels before i) in one pass; drawing takes a pass a pixel. The
 gated network has two stacks, rows above and this row to the left, which together see every pixel
