@@ -54,7 +54,8 @@ choices = {"C1": (0.2, 0.05), "C2": (1.5, 0.8), "C0": (post_mean, post_var)}
 bell = np.exp(-0.5 * (zs - post_mean) ** 2 / post_var) / np.sqrt(2 * np.pi * post_var)
 axes[0].fill_between(zs, bell, color="0.85", label="posterior")
 levels = ceiling - np.array([6, 4, 2.5, 1.5, 0.8, 0.3, 0.05])
-axes[1].contourf(means, variances, surface, [-30, *levels, ceiling], cmap="Blues", alpha=0.6)
+shades = plt.cm.Blues(np.linspace(0.03, 0.5, 8))
+axes[1].contourf(means, variances, surface, [-30, *levels, ceiling], colors=shades)
 for (color, (mean, var)), line in zip(choices.items(), ("--", "-.", "-")):
     bound = elbo_1d(mean, var)
     bell = np.exp(-0.5 * (zs - mean) ** 2 / var) / np.sqrt(2 * np.pi * var)

@@ -771,7 +771,7 @@ check.claim("the reconstruction rises by more than the KL", log[-1, 1] - log[1, 
 
 # %% tags=["figure"]
 labels = data.load("digits", "test").labels.numpy()
-inks = [*figures.PALETTE.values(), "#777777", "#8B4513"]
+inks = [*list(figures.PALETTE.values())[:7], "#8B4513", "#777777", "#332288"]
 
 
 def sheet(pictures, rows, columns):
@@ -792,10 +792,10 @@ def scatter(ax, codes, size):
 def frame(step, codes, plane):
     figure, axes = plt.subplots(1, 2, figsize=(6.6, 3.4))
     figure.subplots_adjust(left=0.09, right=0.99, bottom=0.14, top=0.9, wspace=0.08)
-    scatter(axes[0], codes, 5)
-    axes[0].set(xlim=(-3, 3), ylim=(-3, 3), title=f"step {step}: the codes")
+    scatter(axes[0], codes, 6)
+    axes[0].set(xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), title=f"step {step}: the codes")
     axes[1].imshow(sheet(plane, 10, 10), cmap="gray_r", interpolation="nearest", vmin=0, vmax=1)
-    axes[1].set(title="and what the decoder makes of the plane", xticks=[], yticks=[])
+    axes[1].set(title="the plane, decoded", xticks=[], yticks=[])
     return figure
 
 
@@ -806,7 +806,7 @@ figures.film(
     "Right: the decoder's pictures over the plane, at first grey, then all alike, then digits that "
     "change into each other.",
     fps=4,
-    colors=32,
+    colors=96,
 ).display()
 
 # %% [markdown]
@@ -1148,8 +1148,8 @@ for beta in (0.1, 0.3, 1.0, 2.0, 4.0, 64.0):
     _, lik, kl = fit(other, steps=600, beta=beta, every=600)[-1]
     with tg.no_grad():
         code = other.encode(test_x)[0]
-        seen = other.decode(code[:12]).sigmoid().numpy()  # reconstructions
-        drawn = other.decode(tg.randn(12, 8)).sigmoid().numpy()  # from the prior
+        seen = other.decode(code[:8]).sigmoid().numpy()  # reconstructions
+        drawn = other.decode(tg.randn(8, 8)).sigmoid().numpy()  # from the prior
     active = (code.numpy().var(0) > 0.01).sum()
     points[beta] = (kl, -lik, lik - kl, active, seen, drawn)
     print(f"{beta:6.1f} {-lik:10.2f} {kl:9.2f} {lik - kl:7.2f} {active:9}")
@@ -1165,7 +1165,10 @@ check.claim("beta = 64: no dimension is active", points[64.0][3] == 0)
 # %% tags=["figure"]
 def frame(beta):
     figure = plt.figure(figsize=(8.6, 3.2))
-    ax, picture = figure.add_axes((0.07, 0.16, 0.4, 0.74)), figure.add_axes((0.57, 0.08, 0.42, 0.8))
+    ax, picture = (
+        figure.add_axes((0.07, 0.16, 0.37, 0.74)),
+        figure.add_axes((0.55, 0.04, 0.44, 0.86)),
+    )
     ax.plot(rates, distortions, "o-", color="0.6", ms=4)
     total = points[beta][0] + points[beta][1]
     ax.plot([0, 12], [total, total - 12], "k:", lw=1, label=f"distortion + rate = {total:.1f}")
@@ -1173,7 +1176,7 @@ def frame(beta):
     ax.set(xlim=(-0.5, 12), ylim=(16.5, 28), xlabel="rate: KL, nats", ylabel="distortion, nats")
     ax.set_title(rf"$\beta$ = {beta:g}: ELBO {points[beta][2]:.1f}, {points[beta][3]} of 8 active")
     ax.legend(frameon=False, loc="upper right")
-    stack = np.vstack([sheet(row, 1, 12) for row in (bits[:12], *points[beta][4:])])
+    stack = np.vstack([sheet(row, 1, 8) for row in (bits[:8], *points[beta][4:])])
     picture.imshow(stack, cmap="gray_r", interpolation="nearest", vmin=0, vmax=1)
     picture.set(xticks=[], yticks=[4.5, 14.5, 24.5], title="what it sees, and what it dreams")
     picture.set_yticklabels(["test data", "from its code", "from the prior"], fontsize=8)
