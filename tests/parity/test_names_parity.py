@@ -23,10 +23,14 @@ ELSEWHERE = {  # where PyTorch's documentation is silent, or says it in two ways
     "split": "split_size as in Tensor.split; torch.split has split_size_or_sections",
     "gumbel_softmax": "without PyTorch's eps, which does nothing there",
     "max_pool2d": "a dispatcher's (*args, **kwargs)",
+    "lu": "its signature is (*args, **kwargs)", "lu_unpack": "without unpack_data, unpack_pivots",
     "one_hot": "its docstring says tensor, its parser input",
     "relu": "no docstring", "log_softmax": "no docstring", "logsigmoid": "no docstring",
     "max": "three signatures", "min": "three signatures",
     "std": "the older (dim, unbiased, keepdim), too", "var": "as std",
+    "std_mean": "as std", "var_mean": "as std",
+    "clamp_max": "no docstring", "clamp_min": "no docstring",
+    "true_divide": "its docstring says dividend, its parser input",
 }  # fmt: skip
 
 
@@ -70,4 +74,10 @@ def test_what_the_docstrings_do_not_say() -> None:
         assert x.split(split_size=1, dim=1)[1].tolist() == [[-2.0]]
         assert x.masked_fill(mask=x < 0, value=3.0).tolist() == [[1.0, 3.0]]
         assert f.log_softmax(input=x * 0, dim=0).tolist() == [[0.0, 0.0]]
+        assert library.clamp_max(input=x, max=0.5).tolist() == [[0.5, -2.0]]
+        assert library.clamp_min(input=x, min=0.5).tolist() == [[1.0, 0.5]]
+        assert library.true_divide(input=x, other=x).tolist() == [[1.0, 1.0]]
+        std, mean = library.std_mean(input=x, dim=1, correction=0, keepdim=True)
+        assert (std.tolist(), mean.tolist()) == ([[1.5]], [[-0.5]])
+        assert len(library.lu(library.eye(2))) == 2
         assert f.max_pool2d(input=x[None], kernel_size=(1, 2)).tolist() == [[[1.0]]]
