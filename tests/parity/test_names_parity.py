@@ -31,11 +31,14 @@ ELSEWHERE = {  # where PyTorch's documentation is silent, or says it in two ways
     "adaptive_max_pool1d": "as max_pool2d", "adaptive_max_pool2d": "as max_pool2d",
     "lu": "(*args, **kwargs)", "clamp_min": "no docstring", "clamp_max": "no docstring",
     "true_divide": "its docstring says dividend and divisor, its parser input and other",
+    "lu_unpack": "without unpack_data, unpack_pivots",
     "one_hot": "its docstring says tensor, its parser input",
     "relu": "no docstring", "log_softmax": "no docstring", "logsigmoid": "no docstring",
     "max": "three signatures", "min": "three signatures",
     "std": "the older (dim, unbiased, keepdim), too", "var": "as std",
     "std_mean": "as std", "var_mean": "as std",
+    "clamp_max": "no docstring", "clamp_min": "no docstring",
+    "true_divide": "its docstring says dividend, its parser input",
 }  # fmt: skip
 
 
@@ -90,6 +93,12 @@ def test_what_the_docstrings_do_not_say() -> None:
         assert parts[1].tolist() == [[-2.0]]
         values, counts = library.unique(x, sorted=True, return_counts=True, dim=None)
         assert values.tolist() == [-2.0, 1.0] and counts.tolist() == [1, 1]
+        assert library.clamp_max(input=x, max=0.5).tolist() == [[0.5, -2.0]]
+        assert library.clamp_min(input=x, min=0.5).tolist() == [[1.0, 0.5]]
+        assert library.true_divide(input=x, other=x).tolist() == [[1.0, 1.0]]
+        std, mean = library.std_mean(input=x, dim=1, correction=0, keepdim=True)
+        assert (std.tolist(), mean.tolist()) == ([[1.5]], [[-0.5]])
+        assert len(library.lu(library.eye(2))) == 2
         assert f.max_pool2d(input=x[None], kernel_size=(1, 2)).tolist() == [[[1.0]]]
         largest = f.max_pool1d(input=x[None], kernel_size=2, return_indices=False)
         assert largest.tolist() == [[[1.0]]]

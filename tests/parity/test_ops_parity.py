@@ -74,16 +74,25 @@ UNARY = [
     "ceil",
     "round",
     "trunc",
+    *"frac exp2 log2 log10 tan asin acos atan sinh cosh asinh acosh atanh sinc erfc erfinv".split(),
+    *"lgamma digamma logit arcsin arccos arctan arcsinh arccosh arctanh absolute negative".split(),
 ]
 ACTIVATIONS = ["relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid", "tanh"]
 BINARY = ["add", "sub", "mul", "div", "pow", "maximum", "minimum", "logaddexp", "remainder"]
-POSITIVE = {"log", "log1p", "sqrt", "rsqrt", "reciprocal", "div", "pow"}
+BINARY += "hypot atan2 fmod fmax fmin xlogy multiply subtract divide true_divide ldexp".split()
+POSITIVE = {"log", "log1p", "sqrt", "rsqrt", "reciprocal", "div", "pow", "log2", "log10", "lgamma",
+            "digamma", "xlogy", "divide", "true_divide"}  # fmt: skip
+WITHIN_1 = {"asin", "acos", "atanh", "erfinv", "logit", "arcsin", "arccos", "arctanh"}
 
 
 def values(name: str, *shapes: tuple[int, ...]) -> list[np.ndarray]:
-    low = 0.2 if name in POSITIVE else -2.6
+    low, high = (0.2 if name in POSITIVE else -2.6), 2.6
+    if name in WITHIN_1:
+        low, high = 0.1, 0.9
+    elif name in ("acosh", "arccosh"):
+        low, high = 1.1, 4.0
     return [
-        sample(shape, 7 + k, low, 2.6, avoid=(-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0))
+        sample(shape, 7 + k, low, high, avoid=(-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0))
         for k, shape in enumerate(shapes)
     ]
 
@@ -150,6 +159,25 @@ EXPRESSIONS: list[Pair] = [
         lambda x: x.diff(prepend=x[..., :2], append=x), lambda x: x.movedim((0, -1), (1, 0)),
         lambda x: x.movedim([2], [0]), lambda x: (x > 0).diff(), lambda x: x.flip(dims=(0, -1)),
         lambda x: x.flip([1]),
+        lambda x: x.median(), lambda x: x.median(1).values, lambda x: x.median(-1, True)[1],
+        lambda x: x.kthvalue(2, 1)[0], lambda x: x.kthvalue(3).indices, lambda x: x.quantile(0.3),
+        lambda x: x.quantile(0.3, 1, True), lambda x: x.cummax(1)[0], lambda x: x.cummin(2)[1],
+        lambda x: x.logcumsumexp(1), lambda x: x.nansum(1), lambda x: x.nanmean((0, 2)),
+        lambda x: x.aminmax(dim=1)[0], lambda x: x.aminmax().max, lambda x: x.count_nonzero(1),
+        lambda x: x.add(x.detach(), alpha=2), lambda x: x.sub(0.5, alpha=3), lambda x: x.frac(),
+        lambda x: x.div(0.3, rounding_mode="trunc") + x, lambda x: x.round(decimals=1) + x,
+        lambda x: x.lerp(x.flip(0), 0.3), lambda x: x.addcmul(x, x.flip(1), value=0.5),
+        lambda x: x.addcdiv(x, x.abs() + 1), lambda x: x.clamp_min(0.2), lambda x: x.clamp_max(0.2),
+        lambda x: x.nan_to_num(), lambda x: x.float_power(2), lambda x: x.logit(0.2),
+        lambda x: x.copysign(x.detach().flip(0)), lambda x: x.inner(x[0]),
+        lambda x: x[0, 0].ger(x[1, :, 0]), lambda x: x[0, :, :3].trace(),
+        lambda x: x.dist(x.flip(0)), lambda x: x.baddbmm(x, x.mT @ x), lambda x: x[0, 0].addmv(
+            x[0].T, x[0, :, 0]), lambda x: x[0].addr(x[0, :, 0], x[1, 0]),
+        lambda x: x[0].kron(x[1]),
+        lambda x: x.clone().lerp_(x.flip(0), 0.3), lambda x: x.clone().add_(x, alpha=-2),
+        lambda x: (x * 1).tan_() + (x * x + 1).log2_(), lambda x: x.sum(1, dtype=x.dtype),
+        lambda x: x[..., :3].det(), lambda x: x[..., :3].inverse(), lambda x: x[
+            ..., :3].slogdet()[1], lambda x: x[..., :3].lu()[0], lambda x: (x @ x.mT).cholesky(),
     )
 ]  # fmt: skip
 FUNCTIONS: list[Callable[[Any, Any], Any]] = [
@@ -217,6 +245,36 @@ FUNCTIONS: list[Callable[[Any, Any], Any]] = [
     lambda t, x: t.unique((x.detach() * 3).round(), return_inverse=True)[1],
     lambda t, x: t.unique((x > 0).long(), return_inverse=True, return_counts=True, dim=1)[1],
     lambda t, x: (x.detach() * 3).round().unique(return_counts=True)[1],
+    lambda t, x: t.softmax(x.detach().float(), 1, dtype=t.float64),
+    lambda t, x: t.cumsum(x.detach().float(), 1, dtype=t.float64),
+    lambda t, x: t.cumprod(x.detach().float(), 1, dtype=t.float64),
+    lambda t, x: t.mean(x.detach().float(), dtype=t.float64), lambda t, x: t.std_mean(x, 1)[0],
+    lambda t, x: t.prod(x.detach().float(), 1, dtype=t.float64),
+    lambda t, x: t.var_mean(x, 1, correction=0)[1], lambda t, x: t.var_mean(x, (0, 2))[0],
+    lambda t, x: t.tensordot(x, x, ([1, 2], [1, 2])), lambda t, x: t.tensordot(x, x[0].T, 1),
+    lambda t, x: t.cdist(x, x.flip(1)), lambda t, x: t.cdist(x[0], x[1], p=1),
+    lambda t, x: t.kron(x[0], x[1, 0]), lambda t, x: t.polygamma(2, x.abs() + 0.1),
+    lambda t, x: t.quantile(x, t.tensor([0.2, 0.9], dtype=x.dtype), dim=1, keepdim=True),
+    lambda t, x: t.div(x.detach(), 0.3, rounding_mode="floor"),
+    lambda t, x: t.nan_to_num(x / (x * 0), posinf=1.0, neginf=-1.0) + x,
+    lambda t, x: t.logdet(x @ x.mT + t.eye(3, dtype=x.dtype)),
+    lambda t, x: t.lu_unpack(*t.lu(x[..., :3]))[2], lambda t, x: t.lu(x[..., :3])[1],
+    lambda t, x: t.linalg.solve(x[..., :3], x), lambda t, x: t.linalg.solve(x[..., :3], x[..., 3]),
+    lambda t, x: t.linalg.solve(x[..., :3], x[:, :2, :3], left=False),
+    lambda t, x: t.linalg.solve_triangular(x[..., :3], x, upper=True),
+    lambda t, x: t.linalg.solve_triangular(x[0, :, :3], x, upper=False, unitriangular=True),
+    lambda t, x: t.linalg.cholesky(x @ x.mT + t.eye(3, dtype=x.dtype), upper=True),
+    lambda t, x: t.linalg.eigh(x @ x.mT)[1] ** 2, lambda t, x: t.linalg.eigvalsh(x @ x.mT, "U"),
+    lambda t, x: t.linalg.svd(x, full_matrices=False)[0] ** 2, lambda t, x: t.linalg.svdvals(x),
+    lambda t, x: t.linalg.svd(x[..., :3]).Vh ** 2, lambda t, x: t.linalg.svd(x.mT, False)[2] ** 2,
+    lambda t, x: t.linalg.qr(x)[1], lambda t, x: t.linalg.qr(x.mT).Q, lambda t, x: t.linalg.lu(
+        x[..., :3])[1], lambda t, x: t.linalg.lu_factor(x[..., :3])[1], lambda t, x: t.linalg.det(
+        x[..., :3]), lambda t, x: t.linalg.multi_dot([x[0], x[1].T, x[0]]),
+    lambda t, x: t.linalg.norm(x), lambda t, x: t.linalg.norm(x, dim=(1, 2)), lambda t, x:
+        t.linalg.norm(x[0], "nuc"), lambda t, x: t.linalg.norm(x, 3, 1), lambda t, x:
+        t.linalg.norm(x[0], 2), lambda t, x: t.linalg.vector_norm(x, 1, (0, 1), True),
+    *(lambda t, x, o=o: t.linalg.matrix_norm(x, o, keepdim=True) for o in (
+        "fro", "nuc", 1, -1, 2, -2, float("inf"), -float("inf"))),
 ]  # fmt: skip
 
 
@@ -532,6 +590,13 @@ MISTAKES: list[Callable[[Any], Any]] = [
     lambda t: (t.ones(2, requires_grad=True) * 2).requires_grad_(False),
     lambda t: t.ones(2, 3).view(7), lambda t: t.ones(4, 4).T.chunk(0),
     lambda t: t.ones(2) + "a", lambda t: t.eye(2)[t.tensor([0.5])],
+    lambda t: t.linalg.inv(t.zeros(2, 2)), lambda t: t.linalg.cholesky(-t.eye(2)), lambda t:
+        t.inverse(t.ones(2, 3)), lambda t: t.linalg.solve(t.eye(2), t.ones(3, 1)), lambda t:
+        t.ones(3).kthvalue(4), lambda t: t.ones(3).quantile(1.5), lambda t: t.cdist(t.ones(2, 3),
+        t.ones(2, 4)), lambda t: t.tensordot(t.ones(2, 3), t.ones(2, 3), 1), lambda t: t.trace(
+        t.ones(2)), lambda t: t.div(t.ones(2), 2, rounding_mode="up"), lambda t: t.ones(2).int(
+        ).fmod(0), lambda t: t.ones(2).detach().register_hook(print), lambda t: t.linalg.eigh(
+        t.ones(2, 3)), lambda t: t.polygamma(-1, t.ones(2)), lambda t: t.arange(3).quantile(0.5),
 ]  # fmt: skip
 
 

@@ -54,7 +54,9 @@ def zeros(t: Any, x: Any) -> Any:
 ONE: dict[str, Function] = {
     **ops("""neg square exp expm1 log log1p sqrt rsqrt reciprocal sin cos tanh sigmoid erf abs sign
         floor ceil round trunc sum mean prod amax amin max min var std argmax argmin isnan isinf
-        isfinite nonzero logical_not clone flatten norm"""),
+        isfinite nonzero logical_not clone flatten norm frac exp2 log2 log10 tan asin acos atan
+        sinh cosh asinh acosh atanh sinc erfc erfinv lgamma digamma logit nansum nanmean median
+        count_nonzero nan_to_num trace"""),
     **functional("""relu relu6 hardtanh leaky_relu elu selu celu gelu silu mish softplus logsigmoid
         softsign tanhshrink hardshrink softshrink hardsigmoid hardswish"""),
     **methods(
@@ -68,8 +70,24 @@ ONE: dict[str, Function] = {
         cumsum__0=(0,), cumprod=(-1,), cumprod__0=(0,), logsumexp=(-1,), softmax=(-1,),
         log_softmax=(-1,), softmax__0=(0,), log_softmax__0=(0,), sort=(-1,), sort__down=(-1, True),
         flip=(-1,), roll=(1,), tril=(), triu=(1,), squeeze=(), unsqueeze=(-1,), reshape=(-1,),
-        repeat_interleave=(2,), chunk=(2, -1), split=(1, -1), t=(), all=(), any=(), all__0=(0,),
+        median__last=(-1,), kthvalue=(1,), kthvalue__0=(1, 0), quantile=(0.3,),
+        quantile__last=(0.3, -1), cummax=(-1,), cummin=(0,), logcumsumexp=(-1,), nansum__last=(-1,),
+        nanmean__last=(-1,), repeat_interleave=(2,), chunk=(2, -1), split=(1, -1), t=(), all=(), any=(), all__0=(0,),
     ),
+    "round decimals": lambda t, F, x: t.round(x, decimals=1),
+    "div trunc": lambda t, F, x: t.div(x, 0.7, rounding_mode="trunc"),
+    "div floor": lambda t, F, x: t.div(x, 0.7, rounding_mode="floor"),
+    "div trunc 0": lambda t, F, x: t.div(x, 0, rounding_mode="trunc"),
+    "fmod 0.7": lambda t, F, x: t.fmod(x, 0.7), "fmod 0": lambda t, F, x: t.fmod(x, 0),
+    "add alpha": lambda t, F, x: t.add(x, x, alpha=2),
+    "logit eps": lambda t, F, x: t.logit(x, 0.1),
+    "polygamma 2": lambda t, F, x: t.polygamma(2, x),
+    "std_mean": lambda t, F, x: t.std_mean(x)[0], "aminmax": lambda t, F, x: t.aminmax(x)[0],
+    "cumsum dtype": lambda t, F, x: t.cumsum(x, -1, dtype=t.float64),
+    "softmax dtype": lambda t, F, x: t.softmax(x, -1, dtype=t.float64),
+    "mean dtype": lambda t, F, x: t.mean(x, dtype=t.float64),
+    "float_power": lambda t, F, x: t.float_power(x, 2), "kron": lambda t, F, x: t.kron(x, x),
+    "inner": lambda t, F, x: t.inner(x, x), "lerp": lambda t, F, x: t.lerp(x, x * 2, 0.3),
     "F.gelu tanh": lambda t, F, x: F.gelu(x, approximate="tanh"),
     "F.celu 0.5": lambda t, F, x: F.celu(x, 0.5),
     "F.softplus 2": lambda t, F, x: F.softplus(x, 2.0),
@@ -115,7 +133,14 @@ ONE: dict[str, Function] = {
     "F.prelu": lambda t, F, x: F.prelu(x, t.tensor([0.25]).to(x.dtype)),
 }  # fmt: skip
 TWO: dict[str, Function] = {
-    **ops("add sub mul div maximum minimum logaddexp remainder floor_divide eq lt ge logical_and"),
+    **ops("""add sub mul div maximum minimum logaddexp remainder floor_divide eq lt ge logical_and
+        hypot atan2 fmod fmax fmin xlogy copysign ldexp kron inner dist clamp_min clamp_max
+        float_power"""),
+    "div trunc": lambda t, F, x, y: t.div(x, y, rounding_mode="trunc"),
+    "div floor": lambda t, F, x, y: t.div(x, y, rounding_mode="floor"),
+    "addcdiv": lambda t, F, x, y: t.addcdiv(x, y, x), "lerp": lambda t, F, x, y: t.lerp(x, y, 0.5),
+    "addcmul": lambda t, F, x, y: t.addcmul(x, y, x),
+    "logcumsumexp": lambda t, F, x, y: t.logcumsumexp(x, -1),
     **functional("scaled_dot_product_attention prelu cross_entropy"),
     "where": lambda t, F, x, y: t.where(x > y, x, y),
     "clamp min": lambda t, F, x, y: t.clamp(x, min=y),
@@ -168,6 +193,22 @@ KNOWN = {
         "var__last", "var__unbiased", "var__positions", "var unbiased=False")},
     ("norm__minus_1", "inf"): "of -inf alone: 0 and NaN",
     ("F.bce_with_logits", "inf"): "inf for -inf and NaN for inf; PyTorch the other way round",
+    ("logcumsumexp", "inf"): "inf minus inf: 1/2 each here or all of it, in PyTorch NaN",
+    ("logcumsumexp", "pair"): "as before",
+    ("polygamma 2", "inf"): "0, PyTorch has NaN",
+    ("hypot", "pair"): "the gradient at (0, 0) is 0, as norm's; PyTorch has NaN",
+    ("xlogy", "pair"): "the gradient of 0 log 0 for the 0 inside is 0; PyTorch has NaN",
+    ("copysign", "pair"): "the gradient of inf is 1 or -1; PyTorch divides and has NaN",
+    ("quantile", "inf"): "between -inf and -inf, or a number, is -inf; PyTorch has NaN",
+    ("quantile__last", "inf"): "as quantile",
+    ("quantile__last", "empty"): "of no rows there are no quantiles; PyTorch refuses",
+    **{(name, kind): "which of several that tie" for name in ("kthvalue", "kthvalue__0") for kind in
+       ("zeros", "ones", "ties", "inf")},
+    **{("median", kind): "of no integers: refused; PyTorch's smallest one" for kind in (
+        "bool", "uint8", "int8", "int32", "int64")},
+    ("add alpha", "bool"): "True + 2 True = 3; PyTorch's is True",
+    ("lerp", "bool"): "PyTorch refuses",
+    **{("lerp", kind): "PyTorch refuses" for kind in ("uint8", "int8", "int32", "int64")},
     ("F.hardsigmoid", ""): "PyTorch's slope 1 / 6 is a float32",
     ("all", "uint8"): "bool, as for every dtype; PyTorch keeps uint8 for its oldest programs",
     **{(name, "uint8"): "as all" for name in ("all__0", "any")},
@@ -300,8 +341,10 @@ def test_shapes_of_two(shapes: tuple[tuple[int, ...], ...]) -> None:
 NUMBERS = """neg abs sign square sum prod amax amin max min nonzero max__last min__last cumsum
     cumsum__0 cumprod cumprod__0 prod__last sum__last sum__no_dim logsumexp sort sort__down exp
     all any all__0 where masked_fill einsum cat flatten clone F.threshold F.relu6
-    F.hardtanh""".split()
-DIVISIONS = ["x // 0", "x % 0", "2 // x", "2 % x"]
+    F.hardtanh lgamma nansum median median__last kthvalue cummax cummin count_nonzero nan_to_num
+    trace float_power kron inner erfinv""".split()
+NUMBERS += ["cumsum dtype", "softmax dtype", "mean dtype", "add alpha", "lerp", "aminmax"]
+DIVISIONS = ["x // 0", "x % 0", "2 // x", "2 % x", "div trunc 0", "fmod 0", "fmod 0.7"]
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int32", "int64"])

@@ -31,6 +31,7 @@ ROOTS = {
     "threads": "tinygen.threads", "backend": "tinygen.backend", "cpu": "tinygen.conv.cpu",
     "conv": "tinygen.conv", "ops": "tinygen.ops", "lr_scheduler": "tinygen.optim.lr_scheduler",
     "reconstruction": "tinygen.models.vae.reconstruction", "check": "tinygen.lessons.check",
+    "linalg": "tinygen.linalg",
 }  # fmt: skip
 # Files that are not ours: the reader's own, other projects', and what a run writes.
 FOREIGN = re.compile(

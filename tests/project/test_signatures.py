@@ -92,6 +92,8 @@ def test_keywords_of_the_other_functions() -> None:
     assert tg.equal(tg.where(condition=x > 0, input=x, other=y), tg.where(x > 0, x, y))
     assert tg.equal(tg.max(x, other=y), tg.maximum(x, y))
     assert tg.equal(x.clone().mul_(other=3.0), x * 3.0)
+    assert tg.equal(tg.add(input=x, other=y, alpha=2), x + 2 * y)
+    assert tg.equal(tg.div(other=y, input=x), x / y) and tg.equal(x.sub(other=y), x - y)
     assert F.linear(input=x, weight=y, bias=tg.ones(2)).shape == (2, 2)
 
 
@@ -104,6 +106,7 @@ Call = Callable[[Tensor], Any]
     (lambda x: tg.mul(x), r"^mul\(\) missing a required argument: 'other'; expected mul\(input, "),
     (lambda x: tg.mul(x, x, x), r"^mul\(\) too many positional arguments; expected mul\("),
     (lambda x: tg.mul(x, input=x), r"^mul\(\) multiple values for argument 'input'"),
+    (lambda x: tg.add(x, foo=1), r"^add\(\) .*unexpected keyword argument 'foo'"),
     (lambda x: tg.relu(), r"^relu\(\) missing a required argument: 'input'"),
     (lambda x: x.pow_(power=2), r"^pow\(\) .*'power'; expected pow\(input, exponent\)"),
     (lambda x: tg.softmax(x, axes=1), r"^softmax\(\) .*unexpected keyword argument 'axes'"),

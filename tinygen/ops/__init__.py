@@ -3,9 +3,9 @@
 An op is declared once, in its own file: its name in `__all__` makes it a function of tinygen, in
 METHODS a method of Tensor, in IN_PLACE also one that changes it, in OPERATORS an operator.
 
-Read op.py first, then half, elementwise, kinks, shapes, diagonals, indexing, in_place, scattering,
-rearrange, derived_shapes, reductions, counting, softmaxes, products, derived, creation, convert;
-windows, pooling and images serve the layers of nn.
+Read op.py first, then half, elementwise, kinks, trigonometry, special, shapes, diagonals, indexing,
+in_place, scattering, rearrange, derived_shapes, reductions, order, counting, softmaxes, products,
+linalg, decompositions, derived, creation, convert; windows, pooling and images serve nn's layers.
 """
 
 from . import (

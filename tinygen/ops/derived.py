@@ -39,11 +39,13 @@ IN_PLACE = {
 
 @through_float32
 def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
-    """x + weight (end - x): x at weight 0, `end` at 1
+    """x + weight (end - x): x at weight 0, `end` at 1, both exactly if the weight is a number
 
     >>> tg.lerp(tg.tensor([0.0, 10.0]), tg.tensor([4.0, 20.0]), 0.25)
     tensor([ 1. , 12.5])
     """
+    if not isinstance(weight, Tensor) and weight >= 0.5:
+        return end - (end - input) * (1 - weight)
     return input + weight * (end - input)
 
 
@@ -233,7 +235,8 @@ def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal; of bools and integers in int64."""
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, got shape {input.shape}")
-    return einsum("ii", input)
+    n = min(input.shape)
+    return einsum("ii", input[:n, :n])
 
 
 def inner(input: Tensor, other: Tensor) -> Tensor:

@@ -137,7 +137,8 @@ def quantile(
     below, above = (
         getitem(ordered, (..., p.detach().reshape(-1).long())) for p in (low, ceil(place))
     )
-    out = where(weight == 0, below, below + weight * (above - below))
+    gap = where(below.isinf(), 0.0, above - below)
+    out = where(weight == 0, below, below + weight * gap)
     out = movedim(where(ordered[..., -1:].isnan(), np.nan, out), -1, 0)
     out = unsqueeze(out, axis + 1) if keepdim and dim is not None else out
     out = reshape(out, (len(out), *kept)) if keepdim else out

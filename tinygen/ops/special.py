@@ -59,7 +59,7 @@ def _logit(x: Array) -> Array:
         return np.log(x / (1 - x))
 
 
-_logit.vjp(lambda g, x: g / (x * (1.0 - x)))
+_logit.vjp(lambda g, x, out: g / where(out == out, x * (1.0 - x), math.nan))
 
 
 @through_float32
@@ -234,15 +234,16 @@ def _polygamma(x: Array, *, n: int) -> Array:
             rising = math.prod(range(s, s + 2 * k - 1)) / math.factorial(2 * k)
             out = out + b * rising * far ** (1 - s - 2 * k)
         out = (-1) ** s * math.factorial(n) * out
-        cot = 1 / np.tan(math.pi * (wide - np.round(wide)))
+        turn = wide - np.round(wide)
+        cot = 1 / np.tan(math.pi * turn)
         slopes = np.polynomial.Polynomial([0.0, 1.0])  # of cot, as a polynomial in it
         for _ in range(n):
             slopes = np.polynomial.Polynomial([-1.0, 0.0, -1.0]) * slopes.deriv()
         bend = np.zeros_like(wide)
         for c in reversed(slopes.coef.tolist()):
             bend = bend * cot + c
-        out = np.where(wide > 0, out, (-1) ** n * out - math.pi**s * bend)
-    return out.astype(x.dtype)
+        reflected = np.where(turn == 0, (-1) ** s * np.inf, (-1) ** n * out - math.pi**s * bend)
+    return np.where(wide > 0, out, reflected).astype(x.dtype)
 
 
 _polygamma.vjp(lambda g, x, n: g * _polygamma(x, n=n + 1))
