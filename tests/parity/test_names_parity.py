@@ -37,8 +37,6 @@ ELSEWHERE = {  # where PyTorch's documentation is silent, or says it in two ways
     "max": "three signatures", "min": "three signatures",
     "std": "the older (dim, unbiased, keepdim), too", "var": "as std",
     "std_mean": "as std", "var_mean": "as std",
-    "clamp_max": "no docstring", "clamp_min": "no docstring",
-    "true_divide": "its docstring says dividend, its parser input",
 }  # fmt: skip
 
 
