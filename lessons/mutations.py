@@ -163,7 +163,8 @@ def _checks(node: ast.AST | None) -> bool:
 def _replaced(statement: ast.stmt, path: Path, new: ast.AST) -> ast.stmt:
     tree = copy.deepcopy(statement)
     if not path:
-        return new  # type: ignore[return-value]
+        placed = ast.fix_missing_locations(ast.copy_location(new, statement))
+        return placed  # type: ignore[return-value]
     spot: ast.AST = tree
     for field, index in path[:-1]:
         spot = getattr(spot, field) if index is None else getattr(spot, field)[index]

@@ -35,7 +35,8 @@ ROOTS = {
 }  # fmt: skip
 # Files that are not ours: the reader's own, other projects', and what a run writes.
 FOREIGN = re.compile(
-    r"(^|/)(my_\w+|thing|x|script)\.\w+$|^dezero/|^micrograd|^torch/|^examples/(vae|mnist)\.py$"
+    r"(^|/)(my_\w+|thing|x|script|superminddpm)\.\w+$|^dezero/|^micrograd|^mindiffusion/|^torch/"
+    r"|^examples/(vae|mnist)\.py$"
 )
 
 
