@@ -741,6 +741,17 @@ check.claim("KL(fair || heads) is infinite", np.isposinf(KL(fair, heads)))
 check.claim("JS(heads, fair)", JS(heads, fair), "0.216")
 
 # %% [markdown]
+# > **Predict, then run.** $q$ is $p$ but for one percent of its mass, which lies where $p$ has
+# > none. How large is $\mathrm{KL}(q \Vert p)$? And $\mathrm{JS}(p, q)$, of at most 0.693?
+
+# %%
+nearly = 0.99 * heads + 0.01 * tails
+check.claim("KL(nearly heads || heads) is infinite", np.isposinf(KL(nearly, heads)))
+check.claim("JS(heads, nearly heads)", JS(heads, nearly), "0.0035")
+
+# %% [markdown]
+# One percent turns KL from 0 to infinity; JS moves to 0.0035.
+#
 # ## Fix the slide: disjoint laws
 #
 # > it is extremelly easy for these models to discriminate this because the Jensen divergence gives
@@ -996,6 +1007,10 @@ check.equal("1.23", [queried(seen, A + B) / queried(seen, B),
 # %% [markdown]
 # Now the same three queries to a model that has learned something: 40 pictures of coins, fitted to
 # small handwritten digits by EM (`examples/mixture.py`). It takes less than a second.
+#
+# > **Predict, then run.** A fair coin for each of the 64 pixels gives every picture
+# > $-64 \log 2 = -44.4$ nats. What does the model give new digits on average, and what pictures of
+# > random pixels?
 
 # %%
 tg.manual_seed(0)

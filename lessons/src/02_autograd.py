@@ -982,6 +982,8 @@ check.claim(
 # $$
 #
 # The right side is two calls of `grad`. The left side is a full Hessian by finite differences.
+#
+# > **Predict, then run.** $L = \sum_i x_i^3$. What is $H v$, without building $H$?
 
 
 # %%
@@ -1005,6 +1007,9 @@ def slope_along(x, i):
 
 hessian = np.array([numeric(lambda x, i=i: slope_along(x, i), x6.data) for i in range(6)])
 check.equal("2.18", hessian @ v6, hvp(crooked, x6, Tensor(v6)), tol=1e-7)
+
+cubes = hvp(lambda x: total(power(x, 3)), x6, Tensor(v6))
+check.claim("of a sum of cubes: 6 x v, entry by entry", abs(cubes - 6 * x6.data * v6).max() < 1e-12)
 
 # %% [markdown]
 # Back to log-sum-exp for a Hessian that one can see through. Its gradient is $p$, so its Hessian

@@ -1151,7 +1151,7 @@ if CAN_RUN:
 M, K, O = 128 * 14 * 14, 64 * 9, 128
 work = 2 * M * K * O
 once = 4 * (128 * 64 * 14**2 + M * O + K * O)  # bytes if every number moved once: x, y and w
-beta, peaks = 4.8e12, {"fp32": 67e12, "TF32": 495e12}
+beta, peaks = 4.8 * 1e12, {"fp32": 67e12, "TF32": 495e12}
 
 
 def intensity(rows, columns):
