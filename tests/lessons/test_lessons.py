@@ -26,8 +26,6 @@ FOLDER = Path(__file__).resolve().parents[2] / "lessons"
 sys.path.append(str(FOLDER))
 import sources  # noqa: E402
 
-# The rules that a lesson does not keep yet; to be emptied.
-NOT_YET = {f"{k:02d}": tuple(READER_RULES) for k in (1, 2, 3, 6, 7, 9, 10, 13, 16, 17)}
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
 SOURCES = sorted((FOLDER / "src").glob("[0-9]*.py"))
 
@@ -52,7 +50,7 @@ def solutions_files() -> list[Path]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
 def test_the_notebook_keeps_the_rules(path: Path) -> None:
-    assert rules.violations(read(path), without=NOT_YET.get(path.stem[:2], ())) == []
+    assert rules.violations(read(path)) == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
