@@ -27,7 +27,8 @@ ELSEWHERE = {  # where PyTorch's documentation is silent, or says it in two ways
     "result_type": "ours takes any number of operands",
     "split": "split_size as in Tensor.split; torch.split has split_size_or_sections",
     "gumbel_softmax": "without PyTorch's eps, which does nothing there",
-    "max_pool2d": "a dispatcher's (*args, **kwargs)",
+    **{f"{kind}_pool{n}": "a dispatcher's (*args, **kwargs)" for kind, n in (
+        ("max", "1d"), ("max", "2d"), ("adaptive_max", "1d"), ("adaptive_max", "2d"))},
     "one_hot": "its docstring says tensor, its parser input",
     "relu": "no docstring", "log_softmax": "no docstring", "logsigmoid": "no docstring",
     "max": "three signatures", "min": "three signatures",
@@ -87,3 +88,9 @@ def test_what_the_docstrings_do_not_say() -> None:
         values, counts = library.unique(x, sorted=True, return_counts=True, dim=None)
         assert values.tolist() == [-2.0, 1.0] and counts.tolist() == [1, 1]
         assert f.max_pool2d(input=x[None], kernel_size=(1, 2)).tolist() == [[[1.0]]]
+        found = f.max_pool1d(input=x[None], kernel_size=2, stride=1, ceil_mode=False,
+                             return_indices=True)  # fmt: skip
+        assert [part.tolist() for part in found] == [[[[1.0]]], [[[0]]]]
+        for pool, size in ((f.adaptive_max_pool1d, 1), (f.adaptive_max_pool2d, (1, 1))):
+            found = pool(input=x[None], output_size=size, return_indices=True)
+            assert [part.tolist() for part in found] == [[[[1.0]]], [[[0]]]]
