@@ -200,7 +200,8 @@ def main() -> int:
             print(*said(reports[-1]), sep="\n", flush=True)
     counts = [report.of(claim) for report in reports for claim in (False, True)]
     good, total = sum(c + e for c, e, _ in counts), sum(t for _, _, t in counts)
-    print(f"{good} of {total} caught or explained: {good / max(total, 1):.1%}, wanted {options.least:.0%}")
+    share = good / max(total, 1)
+    print(f"{good} of {total} caught or explained: {share:.1%}, wanted {options.least:.0%}")
     return 0 if good >= options.least * total else 1
 
 

@@ -139,6 +139,11 @@ GROUPS: tuple[tuple[str, str, str], ...] = (
         "lgamma, digamma, erf, erfinv",
     ),
     (
+        "scatter_reduce* unique_consecutive hsplit vsplit dsplit argwhere isin",
+        "two lines of what is there",
+        "index_add or scatter; unique; tensor_split(x, n, dim); nonzero; (a[..., None] == b).any(-1)",
+    ),
+    (
         "hist* bincount_* mode nanmedian nanquantile cov corrcoef trapezoid trapz "
         "cumulative_trapezoid",
         "statistics of results, not of models",
