@@ -141,7 +141,7 @@ GROUPS: tuple[tuple[str, str, str], ...] = (
     (
         "scatter_reduce* unique_consecutive hsplit vsplit dsplit argwhere isin",
         "two lines of what is there",
-        "index_add or scatter; unique; tensor_split(x, n, dim); nonzero; (a[..., None] == b).any(-1)",
+        "index_add or scatter; unique; tensor_split; nonzero; (a[..., None] == b).any(-1)",
     ),
     (
         "hist* bincount_* mode nanmedian nanquantile cov corrcoef trapezoid trapz "
