@@ -19,6 +19,7 @@ judges an exercise and never raises: a learner's notebook runs on.
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,7 @@ def at_most(
     line = f"({tag})  {sides}, least gap {room:.2g}"
     if attained is not None:
         left, right = (_array(side) for side in attained)
-        if not np.all(np.abs(left - right) <= 1e-6 * np.abs(right)):
+        if not np.all(np.isfinite(right) & (np.abs(left - right) <= 1e-6 * np.abs(right))):
             raise Disagreement(f"{line}; not attained: {_show(left)} and {_show(right)}")
         line += f"; attained: {left.flat[0]:.4g} = {right.flat[0]:.4g}"
     print(line)
@@ -141,17 +142,14 @@ def claim(what: str, value: Any, said: str | float | bool = True, tol: float | N
     if tol is None and not isinstance(said, str):
         raise ValueError(f"claim {what!r}: give {said} as text, or say tol=")
     number, truth = float(_array(value)), float(said)
-    digits = len(str(said).partition(".")[2].partition("e")[0])
-    room = tol * abs(truth) if tol is not None else 0.5001 * 10.0**-digits
+    last = int(Decimal(str(said)).as_tuple().exponent)  # the last digit shown counts 10^last
+    room = tol * abs(truth) if tol is not None else 0.5001 * 10.0**last
     if not abs(number - truth) <= room:
         raise Disagreement(
             f"[{what}]  is {number:.6g}, said {said}, allowed {room:.1g} more or less"
         )
-    print(
-        f"[{what}]  {said}, as said"
-        if tol is None
-        else f"[{what}]  {number:.{digits}f}, said {said}"
-    )
+    shown = said if tol is None else f"{number:.{max(0, -last)}f}"
+    print(f"[{what}]  {shown}, {'as said' if tol is None else f'said {said}'}")
 
 
 def exercise(number: str, answer: Any) -> None:
