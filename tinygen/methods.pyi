@@ -602,7 +602,7 @@ class Methods:
         """x <= y: bool"""
 
     def lerp(self, end: Tensor, weight: Tensor | builtins.float) -> Tensor:
-        """x + weight (end - x): x at weight 0, `end` at 1"""
+        """x + weight (end - x): x at weight 0, `end` at 1, both exactly if the weight is a number"""
 
     def lerp_(self, end: Tensor, weight: Tensor | builtins.float) -> Tensor:
         """lerp in place: written into x's own memory; returns x."""

@@ -337,7 +337,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else negative_slope x; the derivative at 0 is negative_slope"""
 
 def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
-    """x + weight (end - x): x at weight 0, `end` at 1"""
+    """x + weight (end - x): x at weight 0, `end` at 1, both exactly if the weight is a number"""
 
 def lgamma(input: Tensor) -> Tensor:
     """log |Gamma(x)|, and Gamma(n) = (n - 1)!; inf at 0, -1, -2, ..."""
