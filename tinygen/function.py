@@ -27,7 +27,7 @@ from functools import wraps
 from typing import Any
 
 from .backend import module_of
-from .tape import Node, no_grad, thread
+from .tape import Node, caller, no_grad, process, thread
 from .tensor import Tensor, wrap
 from .view import as_it_is
 
@@ -194,8 +194,9 @@ def _record(
     ctx.saved_tensors = ctx.constant = ()
     needs = zip(args, ctx.needs_input_grad, strict=True)
     parents = [(x._node or x) if need else None for x, need in needs]
-    row._node = Node(call, parents, saved, versions, row._array)
-    row._requires_grad = True
+    row._node, row._requires_grad = Node(call, parents, saved, versions, row._array), True
+    if process.anomaly:
+        row._node.place = caller()
     return tuple(call.part(row, k) if k in live else o for k, o in enumerate(outs))
 
 

@@ -10,6 +10,7 @@ is a topological order: autograd.py walks it backwards.
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 from collections.abc import Callable
 from copy import copy
@@ -20,8 +21,8 @@ from .backend import Array, DType
 from .threads import POOL
 
 __all__ = [
-    "Handle", "Node", "Switch", "detect_anomaly", "enable_grad", "is_grad_enabled", "no_grad",
-    "process", "set_grad_enabled", "thread",
+    "Handle", "Node", "Switch", "caller", "detect_anomaly", "enable_grad", "is_grad_enabled",
+    "no_grad", "process", "set_grad_enabled", "thread",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -191,3 +192,11 @@ class Node:
 def _holds_arrays(value: Any) -> bool:
     """Is it an array, or a tuple with one in it, as an index can be?"""
     return hasattr(value, "nbytes") or (value.__class__ is tuple and any(map(_holds_arrays, value)))
+
+
+def caller() -> str:
+    """file:line of the innermost frame outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("tinygen."):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

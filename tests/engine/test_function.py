@@ -242,6 +242,26 @@ def test_errors() -> None:
         Dirty.apply(x)
 
 
+def test_anomaly_mode_knows_where_it_was_called() -> None:
+    class Bad(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * float("nan")
+
+    x = leaf(1.0)
+    with (
+        tg.autograd.detect_anomaly(),
+        pytest.raises(
+            RuntimeError, match="gradient of Bad for its input 0 is NaN.*test_function.py"
+        ),
+    ):
+        Bad.apply(x).backward()
+
+
 # --- gradcheck ----------------------------------------------------------------------------------
 
 

@@ -69,7 +69,8 @@ def agree(
 EVERY = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 EVERY = EVERY[np.isfinite(EVERY)]
 OPS = """exp expm1 log log1p sqrt sin cos tanh sigmoid erf relu abs sign floor ceil round trunc
-    square reciprocal neg""".split()
+    square reciprocal neg frac exp2 log2 log10 tan asin atan sinh cosh asinh acosh atanh sinc erfc
+    erfinv lgamma digamma logit nan_to_num""".split()
 ACTIVATIONS = """relu relu6 hardtanh leaky_relu elu selu celu gelu silu mish softplus logsigmoid
     sigmoid tanh softsign tanhshrink hardshrink softshrink hardsigmoid hardswish""".split()
 OF_ONE: dict[str, Callable[[Tensor], Tensor]] = {

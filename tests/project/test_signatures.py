@@ -61,7 +61,9 @@ PUBLIC_OPS = [name for name in ops.__all__ if getattr(FUNCTIONS[name], "spec", N
 @pytest.mark.parametrize("name", PUBLIC_OPS)
 def test_an_op_takes_its_inputs_by_name(name: str) -> None:
     f = FUNCTIONS[name]
-    xs = [tg.tensor(sample((2, 3), k, 0.2, 0.8)) for k in range(len(named(f)))]
+    names = [p.name for p in inspect.signature(f).parameters.values() if p.kind != p.KEYWORD_ONLY]
+    low = 1.2 if name in ("acosh", "arccosh") else 0.2
+    xs = [tg.tensor(sample((2, 3), k, low, low + 0.6)) for k in range(len(names))]
     if name.startswith("bitwise"):
         xs = [x > 0.5 for x in xs]
     if xs[0].dtype.kind == "f":
@@ -69,7 +71,7 @@ def test_an_op_takes_its_inputs_by_name(name: str) -> None:
     if name == "acosh" or name == "arccosh":
         xs = [x.detach() + 1.0 for x in xs]
     expected = f(*xs)
-    by_name = dict(zip(named(f), xs, strict=True))
+    by_name = dict(zip(names, xs, strict=True))
     first, *rest = by_name.items()
     for out in (f(**by_name), f(first[1], **dict(rest)), f(**dict([*rest, first]))):
         assert tg.equal(out, expected)

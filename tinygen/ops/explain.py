@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..backend import Array, out_of_memory
+from ..tape import caller
 from ..tensor import Tensor, same_device
 
-__all__ = ["caller", "explain", "refuse_nan"]
+__all__ = ["explain", "refuse_nan"]
 
 
 def explain(name: str, error: Exception, inputs: Sequence[Any], broadcasts: bool) -> Exception:
@@ -50,11 +50,3 @@ def refuse_nan(name: str, array: Array, inputs: Sequence[Any]) -> None:
             f"detect_anomaly: {name} returned NaN for inputs of shapes {shapes}, called at "
             f"{caller()}"
         )
-
-
-def caller() -> str:
-    """file:line of the innermost frame outside this package."""
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("tinygen."):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -25,7 +25,9 @@ def through_float32(function: F) -> F:
     @wraps(function)
     def rounded(*args: Any, **kwargs: Any) -> Any:
         x = args[0] if args else next(iter(kwargs.values()), None)
-        if not isinstance(x, Tensor) or x._array.dtype is not float16 or "dtype" in kwargs:
+        if not isinstance(x, Tensor) or x._array.dtype is not float16:
+            return function(*args, **kwargs)
+        if kwargs.get("dtype") is not None:
             return function(*args, **kwargs)
         dtypes = {y.dtype for y in (*args, *kwargs.values()) if isinstance(y, Tensor)}
         if float32 in dtypes or float64 in dtypes:

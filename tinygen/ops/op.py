@@ -37,12 +37,12 @@ import numpy as np
 from numpy import generic, ndarray
 
 from ..backend import Array, DType, get_default_dtype
-from ..tape import Node, process, thread
+from ..tape import Node, caller, process, thread
 from ..tensor import Tensor, wrap
 from ..threads import total
 from ..view import View, as_it_is, view_of
 from . import on_gpu
-from .explain import caller, explain, refuse_nan
+from .explain import explain, refuse_nan
 from .promotion import operand, result_type
 from .signatures import bind, public_signature
 

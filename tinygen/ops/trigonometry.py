@@ -24,6 +24,7 @@ IN_PLACE = METHODS
 # --- powers and logarithms --------------------------------------------------------------------
 
 
+@through_float32
 @floating
 def exp2(x: Array) -> Array:
     """2^x; inf where it overflows"""
@@ -33,6 +34,7 @@ def exp2(x: Array) -> Array:
 exp2.vjp(lambda g, out: g * out * math.log(2))
 
 
+@through_float32
 @floating
 def log2(x: Array) -> Array:
     """Logarithm to the base 2, exact for powers of 2; -inf at 0, NaN below"""
@@ -43,6 +45,7 @@ def log2(x: Array) -> Array:
 log2.vjp(lambda g, x: g / (x * math.log(2)))
 
 
+@through_float32
 @floating
 def log10(x: Array) -> Array:
     """Logarithm to the base 10; -inf at 0, NaN below"""
@@ -194,10 +197,10 @@ def _sinc(x: Array, *, n: int) -> Array:
     Smooth and even, with f_n' = -z f_(n + 1), so that there is a derivative of any order at 0 too.
     By f_(n + 1) = ((2 n + 1) f_n - f_(n - 1)) / z^2 or, where that cancels, by the power series.
     """
-    z = x * x.dtype.type(math.pi)
-    square, far = z * z, np.abs(z) > n + 1
-    apart = np.where(far, z, 1)
-    before, here = np.cos(apart), np.sin(apart) / apart
+    z, turns = x * x.dtype.type(math.pi), np.round(x)
+    square, far, sign = z * z, np.abs(z) > n + 1, 1 - 2 * (turns % 2)
+    rest = (x - turns) * x.dtype.type(math.pi)  # sin(z) = sign sin(rest), and 0 where x is whole
+    before, here = sign * np.cos(rest), sign * np.sin(rest) / np.where(far, z, 1)
     for k in range(n):
         before, here = here, ((2 * k + 1) * here - before) / np.where(far, square, 1)
     term = np.full_like(z, 1 / math.prod(range(1, 2 * n + 2, 2)))

@@ -201,12 +201,12 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     tensor([[0.5 , 0.5 ],
             [0.25, 0.75]])
     """
-    return ops.softmax(input if dtype is None else input.to(np.dtype(dtype)), dim)
+    return ops.softmax(input, dim, dtype=dtype)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """x - log sum e^x along dim, after conversion to `dtype` where it is given."""
-    return ops.log_softmax(input if dtype is None else input.to(np.dtype(dtype)), dim)
+    return ops.log_softmax(input, dim, dtype=dtype)
 
 
 def softmin(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
