@@ -342,6 +342,7 @@ Z = m + s * tg.tensor(eps)
 values = -((x0 - w * Z) ** 2) / (2 * eta)
 by_path = np.stack([g.numpy() for g in tg.autograd.grad(values.sum(), [m, s])], axis=1)
 check.mean("7.9", by_path, exact)
+check.claim("(7.9) the slope by mu", by_path[:, 0].mean(), "2.35", tol=0.01)
 
 # %% [markdown]
 # ### Which one? Ask for the variance
@@ -379,6 +380,7 @@ def variance(g):
 
 
 path = w * (x0 - w * (m0 + s0 * nodes)) / eta
+check.equal("7.9", node_weights @ path, exact[0], tol=1e-12)
 check.equal("7.10", variance(path), 4 * C**2 / s0**2, tol=1e-12)
 check.mean("7.10", (by_path[:, 0] - exact[0]) ** 2, 4 * C**2 / s0**2)
 terms = A**2 + 6 * A * C + 2 * B**2 + 15 * C**2
@@ -440,10 +442,11 @@ figures.show(
 #
 # The product $\odot$ goes entry by entry, so the entries of $z$ stay independent: this is right for
 # a diagonal $\Sigma$ only. Any other needs a matrix $L$ with $L L^\top = \Sigma$ (the Cholesky
-# root), and $z = \mu + L \varepsilon$. We draw both for variances of 1 and a covariance of 0.8.
+# root), and $z = \mu + L \varepsilon$. We draw both for variances of 4 and 0.25 and a covariance of
+# 0.8.
 
 # %%
-Sigma = np.array([[1.0, 0.8], [0.8, 1.0]])
+Sigma = np.array([[4.0, 0.8], [0.8, 0.25]])
 eps = np.random.default_rng(0).standard_normal((100_000, 2))
 by_entry = np.sqrt(np.diag(Sigma)) * eps
 L = np.linalg.cholesky(Sigma)
@@ -497,9 +500,10 @@ right = -((grey - mean) ** 2).sum(1) / (2 * 0.07) - 32 * np.log(2 * np.pi * 0.07
 left = likelihoods.gaussian_log_prob(tg.tensor(grey), tg.tensor(mean), float(np.log(0.07)))
 check.equal("7.13", left, right)
 
+wrong = tg.tensor(40.0, dtype=tg.float64)
 with np.errstate(divide="ignore"):
-    check.claim("a wrong pixel: log(1 - p)", np.log(1 - 1 / (1 + np.exp(-40.0))) == -np.inf)
-check.claim("a wrong pixel: -softplus", -F.softplus(tg.tensor(40.0)).item(), "-40")
+    check.claim("a wrong pixel: log(1 - p)", np.log(1 - wrong.sigmoid().item()) == -np.inf)
+check.claim("a wrong pixel: -softplus", -F.softplus(wrong).item(), "-40")
 
 # %% [markdown]
 # Minus infinity against -40: the sigmoid of 40 is rounded to 1. One such pixel and the loss is
