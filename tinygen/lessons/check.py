@@ -159,7 +159,7 @@ def exercise(number: str, answer: Any) -> None:
 
     >>> from tinygen.lessons import check
     >>> check.exercise("9.4", lambda logits: logits)  # doctest: +ELLIPSIS
-    Exercise 9.4: not yet. The weights should sum to 1. (2 more hints: try again.) Your function ...
+    Exercise 9.4: not yet. ... Your function gave [-1.2043, 0.36427, -2.4845, ...
     """
     print(f"Exercise {number}: {judge(number, answer).text}")
 

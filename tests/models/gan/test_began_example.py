@@ -11,4 +11,4 @@ def test_k_moves_and_is_in_the_log(tmp_path: Path) -> None:
     assert "reconstructions.png" in said and "neighbours.png" in said
     log = (tmp_path / "runs" / "began" / "log.jsonl").read_text().splitlines()
     k = [json.loads(line)["k"] for line in log]
-    assert 0 < k[0] < k[1] < k[2] <= 0.06  # at most 0.02 a step
+    assert 0 < k[0] < k[1] < k[2] <= 0.3  # at most 0.1 a step
