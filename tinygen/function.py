@@ -104,6 +104,10 @@ class Function:
             else:
                 out = cls.forward(*args)
                 cls.setup_context(ctx, args, out)
+        if isinstance(out, list):
+            raise TypeError(
+                f"{cls.__name__}.forward: return several outputs as a tuple, not a list"
+            )
         if not (thread.grad and any(ctx.needs_input_grad)):
             return out
         outs = out if isinstance(out, tuple) else (out,)

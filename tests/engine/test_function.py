@@ -233,6 +233,10 @@ def test_errors() -> None:
     with pytest.raises(NotImplementedError, match="static forward"):
         Function.apply(x)
 
+    listed = type("Listed", (Function,), {"forward": staticmethod(lambda ctx, x: [x, x])})
+    with pytest.raises(TypeError, match="Listed.forward: return several outputs as a tuple"):
+        listed.apply(x)
+
     class Dirty(Function):
         @staticmethod
         def forward(ctx, x):
