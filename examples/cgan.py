@@ -5,7 +5,7 @@
     python examples/cgan.py --objective hinge --norm spectral
     python examples/cgan.py --resume
 
-Expect: 1 min on 2 cores; 99 % of 1000 samples are what was asked for.
+Expect: 2 min on 2 cores; 99 % of 1000 samples are what was asked for.
 
 G gets the label beside the code z, D beside the picture, as ten planes of 0 and 1 (Mirza and
 Osindero 2014, arXiv:1411.1784): D learns p(data | x, label) and lets no picture pass that is good

@@ -6,7 +6,7 @@
     python examples/dcgan.py --data fashion --width 16 --steps 4000    # 28 x 28
     python examples/dcgan.py --resume
 
-Expect: 1 min on 2 cores; Frechet 0.18, score 8.7 of 10.
+Expect: 2 min on 2 cores; Frechet 0.18, score 8.7 of 10.
 
 G grows a picture out of a code by transposed convolutions of stride 2, D shrinks it to one number
 by convolutions of stride 2; batch norm in both, but not at G's output nor at D's input (Radford et

@@ -10,7 +10,7 @@ A component is a picture of probabilities: x is drawn by choosing component j wi
 and tossing a coin for every pixel, p(x) = sum_j w_j prod_i m_ji^x_i (1 - m_ji)^(1 - x_i). All three
 things that a model may be asked for are exact here: the density, samples, and the posterior
 p(j | x). The test set is that of examples/vae.py (one fixed binarisation), so their log p(x), in
-nats, can be compared: a code of 2 numbers is no better, examples/hierarchical.py has -22.4.
+nats, can be compared: a VAE with 2 numbers has at least -22.99, examples/made.py -22.44.
 """
 
 import tinygen as tg

@@ -1,6 +1,6 @@
 """Train a variational autoencoder on small images and look at what it learned.
 
-    python examples/vae.py --demo                          # digits, 2-D latent space, ten seconds
+    python examples/vae.py --demo                          # digits, 2-D latent space, 20 seconds
     python examples/vae.py --latent 16 --net conv          # sharper: more room in the code
     python examples/vae.py --data fashion                  # 28 x 28 (Debian: dataset-fashion-mnist)
     python examples/vae.py --likelihood gaussian --latent 16       # grey pixels; --beta 4: blurred
