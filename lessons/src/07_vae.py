@@ -691,7 +691,7 @@ bits, grey = test_x.numpy().astype(float), train.numpy()
 mixture = mixtures(times=1, seeds=5)
 mean_picture = (grey.sum(0) + 1) / (len(grey) + 2)  # no pixel is quite 0 or 1
 no_code = (bits * np.log(mean_picture) + (1 - bits) * np.log(1 - mean_picture)).sum(1)
-check.claim("the mean picture: nats on the test set", no_code.mean(), "-26.66")
+check.claim("the mean picture: nats on the test set", no_code.mean(), "-26.6602")
 check.claim("the mixture, five fits: nats on the test set", mixture.mean(), "-23.28")
 check.claim("from fit to fit they scatter by", mixture.mean(1).std(ddof=1), "0.09")
 
@@ -769,7 +769,7 @@ figures.show(
 # %% tolerance=0.2
 check.claim("the KL while it learns the mean picture", log[1, 2] < 0.1)
 check.claim("the KL at the end", log[-1, 2], 2.8, tol=0.1)
-check.claim("the reconstruction rises by more than the KL", log[-1, 1] - log[1, 1] > log[-1, 2] + 1)
+check.claim("by how much the reconstruction rises", log[-1, 1] - log[1, 1], 6.0, tol=0.1)
 
 # %% [markdown]
 # Both rise, and one of them is a cost. First the decoder learns the mean picture (-26.66 nats need
@@ -868,7 +868,8 @@ check.equal("7.17", mine, [theirs.log_likelihood.item(), theirs.kl.item()], tol=
 # %% tolerance=0.1
 with tg.no_grad():
     means, log_vars = (part.numpy().astype(float) for part in model.encode(test_x))
-apart = ((means[:, None] - means) ** 2).sum(-1) + 1e9 * np.eye(len(means))  # not to itself
+apart = ((means[:, None] - means) ** 2).sum(-1)
+np.fill_diagonal(apart, np.inf)  # itself does not count
 same_digit = (labels[apart.argmin(1)] == labels).mean()
 print(f"the nearest code is of the same digit: {same_digit:.2f}")
 check.claim("the nearest code is of the same digit", same_digit, 0.6, tol=0.15)
@@ -934,6 +935,7 @@ check.claim("E37: draws, variance of a pixel", draws.var(0).mean(), 0.141, tol=0
 check.claim("E37: means, variance of a pixel", p.var(0).mean(), 0.039, tol=0.15)
 missed = draws.var(0).mean() - p.var(0).mean()
 check.claim("E37: what they miss is p(1 - p)", abs(missed - noise) < 0.002)
+check.claim("E37: draws are as dark as their means", abs(draws.mean() - p.mean()) < 0.01)
 check.claim("E37: draws and data are 0 or 1", np.isin(bits, (0, 1)).all() and draws.dtype == bool)
 
 # %% tags=["figure"]
@@ -1015,7 +1017,9 @@ def log_weights(model, x, k):
 with tg.no_grad():  # q = the prior: w = p(x|z)
     logits_prior = model.decode(tg.randn(20_000, 2)).numpy().astype(float)
 log_w_prior = logits_prior @ bits[:25].T - np.logaddexp(0, logits_prior).sum(1)[:, None]
-check.mean("7.18", np.exp(log_w_prior - log_p[:25]), np.ones(25), sigmas=4.5)
+ratio = np.exp(log_w_prior - log_p[:25])
+check.mean("7.18", ratio, np.ones(25), sigmas=4.5)
+check.claim("(7.18) prior: a weight over p(x), on average", ratio.mean(), 1.0, tol=0.1)
 
 one_d = m0 + s0 * np.random.default_rng(1).standard_normal(200_000)  # the opening's decoder and q
 w_z = np.exp(f(one_d) + log_normal(one_d, 0, 1) - log_normal(one_d, m0, s0**2))
@@ -1029,6 +1033,8 @@ def effective(log_w):
 
 
 log_w = log_weights(model, test_x, 300)  # q = the encoder
+found = np.log(np.exp(log_w - log_p).mean(0)).mean()
+check.claim("(7.18) encoder: log of the mean of 300, less log p(x)", abs(found) < 0.1)
 from_encoder, from_prior = effective(log_w), effective(log_w_prior[:300])
 check.claim("300 equal weights count as", effective(np.zeros((300, 1)))[0], "300")
 check.claim("300 draws from the encoder: the median picture", np.median(from_encoder), 219, tol=0.1)
@@ -1071,7 +1077,7 @@ alike = np.full((10, 1), -7.0)  # equal weights: nothing is lost
 check.at_most("7.19", ladder[:2], ladder[1:3], 0, attained=(alike.mean(), log_mean_exp(alike)))
 relative = np.exp(log_w - log_mean_exp(log_w))
 over_draws = np.sqrt((relative.var(0, ddof=1) / 300).sum()) / len(test_x)
-check.at_most("7.19", ladder[:3], [ladder[3]] * 3, slack=4 * over_draws)
+check.at_most("7.19", ladder[:3], [ladder[3]], slack=4 * over_draws)
 check.claim("k = 1 is the ELBO", abs(ladder[0] - elbos[-1]) < 0.3)
 check.claim("the ELBO lacks", ladder[3] - ladder[0], 0.44, tol=0.3)
 check.claim(
@@ -1250,8 +1256,8 @@ def bound(mu, var):
 
 from_c = max(bound(0.0, var) for var in np.geomspace(1e-3, 1, 500))
 from_both = bound((x - c) / (1 + noise), noise / (1 + noise))
-check.claim("E7: mean log p(x|c)", log_normal(x, c, 1 + noise).mean(), "-1.47")
-check.claim("E7: bound with q(z|x,c)", from_both, "-1.47")
+check.claim("E7: mean log p(x|c)", log_normal(x, c, 1 + noise).mean(), "-1.472")
+check.claim("E7: bound with q(z|x,c)", from_both, "-1.472")
 check.claim("E7: best bound with q(z|c)", from_c, "-6.52")
 
 # %% [markdown]
