@@ -103,10 +103,10 @@ check.equal("2.1", (quotient - bump_slope(at)) / h**2, bump_third(at) / 6, tol=1
 def errors(h):
     """Of the central and of the one-sided quotient."""
     sides = (bump(at + h) - bump(at - h)) / (2 * h), (bump(at + h) - bump(at)) / h
-    return abs(np.array(sides) - bump_slope(at))
+    return [abs(side - bump_slope(at)) for side in sides]
 
 
-central_gain, one_sided_gain = errors(1e-2) / errors(1e-3)
+central_gain, one_sided_gain = np.divide(errors(1e-2), errors(1e-3))
 check.claim("a tenth of the step: the central error, divided by", central_gain, 100, tol=0.02)
 check.claim("a tenth of the step: the one-sided error, divided by", one_sided_gain, 10, tol=0.02)
 
@@ -129,7 +129,7 @@ check.claim("a tenth of the step: the one-sided error, divided by", one_sided_ga
 # %%
 epsilon = 2.0**-52
 narrow = steps <= 0.1
-near = at + np.linspace(-0.1, 0.1, 2001)
+near = np.linspace(at - 0.1, at + 0.1, 2001)
 M = abs(bump_third(near)).max()
 F = (abs(bump(near)) + abs(near * bump_slope(near))).max()
 
@@ -141,8 +141,11 @@ def both_errors(h, M, F):
 
 error = abs(central - bump_slope(at))[narrow]
 bound = both_errors(steps, M, F)[narrow]
-cubic = abs((1.5**3 - 0.5**3) / (2 * 0.5) - 3)  # x^3 at 1 with a step of 1/2: f''' is 6 everywhere
-check.at_most("2.2", error, bound, slack=0, attained=(cubic, both_errors(0.5, 6, 0)))
+cubic = abs((1.25**3 - 0.75**3) / (2 * 0.25) - 3)  # x^3 at 1, a step of 1/4: f''' is 6 everywhere
+check.at_most("2.2", error, bound, slack=0, attained=(cubic, both_errors(0.25, 6, 0)))
+check.claim("steps that it was tried with", narrow.sum(), "113")
+check.claim("M", M, "16.37")
+check.claim("F", F, "1.79")
 tiny = steps < 1e-7  # only rounding is left
 share = abs(central - bump_slope(at))[tiny] / both_errors(steps, 0, F)[tiny]
 check.claim("of the rounding that is allowed, at most happens", share.max(), 0.17, tol=0.4)
@@ -169,11 +172,10 @@ check.claim("its error, in powers of ten", np.log10(best**2 / 6 * M + epsilon / 
 # > $\sin x^2$ look under that microscope? Then move the slider.
 
 # %%
-points = np.unique(at + np.linspace(-1e-15, 1e-15, 10_001))
+points = np.unique(np.linspace(at - 1e-15, at + 1e-15, 10_001))
 check.claim("numbers between x - h and x + h", len(points), "11")
 check.claim("different values of the function there, fewer than", len(np.unique(bump(points))) < 11)
-off = abs((bump(at + 1e-15) - bump(at - 1e-15)) / 2e-15 / bump_slope(at) - 1)
-check.claim("the slope measured with h = 1e-15 is off by more than 1 %", off > 0.01)
+check.claim("the slope measured with h = 1e-15 is off by more than 0.003", errors(1e-15)[0] > 0.003)
 
 
 # %% tags=["figure"]
@@ -285,7 +287,7 @@ pushed = np.stack([jacobian(x) @ unit for unit in np.eye(3)], axis=1)  # a colum
 pulled = np.stack([jacobian(x).T @ unit for unit in np.eye(2)])  # a row each
 check.claim("runs forward", pushed.shape[1], "3")
 check.claim("runs backward", pulled.shape[0], "2")
-check.claim("the same Jacobian", np.allclose(pushed, pulled))
+check.claim("the same Jacobian", pushed == pulled)
 
 # %% [markdown]
 # As many runs as inputs, or as many as outputs. A loss has one output, so **one** backward run has
@@ -335,7 +337,7 @@ def multiplications(factors):
 backwards = multiplications([np.zeros((1, 1000)), *layers])
 forwards = multiplications(layers) + 1000 * 1000  # and the cotangent times the result
 check.claim("backwards, multiplications", backwards, "3000000")
-check.claim("times cheaper than forwards", forwards / backwards, "667")
+check.claim("times cheaper than forwards", forwards / backwards, "667.0")
 
 # %% [markdown]
 # ## 3. Nobody writes a Jacobian down
@@ -736,7 +738,7 @@ check.equal("2.12", flat(*found), flat(*measured), tol=1e-8)
 # two ways down at every step, so $2^n$ paths through a graph of $n$ operations. The cell
 # enumerates them all and compares.
 #
-# > **Predict, then run.** Ten squarings in a row. How many nodes does the walk along all paths
+# > **Predict, then run.** Nine squarings in a row. How many nodes does the walk along all paths
 # > visit, and how many does the topological order have?
 
 # %%
@@ -754,13 +756,13 @@ def along_paths(node, g, leaf):
 
 leaf = Tensor(0.99)
 power_of_two = leaf
-for _ in range(10):
+for _ in range(9):
     power_of_two = power_of_two * power_of_two
 (by_order,) = grad(power_of_two, [leaf])
 check.equal("2.13", by_order.data, along_paths(power_of_two, Tensor(1.0), leaf))
-check.claim("the derivative of x^1024 at 0.99", by_order.data, "0.0351")
-check.claim("visits by paths", visits, "2047")
-check.claim("nodes in topological order", len(backward_order(power_of_two)), "11")
+check.claim("the derivative of x^512 at 0.99", by_order.data, "3.012")
+check.claim("visits by paths", visits, "1023")
+check.claim("nodes in topological order", len(backward_order(power_of_two)), "10")
 
 # %% [markdown]
 # ## A bug from the wild: the tidied-up backward pass
@@ -789,10 +791,12 @@ def tidied_grad(output, leaf):
 
 a = Tensor(1.0)
 tree = exp(a) * 3.0
-check.claim("on a tree it is right", tidied_grad(tree, a) == grad(tree, [a])[0].data)
+check.claim("on a tree, 3 e^a: tidied", tidied_grad(tree, a), "8.155")
+check.claim("on a tree, 3 e^a: true", grad(tree, [a])[0].data, "8.155")
 
 b = a + a
 c = b + b  # c = 4 a
+check.claim("b = a + a: tidied", tidied_grad(b, a), "2")
 check.claim("c = b + b: tidied", tidied_grad(c, a), "8")
 check.claim("c = b + b: true", grad(c, [a])[0].data, "4")
 
@@ -926,11 +930,9 @@ candidates = {
 random = rng.normal(size=5)
 passed = np.zeros((5, 2), dtype=bool)
 for row, (name, vjp) in enumerate(candidates.items()):
-    worst = []
-    for cotangent in (np.ones(5), random):
+    for column, cotangent in enumerate((np.ones(5), random)):
         truth = numeric(lambda x, g=cotangent: g @ np.exp(x) / np.exp(x).sum(), scores)
-        worst.append(abs(vjp(cotangent) - truth).max())
-    passed[row] = np.array(worst) < 1e-8
+        passed[row, column] = np.allclose(vjp(cotangent), truth, rtol=0, atol=1e-8)
     verdicts = ["passes" if good else "FAILS " for good in passed[row]]
     print(f"{name}   ones: {verdicts[0]}   random: {verdicts[1]}")
 check.claim("with ones all five pass", passed[:, 0])
@@ -1031,8 +1033,7 @@ v5 = rng.normal(size=5)
 curvature = v5 @ hvp(lse, leaf, Tensor(v5))
 drawn = v5[rng.choice(5, size=1_000_000, p=p)]
 check.mean("2.19", (drawn - v5 @ p) ** 2, curvature)
-straight = np.ones(5) @ hvp(lse, leaf, Tensor(np.ones(5)))
-check.claim("along (1, ..., 1) it is straight", abs(straight) < 1e-12)
+check.claim("along (1, ..., 1) it is straight", abs(hvp(lse, leaf, Tensor(np.ones(5)))) < 1e-12)
 check.claim("along the first axis it is not", hvp(lse, leaf, Tensor(np.eye(5)[0]))[0] > 0.01)
 
 # %% [markdown]
@@ -1068,6 +1069,7 @@ s = column.std()
 x_hat = (column - column.mean()) / s
 by_formula = (g8 - g8.mean() - x_hat * (g8 * x_hat).mean()) / s
 leaf = Tensor(column)
+check.claim("the tape's x hat", abs(normalised(leaf).data - x_hat) < 1e-12)
 check.equal("2.20", grad(normalised(leaf), [leaf], g=Tensor(g8))[0].data, by_formula)
 
 # %% [markdown]
@@ -1118,12 +1120,14 @@ for saved_constant in (False, True):
     firsts.append(slope.data)
     seconds.append(grad(size, [leaf])[0].data)
 truth = numeric(lambda x: penalty(Tensor(x), False)[1].data, column)
+by_steps = numeric(lambda x: total(tanh(normalised(Tensor(x))) * Tensor(g8)).data, column)
 
 
 def relative(a, b):
     return np.linalg.norm(a - b) / np.linalg.norm(b)
 
 
+check.claim("first derivative, Tensor vjp: right", relative(firsts[0], by_steps) < 1e-7)
 check.claim("first derivative, saved constant: the same", relative(firsts[1], firsts[0]) < 1e-12)
 check.claim("second derivative, Tensor vjp: right", relative(seconds[0], truth) < 1e-7)
 check.claim("second derivative, saved constant: off by", relative(seconds[1], truth), "0.64")
@@ -1198,7 +1202,7 @@ def loss_of(params, with_slopes):
 
 fits, curves = [], []
 for with_slopes in (False, True):
-    arrays, velocity, losses = start(0), [0.0] * 4, []
+    arrays, velocity, losses = start(0), [0.0, 0.0, 0.0, 0.0], []
     for _ in range(1500):
         params = [Tensor(a) for a in arrays]
         loss = loss_of(params, with_slopes)
@@ -1212,6 +1216,8 @@ for with_slopes in (False, True):
 dense = np.linspace(-2.4, 2.4, 300)[:, None]
 between = [network(Tensor(dense), *[Tensor(a) for a in arrays]).data for arrays in fits]
 off = [np.sqrt(((fit - np.sin(2 * dense)) ** 2).mean()) for fit in between]
+check.claim("loss at the start, values only", curves[0][0], "1.498")
+check.claim("loss at the start, values and slopes", curves[1][0], "4.247")
 check.claim("values only: off by, on average", off[0], 0.16, tol=0.1)
 check.claim("values and slopes: off by, on average", off[1], 0.05, tol=0.1)
 
@@ -1275,11 +1281,12 @@ def counted_matmul(a, b):
     return Tensor(a.data.view(Counted) @ b.data, (a, b), vjps, "matmul")
 
 
+# %%
 value = first = Tensor(rng.normal(size=(16, 30)))
 layers = [Tensor(rng.normal(size=shape) / 6) for shape in [(30, 50), (50, 40), (40, 7)]]
 for W in layers:
     value = tanh(counted_matmul(value, W))
-loss = total(value * value)
+loss = total(value)
 ahead = Counted.multiplications
 grad(loss, [first, *layers])
 back = Counted.multiplications - ahead
@@ -1311,6 +1318,7 @@ def mean_last(x):
     return Tensor(x.data.mean(-1, keepdims=True), (x,), (vjp,), "mean_last")
 
 
+# %%
 def both_sides(op, x, rng):
     """(2.7) at x, for a random g and v: <g, J v> by a step, <J^T g, v> by the tape."""
     leaf, v = Tensor(x), rng.normal(size=x.shape)
@@ -1371,7 +1379,7 @@ def mean_last_repaired(x):
 tried.clear()
 adjoint_holds(mean_last_repaired)()
 check.claim("shapes tried, and none refutes it", len(tried), "100")
-check.claim("among them some that are not square", any(m != n for m, n in tried))
+check.claim("among them, not square: many", len([s for s in tried if s[0] != s[1]]) > 50)
 
 # %% [markdown]
 # For your own operation in tinygen there is less to write: `tinygen.testing` brings the strategies,
@@ -1427,8 +1435,8 @@ def refuted(op):
 for op in (swish_with_minus, swish):
     zero = tg.tensor(0.0, dtype=tg.float64, requires_grad=True)
     check.claim("slope at 0", tg.autograd.grad(op(zero), [zero])[0].item(), "0.5")
-check.claim("with the minus: refuted", refuted(swish_with_minus))
-check.claim("with the plus: nothing found", not refuted(swish))
+check.claim("with the minus: refuted", refuted(swish_with_minus) is True)
+check.claim("with the plus: nothing found", refuted(swish) is False)
 
 # %% [markdown]
 # At 0 both slopes are $\sigma(0) = 1/2$. A test at 0, where so many tests begin, sees nothing; a
@@ -1481,7 +1489,7 @@ real, fake = np.full((8, 1), 0.3), np.full((8, 1), -0.3)
 rng2 = np.random.default_rng(5)
 arrays = [0.3 * rng2.normal(size=s) for s in [(1, 8), (8,), (8, 1), (1,)]]
 where = Tensor(np.linspace(-1, 1, 201)[:, None])
-along, largest = [], 0.0
+along, sizes = [], []
 for step in range(401):
     params = [Tensor(a) for a in arrays]
     if step % 100 == 0:
@@ -1490,9 +1498,9 @@ for step in range(401):
         print(f"step {step:3}   largest slope along x {along[-1]:7.2f}")
     gap = total(network(Tensor(fake), *params)) - total(network(Tensor(real), *params))
     grads = [np.clip(g.data, -1, 1) for g in grad(gap * (1 / 8), params)]  # the notes' line
-    largest = max(largest, *(abs(g).max() for g in grads))
+    sizes.append(np.concatenate([abs(g).ravel() for g in grads]))
     arrays = [a - 0.05 * g for a, g in zip(arrays, grads)]
-check.claim("E2: the largest parameter gradient, clipped", largest, "1")
+check.claim("E2: the largest parameter gradient, clipped", np.max(sizes), "1")
 check.claim("E2: slope along x at the start", along[0], 0.10, tol=0.05)
 check.claim("E2: slope along x after 400 steps", along[-1], 1143, tol=0.05)
 check.claim("E2: it grows from print to print", np.diff(along) > 0)

@@ -136,8 +136,8 @@ def conv2d_by_loops(x, w, b, s, p, d):
 
 
 x, w, b = rng.normal(size=(2, 3, 9, 8)), rng.normal(size=(4, 3, 3, 2)), rng.normal(size=4)
-ours = conv2d_by_loops(x, w, b, 2, 1, 2)
-theirs = F.conv2d(tg.tensor(x), tg.tensor(w), tg.tensor(b), stride=2, padding=1, dilation=2)
+ours = conv2d_by_loops(x, w, b, 2, 3, 2)
+theirs = F.conv2d(tg.tensor(x), tg.tensor(w), tg.tensor(b), stride=2, padding=3, dilation=2)
 check.equal("3.2", ours, theirs)
 
 # %% [markdown]
@@ -245,7 +245,7 @@ for shift, old in ((1, "0"), (2, "17")):
 left, right = [], []
 for _ in range(200):
     k, s, p, d, C, O = (int(v) for v in rng.integers(1, [5, 4, 3, 3, 4, 4]))
-    p = min(p, k - 1)
+    p = int(rng.integers(k))
     H, W = (int(v) for v in rng.integers(d * (k - 1) + 1, 14, size=2))
     x, w = tg.tensor(rng.normal(size=(2, C, H, W))), tg.tensor(rng.normal(size=(O, C, k, k)))
     y = F.conv2d(x, w, None, s, p, d)
@@ -417,11 +417,18 @@ check.equal("3.9", np.concatenate(left), np.concatenate(right))
 # > **Predict, then run.** Among the kernel sizes from 2 to 9, which make no checkerboard with
 # > stride 2? Which with stride 3? Then move the slider.
 
+
 # %%
+def taps_at(m, k, s, p):
+    """How many taps meet at each pixel: ones through a kernel of ones."""
+    ones, kernel = (tg.ones(1, 1, 1, n, dtype=tg.float64) for n in (m, k))
+    return F.conv_transpose2d(ones, kernel, stride=(1, s), padding=(0, p)).numpy().ravel()
+
+
 left, right = [], []
 for k, s, p in [(3, 2, 0), (4, 2, 1), (5, 2, 1), (5, 3, 2), (6, 3, 1), (7, 4, 3)]:
     m = 12
-    taps = transpose_by_loops(np.ones(m), np.ones(k), (m - 1) * s - 2 * p + k, s, p, 1)
+    taps = taps_at(m, k, s, p)
     inner = np.arange(k, len(taps) - k)  # the edges are met by fewer
     q, r = divmod(k, s)
     left.append(taps[inner])
@@ -431,8 +438,7 @@ check.equal("3.10", np.concatenate(left), np.concatenate(right))
 
 def even(k, s):
     """Do as many taps meet at every inner pixel?"""
-    taps = transpose_by_loops(np.ones(12), np.ones(k), 11 * s + k, s, 0, 1)
-    return np.ptp(taps[k:-k]) == 0
+    return np.ptp(taps_at(12, k, s, 0)[k:-k]) == 0
 
 
 check.claim("stride 2: the even ones", [k for k in range(2, 10) if even(k, 2)] == [2, 4, 6, 8])
@@ -498,13 +504,13 @@ figures.slider(
 # where $A^+$ is the pseudo-inverse. Blur a digit, apply $A^\top$ once, and then apply (3.11).
 
 # %%
-digit = tg.data.load("digits").images.numpy()[3, 0] / 16.0
+digit = tg.data.load("digits").to_unit()[3, 0].numpy().astype(float)
 blur = np.array([[1.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 1.0]]) / 13
 A = matrix(blur, 8, 8, p=1)
 blurred = A @ digit.ravel()
 found = np.zeros(64)
 for _ in range(4000):
-    found = found + 1.0 * A.T @ (blurred - A @ found)
+    found = found + A.T @ (blurred - A @ found)  # eta is 1: this A has the norm 1
 own = np.random.default_rng(11)  # and a matrix that is neither symmetric nor invertible, 9 x 36
 B, z = matrix(own.normal(size=(3, 3)), 6, 6, s=2, p=1), own.normal(size=9)
 found_b, eta = np.zeros(36), 1 / np.linalg.norm(B, 2) ** 2
@@ -559,11 +565,11 @@ def neighbours(rows):
     return (rows[:, 1:] * rows[:, :-1]).mean() / (rows**2).mean()
 
 
-check.claim("E43: neighbours, transposed convolution", neighbours(transposed), "0.00")
-check.claim("E43: neighbours, enlarge and convolve", neighbours(enlarged), 0.5, tol=0.03)
+check.claim("E43: neighbours, transposed convolution: none", abs(neighbours(transposed)) < 0.01)
+check.claim("E43: neighbours, enlarge and convolve", neighbours(enlarged), 0.5, tol=0.05)
 
 # %% [markdown]
-# 0.00 for the transposed convolution, a half for the other: the bias is in the enlarging.
+# None for the transposed convolution, a half for the other: the bias is in the enlarging.
 #
 # ## 3. Three functions, and no fourth
 #
@@ -587,7 +593,7 @@ def meetings(n, k, s, p, d):
     return j == s * i + d * a - p
 
 
-n, k, s, p, d = 13, 3, 2, 2, 3
+n, k, s, p, d = 14, 3, 2, 2, 3
 E = meetings(n, k, s, p, d)
 x, w, g = rng.normal(size=n), rng.normal(size=k), rng.normal(size=len(E))
 form = np.einsum("iaj,i,a,j->", E, g, w, x)
@@ -613,11 +619,8 @@ g = tg.tensor(rng.normal(size=y.shape))
 extra = tuple(n - ((m - 1) * 2 - 2 + k) for n, m, k in zip((9, 8), y.shape[2:], (3, 2)))
 to_x = F.conv_transpose2d(g, w, None, 2, 1, extra)
 to_w = conv2d_weight(x, g, (3, 2), 2, 1)
-check.equal(
-    "3.13",
-    [(g * y).sum().item()] * 2,
-    [(x * to_x).sum().item(), (w * to_w).sum().item()],
-)
+form = (g * y).sum().item()
+check.equal("3.13", [form, form], [(x * to_x).sum().item(), (w * to_w).sum().item()])
 
 # %% [markdown]
 # The weight gradient looks like a convolution itself. Write out what multiplies $w_a$ in (3.12):
@@ -633,17 +636,17 @@ check.equal(
 # the backward pass of its transposed convolution until pull request 2337 of 2024. All tests of the
 # time passed, with the bug and without.)
 #
-# > **Predict, then run.** 13 inputs, kernel 3, stride 2, padding 2, dilation 3. If one forgets to
+# > **Predict, then run.** 14 inputs, kernel 3, stride 2, padding 2, dilation 3. If one forgets to
 # > swap, how many numbers come out for the three weights?
 
 # %%
-n, k, s, p, d = 13, 3, 2, 2, 3
+n, k, s, p, d = 14, 3, 2, 2, 3
 x, w, g = rng.normal(size=n), rng.normal(size=k), rng.normal(size=len(E))
 by_table = np.einsum("iaj,i,j->a", E, g, x)
 # The first k only: where (3.3) rounded down, g fits in a few places more.
 check.equal("3.14", by_table, conv_by_loops(x, g, d, p, s)[:k])
 not_swapped = conv_by_loops(x, g, s, p, d)
-check.claim("numbers for 3 weights, not swapped", len(not_swapped), "1")
+check.claim("numbers for 3 weights, not swapped", len(not_swapped), "2")
 
 
 # %% [markdown]
@@ -708,7 +711,7 @@ each = [(u * F.conv_transpose2d(g, tg.tensor(e), None, 2, 1)).sum().item() for e
 right = conv2d_weight(u, g, (3, 2), 2, 1).detach().numpy().ravel()
 check.equal("3.15", [each, second.detach().numpy().ravel()], [right, right])
 along = tg.autograd.grad(y, [x], g, create_graph=True)
-(none,) = tg.autograd.grad((u * along[0]).sum(), [x], allow_unused=True)
+(none,) = tg.autograd.grad(along[0].sum(), [x], allow_unused=True)
 check.claim("twice along x: x is not even in the graph", none is None)
 
 # %% [markdown]
@@ -725,7 +728,7 @@ check.claim("twice along x: x is not even in the graph", none is None)
 # itself. The output *is* the cotangent, by accident.
 #
 # > **Predict, then run.** Three tests of its second derivative: that penalty, a random cotangent,
-# > and a sum of cubes. Which does the hasty rule pass?
+# > and a sum of exponentials. Which does the hasty rule pass?
 
 
 # %%
@@ -741,8 +744,8 @@ hasty_weight.vjp(
 x, y = (tg.tensor(rng.normal(size=size), requires_grad=True) for size in (n, len(E)))
 tests = {
     "half the squared length": lambda dw: 0.5 * (dw * dw).sum(),
-    "a random cotangent": lambda dw: (dw * tg.tensor(np.array([0.3, -1.2, 0.7]))).sum(),
-    "the sum of cubes": lambda dw: (dw**3).sum(),
+    "a random cotangent": lambda dw: dw @ tg.tensor(np.array([0.3, -1.2, 0.7])),
+    "the sum of exponentials": lambda dw: dw.exp().sum(),
 }
 agrees = []
 for name, test in tests.items():
@@ -821,12 +824,12 @@ folder = tempfile.TemporaryDirectory()
 def kernels(name, text, **options):
     """Write the text into a .cu file and load it into the emulator."""
     path = Path(folder.name) / f"{name}.cu"
-    path.write_text(text.strip() + "\n")
+    path.write_text(f"{text.strip()}\n")
     return tg.cuda.emulate(str(path), **options)
 
 
 C, n, k = 3, 200, 5
-blocks = -(-(n - k + 1) // 64)
+blocks = 4  # of 64 threads: enough for 196 outputs
 x = rng.normal(size=(C, n)).astype(np.float32)
 w = rng.normal(size=(C, k)).astype(np.float32)
 exact = sum(np.correlate(x[c].astype(float), w[c].astype(float), "valid") for c in range(C))
@@ -871,13 +874,11 @@ def allowed(K):
 
 if CAN_RUN:
     sizes = sum(np.correlate(abs(x[c]).astype(float), abs(w[c]), "valid") for c in range(C))
-    error = abs(run(loaded.tiled) - exact)
-    above, below = 1 + 2.0**-23, 1 - 2.0**-24  # the neighbours of 1 in float32
-    rounded = float(np.float32(above) * np.float32(below))
-    halfway = above * below - rounded, allowed(1) * above * below
-    check.at_most("3.16", error, allowed(C * k) * sizes, slack=0, attained=halfway)
-    largest = np.max(error / (allowed(C * k) * sizes))
-    check.claim("of the rounding that is allowed, at most happens", largest, "0.15")
+    error, bound = abs(run(loaded.tiled) - exact), allowed(C * k) * sizes
+    above, below = (np.nextafter(np.float32(1), np.float32(to)) for to in (2, 0))
+    halfway = float(above) * float(below) - float(above * below)  # just above 1, rounded to 1
+    check.at_most("3.16", error, bound, slack=0, attained=(halfway, allowed(1)))
+    check.claim("of the rounding that is allowed, happens", np.max(error / bound), "0.17")
 
 # %% [markdown]
 # ### Was it worth it? Count the reads
@@ -906,7 +907,7 @@ COUNTING = (
 )
 if CAN_RUN:
     counting = kernels("counting", COUNTING)
-    whole = 3 * 64 + k - 1  # three full blocks
+    whole = 196  # three full blocks and what the last one reaches beyond: 3 * 64 + k - 1
     long = np.ascontiguousarray(x[:, :whole])
     counted = []
     for name in ("naive", "tiled"):
@@ -1018,14 +1019,13 @@ extern "C" __global__ void weight(float* dw, const float* x, const float* g, int
 """
 if CAN_RUN:
     answers, g = set(), rng.normal(size=n - k + 1).astype(np.float32)
+    by_numpy = np.correlate(x[0].astype(float), g.astype(float), "valid")
     for seed in range(100):
         dw = np.zeros(k, np.float32)
         kernels("scatter", SCATTER, seed=seed).weight(blocks, 64, dw, x[0], g, n - k + 1, k)
         answers.add(dw.tobytes())
-        off = abs(dw - np.correlate(x[0].astype(float), g.astype(float), "valid")).max()
-        if off > 1e-4:
-            print(f"order {seed}: off by {off}")
-    check.claim("scatter, in all orders: right to 4 digits", off < 1e-4)
+        if not np.allclose(dw, by_numpy, atol=1e-4):
+            raise ValueError(f"order {seed}: {dw} for {by_numpy}")
     check.claim("scatter, 100 orders: several answers", len(answers) > 1)
 
 # %% [markdown]
@@ -1174,6 +1174,7 @@ check.claim("operations a byte where the roof turns flat", peaks["fp32"] / beta,
 reach = next(T for T in (1, 2, 4, 8, 16, 32, 64) if intensity(T, T) >= peaks["fp32"] / beta)
 check.claim("the side of the first tile that gets there", reach, "64")
 at_most = {name: rate / 1e12 for (name, _, _), rate in zip(rungs, left, strict=True)}
+check.claim("operations a byte if all numbers moved once", rungs[-1][2], "189.1")
 check.claim("conv2d_naive, TFLOP/s at most", at_most["conv2d_naive"], "1.2")
 check.claim("conv2d_gemm 64 x 64, TFLOP/s at most", at_most["conv2d_gemm 64 x 64"], "67")
 print("kernel                 GB fetched   FLOP/byte   TFLOP/s at most   us at least")
@@ -1238,8 +1239,8 @@ figures.show(
 delta = 2.0**-11
 
 
-def allowed_tf32(K):
-    return 2 * delta + delta**2 + 2 * K * epsilon
+def allowed_tf32(K, sizes):
+    return (2 * delta + delta**2 + 2 * K * epsilon) * sizes
 
 
 def ladder_error(version, x, w):
@@ -1257,14 +1258,14 @@ if CAN_RUN:
         error, sizes = ladder_error(version, x, w)
         check.claim(f"conv2d_{version}: right to 4 digits", error < 1e-4)
     error, sizes = ladder_error("tf32_64x64", x, w)
-    check.claim("conv2d_tf32_64x64: its largest error", error.max(), "0.010")
-    check.at_most("3.22", error, allowed_tf32(8 * 9) * sizes, slack=0)
+    check.claim("conv2d_tf32_64x64: its largest error", error.max(), "0.008")
+    check.at_most("3.22", error, allowed_tf32(72, sizes), slack=0)  # 8 channels, 9 taps
     # Two numbers just below the middle between two of TF32: rounded, each loses delta.
     x, w = np.zeros_like(x), np.zeros_like(w)
     x[:, 0], w[:, 0, 1, 1] = 1 + delta - 2.0**-23, 1 + delta - 2.0**-23  # one product an output
     error, sizes = ladder_error("tf32_64x64", x, w)
-    used = error / (allowed_tf32(1) * sizes)
-    check.claim("an unlucky product uses of its bound", used.max(), "0.9987")
+    used = error / allowed_tf32(72, sizes)  # all alike
+    check.claim("an unlucky product uses of its bound", used.flat[0], "0.9901")
 folder.cleanup()
 
 # %% [markdown]
