@@ -27,6 +27,8 @@ RECORD = "python benchmarks/quality/examples.py"
 FAMILIES = {
     "explicit": "Explicit densities",
     "autoregressive": "Autoregressive models",
+    "flow": "Normalizing flows",
+    "score": "Scores and energies",
     "vae": "Autoencoders",
     "gan": "Adversarial networks",
     "diffusion": "Diffusion",
@@ -99,7 +101,8 @@ def table() -> str:
         "reads from top to bottom: options, data, model, optimizer, loop, samples. The seconds are "
         "those of the default command on 2 shared cores. This table is made by `docs/build.py`.\n",
     ]
-    for family, title in FAMILIES.items():
+    shown = {system.family for system in SYSTEMS.values()}
+    for family, title in ((f, t) for f, t in FAMILIES.items() if f in shown):
         parts += [
             f"## {title}\n",
             "|  | example | what | paper | lesson | time |",
