@@ -3,5 +3,6 @@
 from .made import MADE
 from .pixelcnn import PixelCNN
 from .pixels import LAWS, Logistics, Table
+from .raster import Raster
 
-__all__ = ["LAWS", "MADE", "Logistics", "PixelCNN", "Table"]
+__all__ = ["LAWS", "MADE", "Logistics", "PixelCNN", "Raster", "Table"]

@@ -2,7 +2,8 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), time, unet,
-masked (what comes later is not seen), perceptual (features to compare pictures by).
+masked (what comes later is not seen), pixelwise (the same, pixel by pixel), perceptual (features
+to compare pictures by).
 """
 
 from .autoencoding import (
@@ -32,6 +33,7 @@ from .dcgan import (
 from .dense import mlp
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .perceptual import EmojiFeatures, Perceptual, perceptual
+from .pixelwise import GatedPixels, MaskedPixels
 from .time import TimeMLP, sinusoids
 from .unet import UNet
 
@@ -41,8 +43,10 @@ __all__ = [
     "Conditional",
     "EmojiFeatures",
     "GatedBlock",
+    "GatedPixels",
     "MaskedConv2d",
     "MaskedMLP",
+    "MaskedPixels",
     "Maxout",
     "MinibatchDiscrimination",
     "Perceptual",
