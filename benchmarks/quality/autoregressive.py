@@ -3,9 +3,9 @@
     python benchmarks/quality/autoregressive.py               # every run that is not there yet
     python benchmarks/quality/autoregressive.py digits speed  # some: digits fashion grey speed
 
-A run is a command of examples/, seeds 0, 1, ..; what is in figures.json is not run again, and seed
-0 of a command that `examples.py` recorded is that record. From figures.json and from the records
-of the mixture and the VAE family figures.md is made anew each time.
+A run is a command of examples/, seeds 0, 1, ..; what results/autoregressive/figures.json holds is
+not run again, and seed 0 of a command that `examples.py` recorded is that record. From these and
+from the records of the mixture and the VAE family the page beside it is made anew each time.
 """
 
 import argparse
@@ -183,8 +183,8 @@ def page(content: dict) -> str:
     text += table("model | nats | source", PUBLISHED)
     if content.get("speed"):
         text += (
-            "## Drawing\n\nMilliseconds a sample (n drawn at once, width 24, 4 layers): what earlier "
-            "pixels gave is kept, or each pixel takes a pass of the rows so far.\n\n"
+            "## Drawing\n\nMilliseconds a sample (n drawn at once, width 24, 4 layers): what "
+            "earlier pixels gave is kept, or each pixel takes a pass of the rows so far.\n\n"
         )
         text += table("network | pixels | n | kept | whole passes | times faster", [
             ["gated" if r["gated"] else "plain", f"{r['side']} x {r['side']}", r["n"],
@@ -199,8 +199,12 @@ def main() -> None:
     args = parser.parse_args()
     path = OUT / "figures.json"
     content = json.loads(path.read_text()) if path.exists() else {"runs": {}}
-    content["versions"] = {"tinygen": tg.__version__, "numpy": np.__version__,
-                           "python": platform.python_version(), "cores": os.cpu_count()}  # fmt: skip
+    content["versions"] = {
+        "tinygen": tg.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+    }
 
     def write() -> None:
         path.write_text(json.dumps(content, indent=1) + "\n")

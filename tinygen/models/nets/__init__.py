@@ -2,8 +2,8 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), time, unet,
-masked (what comes later is not seen), pixelwise (the same, pixel by pixel), perceptual (features
-to compare pictures by).
+masked (what comes later is not seen), pixelwise (the same, pixel by pixel), recurrent (LSTMs
+over pictures), perceptual (features to compare pictures by).
 """
 
 from .autoencoding import (
@@ -34,6 +34,7 @@ from .dense import mlp
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .perceptual import EmojiFeatures, Perceptual, perceptual
 from .pixelwise import GatedPixels, MaskedPixels
+from .recurrent import DiagonalBiLSTM, RowLSTM
 from .time import TimeMLP, sinusoids
 from .unet import UNet
 
@@ -41,6 +42,7 @@ __all__ = [
     "AUTOENCODERS",
     "AutoencoderEnergy",
     "Conditional",
+    "DiagonalBiLSTM",
     "EmojiFeatures",
     "GatedBlock",
     "GatedPixels",
@@ -51,6 +53,7 @@ __all__ = [
     "MinibatchDiscrimination",
     "Perceptual",
     "ReferenceBatchNorm",
+    "RowLSTM",
     "TimeMLP",
     "UNet",
     "WithReference",
