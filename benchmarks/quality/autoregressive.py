@@ -36,7 +36,7 @@ RUNS = {  # part: rows of (model, command, seeds)
     ],
     "fashion": [
         ("MADE", "made.py --data fashion --hidden 500 --epochs 10", 1),
-        ("PixelCNN, gated", "pixelcnn.py --data fashion --width 12 --epochs 1", 1),
+        ("PixelCNN, gated", "pixelcnn.py --data fashion --width 8 --layers 3 --epochs 1", 1),
     ],
     "grey": [
         ("PixelCNN, gated, 5 logistics",

@@ -144,6 +144,27 @@ def test_samples_follow_the_density_and_keep_what_is_given(model: str) -> None:
     assert (done.flatten(1)[:, :3] == x.flatten(1)[:, :3]).all()
 
 
+@pytest.mark.parametrize(("dtype", "near"), [(tg.float32, 1e-5), (tg.float64, 1e-12)])
+@pytest.mark.parametrize("model", MODELS)
+def test_the_cache_gives_the_numbers_of_whole_passes(model: str, dtype, near: float) -> None:
+    tg.manual_seed(4)
+    net = PixelRNN((1, 6, 5), 4, 2, kernel=5, model=model).to(dtype)
+    for p in net.parameters():
+        p.data.mul_(4.0)
+    x = tg.rand(3, 1, 6, 5).round().to(dtype)
+    with tg.no_grad():
+        whole, pixels = net(x), list(net.in_turn(x, seen=7))
+    assert [(row, column) for row, column, _ in pixels] == [divmod(i, 5) for i in range(7, 30)]
+    assert whole.std().item() > 0.1, "there is something to be wrong about"
+    for row, column, numbers in pixels:
+        assert (numbers - whole[:, :, row, column]).abs().max().item() < near
+    with_it, without = (
+        net.sample(3, tg.Generator().manual_seed(1), given=x, seen=7, cache=cache)
+        for cache in (True, False)
+    )
+    assert (with_it == without).all()
+
+
 def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="PixelRNN: model 'column'; there are row, diagonal"):
         PixelRNN((1, 3, 3), model="column")

@@ -7,13 +7,15 @@ convolutions make the law. "row": from row to row, each pixel from three above, 
 triangle. "diagonal": both ways along the diagonals, so that it sees every pixel before.
 
 What goes wrong: the states of a row or a diagonal wait for those before, so that a step takes H or
-H + W - 1 passes one after the other; a skew that is off by one either looks ahead or loses a part
-of what it should see, and only the first of these is seen in the loss.
+H + W - 1 passes one after the other; a skew that is off by one looks ahead or loses a part of what
+it should see, and only the first of these shows in the loss. The states from the upper right come a
+row late, and features hide their own pixel: the last pixel of the row above would be seen by none
+but the last few of a row. A column of features more, right of the picture, has seen it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ... import nn
@@ -27,6 +29,7 @@ from .raster import Raster
 __all__ = ["PixelRNN", "build"]
 
 LSTMS = {"row": nets.RowLSTM, "diagonal": nets.DiagonalBiLSTM}
+PIXELS: dict[str, Any] = {"row": nets.RowPixels, "diagonal": nets.DiagonalPixels}
 
 
 class PixelRNN(Raster):
@@ -50,9 +53,8 @@ class PixelRNN(Raster):
         positive("PixelRNN", width=width, layers=layers)
         if model not in LSTMS:
             raise ValueError(f"PixelRNN: model {model!r}; there are {', '.join(LSTMS)}")
-        # Features of a column right of the picture have seen the last pixel of their row. Without
-        # it those from the upper right, which come a row late, would never show that pixel.
-        self.more = 1 if model == "diagonal" else 0
+        self.model = model
+        self.more = 1 if model == "diagonal" else 0  # columns of features right of the picture
         self.first = nets.MaskedConv2d("A", 1, 2 * width, kernel)
         self.body = nn.ModuleList(
             nn.Sequential(LSTMS[model](2 * width, width), nn.Conv2d(width, 2 * width, 1))
@@ -69,6 +71,27 @@ class PixelRNN(Raster):
         for layer in self.body:
             h = h + layer(h)
         return self.head(h[..., : x.shape[3]])
+
+    def in_turn(
+        self, x: Tensor, given: Tensor | None = None, seen: int = 0
+    ) -> Iterator[tuple[int, int, Tensor]]:
+        self._given(given, len(x))
+        n, (_, height, width) = len(x), self.shape
+        first = nets.MaskedPixels(self.first, n, width + self.more)
+        follow = PIXELS[self.model]
+        layers = [(follow(lstm, n, width + self.more), up) for lstm, up in map(list, self.body)]
+        for row in range(height):
+            first.next_row()
+            for column in range(width + self.more):
+                h = first.read(column)
+                for lstm, up in layers:
+                    h = h + F.linear(lstm.read(h, column), up.weight.flatten(1), up.bias)
+                if column < width:
+                    if row * width + column >= seen:
+                        yield row, column, self.head(h.reshape(*h.shape, 1, 1))[:, :, 0, 0]
+                    first.write(x[:, :, row, column] - 0.5, column)
+            for lstm, _ in layers:
+                lstm.next_row()
 
 
 def build(config: Mapping[str, Any]) -> PixelRNN:

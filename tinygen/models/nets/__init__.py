@@ -2,8 +2,8 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), time, unet,
-masked (what comes later is not seen), pixelwise (the same, pixel by pixel), recurrent (LSTMs
-over pictures), perceptual (features to compare pictures by).
+masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by
+pixel), perceptual (features to compare pictures by).
 """
 
 from .autoencoding import (
@@ -33,7 +33,7 @@ from .dcgan import (
 from .dense import mlp
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .perceptual import EmojiFeatures, Perceptual, perceptual
-from .pixelwise import GatedPixels, MaskedPixels
+from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
 from .recurrent import DiagonalBiLSTM, RowLSTM
 from .time import TimeMLP, sinusoids
 from .unet import UNet
@@ -43,6 +43,7 @@ __all__ = [
     "AutoencoderEnergy",
     "Conditional",
     "DiagonalBiLSTM",
+    "DiagonalPixels",
     "EmojiFeatures",
     "GatedBlock",
     "GatedPixels",
@@ -54,6 +55,7 @@ __all__ = [
     "Perceptual",
     "ReferenceBatchNorm",
     "RowLSTM",
+    "RowPixels",
     "TimeMLP",
     "UNet",
     "WithReference",

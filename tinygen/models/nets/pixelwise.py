@@ -1,4 +1,4 @@
-"""The layers of masked.py one pixel after the other: what each keeps of the pixels before.
+"""Layers of masked.py and recurrent.py one pixel after the other: each keeps what later ones see.
 
 A pass of the whole network for every pixel repeats nearly all of the work of the pass before. Here
 a layer is given its features at one pixel, in raster order, and keeps those that later pixels see;
@@ -8,11 +8,12 @@ what comes out is what the layer gives there in a pass of the whole picture.
 from __future__ import annotations
 
 from ...nn import functional as F
-from ...ops import cat, zeros
+from ...ops import cat, stack, zeros
 from ...tensor import Tensor
 from .masked import GatedBlock, MaskedConv2d, gate
+from .recurrent import DiagonalBiLSTM, LineLSTM, RowLSTM, cell
 
-__all__ = ["GatedPixels", "MaskedPixels"]
+__all__ = ["DiagonalPixels", "GatedPixels", "MaskedPixels", "RowPixels"]
 
 
 class MaskedPixels:
@@ -92,3 +93,70 @@ class GatedPixels:
         new = F.linear(window, self.weight, block.horizontal.bias) + self.above[..., column]
         out = F.linear(gate(new), block.out.weight.flatten(1), block.out.bias)
         return out if first else out + h
+
+
+class RowPixels:
+    """A RowLSTM on n pictures of `width` columns, pixel by pixel."""
+
+    def __init__(self, layer: RowLSTM, n: int, width: int) -> None:
+        self.layer, hidden = layer, layer.lines.hidden
+        self.weight = layer.input.weight.flatten(1)
+        self.h = zeros(n, hidden, width).to(self.weight)  # of the row above, then of this one
+        self.c = 0.0 * self.h
+        self.next_row()
+
+    def next_row(self) -> None:
+        """This row's states become those above."""
+        self.above = self.layer.lines.state(F.pad(self.h, self.layer.lines.reach))
+        self.left = zeros(len(self.h), self.layer.input.weight.shape[1]).to(self.weight)
+
+    def read(self, x: Tensor, column: int) -> Tensor:
+        """Its output at a pixel of this row, (n, channels) -> (n, hidden)."""
+        window = stack([self.left, x], 2).flatten(1)
+        gates = F.linear(window, self.weight, self.layer.input.bias) + self.above[..., column]
+        h, self.c[..., column] = cell(gates, self.c[..., column])
+        self.h[..., column], self.left = h, x
+        return h
+
+
+class DiagonalPixels:
+    """A DiagonalBiLSTM on n pictures of `width` columns, pixel by pixel."""
+
+    def __init__(self, layer: DiagonalBiLSTM, n: int, width: int) -> None:
+        self.input = layer.input
+        self.left, self.right = _Walk(layer.left, n, width), _Walk(layer.right, n, width)
+        self.late = 0.0 * self.right.h  # of the row above, from the right
+        self.gates = cat([self.late] * 4, 1)  # of this row, for the walk from the right
+
+    def next_row(self) -> None:
+        """This row is walked from the right too, and becomes the one above."""
+        for column in reversed(range(self.late.shape[2])):
+            self.right.step(self.gates[..., column], column)
+        self.late = self.right.h.clone()
+        self.left.next_row()
+        self.right.next_row()
+
+    def read(self, x: Tensor, column: int) -> Tensor:
+        """Its output at a pixel of this row, (n, channels) -> (n, hidden)."""
+        left, right = F.linear(x, self.input.weight.flatten(1), self.input.bias).chunk(2, 1)
+        self.gates[..., column] = right
+        return self.left.step(left, column) + self.late[..., column]
+
+
+class _Walk:
+    """A LineLSTM of diagonals along one row: the state comes from the last pixel and from above."""
+
+    def __init__(self, lines: LineLSTM, n: int, width: int) -> None:
+        self.weight = lines.state.weight
+        self.h = zeros(n, lines.hidden, width).to(self.weight)
+        self.next_row()
+
+    def next_row(self) -> None:
+        self.above = F.conv1d(self.h, self.weight[:, :, :1])
+        self.last = self.c = 0.0 * self.h[..., 0]
+
+    def step(self, gates: Tensor, column: int) -> Tensor:
+        gates = gates + self.above[..., column] + F.linear(self.last, self.weight[:, :, 1])
+        self.last, self.c = cell(gates, self.c)
+        self.h[..., column] = self.last
+        return self.last

@@ -17,7 +17,7 @@ from ...nn import functional as F
 from ...ops import flip, sigmoid, stack, tanh, unbind, zeros
 from ...tensor import Tensor
 
-__all__ = ["DiagonalBiLSTM", "RowLSTM", "skew", "unskew"]
+__all__ = ["DiagonalBiLSTM", "LineLSTM", "RowLSTM", "cell", "skew", "unskew"]
 
 
 def skew(x: Tensor) -> Tensor:
@@ -48,8 +48,29 @@ def unskew(x: Tensor) -> Tensor:
     return rows[..., : both + 1 - height]
 
 
-class _LineLSTM(nn.Module):
-    """The recurrence from line to line; `before`, `after`: neighbours in the line before."""
+def cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """h and c of an LSTM: gates o, f, i, g in (B, 4 hidden, ...), the c before (B, hidden, ...).
+
+    >>> import tinygen as tg
+    >>> from tinygen.models.nets.recurrent import cell
+    >>> h, c = cell(tg.zeros(1, 4), tg.ones(1, 1))
+    >>> h, c                                         # tanh(1 / 2) / 2, 1 / 2
+    (tensor([[0.2311]]), tensor([[0.5000]]))
+    """
+    hidden = c.shape[1]
+    o, f, i = sigmoid(gates[:, : 3 * hidden]).chunk(3, 1)
+    c = f * c + i * tanh(gates[:, 3 * hidden :])
+    return o * tanh(c), c
+
+
+class LineLSTM(nn.Module):
+    """The recurrence from line to line; `before`, `after`: neighbours in the line before.
+
+    >>> import tinygen as tg
+    >>> from tinygen.models.nets.recurrent import LineLSTM
+    >>> LineLSTM(8, before=1, after=1)(tg.zeros(3, 32, 6, 5)).shape
+    (3, 8, 6, 5)
+    """
 
     def __init__(self, hidden: int, before: int, after: int) -> None:
         super().__init__()
@@ -62,10 +83,7 @@ class _LineLSTM(nn.Module):
         c = h = zeros(len(gates), self.hidden, gates.shape[3]).to(gates)
         lines = []
         for line in unbind(gates, 2):
-            both = line + self.state(F.pad(h, self.reach))
-            o, f, i = sigmoid(both[:, : 3 * self.hidden]).chunk(3, 1)
-            c = f * c + i * tanh(both[:, 3 * self.hidden :])
-            h = o * tanh(c)
+            h, c = cell(line + self.state(F.pad(h, self.reach)), c)
             lines.append(h)
         return stack(lines, 2)
 
@@ -85,7 +103,7 @@ class RowLSTM(nn.Module):
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
         self.input = nn.Conv2d(channels, 4 * hidden, (1, 2))
-        self.lines = _LineLSTM(hidden, 1, 1)
+        self.lines = LineLSTM(hidden, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.lines(self.input(F.pad(x, (1, 0, 0, 0))))
@@ -106,7 +124,7 @@ class DiagonalBiLSTM(nn.Module):
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
         self.input = nn.Conv2d(channels, 8 * hidden, 1)
-        self.left, self.right = _LineLSTM(hidden, 1, 0), _LineLSTM(hidden, 1, 0)
+        self.left, self.right = LineLSTM(hidden, 1, 0), LineLSTM(hidden, 1, 0)
 
     def forward(self, x: Tensor) -> Tensor:
         left, right = self.input(x).chunk(2, 1)
