@@ -55,7 +55,7 @@ def cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     >>> from tinygen.models.nets.recurrent import cell
     >>> h, c = cell(tg.zeros(1, 4), tg.ones(1, 1))
     >>> h, c                                         # tanh(1 / 2) / 2, 1 / 2
-    (tensor([[0.2311]]), tensor([[0.5000]]))
+    (tensor([[0.2311]]), tensor([[0.5]]))
     """
     hidden = c.shape[1]
     o, f, i = sigmoid(gates[:, : 3 * hidden]).chunk(3, 1)
