@@ -2,6 +2,8 @@
 
 from .made import MADE
 from .pixelcnn import PixelCNN
+from .pixelrnn import PixelRNN
 from .pixels import LAWS, Logistics, Table
+from .raster import Raster
 
-__all__ = ["LAWS", "MADE", "Logistics", "PixelCNN", "Table"]
+__all__ = ["LAWS", "MADE", "Logistics", "PixelCNN", "PixelRNN", "Raster", "Table"]

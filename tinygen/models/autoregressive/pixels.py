@@ -6,14 +6,42 @@ pixel takes, log P(x) in nats of a picture, and how a pixel is drawn from its nu
 
 from __future__ import annotations
 
+import math
+
 from ...backend import Generator
 from ...checks import integers, positive
 from ...nn import functional as F
-from ...ops import cat, clamp, log_softmax, logsumexp, multinomial, rand, softmax, where
+from ...ops import (
+    arange,
+    cat,
+    clamp,
+    log_softmax,
+    logsumexp,
+    multinomial,
+    rand,
+    softmax,
+    topk,
+    where,
+)  # fmt: skip
 from ...tensor import Tensor
 from ..likelihoods import sum_dims
 
-__all__ = ["Coin", "LAWS", "Logistics", "PixelLaw", "Table"]
+__all__ = ["Coin", "LAWS", "Logistics", "PixelLaw", "Table", "likeliest"]
+
+
+def likeliest(logits: Tensor, k: int | None) -> Tensor:
+    """The k largest logits of each row (n, values), the others -inf; all of them if k is None.
+
+    >>> import tinygen as tg
+    >>> from tinygen.models.autoregressive.pixels import likeliest
+    >>> likeliest(tg.tensor([[0.0, 3.0, 1.0]]), 2)
+    tensor([[-inf,   3.,   1.]])
+    """
+    if k is None:
+        return logits
+    positive("likeliest", k=k)
+    least = topk(logits, min(k, logits.shape[1]), 1)[0][:, -1:]
+    return where(logits < least, -math.inf, logits)
 
 
 class PixelLaw:
@@ -31,11 +59,18 @@ class PixelLaw:
         """log P of each pixel, (B, H, W)."""
         raise NotImplementedError
 
-    def draw(
-        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
-        """One pixel of each row of numbers (n, channels): (n,) in [0, 1]."""
+    def table(self, numbers: Tensor, temperature: float = 1.0) -> Tensor:
+        """log P of each grey value but for a constant: numbers (n, channels) -> (n, levels)."""
         raise NotImplementedError
+
+    def draw(
+        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> Tensor:  # fmt: skip
+        """One pixel of each row of numbers (n, channels), of its top_k values: (n,) in [0, 1]."""
+        p = softmax(likeliest(self.table(numbers, temperature), top_k), 1)
+        grey = multinomial(p, 1, generator=generator)[:, 0]
+        return grey.to(numbers.dtype) / (self.levels - 1)
 
 
 class Table(PixelLaw):
@@ -54,12 +89,8 @@ class Table(PixelLaw):
         grey = (x[:, 0] * (self.levels - 1)).round().long()
         return -F.cross_entropy(numbers, grey, reduction="none")
 
-    def draw(
-        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
-        p = softmax(numbers / temperature, 1)
-        grey = multinomial(p, 1, generator=generator)[:, 0]
-        return grey.to(numbers.dtype) / (self.levels - 1)
+    def table(self, numbers: Tensor, temperature: float = 1.0) -> Tensor:
+        return numbers / temperature
 
 
 class Logistics(PixelLaw):
@@ -89,9 +120,18 @@ class Logistics(PixelLaw):
         edge = where(x < -1.0 + h, F.logsigmoid(above), edge)
         return logsumexp(log_softmax(weight, 1) + edge, 1)
 
+    def table(self, numbers: Tensor, temperature: float = 1.0) -> Tensor:
+        weight, mean, log_s = numbers.split(self.mixture, 1)
+        cooled = cat([weight / temperature, mean, log_s + math.log(temperature)], 1)
+        grey = (arange(self.levels).to(numbers) / (self.levels - 1)).reshape(1, 1, 1, -1)
+        return self.each(grey, cooled.reshape(*cooled.shape, 1, 1))[:, 0]
+
     def draw(
-        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
+        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> Tensor:  # fmt: skip
+        if top_k is not None:
+            return super().draw(numbers, generator, temperature, top_k)
         weight, mean, log_s = numbers.split(self.mixture, 1)
         m = multinomial(softmax(weight / temperature, 1), 1, generator=generator)
         mean, log_s = mean.gather(1, m)[:, 0], clamp(log_s.gather(1, m)[:, 0], min=-7.0)
@@ -112,11 +152,8 @@ class Coin(PixelLaw):
     def each(self, x: Tensor, numbers: Tensor) -> Tensor:
         return -F.binary_cross_entropy_with_logits(numbers[:, 0], x[:, 0], reduction="none")
 
-    def draw(
-        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
-        both = cat([0.0 * numbers, numbers], 1) / temperature
-        return multinomial(softmax(both, 1), 1, generator=generator)[:, 0].to(numbers.dtype)
+    def table(self, numbers: Tensor, temperature: float = 1.0) -> Tensor:
+        return cat([0.0 * numbers, numbers], 1) / temperature
 
 
 LAWS = {"bernoulli": Coin, "softmax": Table, "logistic": Logistics}

@@ -2,7 +2,8 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), time, unet,
-masked (what comes later is not seen), perceptual (features to compare pictures by).
+masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by
+pixel), perceptual (features to compare pictures by).
 """
 
 from .autoencoding import (
@@ -32,6 +33,8 @@ from .dcgan import (
 from .dense import mlp
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .perceptual import EmojiFeatures, Perceptual, perceptual
+from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
+from .recurrent import DiagonalBiLSTM, RowLSTM
 from .time import TimeMLP, sinusoids
 from .unet import UNet
 
@@ -39,14 +42,20 @@ __all__ = [
     "AUTOENCODERS",
     "AutoencoderEnergy",
     "Conditional",
+    "DiagonalBiLSTM",
+    "DiagonalPixels",
     "EmojiFeatures",
     "GatedBlock",
+    "GatedPixels",
     "MaskedConv2d",
     "MaskedMLP",
+    "MaskedPixels",
     "Maxout",
     "MinibatchDiscrimination",
     "Perceptual",
     "ReferenceBatchNorm",
+    "RowLSTM",
+    "RowPixels",
     "TimeMLP",
     "UNet",
     "WithReference",
