@@ -21,10 +21,15 @@ FOLDER, TESTS = Path(models.__file__).parent, Path(__file__).parent
 PICTURE, LABELLED = {"shape": (1, 8, 8)}, {"shape": (1, 8, 8), "classes": 3}
 
 BINARY = {"made", "pixelcnn", "pixelrnn"}  # densities of zeros and ones, and of nothing else
+BINARY = {"mixture", "made", "pixelcnn"}  # densities of zeros and ones, and of nothing else
 
 # Every system, and those of its variants that build or sample in another way.
 CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("mixture", PICTURE | {"components": 3}),
+    ("mixture", {"shape": (2,), "model": "gaussian", "components": 3}),
+    ("mixture", PICTURE | {"model": "tree"}),
+    ("mixture", PICTURE | {"model": "hmm", "components": 3, "prior": 0.1}),
+    ("mixture", LABELLED | {"model": "naive_bayes"}),
     ("made", PICTURE | {"hidden": 80, "orders": 2}),
     ("pixelcnn", PICTURE | {"width": 4, "layers": 2}),
     ("pixelcnn", LABELLED | {"width": 4, "layers": 2, "likelihood": "logistic", "levels": 2}),

@@ -44,7 +44,8 @@ class System(NamedTuple):
 
 SYSTEMS: dict[str, System] = {
     "mixture": System(
-        "explicit", "Mixture of Bernoullis, by EM", "Dempster, Laird and Rubin 1977", 1
+        "explicit", "Mixtures, naive Bayes, tree, hidden Markov model",
+        "Dempster, Laird and Rubin 1977; Chow and Liu 1968", 1,
     ),
     "made": System(
         "autoregressive", "Masked autoencoder for density estimation",
