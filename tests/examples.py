@@ -28,6 +28,7 @@ TINY = {
     "began": "--steps 4 --batch 16 --width 2",
     "diffusion_2d": "--steps 4 --batch 16 --hidden 8 --T 4",
     "ddpm": "--epochs 2 --batch 512 --width 4 --T 4",
+    "score": "--steps 4 --batch 16 --hidden 8 --levels 3 --chain 2",
 }
 
 

@@ -51,6 +51,9 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("began", PICTURE | {"width": 2}),
     ("diffusion_2d", {"hidden": 8, "T": 4}),
     ("ddpm", LABELLED | {"width": 4, "T": 4, "loss": "hybrid", "levels": 17}),
+    ("score", {"hidden": 8, "levels": 3, "chain": 2}),
+    ("score", {"hidden": 8, "levels": 1, "chain": 2, "objective": "exact"}),
+    ("score", {"hidden": 8, "levels": 3, "chain": 2, "objective": "sliced", "step": 0.1}),
 ]
 each = pytest.mark.parametrize(
     ("slug", "config"), CONFIGS, ids=[f"{slug}-{len(c)}" for slug, c in CONFIGS]
