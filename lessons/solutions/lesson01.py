@@ -64,14 +64,21 @@ def _sorted_components(n, w, mu, var, rng):
     return np.sort(sample(n, w, mu, var, rng))
 
 
-def _hard_coins(x, w, m):
+def _argmax_coins(x, w, m):
+    """Each picture to its most probable component: the means climb, but this is not EM."""
+    logs = np.log(w) + x @ np.log(m).T + (1 - x) @ np.log(1 - m).T
+    r = np.eye(len(w))[logs.argmax(1)]
+    return r.mean(0), r.T @ x / np.maximum(r.sum(0), 1)[:, None]
+
+
+def _deaf_coins(x, w, m):
     """Responsibilities that ignore the data."""
     r = np.tile(w, (len(x), 1))
     return r.mean(0), r.T @ x / r.sum(0)[:, None]
 
 
 RIGHT = {
-    "1.1": [fit_rate, fit_rate_by_newton, lambda x: 1 / np.mean(x)],
+    "1.1": [fit_rate, fit_rate_by_newton, lambda x: np.array([1 / x.mean()])],
     "1.2": [log_density, log_density_by_pairs],
     "1.3": [kl],
     "1.4": [em_coins],
@@ -88,11 +95,21 @@ WRONG = {
         lambda p, q: float((p * np.log2((p + 1e-12) / (q + 1e-12))).sum()),
         lambda p, q: kl(q, p),
         lambda p, q: float((p * np.log((p + 1e-9) / (q + 1e-9))).sum()),
+        lambda p, q: float((p * np.log(p / q)).sum()),  # NumPy warns
+        lambda p, q: np.inf if (q == 0).any() else kl(p, q),
+        lambda p, q: p * 0 + 1,  # not one number
     ],
-    "1.4": [_hard_coins, lambda x, w, m: (w, m), lambda x, w, m: (w, em_coins(x, w, m)[1])],
+    "1.4": [
+        _deaf_coins,
+        _argmax_coins,
+        lambda x, w, m: (w, m),
+        lambda x, w, m: (w, em_coins(x, w, m)[1]),
+        lambda x, w, m: em_coins(x, np.ones_like(w), m),  # responsibilities without the weights
+    ],
     "1.5": [
         _one_component_for_all,
         _sorted_components,
         lambda n, w, mu, var, rng: sample(n, w, mu, var**2, rng),
+        lambda n, w, mu, var, rng: sample(n, w, mu, var, np.random.default_rng(0)),
     ],
 }

@@ -134,6 +134,7 @@ SCATTER = f"""{HEAD} {START}
     for (int a = 0; a < k; ++a) atomicAdd(&x[j + a], w[a] * g[j]);
 }}"""
 RACE = SCATTER.replace("atomicAdd(&x[j + a], w[a] * g[j])", "x[j + a] += w[a] * g[j]")
+MANGLED = KERNEL.replace('extern "C" ', "")
 NO_SEMICOLON = KERNEL.replace("float sum = 0;", "float sum = 0")
 
 
@@ -180,6 +181,6 @@ WRONG = {
     "3.1": [field_without_stride, field_product, field_wrong_order],
     "3.2": [enlarge_mean, enlarge_corner, enlarge_wrong_reshape],
     "3.3": [transposed_flipped, transposed_no_overlap, transposed_uncut],
-    "3.4": [NO_GUARD, OUTSIDE, NOT_TURNED, SCATTER, RACE, NO_SEMICOLON],
+    "3.4": [NO_GUARD, OUTSIDE, NOT_TURNED, SCATTER, RACE, MANGLED, NO_SEMICOLON],
     "3.5": [least_time_sum, least_time_half, least_time_patches],
 }

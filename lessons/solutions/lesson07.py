@@ -29,6 +29,15 @@ def _one_noise_for_all_dimensions(mu, log_var, rng):
     return mu + np.exp(log_var / 2) * rng.standard_normal((len(mu), 1))
 
 
+def _uniform(mu, log_var, rng):
+    """The right mean and spread, and not normal."""
+    return mu + np.exp(log_var / 2) * rng.uniform(-(3**0.5), 3**0.5, mu.shape)
+
+
+def _another_generator(mu, log_var, rng):
+    return draw_codes(mu, log_var, np.random.default_rng(0))
+
+
 def best_baseline(f, s):
     """E[(f - b)^2 s^2] has its minimum at E[f s^2] / E[s^2]; the mean does not depend on b."""
     return (f * s**2).mean() / (s**2).mean()
@@ -101,6 +110,12 @@ def _absolute_error(log_w):
     return value, relative * np.exp(value)
 
 
+def _nan_at_no_spread(log_w):
+    """As by the root of a rounding error below 0."""
+    value, error = log_p_and_error(log_w)
+    return value, np.where(error > 0, error, np.nan)
+
+
 def posterior(x, W, eta):
     """Precisions add: I from the prior, W^T W / eta from the likelihood."""
     cov = np.linalg.inv(np.eye(W.shape[1]) + W.T @ W / eta)
@@ -135,9 +150,15 @@ RIGHT = {
     "7.5": [posterior, posterior_by_conditioning],
 }
 WRONG = {
-    "7.1": [_keras, _one_noise_for_all_rows, _one_noise_for_all_dimensions],
+    "7.1": [
+        _keras,
+        _one_noise_for_all_rows,
+        _one_noise_for_all_dimensions,
+        _uniform,
+        _another_generator,
+    ],
     "7.2": [lambda f, s: f.mean(), lambda f, s: 0.0, lambda f, s: (f * s).mean()],
     "7.3": [_mean_over_pixels, _kl_added, _log_of_rounded, _log_std],
-    "7.4": [_mean_of_logs, _underflows, _absolute_error],
-    "7.5": [_no_prior, _diagonal, _mean_without_eta],
+    "7.4": [_mean_of_logs, _underflows, _absolute_error, _nan_at_no_spread],
+    "7.5": [_no_prior, _diagonal, _mean_without_eta, lambda x, W, eta: posterior(x, W, eta)[0]],
 }

@@ -271,6 +271,7 @@ def test_a_value_that_is_no_function_is_shown_too(judged: Any) -> None:
 
     assert judged(judge, 5.0) == "not yet. No. You gave 5."
     assert judged(judge, dict) == "not yet. No."
+    assert judged(judge, "void f() {\n}") == "not yet. No."  # a page: the learner has it in view
 
     def with_its_own(answer: Any) -> None:
         exercises.expect(answer(3) == 9, "No.", got=answer(4))
@@ -289,6 +290,15 @@ def test_an_error_is_a_sentence_that_says_whose_it_is(judged: Any) -> None:
         "not yet. That cannot be judged (ZeroDivisionError: float division by zero). "
         "Your function gave 0 for (2)."
     )
+
+
+@pytest.mark.parametrize("answer", [[1.0, 2.0], "two", np.array(None)])
+def test_an_answer_that_is_not_one_number_is_told_so(judged: Any, answer: Any) -> None:
+    def judge(answer: Any) -> None:
+        exercises.expect(exercises.one_number(answer(0)) == 2, "Two.")
+
+    assert judged(judge, lambda x: answer).startswith("not yet. One number is asked for. Your fu")
+    assert judged(judge, lambda x: tg.tensor([2])) == "right."
 
 
 def test_the_catalogue_reads_titles(tmp_path: Path) -> None:

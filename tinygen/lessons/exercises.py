@@ -24,7 +24,7 @@ import numpy as np
 
 from ..tensor import Tensor
 
-__all__ = ["Verdict", "exercise", "expect", "judge", "registered"]
+__all__ = ["Verdict", "exercise", "expect", "judge", "one_number", "registered"]
 
 _JUDGES: dict[str, Callable[[Any], None]] = {}
 _FAILED: dict[tuple[str, int], int] = {}  # how often an exercise failed at which line of its judge
@@ -72,6 +72,20 @@ def expect(holds: Any, hint: str, *more: str, got: Any = _UNSAID) -> None:
     """
     if not holds:
         raise Wrong((hint, *more), sys._getframe(1).f_lineno, got)
+
+
+def one_number(value: Any) -> float:
+    """What the answer gave, as a float, where it is one number: a float, a Tensor, an array of 1.
+
+    >>> import numpy as np
+    >>> from tinygen.lessons.exercises import one_number
+    >>> one_number(np.array([2.5]))
+    2.5
+    """
+    array = np.asarray(value.detach().cpu().numpy() if isinstance(value, Tensor) else value)
+    if array.size != 1 or array.dtype.kind not in "biuf":
+        raise Wrong(("One number is asked for.",), sys._getframe(1).f_lineno, _UNSAID)
+    return float(array.reshape(()))
 
 
 def judge(number: str, answer: Any) -> Verdict:
@@ -161,7 +175,8 @@ class _Watch:
         if self.is_called and self.value is not _UNSAID:
             called = f" for {self.arguments}" if len(self.arguments) <= 100 else ""
             return f" Your function gave {_shown(self.value)}{called}."
-        if self.is_called or isinstance(self.given, type):
+        page = isinstance(self.given, str) and "\n" in self.given  # the learner has it in view
+        if self.is_called or page or isinstance(self.given, type):
             return ""
         return f" You gave {_shown(self.given)}."
 

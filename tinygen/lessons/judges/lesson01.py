@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..check import close
-from ..exercises import exercise, expect
+from ..exercises import exercise, expect, one_number
 
 __all__ = ["em_coins", "fit_rate", "kl", "log_density", "sample"]
 
@@ -47,9 +47,9 @@ def fit_rate(answer: Any) -> None:
     rng = np.random.default_rng(1)
     for rate in (0.2, 1.0, 7.0):
         x = rng.exponential(1 / rate, 50)
-        found = float(answer(x))
+        found = one_number(answer(x))
         expect(found > 0, "A rate is positive.", *RATE)
-        scaled = float(answer(10 * x))
+        scaled = one_number(answer(10 * x))
         expect(
             close(scaled, found / 10),
             "Measure the times in tenths of the unit: all ten times as large, the rate a tenth.",
@@ -86,9 +86,11 @@ def log_density(answer: Any) -> None:
         f"One number for each x: shape {x.shape}, not {logs.shape}.",
         *DENSITY,
     )
+    mass = np.exp(logs).sum() * (x[1] - x[0])
     expect(
-        abs(np.exp(logs).sum() * (x[1] - x[0]) - 1) < 1e-6,
-        "exp of it must integrate to 1: are the weights in, and is the sum over components?",
+        abs(mass - 1) < 1e-6,
+        f"exp of it must integrate to 1, and yours to {mass:.4g}: are the weights in, and is the "
+        "sum over components?",
         *DENSITY,
     )
     with warnings.catch_warnings():
@@ -112,24 +114,36 @@ def log_density(answer: Any) -> None:
 def kl(answer: Any) -> None:
     """kl(p, q): of discrete laws (K,), in nats; 0 where p is 0, infinite where only q is."""
     rng = np.random.default_rng(3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for _ in range(50):
-            p, q = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5))
-            expect(
-                float(answer(p, q)) >= -1e-12, "It is never negative: which law goes first?", *KL
-            )
-            expect(abs(float(answer(p, p))) < 1e-9, "A law does not differ from itself.", *KL)
-        half = float(answer(np.array([0.5, 0.5]), np.array([0.25, 0.75])))
-        expect(
-            close(half, 0.5 * np.log(2) + 0.5 * np.log(2 / 3)),
-            "The mean of log p - log q is under the first law, in nats.",
-            *KL,
-        )
-        zero = answer(np.array([1.0, 0.0]), np.array([0.5, 0.5]))
-        expect(close(float(zero), np.log(2)), "Where p is 0 the term is 0, not nan.", *KL)
-        none = answer(np.array([0.5, 0.5]), np.array([1.0, 0.0]))
-        expect(np.isposinf(float(none)), "q says impossible, p says it happens: infinite.", *KL)
+
+    def ask(p: Any, q: Any) -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                return one_number(answer(np.asarray(p), np.asarray(q)))
+            except RuntimeWarning as warning:
+                where = f"p = {list(map(float, p))} and q = {list(map(float, q))}"
+                expect(False, f"NumPy warns at {where}: {warning}. A 0 was divided or logged.", *KL)
+        raise AssertionError
+
+    for _ in range(50):
+        p, q = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5))
+        expect(ask(p, q) >= -1e-12, "It is never negative: which law goes first?", *KL)
+        expect(abs(ask(p, p)) < 1e-9, "A law does not differ from itself.", *KL)
+    expect(
+        close(ask([0.5, 0.5], [0.25, 0.75]), 0.5 * np.log(2) + 0.5 * np.log(2 / 3)),
+        "The mean of log p - log q is under the first law, in nats.",
+        *KL,
+    )
+    zero = ask([1.0, 0.0], [0.5, 0.5])
+    expect(close(zero, np.log(2)), "Where p is 0 the term is 0, not nan.", *KL)
+    none = ask([0.5, 0.5], [1.0, 0.0])
+    expect(np.isposinf(none), "q says impossible, p says it happens: infinite.", *KL)
+    both = ask([0.5, 0.5, 0.0], [0.25, 0.75, 0.0])
+    expect(
+        close(both, 0.5 * np.log(4 / 3)),
+        "Where both are 0 the term is 0: what never happens may be called impossible.",
+        *KL,
+    )
 
 
 @exercise("1.4")
@@ -162,6 +176,24 @@ def em_coins(answer: Any) -> None:
         "The two components stay alike: do the responsibilities depend on the data?",
         *COINS,
     )
+    shares = _shares(answer, [0.3, 0.7], [[0.4], [0.4]], [[1.0]])
+    expect(
+        close(shares, [0.3, 0.7]),
+        "Two coins that are alike, w = (0.3, 0.7), one toss: it says nothing of who was tossed, so "
+        "the responsibilities, and with them the new weights, are 0.3 and 0.7.",
+        *COINS,
+    )
+    shares = _shares(answer, [0.3, 0.7], [[0.8], [0.2]], [[0.0]])
+    expect(
+        close(shares, [0.06 / 0.62, 0.56 / 0.62]),
+        "Bayes, one toss that gave 0: 0.3 times 0.2 against 0.7 times 0.8.",
+        *COINS,
+    )
+
+
+def _shares(answer: Any, w: Any, m: Any, x: Any) -> Any:
+    """The new weights for a single toss: its responsibilities."""
+    return np.asarray(answer(np.array(x), np.array(w), np.array(m))[0], dtype=float)
 
 
 @exercise("1.5")
@@ -186,5 +218,12 @@ def sample(answer: Any) -> None:
     expect(
         abs(np.corrcoef(x[:-1], x[1:])[0, 1]) < 0.05,
         "Neighbouring draws go together: each draw must choose its component anew.",
+        *SAMPLE,
+    )
+    again, anew = (np.asarray(answer(5, w, mu, var, np.random.default_rng(k))) for k in (5, 6))
+    expect(
+        close(again, np.asarray(answer(5, w, mu, var, np.random.default_rng(5))))
+        and not close(again, anew),
+        "The same generator must give the same draws, and another one others: draw from rng.",
         *SAMPLE,
     )

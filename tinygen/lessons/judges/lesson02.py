@@ -79,19 +79,21 @@ def layer_vjp(answer: Any) -> None:
 def _layer_slopes(found: list[Floats], G: Floats, X: Floats, W: Floats, b: Floats) -> None:
     rng = np.random.default_rng(2)
     hints = (
-        "The cotangent of b does not predict what moving b does. Where is the derivative of tanh?",
-        "The cotangent of W does not predict what moving W does: which product has its shape?",
-        "The cotangent of X does not predict what moving X does: which product has its shape?",
+        "The cotangent of X does not predict what moving X does. Is the derivative of tanh in?",
+        "That of X is right; that of W does not predict what moving W does. Which product of D "
+        "(the cotangent of what tanh is taken of) and X has its shape?",
+        "Those of X and W are right; that of b does not predict what moving b does. Every row of "
+        "the batch adds to it.",
     )
-    places = (b, W, X)
+    places = (X, W, b)
     moves: list[Floats] = [np.asarray(rng.normal(size=a.shape)) for a in places]
     functions: list[Callable[[Floats], Any]] = [
-        lambda b: (G * np.tanh(X @ W + b)).sum(),
-        lambda W: (G * np.tanh(X @ W + b)).sum(),
         lambda X: (G * np.tanh(X @ W + b)).sum(),
+        lambda W: (G * np.tanh(X @ W + b)).sum(),
+        lambda b: (G * np.tanh(X @ W + b)).sum(),
     ]
     for hint, cotangent, move, at, function in zip(
-        hints, found[::-1], moves, places, functions, strict=True
+        hints, found, moves, places, functions, strict=True
     ):
         expect(close((cotangent * move).sum(), _slope(function, at, move)), hint, *LAYER)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...cuda import KernelError, emulate, emulator_available
 from ..check import close
-from ..exercises import exercise, expect
+from ..exercises import exercise, expect, one_number
 
 __all__ = ["enlarge_vjp", "kernel", "least_time", "receptive_field", "transposed_4_2_1"]
 
@@ -57,20 +57,24 @@ def receptive_field(answer: Any) -> None:
             places = {s * i + d * a for i in places for a in range(k)}
         return max(places) - min(places) + 1
 
-    expect(int(answer([(5, 1, 1)])) == 5, "One layer of kernel 5 sees 5 numbers.", *FIELD)
-    expect(int(answer([(3, 1, 2)])) == 5, "Three taps, two apart, stretch over 5 numbers.", *FIELD)
+    expect(one_number(answer([(5, 1, 1)])) == 5, "One layer of kernel 5 sees 5 numbers.", *FIELD)
     expect(
-        int(answer([(3, 1, 1), (3, 1, 1)])) == 5,
+        one_number(answer([(3, 1, 2)])) == 5,
+        "Three taps, two apart, stretch over 5 numbers.",
+        *FIELD,
+    )
+    expect(
+        one_number(answer([(3, 1, 1), (3, 1, 1)])) == 5,
         "Two layers of kernel 3: the second sees 3 numbers of the first, and these overlap.",
         *FIELD,
     )
     expect(
-        int(answer([(3, 2, 1), (3, 1, 1)])) == seen([(3, 2, 1), (3, 1, 1)]),
+        one_number(answer([(3, 2, 1), (3, 1, 1)])) == seen([(3, 2, 1), (3, 1, 1)]),
         "After a layer of stride 2, neighbours are two inputs apart.",
         *FIELD,
     )
     expect(
-        int(answer([(3, 1, 1), (3, 2, 1)])) == seen([(3, 1, 1), (3, 2, 1)]),
+        one_number(answer([(3, 1, 1), (3, 2, 1)])) == seen([(3, 1, 1), (3, 2, 1)]),
         "The last layer's stride moves its window; it does not make the window wider.",
         *FIELD,
     )
@@ -81,7 +85,9 @@ def receptive_field(answer: Any) -> None:
             for k, s, d in rng.integers(1, [5, 4, 4], size=(rng.integers(1, 5), 3))
         ]
         expect(
-            int(answer(layers)) == seen(layers), f"Not for {layers}: go on, layer by layer.", *FIELD
+            one_number(answer(layers)) == seen(layers),
+            f"Not for {layers}: go on, layer by layer.",
+            *FIELD,
         )
 
 
@@ -147,6 +153,12 @@ def kernel(answer: Any) -> None:
     expect(isinstance(answer, str), "The text of a kernel is asked for: a string.", *KERNEL)
     expect("transposed" in answer, "The kernel must be called transposed.", *KERNEL)
     expect(
+        'extern "C"' in answer,
+        'Without extern "C" a C++ compiler mangles the name, and a launch on a device that asks '
+        "for `transposed` does not find it.",
+        *KERNEL,
+    )
+    expect(
         emulator_available(),
         "There is no C++ compiler here to run it with (see the beginning of section 4).",
         *KERNEL,
@@ -158,7 +170,8 @@ def kernel(answer: Any) -> None:
         answers = [_transposed(answer, g, w, seed) for seed in (0, 1, 2, 3)]
         expect(
             close(answers[0], np.convolve(g.astype(float), w), tol=1e-5),
-            f"Wrong numbers for m = {m}, k = {k}. x_j sums w_a g_(j - a), where there is a g.",
+            f"Wrong numbers for m = {m}, k = {k}: your x is {_few(answers[0])} where it should be "
+            f"{_few(np.convolve(g, w))}. x_j sums w_a g_(j - a), where there is a g.",
             *KERNEL,
         )
         expect(
@@ -167,6 +180,10 @@ def kernel(answer: Any) -> None:
             "gather its own sum.",
             *KERNEL,
         )
+
+
+def _few(x: Floats) -> str:
+    return "(" + ", ".join(f"{v:.3g}" for v in x[:6]) + ", ..." * (len(x) > 6) + ")"
 
 
 def _transposed(text: str, g: Floats, w: Floats, seed: int) -> Floats:
@@ -194,14 +211,14 @@ def _errors(message: str) -> str:
 @exercise("3.5")
 def least_time(answer: Any) -> None:
     """least_time(N, C, O, H, W, k, peak, bandwidth): seconds that no convolution can go below."""
-    slow_memory = float(answer(128, 64, 128, 14, 14, 3, 1e30, 1e12))
+    slow_memory = one_number(answer(128, 64, 128, 14, 14, 3, 1e30, 1e12))
     moved = 4 * (128 * 64 * 14 * 14 + 128 * 128 * 14 * 14 + 64 * 128 * 9)
     expect(
         close(slow_memory * 1e12 / moved, 1.0),
         "With endless arithmetic only the bytes count: x, y and w once each, 4 bytes a number.",
         *TIME,
     )
-    slow_chip = float(answer(128, 64, 128, 14, 14, 3, 1e12, 1e30))
+    slow_chip = one_number(answer(128, 64, 128, 14, 14, 3, 1e12, 1e30))
     work = 2 * 128 * 14 * 14 * 128 * 64 * 9
     expect(
         close(slow_chip * 1e12 / work, 1.0),
@@ -209,13 +226,13 @@ def least_time(answer: Any) -> None:
         "them for each number of y.",
         *TIME,
     )
-    both = float(answer(128, 64, 128, 14, 14, 3, 67e12, 4.8e12))
+    both = one_number(answer(128, 64, 128, 14, 14, 3, 67e12, 4.8e12))
     expect(
         close(both * 1e6, 1e6 * max(work / 67e12, moved / 4.8e12)),
         "Moving and computing go on at the same time: the longer of the two counts, not the sum.",
         *TIME,
     )
-    thin = float(answer(128, 1, 64, 28, 28, 3, 67e12, 4.3e12))
+    thin = one_number(answer(128, 1, 64, 28, 28, 3, 67e12, 4.3e12))
     expect(
         close(thin * 1e6, 6.068, tol=1e-3), "Not for one input channel, which memory bounds.", *TIME
     )

@@ -138,6 +138,14 @@ def weighted_bound(answer: Any) -> None:
                 "out of the sum first, so that the largest term is exp(0).",
                 idea,
             )
+        apart = np.array([-1000.0, 0.0, 3.0, 1000.0])
+        far = _numbers(answer(log_w + apart))
+        expect(
+            close(far, found + apart),
+            "Examples of one batch may be far apart: one factor for all of them is not enough.",
+            "Each example, a column, needs its own largest log-weight: a maximum over axis 0.",
+            idea,
+        )
 
 
 @exercise("6.3")
@@ -154,9 +162,9 @@ def log_evidence(answer: Any) -> None:
     p = np.exp(one) * (line[1] - line[0])
     expect(
         abs(p.sum() - 1) < 1e-6,
-        "exp of it must integrate to 1: look at the determinant.",
-        f"It integrates to {p.sum():.4g}. What stands before the square must be "
-        "1 / sqrt((2 pi)^D det C), with the same C as in the square.",
+        f"exp of it must integrate to 1, and yours to {p.sum():.4g}: look at what stands before "
+        "the square.",
+        "That must be 1 / sqrt((2 pi)^D det C), with the same C as in the square.",
         idea,
     )
     expect(
@@ -209,7 +217,12 @@ def best_encoder(answer: Any) -> None:
     rng = np.random.default_rng(4)
     W, b, eta = rng.normal(size=(5, 3)), rng.normal(size=5), 0.3
     x = rng.normal(size=(4, 5)) * 2
-    means, variances = (_numbers(part) for part in answer(x, W, b, eta))
+    both = answer(x, W, b, eta)
+    expect(
+        isinstance(both, (tuple, list)) and len(both) == 2,
+        "Return two arrays: the means (4, 3) and the variances (3,).",
+    )
+    means, variances = map(_numbers, both)
     expect(
         means.shape == (4, 3) and variances.shape == (3,),
         f"Return means (4, 3) and variances (3,), not {means.shape} and {variances.shape}.",

@@ -29,6 +29,12 @@ def draw_codes(answer: Any) -> None:
     z = _array(answer(mu, log_var, rng))
     expect(z.shape == mu.shape, f"One code for each row: shape {mu.shape}, not {z.shape}.")
     expect(
+        (z[0] != z[1]).all(),
+        "Neighbouring rows share their noise: each row needs its own.",
+        "Draw noise of shape (B, d), not of shape (d,): broadcasting would repeat it.",
+        idea,
+    )
+    expect(
         np.all(np.abs(z.mean(0) - mu[0]) < [0.01, 0.05, 0.12]),
         "The draws are not centred at mu.",
         f"Their means are {z.mean(0).round(2)} where mu is {mu[0]}: mu is added to noise of "
@@ -54,6 +60,22 @@ def draw_codes(answer: Any) -> None:
         np.abs(np.corrcoef(noise.T) - np.eye(3)).max() < 0.05,
         "The dimensions of one code share their noise: the covariance should be diagonal.",
         "Draw noise of shape (B, d), not of shape (B, 1): broadcasting would repeat it.",
+        idea,
+    )
+    inside = float((np.abs(noise) < 1).mean())
+    expect(
+        abs(inside - 0.6827) < 0.02,
+        f"Not a normal law: 68 % of it lies within one standard deviation, of yours {inside:.0%}.",
+        "Mean and spread are right; the shape is not. Which method of rng draws normal numbers?",
+        idea,
+    )
+    few = mu[:5], log_var[:5]
+    again, anew = (_array(answer(*few, np.random.default_rng(k))) for k in (5, 6))
+    expect(
+        close(again, _array(answer(*few, np.random.default_rng(5)))) and not close(again, anew),
+        "The same generator must give the same draws, and another one others: draw from rng.",
+        "np.random.standard_normal does not know rng, and a generator made inside the function "
+        "begins anew at each call.",
         idea,
     )
 
@@ -215,6 +237,13 @@ def log_p_and_error(answer: Any) -> None:
         idea,
     )
     expect(
+        not np.isnan(no_error).any(),
+        "Equal weights have no spread: the error is 0. Your nan is the root of a rounding error "
+        "that fell below 0: np.maximum(0, ...) under the root.",
+        "Or take the root's argument as a mean of squares, which cannot fall below 0.",
+        idea,
+    )
+    expect(
         close(no_error, [0.0, 0.0]),
         "Equal weights have no spread: the error is 0.",
         "The error comes from the standard deviation of the weights over the draws, axis 0.",
@@ -273,7 +302,12 @@ def posterior(answer: Any) -> None:
     rng = np.random.default_rng(5)
     for outputs, codes, eta in ((1, 1, 0.3), (5, 2, 0.2), (2, 3, 1.7)):
         W, x = rng.normal(size=(outputs, codes)), rng.normal(size=outputs)
-        mean, cov = (_array(part) for part in answer(x, W, eta))
+        both = answer(x, W, eta)
+        expect(
+            isinstance(both, (tuple, list)) and len(both) == 2,
+            f"Return two arrays: a mean ({codes},) and a covariance ({codes}, {codes}).",
+        )
+        mean, cov = map(_array, both)
         expect(
             mean.shape == (codes,) and cov.shape == (codes, codes),
             f"A mean ({codes},) and a covariance ({codes}, {codes}).",
