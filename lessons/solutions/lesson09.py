@@ -122,6 +122,24 @@ def weigh_unnormalised(logits):
     return np.exp(np.minimum(logits, 700))
 
 
+def divergence_pooled(d_real, d_made):
+    """Wrong: one mean over all examples, where each kind has its own."""
+    return np.log(2) + np.append(np.log(d_real), np.log(1 - np.asarray(d_made))).mean()
+
+
+def weigh_from_mean(logits):
+    """Wrong: the mean subtracted, which leaves what overflows."""
+    with np.errstate(all="ignore"):
+        e = np.exp(logits - np.mean(logits))
+        return e / e.sum()
+
+
+def weigh_clipped(logits):
+    """Wrong: odds of clipped probabilities, the same for all large logits."""
+    odds = np.exp(np.clip(logits, -14, 14))
+    return odds / odds.sum()
+
+
 RIGHT = {
     "9.1": [best, best_by_odds],
     "9.2": [value, value_by_entropy],
@@ -131,6 +149,12 @@ RIGHT = {
 WRONG = {
     "9.1": [best_swapped, best_without_share, ratio],
     "9.2": [value_naive, value_clipped, value_as_loss, value_summed],
-    "9.3": [divergence_without_constant, divergence_doubled],
-    "9.4": [weigh_by_probability, weigh_overflowing, weigh_unnormalised],
+    "9.3": [divergence_without_constant, divergence_doubled, divergence_pooled],
+    "9.4": [
+        weigh_by_probability,
+        weigh_overflowing,
+        weigh_unnormalised,
+        weigh_from_mean,
+        weigh_clipped,
+    ],
 }

@@ -128,15 +128,52 @@ def rising(loss):
     return not good_loss(loss)
 
 
+def weights_by_tanh(a):
+    """The sigmoid by tanh; where it rounds to 0 is beyond what counts."""
+    with np.errstate(over="ignore"):
+        return -0.5 * (1 + np.tanh(a / 2)), -0.5 * (1 - np.tanh(a / 2)), -np.exp(a)
+
+
+def weights_clipped(a):
+    """Wrong: clips the logits, and with them the smallest slopes."""
+    d = 1 / (1 + np.exp(-np.clip(a, -20, 20)))
+    return -d, d - 1, -np.exp(np.minimum(a, 700))
+
+
+def look_ahead_in_place(field, w, eta):
+    """Wrong: the right point, but the caller's w is changed."""
+    old = w.copy()
+    w += eta * field(w)
+    return old + eta * field(w)
+
+
+def not_far(loss):
+    """Wrong: looks at logits up to 2 only."""
+    a = tg.tensor(np.linspace(-2, 2, 21), requires_grad=True)
+    return bool((tg.autograd.grad(loss(a), [a])[0] < 0).all().item())
+
+
+def positive_only(loss):
+    """Wrong: looks at positive logits only."""
+    a = tg.tensor(np.linspace(0, 20, 41), requires_grad=True)
+    return bool((tg.autograd.grad(loss(a), [a])[0] < 0).all().item())
+
+
 RIGHT = {
-    "10.1": [weights, weights_by_tape],
+    "10.1": [weights, weights_by_tape, weights_by_tanh],
     "10.2": [look_ahead, look_ahead_in_words],
     "10.3": [saddles, saddles_by_deviations],
     "10.4": [good_loss, good_loss_by_differences],
 }
 WRONG = {
-    "10.1": [weights_swapped, weights_positive, weights_of_probability, weights_overflowing],
-    "10.2": [two_steps, one_step, backwards],
+    "10.1": [
+        weights_swapped,
+        weights_positive,
+        weights_of_probability,
+        weights_overflowing,
+        weights_clipped,
+    ],
+    "10.2": [two_steps, one_step, backwards, look_ahead_in_place],
     "10.3": [saddles_exchanged, security],
-    "10.4": [near_zero, on_average, rising],
+    "10.4": [near_zero, not_far, positive_only, on_average, rising],
 }

@@ -122,6 +122,17 @@ def critic_reversed(x, y):
     return -f_x, -f_y
 
 
+def step_then_scale(weights, gradients, lr, c):
+    """Wrong: shrinks all of a matrix until its largest entry fits."""
+    new = [w + lr * g for w, g in zip(weights, gradients)]
+    return [w * min(1.0, c / abs(w).max()) for w in new]
+
+
+def critic_at_x(x, y):
+    """Wrong: forgets the points y."""
+    return critic_on_line(x, y)[0]
+
+
 RIGHT = {
     "13.1": [w1, w1_by_program],
     "13.2": [slope_bound, slope_bound_by_eigenvalues],
@@ -131,6 +142,6 @@ RIGHT = {
 WRONG = {
     "13.1": [w1_unsorted, w1_of_means, w2],
     "13.2": [slope_by_frobenius, slope_by_sum, slope_by_largest_entry],
-    "13.3": [step_down, step_with_clipped_gradients, clip_before, clip_above],
-    "13.4": [critic_straight, critic_step_function, critic_reversed],
+    "13.3": [step_down, step_with_clipped_gradients, clip_before, clip_above, step_then_scale],
+    "13.4": [critic_straight, critic_step_function, critic_reversed, critic_at_x],
 }

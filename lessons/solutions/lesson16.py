@@ -158,6 +158,11 @@ def step_with_forward_noise(xt, x0_hat, sigma_t, sigma_u, noise):
     )
 
 
+def posterior_mean_alone(x0, xt, bar_u, bar_t):
+    """Wrong: no variance."""
+    return posterior_stride(x0, xt, bar_u, bar_t)[0]
+
+
 RIGHT = {
     "16.1": [alpha_bar, alpha_bar_in_logs],
     "16.2": [posterior_stride, posterior_by_regression, posterior_by_precision],
@@ -167,7 +172,7 @@ RIGHT = {
 }
 WRONG = {
     "16.1": [alpha_bar_without_t0, alpha_bar_of_signal, alpha_bar_of_noise],
-    "16.2": [posterior_renoised, posterior_of_one_step, posterior_large],
+    "16.2": [posterior_renoised, posterior_of_one_step, posterior_large, posterior_mean_alone],
     "16.3": [betas_from_bar_alone, betas_of_ratio],
     "16.4": [score_of_wrong_sign, score_without_scale, score_of_v],
     "16.5": [

@@ -174,6 +174,11 @@ def bits_of_unit_range(nats, dims, levels):
     return nats / (dims * math.log(2)) + math.log2(levels)
 
 
+def bits_of_too_many_gaps(nats, dims, levels):
+    """Wrong: as many gaps as grey levels."""
+    return nats / (dims * math.log(2)) - math.log2(2 / levels)
+
+
 RIGHT = {
     "17.1": [ancestral_step, ancestral_by_x0],
     "17.2": [ddim_jump, ddim_by_euler],
@@ -186,5 +191,5 @@ WRONG = {
     "17.2": [ddim_without_noise, ddim_without_scale, ddim_of_variances],
     "17.3": [ema_without_warmup, ema_from_zero, ema_always_warm],
     "17.4": [memory_of_nearest, memory_of_mean, memory_that_underflows],
-    "17.5": [bits_of_density, bits_of_wrong_sign, bits_of_unit_range],
+    "17.5": [bits_of_density, bits_of_wrong_sign, bits_of_unit_range, bits_of_too_many_gaps],
 }

@@ -551,7 +551,7 @@ check.claim("E10: linear betas, last / first", beta[T] / beta[1], "200.00")
 check.claim("E10: the same in VE units, millions", in_ve[-1] / in_ve[0] / 1e6, "4.96")
 
 # %% [markdown]
-# Once, 200 times, and 4.96 million times: two schedules could hardly be less alike.
+# As much, 200 times as much, 4.96 million times as much: two schedules could hardly be less alike.
 #
 # ## 5. One step back, when the data point is known
 #
@@ -615,8 +615,8 @@ check.claim("the same, given x_5 = 2 and x_6 = -1 too", m2[0], "0.172")
 # minus half of
 #
 # $$
-# \frac{(x_t - \sqrt{\alpha_t} x)^2}{\beta_t}
-# + \frac{(x - \sqrt{\bar\alpha_{t-1}} x_0)^2}{1 - \bar\alpha_{t-1}}
+# \frac{(x_t - \sqrt{\alpha_t} x)^2}{\beta_t} +
+# \frac{(x - \sqrt{\bar\alpha_{t-1}} x_0)^2}{1 - \bar\alpha_{t-1}}
 # = \frac{(x - \tilde\mu_t)^2}{\tilde\beta_t} + C
 # \tag{16.10}
 # $$
@@ -637,8 +637,8 @@ check.claim("the same, given x_5 = 2 and x_6 = -1 too", m2[0], "0.172")
 #
 # $$
 # \tilde\mu_t(x_t, x_0) =
-# \frac{\sqrt{\alpha_t} (1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t} x_t
-# + \frac{\sqrt{\bar\alpha_{t-1}} \beta_t}{1 - \bar\alpha_t} x_0
+# \frac{\sqrt{\alpha_t} (1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t} x_t +
+# \frac{\sqrt{\bar\alpha_{t-1}} \beta_t}{1 - \bar\alpha_t} x_0
 # \tag{16.12}
 # $$
 #
@@ -700,8 +700,8 @@ for t, said in ((2, "0.455"), (10, "0.853"), (1000, "1.000")):
 # $$
 # \log p_\theta(x_0) =
 # \underbrace{\mathbb{E}_{x_{1:T} \sim q(\cdot \mid x_0)}
-# \big[\log p_\theta(x_{0:T}) - \log q(x_{1:T} \mid x_0)\big]}_{\mathrm{ELBO}}
-# + \mathrm{KL}\big(q(x_{1:T} \mid x_0) \Vert p_\theta(x_{1:T} \mid x_0)\big)
+# \big[\log p_\theta(x_{0:T}) - \log q(x_{1:T} \mid x_0)\big]}_{\mathrm{ELBO}} +
+# \mathrm{KL}\big(q(x_{1:T} \mid x_0) \Vert p_\theta(x_{1:T} \mid x_0)\big)
 # \tag{16.13}
 # $$
 #
@@ -1153,8 +1153,8 @@ for choice in ("large", "small"):
 # variance of a step back explains both. It is $\tilde\beta_t$ plus what is not known about $x_0$:
 #
 # $$
-# \mathrm{Var}(x_{t-1} \mid x_t) = \tilde\beta_t
-# + \Big(\frac{\sqrt{\bar\alpha_{t-1}} \beta_t}{1 - \bar\alpha_t}\Big)^2
+# \mathrm{Var}(x_{t-1} \mid x_t) = \tilde\beta_t +
+# \Big(\frac{\sqrt{\bar\alpha_{t-1}} \beta_t}{1 - \bar\alpha_t}\Big)^2
 # \mathrm{Var}(x_0 \mid x_t)
 # \tag{16.24}
 # $$
@@ -1222,8 +1222,8 @@ check.claim("T = 50: variance of x_50, where the chain should begin", 4 * left +
 # **average**, and averages vary less than what they are averages of:
 #
 # $$
-# \mathrm{Var}\big(\mathbb{E}[x_0 \mid x_t]\big)
-# + \mathbb{E}\big[\mathrm{Var}(x_0 \mid x_t)\big] = \mathrm{Var}(x_0)
+# \mathrm{Var}\big(\mathbb{E}[x_0 \mid x_t]\big) +
+# \mathbb{E}\big[\mathrm{Var}(x_0 \mid x_t)\big] = \mathrm{Var}(x_0)
 # \tag{16.25}
 # $$
 #
@@ -1233,8 +1233,8 @@ check.claim("T = 50: variance of x_50, where the chain should begin", 4 * left +
 # (16.12) and (16.11) read
 #
 # $$
-# x_{t-1} = \hat x_0 + \frac{\sigma_{t-1}^2}{\sigma_t^2} (x_t - \hat x_0)
-# + \sqrt{\tilde\beta_t} \ \varepsilon, \qquad
+# x_{t-1} = \hat x_0 + \frac{\sigma_{t-1}^2}{\sigma_t^2} (x_t - \hat x_0) +
+# \sqrt{\tilde\beta_t} \ \varepsilon, \qquad
 # \tilde\beta_t = \frac{\sigma_{t-1}^2}{\sigma_t^2} (\sigma_t^2 - \sigma_{t-1}^2)
 # \tag{16.26}
 # $$
@@ -1305,8 +1305,8 @@ check.claim("E9: where the chain begins", ve_variances(50, "right")[1][0], "101.
 # %% [markdown]
 # With 1000 steps the slide's sampler is left with 0.498 of the variance, the right one with 0.993:
 # half is lost, and more steps do not help. One can see where the half comes from. Let the steps be
-# so fine that $\sigma_{t-1} \approx \sigma_t = \sigma$. Then the slide's step repeats $V \to V / (1
-# + \sigma^2)^2 + \sigma^2$, and settles at
+# so fine that $\sigma_{t-1} \approx \sigma_t = \sigma$. Then the slide's step repeats
+# $V \to V / (1 + \sigma^2)^2 + \sigma^2$, and settles at
 #
 # $$
 # V^\ast = \frac{V^\ast}{(1 + \sigma^2)^2} + \sigma^2

@@ -17,6 +17,7 @@ TAG = re.compile(r"\\tag\{(\d+\.\d+)\}")
 BLOCK = re.compile(r"\$\$(.*?)\$\$", re.DOTALL)
 INLINE = re.compile(r"(?<![\\$])\$(?!\$)([^$]+?)(?<!\\)\$(?!\$)")
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+LISTED = re.compile(r"\n *(?:[-+*#]|\d+[.)])\s")  # Markdown ends the paragraph there
 SECTIONS = ("Fix the slide", "A bug from the wild", "Exercises", "What you can say now")
 CLOSING = ("The full-size run", "Further reading")
 LARGEST = 300_000  # characters of one embedded file
@@ -110,6 +111,9 @@ def _maths(cells: list[Any]) -> Iterator[str]:
                     yield f"cell {index}: {what} in {maths.strip()[:60]}"
             if "\n\n" in maths:
                 yield f"cell {index}: an empty line in {maths.strip()[:60]}"
+        for maths in INLINE.findall(BLOCK.sub("", text)):
+            if LISTED.search(maths):
+                yield f"cell {index}: a line that begins as in a list, in {maths.strip()[:60]}"
 
 
 def _outputs(cells: list[Any]) -> Iterator[str]:

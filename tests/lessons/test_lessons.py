@@ -139,6 +139,7 @@ def test_a_notebook_that_keeps_the_rules_breaks_none() -> None:
         (small(maths=MATHS + r" And $\operatorname{KL}$."), "operatorname"),
         (small(maths=MATHS + r" And $\{a\}$."), "backslash before punctuation"),
         (small(maths=MATHS + r" And $a<b$."), "bare <"),
+        (small(maths=MATHS + " And $a\n+ b$."), "begins as in a list"),
         (small(said="(7.1)\r 50 %"), "progress bar"),
         (small(said="(7.1) /home/me/x"), "path of one machine"),
     ],

@@ -92,12 +92,15 @@ def critic_step(answer: Any) -> None:
     )
 
     def new(weights: list[Any], gradients: list[Any], lr: float, c: float) -> list[Any]:
-        return [_array(w) for w in answer([w.copy() for w in weights], gradients, lr, c)]
+        found = answer([w.copy() for w in weights], gradients, lr, c)
+        is_list = hasattr(found, "__len__") and len(found) == len(weights)
+        expect(is_list, "Return the list of the new weights.", *more)
+        return [_array(w) for w in found]
 
     rng = np.random.default_rng(3)
     w, g = ([rng.uniform(-0.05, 0.05, s) for s in ((3, 2), (1, 3))] for _ in range(2))
     free = new(w, g, 0.1, 10.0)
-    expect(len(free) == 2 and free[0].shape == (3, 2), "Return the list of the new weights.", *more)
+    expect(free[0].shape == (3, 2), "The new weights have the shapes of the old ones.", *more)
     expect(
         close(free[0], w[0] + 0.1 * g[0]),
         "Far inside the bound it is a plain step. Which way does a critic go on its gap?",
@@ -106,11 +109,11 @@ def critic_step(answer: Any) -> None:
     pushed = new(w, [50 * v for v in g], 0.1, 0.04)
     largest = max(float(abs(v).max()) for v in pushed)
     expect(largest <= 0.04 + 1e-12, "After the step some |w| is above c. Clip last.", *more)
-    steep = new([np.zeros(2)], [np.array([5.0, -5.0])], 1.0, 2.0)[0]
+    steep = new([np.zeros(3)], [np.array([5.0, -5.0, 0.5])], 1.0, 2.0)[0]
     expect(
-        close(steep, [2.0, -2.0]),
-        "From 0, with gradients 5 and -5, lr 1 and c = 2, the weights are 2 and -2: the weights "
-        "are clipped, not the gradients, and both ends count.",
+        close(steep, [2.0, -2.0, 0.5]),
+        "From 0, with gradients 5, -5 and 0.5, lr 1 and c = 2, the weights are 2, -2 and 0.5: the "
+        "weights are clipped, not the gradients, each by itself, and both ends count.",
         *more,
     )
     expect(
@@ -140,12 +143,11 @@ def critic_on_line(answer: Any) -> None:
         (rng.normal(0.0, 2.0, 9), rng.normal(0.0, 0.5, 14)),
     ]
     for x, y in cases:
-        f_x, f_y = (_array(v) for v in answer(x.copy(), y.copy()))
-        expect(
-            f_x.shape == x.shape,
-            "Return one value for each x and one for each y, as a pair.",
-            *more,
-        )
+        pair = answer(x.copy(), y.copy())
+        is_pair = hasattr(pair, "__len__") and len(pair) == 2
+        expect(is_pair, "Return one value for each x and one for each y, as a pair.", *more)
+        f_x, f_y = (_array(v) for v in pair)
+        expect(f_x.shape == x.shape, "Return one value for each x.", *more)
         expect(f_y.shape == y.shape, "Return one value for each y.", *more)
         points, values = np.concatenate([x, y]), np.concatenate([f_x, f_y])
         rise = abs(values[:, None] - values)

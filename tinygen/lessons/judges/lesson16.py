@@ -73,8 +73,11 @@ def posterior_stride(answer: Answer) -> None:
     x0, xt = rng.standard_normal(2)
     bar_u, bar_t = 0.7, 0.3
     result = answer(x0, xt, bar_u, bar_t)
-    expect(len(result) == 2, "Return two things: the mean and the variance.", idea)
-    mean, variance = (float(_array(part)) for part in result)
+    are_two = (
+        hasattr(result, "__len__") and len(result) == 2 and all(np.size(r) == 1 for r in result)
+    )
+    expect(are_two, "Return two numbers: the mean and the variance.", idea)
+    mean, variance = (float(_array(part).item()) for part in result)
     expect(
         0 < variance < 1 - bar_u,
         "Seeing x_t besides x_0 must leave less variance than q(x_u | x_0) has, and not none.",

@@ -223,10 +223,19 @@ def memory_eps(answer: Answer) -> None:
 def bits(answer: Answer) -> None:
     """bits(nats, dims, levels): bits a dimension of a density of pixels in [-1, 1]."""
     idea = "nats / (dims log 2) - log2(2 / (levels - 1)): the mass is the density times the width."
-    for levels in (2, 256):
+    for levels in (16, 256):
         width = 2 / (levels - 1)
         uniform = 12 * math.log(levels * width)  # density 1 / (levels width) on all the cells
-        found = float(_array(answer(uniform, 12, levels)))
+        found = _array(answer(uniform, 12, levels))
+        expect(found.size == 1, "Bits per dimension are one number.", idea)
+        found = found.item()
+        expect(
+            not close(found, math.log2(levels * width) + math.log2(levels / 2)),
+            "Your cells are 2 / levels wide. The first grey level is -1, the last is 1: how far "
+            "apart are two neighbours?",
+            "There is one gap less than there are grey levels.",
+            idea,
+        )
         expect(
             not close(found, uniform / (12 * math.log(2))),
             "That is the density's own figure; the width of a cell is missing.",
