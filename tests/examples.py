@@ -27,6 +27,8 @@ TINY = {
     "began": "--steps 4 --batch 16 --width 2",
     "diffusion_2d": "--steps 4 --batch 16 --hidden 8 --T 4",
     "ddpm": "--epochs 2 --batch 512 --width 4 --T 4",
+    "vqgan": "--data digits --steps 4 --batch 64 --width 4 --dim 4 --size 8 --d-width 4",
+    "vqvae": "--data digits --epochs 2 --batch 512 --width 4 --dim 4 --size 8",
 }
 
 

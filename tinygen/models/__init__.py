@@ -6,7 +6,7 @@ combines families above. One convention for every likelihood: sum over
 dimensions, mean over the batch, in nats.
 """
 
-from . import autoregressive, diffusion, explicit, gan, latent, likelihoods, nets, ode, vae
+from . import autoregressive, diffusion, explicit, gan, latent, likelihoods, nets, ode, vae, vq
 from .systems import SYSTEMS, System, build, pretrained, restore
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "pretrained",
     "restore",
     "vae",
+    "vq",
 ]

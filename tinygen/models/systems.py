@@ -64,6 +64,14 @@ SYSTEMS: dict[str, System] = {
     "hierarchical": System(
         "vae", "Hierarchical VAE", "Kingma et al. 2016, arXiv:1606.04934", None
     ),
+    "vqvae": System(
+        "vq", "VQ-VAE: a picture as a map of integers",
+        "van den Oord et al. 2017, arXiv:1711.00937", None,
+    ),
+    "vqgan": System(
+        "vq", "VQ-GAN: integers, and pictures that look right",
+        "Esser et al. 2020, arXiv:2012.09841", None,
+    ),
     "gan": System(
         "gan", "GAN in the plane, any objective", "Goodfellow et al. 2014, arXiv:1406.2661", 9
     ),

@@ -2,7 +2,8 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), time, unet,
-masked (what comes later is not seen), perceptual (features to compare pictures by).
+masked (what comes later is not seen), patches (a judge of patches), perceptual (features to compare
+pictures by), spatial (pictures to a map of features and back).
 """
 
 from .autoencoding import (
@@ -31,7 +32,9 @@ from .dcgan import (
 )
 from .dense import mlp
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
+from .patches import PatchDiscriminator
 from .perceptual import EmojiFeatures, Perceptual, perceptual
+from .spatial import ResidualBlock, map_autoencoder
 from .time import TimeMLP, sinusoids
 from .unet import UNet
 
@@ -45,8 +48,10 @@ __all__ = [
     "MaskedMLP",
     "Maxout",
     "MinibatchDiscrimination",
+    "PatchDiscriminator",
     "Perceptual",
     "ReferenceBatchNorm",
+    "ResidualBlock",
     "TimeMLP",
     "UNet",
     "WithReference",
@@ -56,6 +61,7 @@ __all__ = [
     "dcgan",
     "dcgan_energy",
     "halvings",
+    "map_autoencoder",
     "mlp",
     "mlp_autoencoder",
     "mlp_energy",
