@@ -93,5 +93,5 @@ if args.data == "emoji":
 report = Report(args.out, model)
 report.pairs(test[:20], made[:20])
 report.grid("samples", model.sample(60, seeded(4)), title="each integer drawn alone")
-report.curves("error", "perceptual", "adversarial")
+report.curves("error", *([] if args.plain else ["adversarial"]))
 report.close()

@@ -45,6 +45,8 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("wgan", PICTURE | {"width": 2}),
     ("wgan", {"shape": (2,), "line": True}),
     ("began", PICTURE | {"width": 2}),
+    ("aae", PICTURE | {"hidden": 8, "encoder": "implicit"}),
+    ("aae", LABELLED | {"hidden": 8, "encoder": "gaussian", "prior": "mixture"}),
     ("diffusion_2d", {"hidden": 8, "T": 4}),
     ("ddpm", LABELLED | {"width": 4, "T": 4, "loss": "hybrid", "levels": 17}),
 ]

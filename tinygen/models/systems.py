@@ -85,6 +85,9 @@ SYSTEMS: dict[str, System] = {
     "began": System(
         "gan", "Boundary equilibrium GAN", "Berthelot et al. 2017, arXiv:1703.10717", None
     ),
+    "aae": System(
+        "gan", "Adversarial autoencoder", "Makhzani et al. 2015, arXiv:1511.05644", None
+    ),
     "diffusion_2d": System(
         "diffusion", "Diffusion in the plane", "Sohl-Dickstein et al. 2015, arXiv:1503.03585", 16
     ),
