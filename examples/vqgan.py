@@ -23,7 +23,8 @@ from tinygen.run import Run, count, fraction, non_negative, options
 SETS = sorted(data.SOURCES, key=lambda name: name != "emoji")  # emoji first
 parser = options(__doc__, "vqgan", data=SETS, steps=1500, batch=16, lr=1e-3)
 parser.add_argument("--plain", action="store_true", help="no judge and no distance in features")
-parser.add_argument("--perceptual", type=non_negative, default=1.0, help="weight of P (1)")
+parser.add_argument("--perceptual", type=non_negative, default=0.1, help="weight of P (0.1)")
+parser.add_argument("--judge", type=non_negative, default=0.1, help="share of D's gradient (0.1)")
 parser.add_argument("--warm", type=fraction, default=0.3, help="of the steps without D (0.3)")
 parser.add_argument("--size", type=count, default=128, help="vectors in the codebook (128)")
 parser.add_argument("--dim", type=count, default=16, help="numbers in a vector (16)")

@@ -21,7 +21,7 @@ def model_and_data(**more: object) -> tuple[VQGAN, tg.Tensor]:
 
 
 def test_lambda_is_the_paper_s() -> None:
-    model, x = model_and_data(perceptual=0.5)
+    model, x = model_and_data(perceptual=0.5, judge=0.3)
     made, _ = model.eval().G(x)
     close = (made - x).abs().mean() + 0.5 * model.distance(made, x).mean()
     fooled = -model.D(made).mean()
@@ -30,12 +30,12 @@ def test_lambda_is_the_paper_s() -> None:
     terms = model.terms((x,))
     assert terms["lambda"].item() == pytest.approx(near / (far + 1e-4), rel=1e-5)
     assert adaptive_weight(close, fooled * 1e-9, model.last, most=7.0).item() == 7.0
-    whole = close + terms["codes"] + terms["lambda"] * fooled
+    whole = close + terms["codes"] + 0.3 * terms["lambda"] * fooled
     assert terms["loss"].item() == pytest.approx(whole.item(), rel=1e-5)
 
 
 def test_both_gradients_are_of_one_length_at_the_last_layer() -> None:
-    model, x = model_and_data(perceptual=0.0)
+    model, x = model_and_data(perceptual=0.0, judge=1.0)
     terms = model.terms((x,))
     pull = grad(terms["lambda"] * terms["adversarial"], model.last, retain_graph=True)[0].norm()
     close = grad(terms["error"], model.last, retain_graph=True)[0].norm()

@@ -1,6 +1,6 @@
 """VQ-GAN: a VQ-VAE whose pictures also have to look right (Esser et al. 2020, arXiv:2012.09841).
 
-    loss of the autoencoder = |x - y| + w P(x, y) + codes + lambda E[-D(y)]
+    loss of the autoencoder = |x - y| + w P(x, y) + codes + v lambda E[-D(y)]
     loss of D               = E[max(0, 1 - D(x))] + E[max(0, 1 + D(y))]
 
 y the reconstruction, P a distance in a network's features, D a judge of patches. lambda makes D's
@@ -36,7 +36,8 @@ __all__ = ["VQGAN", "adaptive_weight", "build"]
 class VQGAN(nn.Module):
     """G: a VQVAE; D: a judge of patches. Grey or coloured pictures in [-1, 1].
 
-    perceptual: w of P; 0 leaves it out. D has a loss of its own, `discriminator_terms`.
+    perceptual: w of P; 0 leaves it out. judge: v, the share of D's gradient. D has a loss of its
+    own, `discriminator_terms`.
 
     >>> import tinygen as tg
     >>> config = {"shape": (3, 16, 16), "width": 8, "size": 16, "d_width": 8, "halvings": 1}
@@ -48,10 +49,12 @@ class VQGAN(nn.Module):
     classes = 0
     pixels = (-1.0, 1.0)
 
-    def __init__(self, G: vqvae.VQVAE, D: nn.Module, perceptual: float = 1.0) -> None:
+    def __init__(
+        self, G: vqvae.VQVAE, D: nn.Module, perceptual: float = 0.1, judge: float = 0.1
+    ) -> None:
         super().__init__()
-        numbers("VQGAN", 0.0, perceptual=perceptual)
-        self.G, self.D, self.weight = G, D, perceptual
+        numbers("VQGAN", 0.0, perceptual=perceptual, judge=judge)
+        self.G, self.D, self.weight, self.judge = G, D, perceptual, judge
         self.row = objective("hinge")
         self._look: list[nn.Module] = []  # P, made when it is needed; no part of the model's state
 
@@ -73,7 +76,7 @@ class VQGAN(nn.Module):
             return {"loss": close + q.loss} | parts
         fooled = self.row.generator(self.D(made))
         weight = adaptive_weight(close, fooled, self.last)
-        loss = close + q.loss + weight * fooled
+        loss = close + q.loss + self.judge * weight * fooled
         return {"loss": loss} | parts | {"adversarial": fooled, "lambda": weight}
 
     def discriminator_terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
@@ -118,7 +121,8 @@ def adaptive_weight(close: Tensor, fooled: Tensor, last: Tensor, most: float = 1
 
 
 def build(config: Mapping[str, Any]) -> VQGAN:
-    """perceptual; d_width, d_halvings: of D; the rest as vqvae.build."""
-    c = settings("vqgan", config, perceptual=1.0, d_width=32, d_halvings=2)
+    """perceptual, judge: see VQGAN; d_width, d_halvings: of D; the rest as vqvae.build."""
+    c = settings("vqgan", config, perceptual=0.1, judge=0.1, d_width=32, d_halvings=2)
     G = vqvae.build(config)
-    return VQGAN(G, nets.PatchDiscriminator(G.shape[0], c.d_width, c.d_halvings), c.perceptual)
+    D = nets.PatchDiscriminator(G.shape[0], c.d_width, c.d_halvings)
+    return VQGAN(G, D, c.perceptual, c.judge)
