@@ -32,6 +32,7 @@ FAMILIES = {
     "vae": "Autoencoders",
     "gan": "Adversarial networks",
     "diffusion": "Diffusion",
+    "vq": "Codes of integers",
 }
 
 

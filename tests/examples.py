@@ -26,9 +26,12 @@ TINY = {
     "cgan": "--steps 4 --batch 16 --width 2",
     "wgan": "--steps 4 --batch 16 --width 2 --warm 1 --critic-steps 2",
     "began": "--steps 4 --batch 16 --width 2",
+    "aae": "--epochs 2 --batch 512 --hidden 8",
     "diffusion_2d": "--steps 4 --batch 16 --hidden 8 --T 4",
     "ddpm": "--epochs 2 --batch 512 --width 4 --T 4",
     "score": "--steps 4 --batch 16 --hidden 8 --levels 3 --chain 2",
+    "vqgan": "--data digits --steps 4 --batch 64 --width 4 --dim 4 --size 8 --d-width 4",
+    "vqvae": "--data digits --epochs 2 --batch 512 --width 4 --dim 4 --size 8",
 }
 
 

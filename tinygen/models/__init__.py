@@ -7,6 +7,7 @@ dimensions, mean over the batch, in nats.
 """
 
 from . import autoregressive, diffusion, explicit, gan, latent, likelihoods, nets, ode, score, vae
+from . import autoregressive, diffusion, explicit, gan, latent, likelihoods, nets, ode, vae, vq
 from .systems import SYSTEMS, System, build, pretrained, restore
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "restore",
     "score",
     "vae",
+    "vq",
 ]

@@ -69,6 +69,14 @@ SYSTEMS: dict[str, System] = {
     "hierarchical": System(
         "vae", "Hierarchical VAE", "Kingma et al. 2016, arXiv:1606.04934", None
     ),
+    "vqvae": System(
+        "vq", "VQ-VAE: a picture as a map of integers",
+        "van den Oord et al. 2017, arXiv:1711.00937", None,
+    ),
+    "vqgan": System(
+        "vq", "VQ-GAN: integers, and pictures that look right",
+        "Esser et al. 2020, arXiv:2012.09841", None,
+    ),
     "gan": System(
         "gan", "GAN in the plane, any objective", "Goodfellow et al. 2014, arXiv:1406.2661", 9
     ),
@@ -81,6 +89,9 @@ SYSTEMS: dict[str, System] = {
     ),
     "began": System(
         "gan", "Boundary equilibrium GAN", "Berthelot et al. 2017, arXiv:1703.10717", None
+    ),
+    "aae": System(
+        "gan", "Adversarial autoencoder", "Makhzani et al. 2015, arXiv:1511.05644", None
     ),
     "diffusion_2d": System(
         "diffusion", "Diffusion in the plane", "Sohl-Dickstein et al. 2015, arXiv:1503.03585", 16

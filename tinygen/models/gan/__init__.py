@@ -1,9 +1,10 @@
 """Generative adversarial networks: one table of objectives, the model that uses a row, the tricks.
 
-Read in the order objectives, penalties, gan, training; then the systems: dcgan, cgan, wgan, began.
+Read in the order objectives, penalties, gan, training; then the systems.
 Networks are in models/nets.
 """
 
+from .aae import AAE, drawn
 from .began import BEGAN
 from .gan import GAN, pack
 from .objectives import (
@@ -32,6 +33,7 @@ from .training import (
 )
 
 __all__ = [
+    "AAE",
     "BEGAN",
     "GAN",
     "OBJECTIVES",
@@ -44,6 +46,7 @@ __all__ = [
     "critic_gap",
     "cross_entropy",
     "d_steps",
+    "drawn",
     "energy_gap",
     "frozen",
     "hinge_d",

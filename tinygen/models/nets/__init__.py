@@ -4,6 +4,8 @@ In reading order: dense, condition (a label beside x), autoencoding (encoder and
 (layers that look at more than one example), dcgan (generator and discriminator), time, unet,
 masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by
 pixel), perceptual (features to compare pictures by).
+masked (what comes later is not seen), patches (a judge of patches), perceptual (features to compare
+pictures by), spatial (pictures to a map of features and back).
 """
 
 from .autoencoding import (
@@ -32,9 +34,11 @@ from .dcgan import (
 )
 from .dense import mlp
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
+from .patches import PatchDiscriminator
 from .perceptual import EmojiFeatures, Perceptual, perceptual
 from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
 from .recurrent import DiagonalBiLSTM, RowLSTM
+from .spatial import ResidualBlock, map_autoencoder
 from .time import TimeMLP, sinusoids
 from .unet import UNet
 
@@ -52,10 +56,12 @@ __all__ = [
     "MaskedPixels",
     "Maxout",
     "MinibatchDiscrimination",
+    "PatchDiscriminator",
     "Perceptual",
     "ReferenceBatchNorm",
     "RowLSTM",
     "RowPixels",
+    "ResidualBlock",
     "TimeMLP",
     "UNet",
     "WithReference",
@@ -65,6 +71,7 @@ __all__ = [
     "dcgan",
     "dcgan_energy",
     "halvings",
+    "map_autoencoder",
     "mlp",
     "mlp_autoencoder",
     "mlp_energy",
