@@ -20,8 +20,8 @@ from tinygen.run import Run
 FOLDER, TESTS = Path(models.__file__).parent, Path(__file__).parent
 PICTURE, LABELLED = {"shape": (1, 8, 8)}, {"shape": (1, 8, 8), "classes": 3}
 
-BINARY = {"made", "pixelcnn", "pixelrnn"}  # densities of zeros and ones, and of nothing else
-BINARY = {"mixture", "made", "pixelcnn"}  # densities of zeros and ones, and of nothing else
+# Densities of zeros and ones, and of nothing else.
+BINARY = {"mixture", "made", "pixelcnn", "pixelrnn", "image_gpt", "markov_field"}
 
 # Every system, and those of its variants that build or sample in another way.
 CONFIGS: list[tuple[str, dict[str, Any]]] = [

@@ -2,12 +2,23 @@
 
 Floors, and no family imports another of its floor (a test walks it): nets, likelihoods, latent, ode
 and systems (the list of all, and what every one answers) at the bottom; the families on them; what
-combines families above. One convention for every likelihood: sum over
-dimensions, mean over the batch, in nats.
+combines families above. One convention for every likelihood: sum over dimensions, mean over the
+batch, in nats.
 """
 
-from . import autoregressive, diffusion, explicit, gan, latent, likelihoods, nets, ode, score, vae
-from . import autoregressive, diffusion, explicit, gan, latent, likelihoods, nets, ode, vae, vq
+from . import (
+    autoregressive,
+    diffusion,
+    explicit,
+    gan,
+    latent,
+    likelihoods,
+    nets,
+    ode,
+    score,
+    vae,
+    vq,
+)
 from .systems import SYSTEMS, System, build, pretrained, restore
 
 __all__ = [

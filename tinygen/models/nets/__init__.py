@@ -3,9 +3,8 @@
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), time, unet,
 masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by
-pixel), perceptual (features to compare pictures by).
-masked (what comes later is not seen), patches (a judge of patches), perceptual (features to compare
-pictures by), spatial (pictures to a map of features and back).
+pixel), patches (a judge of patches), perceptual (features to compare pictures by), spatial
+(pictures to a map of features and back).
 """
 
 from .autoencoding import (
