@@ -3,7 +3,7 @@
     python examples/pixelrnn.py                              # Row LSTM: sees a triangle above
     python examples/pixelrnn.py --model diagonal             # Diagonal BiLSTM: sees all before
 
-Expect: 1 min on 2 cores; test log p(x) -22.5 ± 0.2 nats (a mixture of 40 components -23.3).
+Expect: 2 min on 2 cores; test log p(x) -22.5 ± 0.2 nats (a mixture of 40 components -23.3).
 
 log p(x) = sum_i log p(x_i | the pixels before i). The part of an LSTM's gates that comes from the
 input is one masked convolution for all pixels; the part from its state goes row after row, or, the
