@@ -54,6 +54,9 @@ SYSTEMS: dict[str, System] = {
         "autoregressive", "PixelCNN, gated or plain",
         "van den Oord et al. 2016, arXiv:1606.05328", None,
     ),
+    "image_gpt": System(
+        "autoregressive", "Image transformer, pixel by pixel", "Chen et al. 2020 (iGPT)", None
+    ),
     "autoencoder": System(
         "vae", "Autoencoder: plain, linear, denoising, sparse",
         "Vincent et al. 2008; Makhzani and Frey 2013, arXiv:1312.5663", None,

@@ -25,7 +25,7 @@ from ...tensor import Tensor
 from .. import nets
 from ..nets.condition import check_labels
 from ..systems import NEEDED, settings, split
-from .pixels import LAWS
+from .pixels import LAWS, grey_values
 
 __all__ = ["PixelCNN", "build"]
 
@@ -98,13 +98,7 @@ class PixelCNN(nn.Module):
 
     def log_prob(self, x: Tensor, given: Tensor | None = None) -> Tensor:
         """log P(x | given) in nats, (B,)."""
-        top = self.law.levels - 1
-        if x.shape[1:] != self.shape or not ((x * top - (x * top).round()).abs() < 1e-3).all():
-            raise ValueError(
-                f"PixelCNN: expected pictures (B, {', '.join(map(str, self.shape))}) of "
-                f"{top + 1} grey values 0, 1/{top}, .., 1, got {x.shape} with others; "
-                "likelihoods.binarise makes zeros and ones"
-            )
+        grey_values("PixelCNN", x, self.shape, self.law.levels)  # or an error
         return self.law.log_prob(x, self(x, given))
 
     def terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:

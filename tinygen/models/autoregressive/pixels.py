@@ -6,6 +6,9 @@ pixel takes, log P(x) in nats of a picture, and how a pixel is drawn from its nu
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from ...backend import Generator
 from ...checks import integers, positive
 from ...nn import functional as F
@@ -13,7 +16,44 @@ from ...ops import cat, clamp, log_softmax, logsumexp, multinomial, rand, softma
 from ...tensor import Tensor
 from ..likelihoods import sum_dims
 
-__all__ = ["Coin", "LAWS", "Logistics", "PixelLaw", "Table"]
+__all__ = ["Coin", "LAWS", "Logistics", "PixelLaw", "Table", "grey_values", "likeliest"]
+
+
+def grey_values(name: str, x: Tensor, shape: Sequence[int], levels: int) -> Tensor:
+    """Pictures (B, *shape) in [0, 1] as integers 0..levels-1; ValueError if they are others.
+
+    >>> import tinygen as tg
+    >>> from tinygen.models.autoregressive.pixels import grey_values
+    >>> grey_values("me", tg.tensor([[[[0.0, 0.5]]]]), (1, 1, 2), levels=3)
+    tensor([[[[0, 1]]]])
+    """
+    top = levels - 1
+    grey = (x * top).round()
+    if (
+        x.shape[1:] != tuple(shape)
+        or not (((x * top - grey).abs() < 1e-3) & (grey >= 0) & (grey <= top)).all()
+    ):
+        raise ValueError(
+            f"{name}: expected pictures (B, {', '.join(map(str, shape))}) of {levels} grey values "
+            f"0, 1/{top}, .., 1, got {x.shape} with others; likelihoods.binarise makes zeros and "
+            "ones"
+        )
+    return grey.long()
+
+
+def likeliest(logits: Tensor, k: int | None) -> Tensor:
+    """logits (n, levels) with all but the k largest of a row at -inf; as they are where k is None.
+
+    >>> import tinygen as tg
+    >>> from tinygen.models.autoregressive.pixels import likeliest
+    >>> likeliest(tg.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
+    tensor([[-inf,   3.,   2., -inf]])
+    """
+    if k is None:
+        return logits
+    integers("likeliest", 1, k=k)
+    rank = logits.argsort(1, descending=True).argsort(1)  # 0 for the largest
+    return where(rank < k, logits, -math.inf)
 
 
 class PixelLaw:
@@ -32,8 +72,9 @@ class PixelLaw:
         raise NotImplementedError
 
     def draw(
-        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
+        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> Tensor:  # fmt: skip
         """One pixel of each row of numbers (n, channels): (n,) in [0, 1]."""
         raise NotImplementedError
 
@@ -55,9 +96,10 @@ class Table(PixelLaw):
         return -F.cross_entropy(numbers, grey, reduction="none")
 
     def draw(
-        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
-        p = softmax(numbers / temperature, 1)
+        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> Tensor:  # fmt: skip
+        p = softmax(likeliest(numbers, top_k) / temperature, 1)
         grey = multinomial(p, 1, generator=generator)[:, 0]
         return grey.to(numbers.dtype) / (self.levels - 1)
 
@@ -90,8 +132,11 @@ class Logistics(PixelLaw):
         return logsumexp(log_softmax(weight, 1) + edge, 1)
 
     def draw(
-        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
+        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> Tensor:  # fmt: skip
+        if top_k is not None:
+            raise ValueError("Logistics.draw: top_k is for a table of values, not for a mixture")
         weight, mean, log_s = numbers.split(self.mixture, 1)
         m = multinomial(softmax(weight / temperature, 1), 1, generator=generator)
         mean, log_s = mean.gather(1, m)[:, 0], clamp(log_s.gather(1, m)[:, 0], min=-7.0)
@@ -113,9 +158,10 @@ class Coin(PixelLaw):
         return -F.binary_cross_entropy_with_logits(numbers[:, 0], x[:, 0], reduction="none")
 
     def draw(
-        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
-        both = cat([0.0 * numbers, numbers], 1) / temperature
+        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0,
+        top_k: int | None = None,
+    ) -> Tensor:  # fmt: skip
+        both = likeliest(cat([0.0 * numbers, numbers], 1), top_k) / temperature
         return multinomial(softmax(both, 1), 1, generator=generator)[:, 0].to(numbers.dtype)
 
 

@@ -2,7 +2,8 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), time, unet,
-masked (what comes later is not seen), perceptual (features to compare pictures by).
+masked (what comes later is not seen), transformer (nor here), perceptual (features to compare
+pictures by).
 """
 
 from .autoencoding import (
@@ -33,11 +34,13 @@ from .dense import mlp
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .perceptual import EmojiFeatures, Perceptual, perceptual
 from .time import TimeMLP, sinusoids
+from .transformer import Cache, Transformer, TransformerBlock
 from .unet import UNet
 
 __all__ = [
     "AUTOENCODERS",
     "AutoencoderEnergy",
+    "Cache",
     "Conditional",
     "EmojiFeatures",
     "GatedBlock",
@@ -48,6 +51,8 @@ __all__ = [
     "Perceptual",
     "ReferenceBatchNorm",
     "TimeMLP",
+    "Transformer",
+    "TransformerBlock",
     "UNet",
     "WithReference",
     "check_labels",
