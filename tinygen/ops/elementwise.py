@@ -520,45 +520,41 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         return x * sigmoid(2.0 * inner)  # = (1 + tanh(inner)) / 2, which would cancel far out
     if approximate != "none":
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    return _gelu(x)
+    return x * normal_cdf(x)
 
 
 @floating
-def _gelu(x: Array) -> Array:
-    """x Phi(x)"""
-    return _in_cache(_gelu_into, x)
+def normal_cdf(x: Array) -> Array:
+    """Phi(x) = (1 + erf(x / sqrt(2))) / 2"""
+    return _in_cache(_normal_cdf_into, x)
 
 
-def _gelu_into(out: Array, x: Array) -> None:
+def _normal_cdf_into(out: Array, x: Array) -> None:
     _erf_into(out, x * math.sqrt(0.5))
     out += 1.0
-    out *= x
     out *= 0.5
 
 
-_gelu.vjp(lambda g, x: gelu_grad(g, x))
+normal_cdf.vjp(lambda g, x: normal_density_times(g, x))
 
 
 @floating
-def gelu_grad(v: Array, x: Array) -> Array:
-    """v gelu'(x) = v (Phi(x) + x phi(x))"""
-    return _in_cache(_gelu_slope_times, *np.broadcast_arrays(x, v))
+def normal_density_times(v: Array, x: Array) -> Array:
+    """v phi(x), phi = Phi', the standard normal's density"""
+    return _in_cache(_normal_density_times_into, *np.broadcast_arrays(x, v))
 
 
-def _gelu_slope_times(out: Array, x: Array, v: Array) -> None:
-    _erf_into(out, x * math.sqrt(0.5))
-    out += 1.0
-    out *= 0.5
-    density = np.exp(x * x * -0.5)
-    density *= x
-    density *= 1.0 / math.sqrt(2.0 * math.pi)
-    out += density
+def _normal_density_times_into(out: Array, x: Array, v: Array) -> None:
+    np.multiply(x, x, out=out)
+    out *= -0.5
+    np.exp(out, out=out)
+    out *= 1.0 / math.sqrt(2.0 * math.pi)
     out *= v
 
 
-gelu_grad.vjp(
-    lambda g, x: gelu_grad(g, x),
-    lambda g, v, x: g * v * (2.0 - x * x) * exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi)),
+normal_density_times.vjp(
+    lambda g, x: normal_density_times(g, x),
+    lambda g, v, x: normal_density_times(-g * v * x, x),  # phi' = -x phi
 )
 
 

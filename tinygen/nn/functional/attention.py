@@ -96,8 +96,9 @@ def _attention(q: Array, k: Array, v: Array, *, scale: float, bias: Array) -> Ar
 
     def body(out: Array, q: Array, k: Array, v: Array, bias: Array) -> None:
         for n, rows, keys in _pieces(q, k, reach):
-            w = _weights(q[n, ..., rows, :], k[n, ..., keys, :], scale, bias[n, ..., rows, keys])
-            out[n, ..., rows, :] = np.matmul(w, v[n, ..., keys, :])
+            queries = q[n, ..., rows, :] * scale
+            e, share = _exponentials(queries, k[n, ..., keys, :], bias[n, ..., rows, keys])
+            out[n, ..., rows, :] = np.matmul(e, v[n, ..., keys, :]) * share
 
     _over_batch(body, out, q, k, v, bias)
     return out
@@ -133,38 +134,45 @@ def _gradients(
 def _gradients_in_pieces(
     g: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float, bias: Array
 ) -> tuple[Tensor, ...]:
-    """The same without a graph, piece by piece."""
+    """The same without a graph, piece by piece; w = share e."""
     arrays = [x._array for x in (q, k, v)]
     outs = [np.zeros_like(x, order="C") for x in arrays]
     reach = _reach(bias)
 
     def body(gq: Any, gk: Any, gv: Any, g: Array, q: Any, k: Any, v: Any, bias: Array) -> None:
         for n, rows, keys in _pieces(q, k, reach):
-            g_, q_ = g[n, ..., rows, :], q[n, ..., rows, :]
-            k_, v_ = k[n, ..., keys, :], v[n, ..., keys, :]
-            w = _weights(q_, k_, scale, bias[n, ..., rows, keys])
-            gv[n, ..., keys, :] += np.matmul(_turned(w), g_)
-            gs = np.matmul(g_, _turned(v_))
-            gs *= w
-            w *= gs.sum(-1, keepdims=True)
-            gs -= w
-            gs *= scale
-            gq[n, ..., rows, :] = np.matmul(gs, k_)
-            gk[n, ..., keys, :] += np.matmul(_turned(gs), q_)
+            queries, seen = q[n, ..., rows, :] * scale, k[n, ..., keys, :]
+            e, share = _exponentials(queries, seen, bias[n, ..., rows, keys])
+            shared_g = g[n, ..., rows, :] * share
+            gv[n, ..., keys, :] += np.matmul(_turned(e), shared_g)
+            gs = np.matmul(shared_g, _turned(v[n, ..., keys, :]))
+            gs *= e
+            e *= share * _row_sums(gs)
+            gs -= e
+            gq[n, ..., rows, :] = np.matmul(gs, seen) * scale
+            gk[n, ..., keys, :] += np.matmul(_turned(gs), queries)
 
     _over_batch(body, *outs, g._array, *arrays, bias)
     return tuple(map(wrap, outs))
 
 
-def _weights(q: Array, k: Array, scale: float, bias: Array) -> Array:
-    """softmax(scale q k^T + bias); a row of -inf alone gives 0."""
-    w = np.matmul(q * scale, _turned(k))
-    w += bias
-    top = w.max(-1, keepdims=True)
-    w -= np.where(top == -np.inf, 0, top)
-    np.exp(w, out=w)
-    w /= np.maximum(w.sum(-1, keepdims=True), np.finfo(w.dtype).tiny)
-    return w
+def _exponentials(q: Array, k: Array, bias: Array) -> tuple[Array, Array]:
+    """e^(s - max s) of s = q k^T + bias, and 1 / sum of each row: their product is softmax(s).
+
+    A row of -inf alone gives 0 and 0.
+    """
+    e = np.matmul(q, _turned(k))
+    e += bias
+    top = e.max(-1, keepdims=True)
+    e -= np.where(top == -np.inf, 0, top)
+    np.exp(e, out=e)
+    total = _row_sums(e)
+    return e, np.where(total == 0, 0, 1 / np.where(total == 0, 1, total))
+
+
+def _row_sums(x: Array) -> Array:
+    """(..., L, S) -> (..., L, 1), by a product with ones: faster than sum."""
+    return np.matmul(x, np.ones_like(x, shape=(x.shape[-1], 1)))
 
 
 def _turned(x: Array) -> Array:
