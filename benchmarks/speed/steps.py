@@ -174,7 +174,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             f"| {row['ratios']['torch+malloc']:.2f} | {ours['mib']:.0f} | {plain['mib']:.0f} "
             f"| {row['memory_ratio']:.2f} |"
         )
-    training = [row for row in rows if row["workload"][0] in "123456"]
+    training = [row for row in rows if row["workload"].split()[0] in "123456"]
     means = {
         side: statistics.geometric_mean(row["ratios"][side] for row in training)
         for side in (SIDES[1:] if training else ())
@@ -191,7 +191,7 @@ def scale(args: Any) -> list[dict[str, Any]]:
     """Time of a step as one size grows and the others stay."""
     rows = []
     for key, base in SCALED.items():
-        workload = next(name for name in STEPS if name.startswith(key))
+        workload = next(name for name in STEPS if name.startswith(f"{key} "))
         for what, value in base.items():
             for factor in SCALES[what]:
                 row = compare(workload, args, {**base, what: int(value * factor)})
@@ -268,7 +268,7 @@ def main() -> int:
         text = "\n".join(["```", "workload, what varies, tinygen, PyTorch, ratio", *lines, "```"])
     else:
         rows = []
-        for workload in [name for name in STEPS if name[0] in args.workloads.split(",")]:
+        for workload in [name for name in STEPS if name.split()[0] in args.workloads.split(",")]:
             rows.append(compare(workload, args))
             times = "  ".join(
                 f"{side} {rows[-1][side]['ms']:.2f} ms" for side in SIDES[: args.sides]

@@ -240,6 +240,135 @@ def ddim_8(
     return sample
 
 
+def pixelcnn(torch: Any, device: str, batch: int = 64, width: int = 64, depth: int = 8) -> Step:
+    """Gated PixelCNN at 28 px (van den Oord et al. 2016): two stacks, 64 channels, 8 layers."""
+    nn, F = torch.nn, torch.nn.functional
+
+    def gate(x: Any) -> Any:
+        a, b = x.chunk(2, 1)
+        return a.tanh() * b.sigmoid()
+
+    class Block(nn.Module):
+        def __init__(self, a: int, kernel: int, first: bool) -> None:
+            super().__init__()
+            self.reach, self.first = kernel // 2, first
+            self.vertical = nn.Conv2d(a, 2 * width, (self.reach + 1, kernel))
+            self.across = nn.Conv2d(2 * width, 2 * width, 1)
+            self.horizontal = nn.Conv2d(a, 2 * width, (1, self.reach + (not first)))
+            self.out = nn.Conv2d(width, width, 1)
+
+        def forward(self, v: Any, h: Any) -> Any:
+            reach, before = self.reach, h
+            v = self.vertical(F.pad(v, (reach, reach, reach, 0)))
+            left = F.pad(h, (reach, 0, 0, 0))
+            left = left[..., :-1] if self.first else left
+            h = self.horizontal(left) + self.across(F.pad(v, (0, 0, 1, 0))[:, :, :-1])
+            v, h = gate(v), self.out(gate(h))
+            return v, h if self.first else h + before
+
+    blocks = [Block(width if i else 1, 3 if i else 7, i == 0) for i in range(depth)]
+    body = nn.ModuleList(blocks).to(device)
+    head = nn.Sequential(
+        nn.ReLU(), nn.Conv2d(width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, 1, 1)
+    ).to(device)
+    optimizer = torch.optim.Adam([*body.parameters(), *head.parameters()], lr=1e-3)
+    x = torch.rand(batch, 1, 28, 28, device=device).round()
+
+    def step() -> Any:
+        v = h = x - 0.5
+        for block in body:
+            v, h = block(v, h)
+        loss = F.binary_cross_entropy_with_logits(head(h), x, reduction="sum") / batch
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def image_gpt(torch: Any, device: str, batch: int = 32, width: int = 128, depth: int = 8) -> Step:
+    """Image transformer (Chen et al. 2020): 196 tokens, 8 pre-norm blocks, 4 heads, 16 values."""
+    nn, F = torch.nn, torch.nn.functional
+    length, heads, levels = 196, 4, 16
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.mlp = nn.Sequential(
+                nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+            )
+
+        def forward(self, x: Any) -> Any:
+            split = self.qkv(self.norm1(x)).reshape(batch, length, 3, heads, width // heads)
+            q, k, v = split.permute(2, 0, 3, 1, 4).unbind(0)
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+            return x + self.mlp(self.norm2(x))
+
+    net = nn.Sequential(
+        *(Block() for _ in range(depth)), nn.LayerNorm(width), nn.Linear(width, levels)
+    ).to(device)
+    embedding = nn.Embedding(levels + 1, width).to(device)
+    positions = nn.Parameter(0.02 * torch.randn(length, width, device=device))
+    parameters = [*net.parameters(), *embedding.parameters(), positions]
+    optimizer = torch.optim.Adam(parameters, lr=3e-4)
+    grey = torch.randint(0, levels, (batch, length), device=device)
+    before = torch.cat([torch.full((batch, 1), levels, device=device), grey[:, :-1]], 1)
+
+    def step() -> Any:
+        numbers = net(embedding(before) + positions)
+        loss = F.cross_entropy(numbers.reshape(-1, levels), grey.reshape(-1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def realnvp(torch: Any, device: str, batch: int = 64, width: int = 32, depth: int = 4) -> Step:
+    """RealNVP at 28 px (Dinh et al. 2017): checkerboard couplings, a squeeze, channel couplings."""
+    nn = torch.nn
+    row = torch.arange(28, device=device)
+    board = ((row[:, None] + row[None, :]) % 2).float()
+
+    def net(channels: int, out: int) -> Any:
+        return nn.Sequential(
+            nn.Conv2d(channels, width, 3, 1, 1), nn.ReLU(), nn.Conv2d(width, width, 3, 1, 1),
+            nn.ReLU(), nn.Conv2d(width, out, 3, 1, 1),
+        )  # fmt: skip
+
+    checkers = nn.ModuleList([net(1, 2) for _ in range(depth)]).to(device)
+    halves = nn.ModuleList([net(2, 4) for _ in range(depth)]).to(device)
+    optimizer = torch.optim.Adam([*checkers.parameters(), *halves.parameters()], lr=1e-3)
+    x = torch.rand(batch, 1, 28, 28, device=device)
+
+    def step() -> Any:
+        z, log_det = x, 0.0
+        for i, coupling in enumerate(checkers):  # what the mask shows changes the rest
+            mask = board if i % 2 else 1 - board
+            log_s, t = coupling(z * mask).chunk(2, 1)
+            log_s, t = log_s.tanh() * (1 - mask), t * (1 - mask)
+            z, log_det = z * log_s.exp() + t, log_det + log_s.sum((1, 2, 3))
+        z = z.reshape(batch, 1, 14, 2, 14, 2).permute(0, 1, 3, 5, 2, 4).reshape(batch, 4, 14, 14)
+        a, b = z.chunk(2, 1)
+        for coupling in halves:
+            log_s, t = coupling(a).chunk(2, 1)
+            log_s = log_s.tanh()
+            a, b, log_det = b * log_s.exp() + t, a, log_det + log_s.sum((1, 2, 3))
+        log_p = -0.5 * ((a**2).sum((1, 2, 3)) + (b**2).sum((1, 2, 3)))
+        loss = -(log_p + log_det).mean() + 392 * math.log(2 * math.pi)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
 STEPS = {
     "1 MLP VAE": mlp_vae,
     "2 toy GAN": toy_gan,
@@ -248,4 +377,7 @@ STEPS = {
     "5 DDPM U-Net 28 px": ddpm_28,
     "6 DDPM U-Net 8 px": ddpm_8,
     "7 DDIM sampling 8 px": ddim_8,
+    "8 gated PixelCNN": pixelcnn,
+    "9 image transformer": image_gpt,
+    "10 RealNVP 28 px": realnvp,
 }

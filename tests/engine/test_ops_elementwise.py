@@ -342,6 +342,22 @@ def test_gelu_forms(approximate: str) -> None:
     check_grads(lambda v: ops.gelu(v, approximate=approximate), x)
 
 
+def test_gelu_of_a_large_array_is_that_of_its_rows() -> None:
+    """It is computed in pieces, of memory where the layouts agree, else of rows."""
+    rows = np.random.default_rng(0).standard_normal((2, 70, 700)).astype(np.float32)
+    turned = np.ascontiguousarray(rows.transpose(0, 2, 1)).transpose(0, 2, 1)
+    for x, v in ((rows[0], rows[1]), (turned[0], turned[1]), (turned[0], rows[1])):
+        a = tg.from_numpy(x).requires_grad_()
+        out = ops.gelu(a)
+        (slope,) = tg.autograd.grad(out, [a], tg.from_numpy(v))
+        for i in (0, 33, 69):
+            b = tg.from_numpy(np.ascontiguousarray(x[i])).requires_grad_()
+            row = ops.gelu(b)
+            (its,) = tg.autograd.grad(row, [b], tg.from_numpy(np.ascontiguousarray(v[i])))
+            assert np.array_equal(out[i].detach().numpy(), row.detach().numpy())
+            assert np.array_equal(slope[i].numpy(), its.numpy())
+
+
 @pytest.mark.parametrize(
     ("name", "exact"),
     [

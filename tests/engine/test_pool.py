@@ -19,7 +19,7 @@ import tinygen as tg
 import tinygen.nn.functional as F
 from tinygen import Tensor, threads
 from tinygen.conv import conv2d_weight
-from tinygen.ops.elementwise import silu_grad
+from tinygen.ops.elementwise import normal_density_times, silu_grad
 from tinygen.ops.kinks import gate
 from tinygen.ops.op import REGISTRY
 
@@ -38,6 +38,8 @@ CASES: dict[str, Case] = {
     "leaky": (F.leaky_relu, [(ROWS, 64)]),
     "silu": (F.silu, [(ROWS, 64)]),
     "silu_grad": (silu_grad, [(ROWS, 64), (ROWS, 64)]),
+    "gelu": (F.gelu, [(ROWS, 64)]),
+    "normal_density_times": (normal_density_times, [(ROWS, 64), (ROWS, 64)]),
     "cat": (lambda x, y: tg.cat([x, y], 1), [(ROWS, 60), (ROWS, 4)]),
     "matmul": (tg.matmul, [(ROWS, 64), (64, 64)]),
     "linear": (F.linear, [(ROWS, 64), (64, 64), (64,)]),

@@ -23,7 +23,13 @@ from tinygen import Tensor, ops
 from tinygen.conv import conv2d_weight
 from tinygen.nn.functional import channel_norm, norms
 from tinygen.ops.convert import _to_device
-from tinygen.ops.elementwise import sigmoid_grad, silu_grad, tanh_grad
+from tinygen.ops.elementwise import (
+    normal_cdf,
+    normal_density_times,
+    sigmoid_grad,
+    silu_grad,
+    tanh_grad,
+)
 from tinygen.ops.half import through_float32
 from tinygen.ops.images import _unshuffle
 from tinygen.ops.in_place import copy_slices
@@ -112,9 +118,9 @@ CASES: dict[str, Case] = {
     # elementwise
     **{name: (getattr(ops, name), [(2, 3)]) for name in (
         "neg", "square", "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "reciprocal", "sin",
-        "cos", "acos", "tanh", "sigmoid", "softplus", "silu", "erf", "relu", "abs", "sign", "floor",
-        "ceil", "round", "trunc", "exp2", "log2", "log10", "tan", "asin", "atan", "sinh", "cosh",
-        "asinh", "atanh", "sinc", "logit", "erfc", "erfinv", "lgamma", "digamma", "median",
+        "cos", "acos", "tanh", "sigmoid", "softplus", "silu", "erf", "relu", "abs", "sign",
+        "floor", "ceil", "round", "trunc", "exp2", "log2", "log10", "tan", "asin", "atan", "sinh",
+        "cosh", "asinh", "atanh", "sinc", "logit", "erfc", "erfinv", "lgamma", "digamma", "median",
     )},
     **{name: (getattr(ops, name), [(2, 3), (3,)]) for name in (
         "add", "sub", "mul", "div", "pow", "logaddexp", "maximum", "minimum", "floor_divide",
@@ -124,6 +130,8 @@ CASES: dict[str, Case] = {
     "acosh": (lambda x: tg.acosh(x + 2), [(2, 3)]),
     "polygamma": (lambda x: tg.polygamma(1, x), [(2, 3)]),
     "silu_grad": (silu_grad, [(2, 3), (2, 3)]),
+    "normal_cdf": (normal_cdf, [(2, 3)]),
+    "normal_density_times": (normal_density_times, [(2, 3), (2, 3)]),
     "tanh_grad": (tanh_grad, [(2, 3), (2, 3)]),
     "sigmoid_grad": (sigmoid_grad, [(2, 3), (2, 3)]),
     "gate": (lambda x: gate(x, x.detach()), [(2, 3)]),
@@ -201,6 +209,7 @@ CASES: dict[str, Case] = {
     "channel_norm": (lambda x, w, b: F.group_norm(x, 2, w, b), [(2, 4, 3), (4,), (4,)]),
     "channel_norm_weight": (channel_norm_weight, [(2, 4, 3), (2, 4, 3)]),
     "channel_norm_back": (channel_norm_back, [(2, 4, 3), (2, 4, 3), (4,)]),
+    "attention": (F.scaled_dot_product_attention, [(2, 2, 3), (2, 4, 3), (2, 4, 2)]),
     "variance": (
         lambda x: norms._variance(x, x.detach().mean(1, keepdim=True), dims=(1,)), [(2, 3)]
     ),

@@ -1,6 +1,6 @@
 """The guard against getting slower, which counts work instead of seconds.
 
-One training step of three small networks, counted after a first step has made all that is made
+One training step of four small networks, counted after a first step has made all that is made
 once. BOUNDS holds what a step took when it was last measured, and a step may take no more:
 
     nodes   ops on the tape when backward starts
@@ -46,6 +46,7 @@ BOUNDS: dict[str, tuple[int, ...]] = {
     "MLP VAE": (33, 94, 801188, 17, 6, 204548),
     "conv net": (15, 47, 498972, 21, 10, 591678),
     "U-Net": (15, 46, 514800, 42, 4, 727195),
+    "transformer": (35, 105, 1582860, 22, 12, 745492),
 }
 
 GEMMS = ("matmul", "dot", "einsum", "tensordot")
@@ -92,7 +93,12 @@ def unet() -> tuple[nn.Module, Loss]:
     return model, lambda: F.mse_loss(model(x), noise)
 
 
-NETS = {"MLP VAE": mlp_vae, "conv net": conv_net, "U-Net": unet}
+def transformer() -> tuple[nn.Module, Loss]:
+    model, x = nets.Transformer(40, 16, 1, 4), tg.randn(8, 40, 16)
+    return model, lambda: model(x).square().mean()
+
+
+NETS = {"MLP VAE": mlp_vae, "conv net": conv_net, "U-Net": unet, "transformer": transformer}
 
 
 def training_step(net: Callable[[], tuple[nn.Module, Loss]]) -> tuple[Callable[[], None], Loss]:

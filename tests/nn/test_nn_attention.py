@@ -1,6 +1,7 @@
 """Attention and LSTM against loops written out in NumPy; gradients at order 2; masks; bad input."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 import tinygen as tg
 import tinygen.nn.functional as F
 from tinygen import nn
+from tinygen.nn.functional import attention
 from tinygen.testing import check_grads
 
 
@@ -64,6 +66,34 @@ def test_attention_gradients():
         return attention(q, k, v, dropout_p=0.4, generator=tg.Generator().manual_seed(1))
 
     check_grads(dropping, q, k, v)
+
+
+@pytest.mark.parametrize("scores", [1, 60, 200, 1 << 17])
+def test_attention_in_pieces_of_the_batch_and_of_the_queries(monkeypatch, scores):
+    monkeypatch.setattr(attention, "SCORES", scores)
+    q, k, v, u = (normal(3, 2, 5, 4, seed=i).requires_grad_() for i in range(4))
+    visible = tg.tensor(np.random.default_rng(0).random((3, 1, 5, 5)) < 0.5)
+    for mask in (None, tg.tril(tg.ones(5, 5)) > 0, tg.tensor([[True], [False]] * 2 + [[True]]),
+                 visible, normal(5, 5, seed=9)):  # fmt: skip
+        out = F.scaled_dot_product_attention(q, k, v, mask)
+        written_out = attention.attention_weights(q, k, mask) @ v
+        np.testing.assert_allclose(out.detach().numpy(), written_out.detach().numpy(), atol=1e-12)
+        for mine, theirs in zip(
+            tg.autograd.grad((out * u).sum(), [q, k, v]),
+            tg.autograd.grad((written_out * u).sum(), [q, k, v]), strict=True,
+        ):  # fmt: skip
+            np.testing.assert_allclose(mine.numpy(), theirs.numpy(), atol=1e-12)
+
+
+def test_attention_keeps_no_weights_for_the_backward_pass():
+    q, k, v = (tg.randn(8, 4, 100, 8).requires_grad_() for _ in range(3))
+    tracemalloc.start()
+    try:
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < out._array.nbytes + 4 * 100 * 100 * 4 < 8 * 4 * 100 * 100 * 4 / 3
 
 
 def test_attention_refuses():

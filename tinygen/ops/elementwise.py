@@ -435,6 +435,8 @@ def _silu_curvature(x: Tensor) -> Tensor:
     return s * (1.0 - s) * (2.0 + x * (1.0 - 2.0 * s))
 
 
+IN_CACHE = 1 << 14  # elements; 64 KiB of float32
+
 # erf(x) = x P(x^2) / Q(x^2) on [-4, 4]: a minimax fit, right to 4e-7 of the value in float32.
 _ERF_P = (-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06,
           -5.69250639462346e-05, -7.34990630326855e-04, -2.95459980854025e-03,
@@ -451,15 +453,40 @@ def erf(x: Array) -> Array:
     NumPy has none: float64 goes through the C library's, element by element, and float32 through
     a rational function.
     """
-    if not is_numpy(x):
+    return _in_cache(_erf_into, x)
+
+
+def _erf_into(out: Array, x: Array) -> None:
+    if not is_numpy(out):
         from cupyx.scipy.special import erf as erf_on_gpu
 
-        return erf_on_gpu(x)
-    if x.dtype == np.float64:
-        return by_c_library(math.erf, x)
-    x = np.clip(x, -4.0, 4.0)
-    square_of_x = x * x
-    return x * _polynomial(_ERF_P, square_of_x) / _polynomial(_ERF_Q, square_of_x)
+        out[...] = erf_on_gpu(x)
+    elif x.dtype == np.float64:
+        out[...] = by_c_library(math.erf, x)
+    else:
+        x = np.minimum(np.maximum(x, -4.0), 4.0)
+        square_of_x = x * x
+        np.multiply(x, _polynomial(_ERF_P, square_of_x), out=out)
+        out /= _polynomial(_ERF_Q, square_of_x)
+
+
+def _in_cache(body: Callable[..., None], *xs: Array) -> Array:
+    """What body(out, *xs) writes, a piece after the other: its many steps stay in the cache."""
+    out = np.empty_like(xs[0])
+    if out.size <= IN_CACHE or not is_numpy(out):
+        body(out, *xs)
+        return out
+    arrays = [out, *xs]
+    if all(x.strides == out.strides for x in xs):  # `out` has no gaps, so neither have they
+        arrays = [x.ravel("K") for x in arrays]
+    step = max(1, IN_CACHE * len(out) // out.size) if arrays[0] is out else IN_CACHE
+
+    def pieces(*parts: Array) -> None:
+        for start in range(0, len(parts[0]), step):
+            body(*(part[start : start + step] for part in parts))
+
+    in_parts(pieces, *arrays, grain=GRAIN // 8)
+    return out
 
 
 def by_c_library(function: Callable[[float], float], x: Array) -> Array:
@@ -493,7 +520,42 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         return x * sigmoid(2.0 * inner)  # = (1 + tanh(inner)) / 2, which would cancel far out
     if approximate != "none":
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
+    return x * normal_cdf(x)
+
+
+@floating
+def normal_cdf(x: Array) -> Array:
+    """Phi(x) = (1 + erf(x / sqrt(2))) / 2"""
+    return _in_cache(_normal_cdf_into, x)
+
+
+def _normal_cdf_into(out: Array, x: Array) -> None:
+    _erf_into(out, x * math.sqrt(0.5))
+    out += 1.0
+    out *= 0.5
+
+
+normal_cdf.vjp(lambda g, x: normal_density_times(g, x))
+
+
+@floating
+def normal_density_times(v: Array, x: Array) -> Array:
+    """v phi(x), phi = Phi', the standard normal's density"""
+    return _in_cache(_normal_density_times_into, *np.broadcast_arrays(x, v))
+
+
+def _normal_density_times_into(out: Array, x: Array, v: Array) -> None:
+    np.multiply(x, x, out=out)
+    out *= -0.5
+    np.exp(out, out=out)
+    out *= 1.0 / math.sqrt(2.0 * math.pi)
+    out *= v
+
+
+normal_density_times.vjp(
+    lambda g, x: normal_density_times(g, x),
+    lambda g, v, x: normal_density_times(-g * v * x, x),  # phi' = -x phi
+)
 
 
 # --- choices --------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ pixel takes, log P(x) in nats of a picture, and how a pixel is drawn from its nu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ...backend import Generator
 from ...checks import integers, positive
@@ -26,7 +27,29 @@ from ...ops import (
 from ...tensor import Tensor
 from ..likelihoods import sum_dims
 
-__all__ = ["Coin", "LAWS", "Logistics", "PixelLaw", "Table", "likeliest"]
+__all__ = ["Coin", "LAWS", "Logistics", "PixelLaw", "Table", "grey_values", "likeliest"]
+
+
+def grey_values(name: str, x: Tensor, shape: Sequence[int], levels: int) -> Tensor:
+    """Pictures (B, *shape) in [0, 1] as integers 0..levels-1; ValueError if they are others.
+
+    >>> import tinygen as tg
+    >>> from tinygen.models.autoregressive.pixels import grey_values
+    >>> grey_values("me", tg.tensor([[[[0.0, 0.5]]]]), (1, 1, 2), levels=3)
+    tensor([[[[0, 1]]]])
+    """
+    top = levels - 1
+    grey = (x * top).round()
+    if (
+        x.shape[1:] != tuple(shape)
+        or not (((x * top - grey).abs() < 1e-3) & (grey >= 0) & (grey <= top)).all()
+    ):
+        raise ValueError(
+            f"{name}: expected pictures (B, {', '.join(map(str, shape))}) of {levels} grey values "
+            f"0, 1/{top}, .., 1, got {x.shape} with others; likelihoods.binarise makes zeros and "
+            "ones"
+        )
+    return grey.long()
 
 
 def likeliest(logits: Tensor, k: int | None) -> Tensor:

@@ -19,7 +19,7 @@ from ...tape import no_grad
 from ...tensor import Tensor
 from ..nets.condition import check_labels
 from ..systems import split
-from .pixels import LAWS
+from .pixels import LAWS, grey_values
 
 __all__ = ["Raster"]
 
@@ -79,13 +79,7 @@ class Raster(nn.Module):
 
     def log_prob(self, x: Tensor, given: Tensor | None = None) -> Tensor:
         """log P(x | given) in nats, (B,)."""
-        top = self.law.levels - 1
-        if x.shape[1:] != self.shape or not ((x * top - (x * top).round()).abs() < 1e-3).all():
-            raise ValueError(
-                f"{type(self).__name__}: expected pictures (B, {', '.join(map(str, self.shape))}) "
-                f"of {top + 1} grey values 0, 1/{top}, .., 1, got {x.shape} with others; "
-                "likelihoods.binarise makes zeros and ones"
-            )
+        grey_values(type(self).__name__, x, self.shape, self.law.levels)  # or an error
         return self.law.log_prob(x, self(x, given))
 
     def terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:

@@ -5,6 +5,8 @@ In reading order: dense, condition (a label beside x), autoencoding (encoder and
 masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by
 pixel), patches (a judge of patches), perceptual (features to compare pictures by), spatial
 (pictures to a map of features and back).
+masked (what comes later is not seen), transformer (nor here), perceptual (features to compare
+pictures by).
 """
 
 from .autoencoding import (
@@ -39,11 +41,13 @@ from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
 from .recurrent import DiagonalBiLSTM, RowLSTM
 from .spatial import ResidualBlock, map_autoencoder
 from .time import TimeMLP, sinusoids
+from .transformer import Cache, Transformer, TransformerBlock
 from .unet import UNet
 
 __all__ = [
     "AUTOENCODERS",
     "AutoencoderEnergy",
+    "Cache",
     "Conditional",
     "DiagonalBiLSTM",
     "DiagonalPixels",
@@ -62,6 +66,8 @@ __all__ = [
     "RowPixels",
     "ResidualBlock",
     "TimeMLP",
+    "Transformer",
+    "TransformerBlock",
     "UNet",
     "WithReference",
     "check_labels",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from ... import ops
-from ...backend import Generator, is_numpy
+from ... import ops, threads
+from ...backend import Array, Generator, is_numpy
 from ...ops.half import through_float32
+from ...ops.op import op
+from ...tape import thread
 from ...tensor import Tensor, wrap
 from .activations import dropout
 
@@ -46,6 +49,9 @@ def scaled_dot_product_attention(
         )
     if is_causal:
         attn_mask = causal_mask(query.shape[-2], key.shape[-2], query.device)
+    scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    if dropout_p == 0.0 and _plain(query, key, value, attn_mask):
+        return _attention(query, key, value, scale=scale, bias=_bias(attn_mask, query, key))
     weights = attention_weights(query, key, attn_mask, scale)
     return ops.matmul(dropout(weights, dropout_p, generator=generator), value)
 
@@ -75,3 +81,145 @@ def attention_weights(
         return ops.softmax(scores, -1)
     scores = ops.where(wrap(blind), 0.0, scores)  # softmax of -inf alone would be NaN
     return ops.where(wrap(blind), 0.0, ops.softmax(scores, -1))
+
+
+# --- one op that keeps no weights: backward computes them again -----------------------------------
+
+SCORES = 1 << 17  # how many are computed at a time, so that they stay in a core's cache
+
+
+@op
+def _attention(q: Array, k: Array, v: Array, *, scale: float, bias: Array) -> Array:
+    """softmax(scale q k^T + bias) v, piece by piece"""
+    out = np.empty_like(v, shape=(*q.shape[:-1], v.shape[-1]), order="C")
+    reach = _reach(bias)
+
+    def body(out: Array, q: Array, k: Array, v: Array, bias: Array) -> None:
+        for n, rows, keys in _pieces(q, k, reach):
+            queries = q[n, ..., rows, :] * scale
+            e, share = _exponentials(queries, k[n, ..., keys, :], bias[n, ..., rows, keys])
+            out[n, ..., rows, :] = np.matmul(e, v[n, ..., keys, :]) * share
+
+    _over_batch(body, out, q, k, v, bias)
+    return out
+
+
+_attention.vjp(
+    lambda g, q, k, v, scale, bias, shared: _once(shared, g, q, k, v, scale, bias)[0],
+    lambda g, q, k, v, scale, bias, shared: _once(shared, g, q, k, v, scale, bias)[1],
+    lambda g, q, k, v, scale, bias, shared: _once(shared, g, q, k, v, scale, bias)[2],
+)
+
+
+def _once(
+    shared: dict[str, Any], g: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float, bias: Array
+) -> tuple[Tensor, ...]:
+    """The gradients for q, k and v, which the first of the vjps computes."""
+    if "all" not in shared:
+        pull_back = _gradients if thread.grad else _gradients_in_pieces  # to be recorded, or not
+        shared["all"] = pull_back(g, q, k, v, scale, bias)
+    return shared["all"]  # type: ignore[no-any-return]
+
+
+def _gradients(
+    g: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float, bias: Array
+) -> tuple[Tensor, ...]:
+    """With weights w: dv = w^T g, and through softmax ds = w (g v^T - sum(w g v^T))."""
+    w = attention_weights(q, k, wrap(bias), scale)
+    gw = w * ops.matmul(g, v.mT)
+    gs = scale * (gw - w * ops.sum(gw, -1, keepdim=True))
+    return ops.matmul(gs, k), ops.matmul(gs.mT, q), ops.matmul(w.mT, g)
+
+
+def _gradients_in_pieces(
+    g: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float, bias: Array
+) -> tuple[Tensor, ...]:
+    """The same without a graph, piece by piece; w = share e."""
+    arrays = [x._array for x in (q, k, v)]
+    outs = [np.zeros_like(x, order="C") for x in arrays]
+    reach = _reach(bias)
+
+    def body(gq: Any, gk: Any, gv: Any, g: Array, q: Any, k: Any, v: Any, bias: Array) -> None:
+        for n, rows, keys in _pieces(q, k, reach):
+            queries, seen = q[n, ..., rows, :] * scale, k[n, ..., keys, :]
+            e, share = _exponentials(queries, seen, bias[n, ..., rows, keys])
+            shared_g = g[n, ..., rows, :] * share
+            gv[n, ..., keys, :] += np.matmul(_turned(e), shared_g)
+            gs = np.matmul(shared_g, _turned(v[n, ..., keys, :]))
+            gs *= e
+            e *= share * _row_sums(gs)
+            gs -= e
+            gq[n, ..., rows, :] = np.matmul(gs, seen) * scale
+            gk[n, ..., keys, :] += np.matmul(_turned(gs), queries)
+
+    _over_batch(body, *outs, g._array, *arrays, bias)
+    return tuple(map(wrap, outs))
+
+
+def _exponentials(q: Array, k: Array, bias: Array) -> tuple[Array, Array]:
+    """e^(s - max s) of s = q k^T + bias, and 1 / sum of each row: their product is softmax(s).
+
+    A row of -inf alone gives 0 and 0.
+    """
+    e = np.matmul(q, _turned(k))
+    e += bias
+    top = e.max(-1, keepdims=True)
+    e -= np.where(top == -np.inf, 0, top)
+    np.exp(e, out=e)
+    total = _row_sums(e)
+    return e, np.where(total == 0, 0, 1 / np.where(total == 0, 1, total))
+
+
+def _row_sums(x: Array) -> Array:
+    """(..., L, S) -> (..., L, 1), by a product with ones: faster than sum."""
+    return np.matmul(x, np.ones_like(x, shape=(x.shape[-1], 1)))
+
+
+def _turned(x: Array) -> Array:
+    return np.swapaxes(x, -1, -2)
+
+
+def _plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> bool:
+    """Is there a batch, the same for all, with keys to look at and a mask that is a constant?"""
+    constant = mask is None or not mask.requires_grad
+    return bool(
+        constant and q.shape[:-2] == k.shape[:-2] == v.shape[:-2] and q.ndim > 2
+        and q.dtype == k.dtype == v.dtype and q.dtype.kind == "f" and q.numel() and k.numel()
+    )  # fmt: skip
+
+
+def _bias(mask: Tensor | None, q: Tensor, k: Tensor) -> Array:
+    """What is added to the scores, (..., L, S) without a copy for each of the batch."""
+    if mask is None:
+        bias = np.zeros_like(q._array, shape=())
+    elif mask.dtype.kind == "f":
+        bias = mask._array.astype(q.dtype, copy=False)
+    else:
+        bias = np.where(mask._array.astype(bool), 0, -np.inf).astype(q.dtype)
+    return np.broadcast_to(bias, (*q.shape[:-1], k.shape[-2]))
+
+
+def _reach(bias: Array) -> Any:
+    """How many keys a query needs, (L,): up to the last that it sees in any of the batch."""
+    length, source = bias.shape[-2:]
+    if not is_numpy(bias) or bias.strides[-1] == 0:
+        return np.full(length, source)
+    distinct = bias[tuple(slice(1 if step == 0 else None) for step in bias.strides[:-2])]
+    seen = (distinct > -np.inf).any(axis=tuple(range(bias.ndim - 2)))
+    return np.where(seen.any(1), source - seen[:, ::-1].argmax(1), 1)
+
+
+def _pieces(q: Array, k: Array, reach: Any) -> Iterator[tuple[slice, slice, slice]]:
+    """Cuts of batch, queries and keys with some SCORES scores each; on a GPU all of it."""
+    length, each = q.shape[-2], math.prod(q.shape[1:-1]) * k.shape[-2]
+    step, count = (max(1, SCORES // each), -(-each // SCORES)) if is_numpy(q) else (len(q), 1)
+    size = -(-length // count)
+    for start in range(0, len(q), step):
+        for row in range(0, length, size):
+            keys = slice(int(reach[row : row + size].max()))
+            yield slice(start, start + step), slice(row, row + size), keys
+
+
+def _over_batch(body: Any, *arrays: Array) -> None:
+    """body on parts of the batch, one a thread; a number of the first array takes S products."""
+    threads.in_parts(body, *arrays, grain=threads.MATMUL // (4 * arrays[-3].shape[-2]) + 1)
