@@ -1,8 +1,8 @@
 """Models whose density is a formula: log p(x) is computed, not bounded.
 
 In reading order: queries (what all directed ones answer), components (any mixture), bernoulli,
-gaussian, naive_bayes, tree, hmm, mixture (one of these by its name); fields (what all undirected
-ones answer), ising, rbm, markov_field (one of these).
+gaussian, naive_bayes, tree, chain (sums over paths), hmm, mixture (one of these by its name);
+fields (what all undirected ones answer), ising, rbm, markov_field (one of these).
 """
 
 from .bernoulli import BernoulliMixture
