@@ -64,10 +64,10 @@ model = mixture.build(config).to(args.device)
 # --- fit: rounds of EM from components that lie far apart, or one round of counting ---------------
 counted = {"naive_bayes": lambda: model.count(x, labels), "tree": lambda: model.count(x)}
 steps = 1 if args.model in counted else args.steps
-run = Run(args.out, config=config, resume=args.resume, system="mixture")
-run.track(model=model)
 if args.model not in counted:
     model.start(x)
+run = Run(args.out, config=config, resume=args.resume, system="mixture")
+run.track(model=model)
 for step in run.steps(steps):
     if args.model in counted:
         counted[args.model]()

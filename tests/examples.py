@@ -15,6 +15,7 @@ EXAMPLES = Path(tg.__file__).parents[1] / "examples"
 # A few steps of each system's example, with networks as small as they can be.
 TINY = {
     "mixture": "--steps 4 --components 3",
+    "markov_field": "--epochs 2 --batch 512 --hidden 4 --k 1 --chains 20",
     "made": "--epochs 2 --batch 512 --hidden 16 --orders 2",
     "pixelcnn": "--epochs 2 --batch 512 --width 4 --layers 2",
     "pixelrnn": "--epochs 2 --batch 512 --width 4 --layers 1",

@@ -23,6 +23,7 @@ PICTURE, LABELLED = {"shape": (1, 8, 8)}, {"shape": (1, 8, 8), "classes": 3}
 # Densities of zeros and ones, and of nothing else.
 BINARY = {"mixture", "made", "pixelcnn", "pixelrnn", "image_gpt", "markov_field"}
 BINARY = {"made", "pixelcnn", "image_gpt"}  # densities of zeros and ones, and of nothing else
+BINARY = {"mixture", "markov_field", "made", "pixelcnn"}
 
 # Every system, and those of its variants that build or sample in another way.
 CONFIGS: list[tuple[str, dict[str, Any]]] = [
@@ -31,6 +32,10 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("mixture", PICTURE | {"model": "tree"}),
     ("mixture", PICTURE | {"model": "hmm", "components": 3, "prior": 0.1}),
     ("mixture", LABELLED | {"model": "naive_bayes"}),
+    ("markov_field", PICTURE | {"hidden": 4, "chains": 6}),
+    ("markov_field", {"shape": (1, 3, 3), "model": "rbm", "hidden": 4, "chains": 0}),
+    ("markov_field", {"shape": (1, 4, 4), "model": "ising"}),
+    ("markov_field", PICTURE | {"model": "ising", "learn": "pseudo", "coupling": 0.3}),
     ("made", PICTURE | {"hidden": 80, "orders": 2}),
     ("pixelcnn", PICTURE | {"width": 4, "layers": 2}),
     ("pixelcnn", LABELLED | {"width": 4, "layers": 2, "likelihood": "logistic", "levels": 2}),

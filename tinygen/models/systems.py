@@ -47,6 +47,9 @@ SYSTEMS: dict[str, System] = {
         "explicit", "Mixtures, naive Bayes, tree, hidden Markov model",
         "Dempster, Laird and Rubin 1977; Chow and Liu 1968", 1,
     ),
+    "markov_field": System(
+        "explicit", "Markov fields: RBM, Ising model", "Hinton 2002; Besag 1975", None
+    ),
     "made": System(
         "autoregressive", "Masked autoencoder for density estimation",
         "Germain et al. 2015, arXiv:1502.03509", None,

@@ -9,6 +9,7 @@ from ...checks import positive
 from ...ops import bernoulli, full, logsumexp, multinomial, rand, softmax, stack, where, zeros
 from ...tape import no_grad
 from ...tensor import Tensor
+from .chain import backward, best_path, forward
 from .components import far_apart
 from .queries import ExactDensity
 
@@ -54,43 +55,22 @@ class HiddenMarkov(ExactDensity):
         rows = x.reshape(-1, *self.shape[1:])
         return [(r * k) @ heads + ((1.0 - r) * k) @ tails for r, k in zip(rows.unbind(1), known)]
 
-    def _forward(self, emitted: list[Tensor]) -> list[Tensor]:
-        """log p(x_1..t, h_t): T of (B, states)."""
-        alpha = [self.first.log() + emitted[0]]
-        for e in emitted[1:]:
-            alpha.append(_log_matmul(alpha[-1], self.step) + e)
-        return alpha
-
-    def _backward(self, emitted: list[Tensor]) -> list[Tensor]:
-        """log p(x_t+1..T | h_t): T of (B, states)."""
-        beta = [zeros(emitted[0].shape).to(emitted[0])]
-        for e in emitted[:0:-1]:
-            beta.append(_log_matmul(e + beta[-1], self.step.T))
-        return beta[::-1]
-
     def log_prob(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         """log p(x), or log p(x_seen), of each example in nats, (B,)."""
-        return logsumexp(self._forward(self._emitted(*self._parts(x, seen)))[-1], 1)
+        return logsumexp(
+            forward(self.first, self.step, self._emitted(*self._parts(x, seen)))[-1], 1
+        )
 
     def posterior(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
         """p(h_t | x_seen), (B, T, states)."""
         emitted = self._emitted(*self._parts(x, seen))
-        both = zip(self._forward(emitted), self._backward(emitted))
+        both = zip(forward(self.first, self.step, emitted), backward(self.step, emitted))
         return stack([softmax(a + b, 1) for a, b in both], 1)
 
     @no_grad()
     def viterbi(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The likeliest path of states (B, T), and log p(x, path), (B,)."""
-        emitted, back = self._emitted(*self._parts(x, None)), []
-        best = self.first.log() + emitted[0]
-        for e in emitted[1:]:
-            found = (best.unsqueeze(2) + self.step.log()).max(1)
-            back.append(found.indices)  # (B, states): where the best path to each came from
-            best = found.values + e
-        path = [best.argmax(1, keepdim=True)]
-        for came in back[::-1]:
-            path.append(came.gather(1, path[-1]))
-        return stack(path[::-1], 1)[:, :, 0], best.amax(1)
+        return best_path(self.first, self.step, self._emitted(*self._parts(x, None)))
 
     @no_grad()
     def start(self, x: Tensor, generator: Generator | None = None) -> None:
@@ -106,14 +86,15 @@ class HiddenMarkov(ExactDensity):
         """
         flat, seen = self._parts(x, None)
         emitted = self._emitted(flat, seen)
-        alpha, beta = self._forward(emitted), self._backward(emitted)
+        alpha, beta = forward(self.first, self.step, emitted), backward(self.step, emitted)
         share = stack([softmax(a + b, 1) for a, b in zip(alpha, beta)], 1)  # p(h_t | x)
         steps = zeros(self.step.shape).to(self.step)
         for a, e, b in zip(alpha, emitted[1:], beta[1:]):
             p, q = softmax(a, 1), softmax(e + b, 1)  # each example's, up to a factor
             steps += (p / ((p @ self.step) * q).sum(1, keepdim=True)).T @ q  # its factor is here
-        self.first.copy_(_normal(share[:, 0].sum(0) + self.prior))
-        self.step.copy_(_normal(steps * self.step + self.prior))
+        first, steps = share[:, 0].sum(0) + self.prior, steps * self.step + self.prior
+        self.first.copy_(first / first.sum())
+        self.step.copy_(steps / steps.sum(1, keepdim=True))
         share = share.flatten(0, 1)  # (n T, states)
         heads = share.T @ flat.reshape(-1, self.shape[2]) + self.prior
         self.coins.copy_(heads / (share.sum(0) + 2.0 * self.prior).unsqueeze(1))
@@ -122,20 +103,10 @@ class HiddenMarkov(ExactDensity):
     @no_grad()
     def fill(self, x: Tensor, seen: Tensor, generator: Generator | None = None) -> Tensor:
         """States drawn from the last to the first, given what is seen; then the pixels."""
-        alpha = self._forward(self._emitted(*self._parts(x, seen)))
+        alpha = forward(self.first, self.step, self._emitted(*self._parts(x, seen)))
         states = [multinomial(softmax(alpha[-1], 1), 1, generator=generator)[:, 0]]
         for a in alpha[-2::-1]:
             p = softmax(a + self.step.log()[:, states[-1]].T, 1)
             states.append(multinomial(p, 1, generator=generator)[:, 0])
         drawn = bernoulli(self.coins[stack(states[::-1], 1)], generator=generator)
         return where(seen, x, drawn.reshape(x.shape))
-
-
-def _normal(counts: Tensor) -> Tensor:
-    return counts / counts.sum(-1, keepdim=True)
-
-
-def _log_matmul(log_a: Tensor, b: Tensor) -> Tensor:
-    """log(e^log_a @ b), each row scaled by its largest: no underflow."""
-    top = log_a.amax(1, keepdim=True)
-    return ((log_a - top).exp() @ b).log() + top

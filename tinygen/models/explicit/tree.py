@@ -19,9 +19,8 @@ __all__ = ["ChowLiuTree"]
 class ChowLiuTree(ExactDensity):
     """p(x) = prod_i p(x_i | x_parent(i)) of binary x of `shape`; the root, pixel 0, has no parent.
 
-    prior: so many imagined pictures of pixels that are fair and independent, so that no probability
-    is 0. ValueError unless prior > 0, and for pixels that are not 0 or 1. Before `count` it is a
-    chain in the raster order.
+    prior: so many imagined pictures of fair, independent pixels. Before `count`: a chain in the
+    raster order. ValueError unless prior > 0, and for pixels that are not 0 or 1.
 
     >>> import tinygen as tg
     >>> model = tg.models.build("mixture", {"model": "tree", "shape": (1, 2, 2)})
@@ -49,13 +48,11 @@ class ChowLiuTree(ExactDensity):
     def count(self, x: Tensor) -> None:
         """The likeliest of all trees for pictures x (n, *shape).
 
-        log p(x) of a tree, at its best tables, is that of independent pixels plus the sum of the
-        mutual information of its edges: so a tree of the largest sum.
+        log p(x) is that of independent pixels plus the sum of its edges' mutual information.
         """
         x, a = self._flat(x), self.prior
         n, both, one = len(x) + a, x.T @ x, x.sum(0)
-        p11 = (both + a / 4) / n  # (D, D), p(x_i = 1, x_j = 1)
-        p1 = (one + a / 2) / n
+        p11, p1 = (both + a / 4) / n, (one + a / 2) / n  # of both (D, D), of each (D,)
         q, r = p1.unsqueeze(1), p1  # of x_i, of x_j
         joint = stack([p11, q - p11, r - p11, 1.0 - q - r + p11])  # (4, D, D)
         apart = stack([q * r, q * (1.0 - r), (1.0 - q) * r, (1.0 - q) * (1.0 - r)])
@@ -63,9 +60,9 @@ class ChowLiuTree(ExactDensity):
         parent, order = spanning_tree(move(information._array, "cpu"))
         self.parent.copy_(arange(len(parent)).new_tensor(parent))
         self.order.copy_(self.order.new_tensor(order))
-        i, up = arange(len(p1)), self.parent
-        given0 = (p1 - p11[i, up]) / (1.0 - p1[up])
-        self.table.copy_(stack([given0, p11[i, up] / p1[up]], 1))
+        up = self.parent
+        with_up = p11[arange(len(p1)), up]
+        self.table.copy_(stack([(p1 - with_up) / (1.0 - p1[up]), with_up / p1[up]], 1))
         self.table[0] = p1[0]
 
     def log_prob(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
@@ -104,22 +101,18 @@ class ChowLiuTree(ExactDensity):
 
 
 def spanning_tree(weight: Array) -> tuple[list[int], list[int]]:
-    """The spanning tree of the largest sum of weights (D, D), by Prim: parents, and an order.
-
-    Node 0 is the root and its own parent; in the order every parent comes before its children.
+    """The tree of the largest sum of weights (D, D), by Prim: parents (0: itself), parents first.
 
     >>> import numpy as np
     >>> from tinygen.models.explicit.tree import spanning_tree
     >>> spanning_tree(np.array([[0, 1, 5], [1, 0, 4], [5, 4, 0]]))
     ([0, 2, 0], [0, 2, 1])
     """
-    size = len(weight)
-    parent, order = np.zeros(size, int), [0]
+    parent, order = np.zeros(len(weight), int), [0]
     best = np.array(weight[0], float)  # of each node's edges to the tree
     best[0] = -np.inf
-    while len(order) < size:
-        i = int(best.argmax())
-        order.append(i)
+    while len(order) < len(weight):
+        order.append(i := int(best.argmax()))
         best[i] = -np.inf  # it is in the tree
         nearer = (weight[i] > best) & np.isfinite(best)
         parent[nearer], best[nearer] = i, weight[i][nearer]
