@@ -6,7 +6,7 @@ combines families above. One convention for every likelihood: sum over
 dimensions, mean over the batch, in nats.
 """
 
-from . import autoregressive, diffusion, explicit, gan, latent, likelihoods, nets, ode, vae
+from . import autoregressive, diffusion, explicit, flow, gan, latent, likelihoods, nets, ode, vae
 from .systems import SYSTEMS, System, build, pretrained, restore
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "build",
     "diffusion",
     "explicit",
+    "flow",
     "gan",
     "latent",
     "likelihoods",

@@ -54,6 +54,10 @@ SYSTEMS: dict[str, System] = {
         "autoregressive", "PixelCNN, gated or plain",
         "van den Oord et al. 2016, arXiv:1606.05328", None,
     ),
+    "flow": System(
+        "flow", "Normalizing flows, from couplings to flow matching",
+        "Dinh et al. 2016, arXiv:1605.08803", None,
+    ),
     "autoencoder": System(
         "vae", "Autoencoder: plain, linear, denoising, sparse",
         "Vincent et al. 2008; Makhzani and Frey 2013, arXiv:1312.5663", None,

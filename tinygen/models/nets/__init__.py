@@ -2,7 +2,8 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), time, unet,
-masked (what comes later is not seen), perceptual (features to compare pictures by).
+masked (what comes later is not seen), coupling (what a flow asks), perceptual (features to compare
+pictures by).
 """
 
 from .autoencoding import (
@@ -20,6 +21,7 @@ from .batch import (
     referenced,
 )
 from .condition import Conditional, check_labels
+from .coupling import coupling_net
 from .dcgan import (
     AutoencoderEnergy,
     dcgan,
@@ -53,6 +55,7 @@ __all__ = [
     "check_labels",
     "classifier",
     "conv_autoencoder",
+    "coupling_net",
     "dcgan",
     "dcgan_energy",
     "halvings",
