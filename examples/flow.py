@@ -48,6 +48,7 @@ parser.add_argument("--layers", type=count, help="maps in a row, at each scale (
 parser.add_argument("--scales", type=count, default=2, help="how often pictures are squeezed (2)")
 parser.add_argument("--bins", type=count, default=8, help="pieces of a spline (8)")
 parser.add_argument("--ode-steps", type=count, default=8, help="Runge-Kutta steps of an ODE (8)")
+parser.add_argument("--points", type=count, default=10_000, help="test points (10,000)")
 given = parser.parse_known_args()[0]
 in_plane = given.data in LAWS
 kind = "plane" if in_plane else given.data
@@ -59,7 +60,9 @@ args = parser.parse_args()
 tg.manual_seed(args.seed)
 seeded = lambda seed: tg.Generator(args.device).manual_seed(seed)
 if in_plane:
-    train, test = (data.toy(args.data, n, tg.Generator().manual_seed(n)) for n in (20_000, 10_000))
+    train, test = (
+        data.toy(args.data, n, tg.Generator().manual_seed(n)) for n in (20_000, args.points)
+    )
     config = {"shape": (2,), "mean": train.mean(0).tolist(), "std": train.std().item()}
     draw = lambda n: data.toy(args.data, n)  # anew each time: nothing to overfit
 else:
@@ -79,7 +82,7 @@ config = vars(args) | config  # models.restore builds it from this again
 model = flow.build(config).to(args.device)
 opt = tg.optim.Adam(model.parameters(), lr=args.lr)
 schedule = CosineAnnealingLR(opt, T_max=args.steps)  # lr falls to 0
-extent = extent_of(test) if in_plane else None
+extent = extent_of(test, margin=0.1) if in_plane else None
 
 
 @tg.no_grad()
@@ -97,7 +100,7 @@ def picture(resolution: int = 64, **options: object) -> object:
     """The density beside samples, or 100 pictures."""
     if not in_plane:
         return model.sample(100, seeded(4), temperature=0.8)
-    title = f"{args.flow} on {args.data}, step {run.step}"
+    title = f"{args.flow} on {args.data.replace('_', ' ')}, step {run.step}"
     return density_and_samples(evaluate, model.sample(1000, seeded(4)), test[:1000], extent,
                                resolution, title, device=args.device, **options)  # fmt: skip
 
@@ -115,7 +118,7 @@ for _ in run.steps(args.steps):
     run.log(**terms)
     if run.every(max(1, args.steps // 10)) or run.last:
         run.log(test_log_prob=evaluate(test[:500]).mean())
-    if run.every(max(1, args.steps // 10), soon=30):
+    if run.every(max(50, args.steps // 10), soon=30):
         run.picture("look", picture)
 
 # --- what it learned ------------------------------------------------------------------------------
@@ -139,7 +142,7 @@ report = Report(args.out, model.eval())
 if in_plane:
     if looks := run.pictures("look"):
         plot.gif(looks, report.folder / "film.gif", fps=3, pause=2)
-    picture(200, path=report.folder / "samples.png")
+    picture(120, path=report.folder / "samples.png")
     warp_grid(model.chain.decode, test[:1000], path=report.folder / "grid.png")
     if hasattr(model.chain.layers[-1], "path"):
         ways = tg.stack(model.chain.layers[-1].path(tg.randn(300, 2, generator=seeded(5)), 40))

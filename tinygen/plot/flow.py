@@ -41,15 +41,16 @@ def density_and_samples(
     """
     values = _on_grid(log_density, extent, resolution, device)
     x, real = (points_2d(points, "density_and_samples") for points in (samples, reference))
-    high = 8.4 / 2 * (extent[3] - extent[2]) / (extent[1] - extent[0])
+    high = 3.5 * (extent[3] - extent[2]) / (extent[1] - extent[0])
     with in_style():
-        figure = new_figure(8.4, high + (1.0 if title else 0.7))
+        figure = new_figure(8.4, high + (1.3 if title else 0.9))
         left, right = figure.subplots(1, 2)
         _draw_density(left, values, extent)
         _dots(right, real, "#b5b5b5", "data")
         _dots(right, x, COLOURS[0], "samples")
         _plane_axes(left, extent, "density")
         _plane_axes(right, extent, "samples, data in grey")
+        right.set_ylabel("")
         if title:
             figure.suptitle(title)
     return finish(figure, path, "density_and_samples")

@@ -262,6 +262,9 @@ def test_straight_paths_do_not_bend() -> None:
     line = FlowMatching((2,), way=Continuous(Straight(2.0, 1.0)))
     line.way.net.forward = lambda x, time: 0.0 * x + 2.0
     assert line.bend(5) == pytest.approx(0.0, abs=1e-20)
+    x0 = tg.randn(5, 2).double()
+    assert (line.matching_loss(x0 + 2.0, x0) == 0.0).all(), "pairs that the flow itself joins"
+    assert (line.matching_loss(x0 + 2.0) > 0.0).all()
     assert FlowMatching((2,), way=Continuous(Straight(2.0, 0.1))).bend(50) > 0.01
 
 

@@ -3,26 +3,25 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from examples import checked
 
-SHORT = "--batch 32 --hidden 8 --layers 2 --ode-steps 2".split()
+SHORT = "--batch 32 --hidden 8 --layers 2 --ode-steps 1 --points 200".split()
 
 
-@pytest.mark.parametrize("options", ["--flow ffjord", "--flow matching --data ring"])
-def test_flows_in_the_plane(tmp_path: Path, options: str) -> None:
-    said = checked(tmp_path, "flow", "--steps", 5, *SHORT, *options.split())
+def test_flows_in_the_plane_are_drawn(tmp_path: Path) -> None:
+    said = checked(tmp_path, "flow", "--flow", "matching", "--steps", 50, *SHORT, "--data", "ring")
     assert "curves.png, film.gif, grid.png, paths.png, samples.png" in said
+    said = checked(tmp_path, "flow", "--flow", "ffjord", "--steps", 4, *SHORT)
+    assert "curves.png, grid.png, paths.png, samples.png" in said
 
 
 def test_the_likelihood_falls_below_a_gaussian_and_stays_above_the_law(tmp_path: Path) -> None:
-    said = checked(tmp_path, "flow", "--flow", "glow", "--steps", 80, "--batch", 128)
+    said = checked(tmp_path, "flow", "--flow", "maf", "--steps", 60, "--points", 2000)
     (own,) = re.findall(r"-log p\(x\) (\S+)", said)
     law, entropy, one = re.findall(r"itself (\S+) \(its entropy (\S+)\), one Gaussian (\S+)", said)[
         0
     ]
-    assert float(entropy) - 0.05 < float(law) < float(own) < float(one)
+    assert float(entropy) - 0.1 < float(law) < float(own) < float(one)
 
 
 def test_pictures_are_told_in_bits(tmp_path: Path) -> None:
