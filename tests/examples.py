@@ -20,6 +20,7 @@ TINY = {
     "pixelcnn": "--epochs 2 --batch 512 --width 4 --layers 2",
     "pixelrnn": "--epochs 2 --batch 512 --width 4 --layers 1",
     "image_gpt": "--epochs 2 --batch 512 --width 8 --layers 1 --heads 2",
+    "flow": "--steps 4 --batch 16 --hidden 4 --layers 2 --points 100",
     "autoencoder": "--epochs 2 --batch 512 --latent 4 --kind denoising",
     "vae": "--epochs 2 --batch 512 --hidden 8 --importance 2 --objective iwae",
     "hierarchical": "--epochs 2 --batch 512 --hidden 8 --sizes 4 2 --importance 2",

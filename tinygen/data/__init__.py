@@ -4,9 +4,10 @@
     train = TensorDataset(data.to_unit(), data.labels)
     for x, y in DataLoader(train, batch_size=64, shuffle=True): ...
 
-`toy(name, n)` and `load(name)` list the names they know when given another. `scenes(n)` draws
-pictures with captions, `polygons.triangles(n)` a manifold, `folder` and `pairs` read your own;
-`fonts` draws emoji and letters at other sizes, `transforms` crops, blurs, degrades and masks.
+`toy(name, n)` and `load(name)` list the names they know when given another; `toy_log_prob` and
+`toy_entropy` are exact. `scenes(n)` draws pictures with captions, `polygons.triangles(n)` a
+manifold, `folder` and `pairs` read your own; `fonts` draws emoji and letters at other sizes,
+`transforms` crops, blurs, degrades and masks.
 """
 
 from . import fonts, polygons, transforms
@@ -41,6 +42,7 @@ from .toy import (
     toy,
     two_moons,
 )
+from .toy_density import toy_entropy, toy_log_prob
 
 __all__ = [
     "SOURCES",
@@ -84,6 +86,8 @@ __all__ = [
     "to_uint8",
     "to_unit",
     "toy",
+    "toy_entropy",
+    "toy_log_prob",
     "transforms",
     "two_moons",
     "write_idx",

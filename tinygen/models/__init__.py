@@ -19,6 +19,7 @@ from . import (
     vae,
     vq,
 )
+from . import autoregressive, diffusion, explicit, flow, gan, latent, likelihoods, nets, ode, vae
 from .systems import SYSTEMS, System, build, pretrained, restore
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "build",
     "diffusion",
     "explicit",
+    "flow",
     "gan",
     "latent",
     "likelihoods",

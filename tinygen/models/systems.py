@@ -63,6 +63,9 @@ SYSTEMS: dict[str, System] = {
         "van den Oord et al. 2016, arXiv:1601.06759", None,
     "image_gpt": System(
         "autoregressive", "Image transformer, pixel by pixel", "Chen et al. 2020 (iGPT)", None
+    "flow": System(
+        "flow", "Normalizing flows, from couplings to flow matching",
+        "Dinh et al. 2016, arXiv:1605.08803", None,
     ),
     "autoencoder": System(
         "vae", "Autoencoder: plain, linear, denoising, sparse",

@@ -6,6 +6,7 @@ masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwis
 pixel), patches (a judge of patches), perceptual (features to compare pictures by), spatial
 (pictures to a map of features and back).
 masked (what comes later is not seen), transformer (nor here), perceptual (features to compare
+masked (what comes later is not seen), coupling (what a flow asks), perceptual (features to compare
 pictures by).
 """
 
@@ -24,6 +25,7 @@ from .batch import (
     referenced,
 )
 from .condition import Conditional, check_labels
+from .coupling import coupling_net
 from .dcgan import (
     AutoencoderEnergy,
     dcgan,
@@ -73,6 +75,7 @@ __all__ = [
     "check_labels",
     "classifier",
     "conv_autoencoder",
+    "coupling_net",
     "dcgan",
     "dcgan_energy",
     "halvings",

@@ -27,7 +27,8 @@ class MaskedMLP(nn.Module):
     """A perceptron whose output i sees the inputs before i in an order: (B, D) -> (B, D).
 
     orders: the orders there are, each a permutation of 0..D-1 that says which dimension comes
-    first, second, ...; one set of weights serves them all. ValueError for what is no permutation.
+    first, second, ...; one set of weights serves them all. outputs: numbers an output; with more
+    than one, (B, D) -> (B, outputs, D). ValueError for what is no permutation.
 
     >>> import tinygen as tg
     >>> net = tg.models.nets.MaskedMLP(4, [32, 32])
@@ -40,10 +41,11 @@ class MaskedMLP(nn.Module):
     """
 
     def __init__(
-        self, size: int, hidden: Sequence[int], orders: Sequence[Sequence[int]] | None = None
-    ) -> None:
+        self, size: int, hidden: Sequence[int], orders: Sequence[Sequence[int]] | None = None,
+        outputs: int = 1,
+    ) -> None:  # fmt: skip
         super().__init__()
-        positive("MaskedMLP", size=size)
+        positive("MaskedMLP", size=size, outputs=outputs)
         orders = [list(range(size))] if orders is None else [list(order) for order in orders]
         for order in orders:
             if sorted(order) != list(range(size)):
@@ -51,28 +53,29 @@ class MaskedMLP(nn.Module):
                     f"MaskedMLP: an order of {size} dimensions is a permutation of 0..{size - 1}, "
                     f"got {order if len(order) < 10 else f'{len(order)} numbers'}"
                 )
-        widths = [size, *hidden, size]
+        widths = [size, *hidden, outputs * size]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
-        self.orders = orders
+        self.orders, self.outputs = orders, outputs
         # A hidden unit of degree d sees the inputs at places 0..d of the order.
         degrees = [np.arange(width) % max(1, size - 1) for width in hidden]
         for m, order in enumerate(orders):
-            for i, mask in enumerate(_masks(np.argsort(order), degrees)):
+            for i, mask in enumerate(_masks(np.argsort(order), degrees, outputs)):
                 self.register_buffer(f"mask_{m}_{i}", wrap(mask), persistent=False)
 
     def forward(self, x: Tensor, which: int = 0) -> Tensor:
-        """(B, D) -> (B, D) in the order number `which`."""
+        """(B, D) -> (B, D), or (B, outputs, D), in the order number `which`."""
         for i, layer in enumerate(self.layers):
             mask = getattr(self, f"mask_{which}_{i}")
             x = F.linear(relu(x) if i else x, layer.weight * mask, layer.bias)
-        return x
+        return x.unflatten(1, (self.outputs, -1)) if self.outputs > 1 else x
 
 
-def _masks(place: Array, degrees: list[Array]) -> list[Array]:
+def _masks(place: Array, degrees: list[Array], outputs: int) -> list[Array]:
     """Which weights are kept, (out, in) each, where dimension i has place[i] in the order."""
     below = [place, *degrees]
     masks = [after[:, None] >= before for before, after in zip(below, degrees)]
-    masks.append(place[:, None] > below[-1])  # an output sees what is strictly before it
+    last = place[:, None] > below[-1]  # an output sees what is strictly before it
+    masks.append(np.tile(last, (outputs, 1)))
     return [mask.astype(np.float32) for mask in masks]
 
 

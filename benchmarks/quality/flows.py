@@ -1,0 +1,147 @@
+"""The likelihood of every flow: in the plane beside the law's own, on pictures in bits a pixel.
+
+    python benchmarks/quality/flows.py                    # what is not there yet: about 20 min
+    python benchmarks/quality/flows.py --match digits     # the rows with this in the name, again
+    python benchmarks/quality/flows.py --report           # the tables again, from the JSON
+
+Each row is examples/flow.py as it stands, run with these options and the seeds 0, 1, 2 (Fashion:
+seed 0 alone); the numbers are those that it prints. They go to benchmarks/results/flow.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinygen as tg
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = ROOT / "benchmarks" / "results" / "flow"
+KINDS = ("realnvp", "glow", "spline", "maf", "ffjord", "matching")
+ROWS = {
+    **{f"two_moons {kind}": ["--flow", kind] for kind in KINDS},
+    **{f"digits {kind}": ["--data", "digits", "--flow", kind] for kind in ("realnvp", "glow")},
+    "fashion realnvp": ["--data", "fashion"],
+}
+NUMBER = r"(-?\d+\.\d+)"
+PLANE = (
+    rf"-log p\(x\) {NUMBER} ± {NUMBER} .* itself {NUMBER} \(its entropy {NUMBER}\), "
+    rf"one Gaussian {NUMBER}"
+)
+PICTURES = rf"{NUMBER} ± {NUMBER} bits .* one Gaussian {NUMBER}"
+PUBLISHED = {  # bits a dimension of 8-bit MNIST, from a tutorial's table of papers
+    "RealNVP": 1.06, "Glow": 1.05, "FFJORD": 0.99, "i-ResNet": 1.05, "Residual Flow": 0.97,
+    "a small multi-scale flow (tutorial)": 1.078,
+}  # fmt: skip
+
+
+def run(options: list[str], seed: int) -> dict[str, float]:
+    """What one run of the example prints, by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(ROOT / "examples" / "flow.py"), *options]
+        command += ["--seed", str(seed), "--out", folder]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        sys.exit(done.stderr[-500:])
+    if pixels := "bits" in done.stdout:
+        names = ["own", "error", "gaussian"]
+    else:
+        names = ["own", "error", "law", "entropy", "gaussian"]
+    (found,) = re.findall(PICTURES if pixels else PLANE, done.stdout)
+    ((steps, seconds),) = re.findall(r"(\d+) steps in (\d+\.\d) s", done.stdout)
+    return {"seed": seed, "steps": int(steps), "seconds": float(seconds)} | {
+        name: float(number) for name, number in zip(names, found)
+    }
+
+
+def over(runs: list[dict[str, float]], name: str) -> str:
+    """Mean ± standard deviation over the seeds."""
+    values = [row[name] for row in runs]
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
+
+
+def table(header: list[str], rows: list[list[Any]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def report(found: dict[str, Any]) -> str:
+    v, rows = found["versions"], found["rows"]
+    first = {name: runs[0] for name, runs in rows.items()}
+    parts = [
+        "# Flows in numbers\n",
+        f"Made by `benchmarks/quality/flows.py`: `examples/flow.py` with its own settings; mean "
+        f"± standard deviation over the seeds; tinygen {v['tinygen']}, NumPy {v['numpy']}, Python "
+        f"{v['python']}. Seconds: of the first run, on 2 shared cores.\n",
+    ]
+    plane = [name for name in rows if name.startswith("two_moons")]
+    if plane:
+        one = first[plane[0]]
+        parts += [
+            "## Two moons, -log p(x) in nats\n",
+            f"10,000 test points, standard error {one['error']:.3f}, the same points for all: the "
+            f"law itself has {one['law']:.3f} on them (its entropy is {one['entropy']:.4f}), one "
+            f"Gaussian {one['gaussian']:.3f}. Differences are less noisy than the numbers.\n",
+            table(
+                ["flow", "-log p(x)", "above the law", "seeds", "steps", "s"],
+                [[name.split()[1], over(rows[name], "own"),
+                  f"{statistics.mean(r['own'] - r['law'] for r in rows[name]):.3f}",
+                  len(rows[name]), first[name]["steps"], first[name]["seconds"]] for name in plane],
+            ),
+        ]  # fmt: skip
+    pictures = [name for name in rows if name not in plane]
+    if pictures:
+        parts += [
+            "## Pictures, bits a pixel\n",
+            "Dequantised by uniform noise, so that these are upper bounds of -log2 P(x) a pixel: "
+            "digits 8 x 8 of 17 grey values (382 test images), Fashion-MNIST 28 x 28 of 256 "
+            "(10,000 test images). One Gaussian: full covariance, of the training images.\n",
+            table(
+                ["data and flow", "bits a pixel", "one Gaussian", "seeds", "steps", "s"],
+                [[name, over(rows[name], "own"), over(rows[name], "gaussian"), len(rows[name]),
+                  first[name]["steps"], first[name]["seconds"]] for name in pictures],
+            ),
+            "Published, all on 8-bit **MNIST**, which is other data (darker, and so cheaper), with "
+            "networks many times larger trained for days; to be compared in kind and not in value: "
+            + ", ".join(f"{name} {bits}" for name, bits in PUBLISHED.items()) + ".\n",
+        ]  # fmt: skip
+    return "\n".join(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--match", help="run the rows with this in the name, again")
+    parser.add_argument("--report", action="store_true", help="only write the tables")
+    args = parser.parse_args()
+    OUT.mkdir(parents=True, exist_ok=True)
+    path = OUT / "figures.json"
+    found = json.loads(path.read_text()) if path.exists() else {"rows": {}}
+    found["versions"] = {
+        "tinygen": tg.__version__, "numpy": np.__version__, "python": platform.python_version()
+    }  # fmt: skip
+    for name, options in ROWS.items():
+        if args.report or (args.match not in name if args.match else name in found["rows"]):
+            continue
+        seeds = range(1 if name.startswith("fashion") else 3)
+        found["rows"][name] = [run(options, seed) for seed in seeds]
+        found["rows"] = {key: found["rows"][key] for key in ROWS if key in found["rows"]}
+        print(name, found["rows"][name], flush=True)
+        path.write_text(json.dumps(found, indent=1) + "\n")
+    (OUT / "figures.md").write_text(report(found))
+
+
+if __name__ == "__main__":
+    main()
