@@ -6,7 +6,7 @@
     python examples/score.py --data spiral             # or ring, moons
     python examples/score.py --levels 1                # one level of noise: what plain scores miss
 
-Expect: 1 min on 2 cores; weight of the mode 0.8: annealed 0.80, plain Langevin 0.50.
+Expect: 1 min on 2 cores; weight of the mode 0.8: annealed 0.795, plain Langevin 0.67 (the start's).
 
 s(x, sigma) is to be grad log q_sigma(x), q_sigma the data with noise of standard deviation sigma.
 The law is a mixture of Gaussians, of which everything is known: the true score at every sigma, the

@@ -28,6 +28,8 @@ TINY = {
     "diffusion_2d": "--steps 4 --batch 16 --hidden 8 --T 4",
     "ddpm": "--epochs 2 --batch 512 --width 4 --T 4",
     "score": "--steps 4 --batch 16 --hidden 8 --levels 3 --chain 2",
+    "ncsn": "--epochs 2 --batch 512 --width 4 --levels 2 --chain 2",
+    "energy": "--steps 4 --batch 16 --hidden 8 --chain 2 --size 50 --walk 4",
 }
 
 
