@@ -72,6 +72,9 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("score", {"hidden": 8, "levels": 3, "chain": 2}),
     ("score", {"hidden": 8, "levels": 1, "chain": 2, "objective": "exact"}),
     ("score", {"hidden": 8, "levels": 3, "chain": 2, "objective": "sliced", "step": 0.1}),
+    ("ncsn", PICTURE | {"width": 4, "levels": 3, "chain": 2}),
+    ("energy", {"hidden": 8, "chain": 2, "size": 20}),
+    ("energy", {"hidden": 8, "chain": 2, "size": 20, "start": "data", "sampler": "langevin"}),
 ]
 each = pytest.mark.parametrize(
     ("slug", "config"), CONFIGS, ids=[f"{slug}-{len(c)}" for slug, c in CONFIGS]

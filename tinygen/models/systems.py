@@ -111,6 +111,14 @@ SYSTEMS: dict[str, System] = {
         "score", "Score matching in the plane: exact, sliced, denoising",
         "Hyvarinen 2005; Song et al. 2019, arXiv:1905.07088", None,
     ),
+    "ncsn": System(
+        "score", "Noise-conditional score network, annealed Langevin",
+        "Song and Ermon 2019, arXiv:1907.05600", None,
+    ),
+    "energy": System(
+        "score", "Energy-based model in the plane, trained by Langevin",
+        "Hinton 2002; Du and Mordatch 2019, arXiv:1903.08689", None,
+    ),
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ known), model (the score at every level of noise); then the systems score (in th
 ncsn (pictures) and energy.
 """
 
+from .energy import EnergyModel, ReplayBuffer
 from .langevin import annealed, gradient, mala, ula
 from .laws import LAWS, Law
 from .matching import OBJECTIVES, denoising, exact, signs, sliced
@@ -14,7 +15,9 @@ __all__ = [
     "LAWS",
     "OBJECTIVES",
     "SAMPLERS",
+    "EnergyModel",
     "Law",
+    "ReplayBuffer",
     "ScoreModel",
     "annealed",
     "denoising",

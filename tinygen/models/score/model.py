@@ -119,10 +119,12 @@ class ScoreModel(nn.Module):
 
         "annealed": through all levels. "langevin": as many steps at the lowest level alone, from
         a start more than twice as wide as the data, with a tenth of their size in place of sigma.
-        "flow": the ODE, `chain` steps of Heun's method in all.
+        "flow": the ODE, four steps of Heun's method a level and at least `chain` in all.
         """
         if sampler not in SAMPLERS:
             raise ValueError(f"ScoreModel: sampler {sampler!r}; there are {', '.join(SAMPLERS)}")
+        if sampler == "flow":
+            self._check_levels()
         lowest, plain = self.sigmas[-1], sampler == "langevin" or len(self.sigmas) == 1
         x = self.start(n, 2.0 * self.std if plain else self.sigmas[0], generator)
         if sampler == "flow":
@@ -153,8 +155,12 @@ class ScoreModel(nn.Module):
         with no_grad():
             ends = math.log(self.sigmas[0]), math.log(self.sigmas[-1])
             path = integrate(lambda t, state: (self._velocity(t)(state[0]),), (x,), *ends,
-                             self.chain, "heun")  # fmt: skip
+                             max(4 * len(self.sigmas), self.chain), "heun")  # fmt: skip
         yield from (x for (x,) in path[1:])
+
+    def _check_levels(self) -> None:
+        if len(self.sigmas) == 1:
+            raise ValueError("ScoreModel: the probability flow needs levels > 1, got 1")
 
     def _velocity(self, log_sigma: float) -> Callable[[Tensor], Tensor]:
         """x -> dx / d log sigma = -sigma^2 s(x, sigma)."""
@@ -174,6 +180,7 @@ class ScoreModel(nn.Module):
         log sigma. probes = 0: the exact divergence, a backward for each dimension; else the mean
         over so many random probes, unbiased in log p for the same ODE.
         """
+        self._check_levels()
         low, top = math.log(self.sigmas[-1]), math.log(self.sigmas[0])
         found = []
         for _ in progress(range(max(1, probes))):
