@@ -24,7 +24,11 @@ import nbformat
 from links import Links
 
 LINTER = re.compile(r"\s*# ?(?:noqa|fmt:|type:|ruff:|isort:).*$")
-HIDDEN = {"jupyter": {"source_hidden": True}, "tags": ["hide-input"]}
+HIDDEN = {  # in Jupyter, in Jupyter Book, and in pages that nbconvert makes
+    "jupyter": {"source_hidden": True},
+    "tags": ["hide-input"],
+    "transient": {"remove_source": True},
+}
 
 
 def parse(path: Path) -> Any:

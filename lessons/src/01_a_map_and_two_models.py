@@ -538,7 +538,8 @@ check.claim("means as by EM", abs(np.sort(m.detach().numpy()) - np.sort(theta[1]
 # $\mathbb{E}_p[(x - \mu)^2]$ enters:
 #
 # $$
-# \mathop{\mathrm{argmin}}_{\mu, \sigma^2} \mathrm{KL}(p \Vert \mathcal{N}(\mu, \sigma^2))
+# \mathop{\mathrm{argmin}}_{\mu, \sigma^2} \thinspace
+# \mathrm{KL}(p \Vert \mathcal{N}(\mu, \sigma^2))
 # = (\mathbb{E}_p[x], \mathrm{Var}_p[x]) \tag{1.15}
 # $$
 #
@@ -600,9 +601,9 @@ for (a, b, _), label, colour, dashes in [
     (seeks_right, "reverse KL, another start", "C1", "--"),
 ]:
     ax.plot(line, np.exp(log_normal(line, a, b)), color=colour, ls=dashes, label=label)
-ax.set(xlim=(-6, 6), xlabel="$x$", ylabel="density")
+ax.set(xlim=(-6, 6), ylim=(-0.03, 1.1), xlabel="$x$", ylabel="density")
 ax.set_title("one Gaussian for two humps: two ways to be wrong")
-ax.legend(frameon=False, loc="upper right")
+ax.legend(frameon=False, loc="upper right", ncol=2)
 figures.show(
     figure,
     alt="Two humps in grey. The forward fit is one low, wide bell over both; the reverse fits are "

@@ -1347,16 +1347,20 @@ check.exercise("3.5", least_time)
 # %% [markdown]
 # ## What you can say now
 #
-# A convolution is a sparse matrix with the same few numbers in every row, so it treats every place
-# alike. Its transpose hands out what it had collected: a layer that enlarges, one step of a
-# deconvolution, and the gradient with respect to the input. $s$ sizes lead to one, so going back
-# needs to be told which. A stride that does not divide the kernel makes a checkerboard.
-# Convolution, transposed convolution and weight gradient are the three sides of one trilinear
-# form; each one's derivatives are the other two, so derivatives of any order need no new code. In
-# the weight gradient stride and dilation change places. A kernel is the program of one thread;
-# shared memory needs two barriers, one for "full" and one for "free", and a missing one is a race
-# even when the values are right. Who gathers gets the same bits every time. Speed is a matter of
-# how often a number that was fetched gets used: for tiles of side $T$, $T/4$ operations a byte.
+# - A convolution is a sparse matrix with the same few numbers in every row, so it treats every
+#   place alike.
+# - Its transpose hands out what it had collected: a layer that enlarges, one step of a
+#   deconvolution, and the gradient with respect to the input.
+# - $s$ sizes lead to one, so going back needs to be told which. A stride that does not divide the
+#   kernel makes a checkerboard.
+# - Convolution, transposed convolution and weight gradient are the three sides of one trilinear
+#   form; each one's derivatives are the other two, so derivatives of any order need no new code.
+#   In the weight gradient stride and dilation change places.
+# - A kernel is the program of one thread; shared memory needs two barriers, one for "full" and one
+#   for "free", and a missing one is a race even when the values are right.
+# - Who gathers gets the same bits every time.
+# - Speed is a matter of how often a number that was fetched gets used: for tiles of side $T$, $T/4$
+#   operations a byte.
 #
 # ## The full-size run
 #

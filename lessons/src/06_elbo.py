@@ -100,8 +100,8 @@ figures.show(
 # is $p_\theta(x \mid z) = \mathcal{N}(x; W z + b, \eta I)$ with $\theta = (W, b, \eta)$. The cell
 # computes the integral on a fine grid of $z$, and the mean on the right by drawing from the prior.
 #
-# **Predict, then run.** The average of 200,000 draws from the prior: how many digits of it will
-# agree with the grid?
+# > **Predict, then run.** The average of 200,000 draws from the prior: how many digits of it will
+# > agree with the grid?
 
 # %%
 W = np.array([[1.0, 0.9], [0.8, 1.1], [0.5, -0.2]])
@@ -176,9 +176,9 @@ check.equal("6.2", log_p, np.log(on_grid), tol=1e-12)
 #
 # The cell compares this formula with Bayes' rule at 1000 random $z$.
 #
-# **Predict, then run.** Under the prior $z_1$ and $z_2$ are independent. Both push the first two
-# entries of $x$ upwards (look at $W$). Once $x$ is seen, will they be correlated, and with which
-# sign?
+# > **Predict, then run.** Under the prior $z_1$ and $z_2$ are independent. Both push the first two
+# > entries of $x$ upwards (look at $W$). Once $x$ is seen, will they be correlated, and with which
+# > sign?
 
 # %%
 Lam = np.eye(d) + W.T @ W / eta
@@ -230,8 +230,8 @@ check.equal("6.4", left, (second_moment(log_p, x, W, b, eta) - 1) / n, tol=1e-10
 # Now $W = I$, noise of variance 0.1, and a typical $x$ (each $x_i^2$ equals its mean). How many
 # draws bring the relative error down to a tenth?
 #
-# **Predict, then run.** In one dimension, 286 draws do. How many in twenty: 20 times as many, 400
-# times as many, more?
+# > **Predict, then run.** In one dimension, 286 draws do. How many in twenty: 20 times as many, 400
+# > times as many, more?
 
 # %%
 dims = np.array([1, 2, 5, 10, 20])
@@ -243,15 +243,16 @@ for d_z in dims:
 print("dimensions ", *(f"{d_z:8}" for d_z in dims))
 print("draws      ", *(f"{count:8.1e}" for count in needed))
 check.claim("one dimension: draws for an error of a tenth", needed[0], "286", tol=0.01)
-check.claim("twenty dimensions: draws", needed[-1], 5.5e13, tol=0.01)
+check.claim("twenty dimensions: draws, in powers of ten", np.log10(needed[-1]), "13.74")
 check.claim("each dimension multiplies the draws by", (needed[-1] / needed[0]) ** (1 / 19), "3.9")
 
 # %% [markdown]
 # Each dimension multiplies the work by almost four. The reason: almost all $z$ of the prior
 # explain this $x$ not at all, and the few that do are rarely drawn.
 #
-# **Predict, then run.** We take 10,000 draws all the same, in twenty dimensions. The average of
-# $p_\theta(x \mid z_i)$ is right *on average*. Will this one come out too high, too low, or either?
+# > **Predict, then run.** We take 10,000 draws all the same, in twenty dimensions. The average of
+# > $p_\theta(x \mid z_i)$ is right *on average*. Will this one come out too high, too low, or
+# > either?
 
 # %%
 estimates = []
@@ -282,8 +283,9 @@ check.claim("twenty dimensions: from 10,000 draws", estimates[4], "-64.77")
 #
 # Our $q$ will be normal, with mean $m$ and covariance $V$; any numbers will do for the moment.
 #
-# **Predict, then run.** As many draws as from the prior, from a rough guess $q$ now. Will the error
-# be larger, the same, smaller? By (6.4), the error squared goes with the variance of the weights.
+# > **Predict, then run.** As many draws as from the prior, from a rough guess $q$ now. Will the
+# > error be larger, the same, smaller? By (6.4), the error squared goes with the variance of the
+# > weights.
 
 # %%
 m, V = np.array([0.1, 1.3]), np.array([[0.40, -0.15], [-0.15, 0.35]])
@@ -318,8 +320,8 @@ check.claim("relative variance of a weight: q", weights.var() / np.exp(2 * log_p
 # for a polynomial of low degree, the mean under a normal law is a *finite* sum over a few well
 # chosen points (Gauss-Hermite quadrature): no noise, no grid.
 #
-# **Predict, then run.** A thousand random $q$ around the posterior. How near to $\log p_\theta(x)$
-# does the best one come: to a tenth, a hundredth, a thousandth of a nat?
+# > **Predict, then run.** A thousand random $q$ around the posterior. How near to $\log
+# > p_\theta(x)$ does the best one come: to a tenth, a hundredth, a thousandth of a nat?
 
 # %%
 nodes, node_weights = np.polynomial.hermite_e.hermegauss(4)  # exact up to degree 7
@@ -404,9 +406,9 @@ check.mean("E59: the draws agree", weights, np.exp(truth) * share)
 check.claim("E59: their standard error", error, "0.0014")
 
 # %% [markdown]
-# The draws say -1.788, with a standard error of 0.0014, where the truth is -1.328: only 0.63 of the
-# posterior was ever visited, and nothing in the draws betrays it. As a *bound* such a $q$ is still
-# allowed: its mean weight is below $p_\theta(x)$, and (6.6) only gets looser.
+# The draws aim at -1.788, with a standard error of 0.0014, where the truth is -1.328: only 0.63 of
+# the posterior was ever visited, and nothing in the draws betrays it. As a *bound* such a $q$ is
+# still allowed: its mean weight is below $p_\theta(x)$, and (6.6) only gets looser.
 #
 # ## 4. The second way: Bayes' rule
 #
@@ -436,7 +438,7 @@ check.claim("E59: their standard error", error, "0.0014")
 #
 # It is (1.10) of lesson 1, with an integral for the sum.
 #
-# **Predict, then run.** The logarithm in (6.8), at three random $z$: how far apart are the three?
+# > **Predict, then run.** The logarithm in (6.8), at three random $z$: how far apart are the three?
 
 # %%
 log_post_grid = log_normal(grid, m_post, S)
@@ -471,8 +473,8 @@ check.claim("the gap of our guess", gap_on_grid, "1.242")
 # posterior, although the posterior never has to be computed. And raising it over $\theta$ pushes
 # $\log p_\theta(x)$ up, or the gap down; one cannot tell which from the ELBO alone.
 #
-# **Predict, then run.** We go from the rough guess to the posterior in five equal steps of mean and
-# covariance. Will the ELBO rise in equal steps, fastest at first, or fastest at last?
+# > **Predict, then run.** We go from the rough guess to the posterior in five equal steps of mean
+# > and covariance. Will the ELBO rise in equal steps, fastest at first, or fastest at last?
 
 # %%
 gaps = np.array([gap(*q) for q in many])
@@ -562,8 +564,8 @@ check.claim("E34: what the ELBO bounds, its logarithm", log_p, "-3.698")
 #
 # Three routes for the last one: a grid, random draws, and the library.
 #
-# **Predict, then run.** Two guesses with mean 0, one half as wide as the prior, one twice as wide.
-# Which costs more nats?
+# > **Predict, then run.** Two guesses with mean 0, one half as wide as the prior, one twice as
+# > wide. Which costs more nats?
 
 # %%
 from tinygen.models import likelihoods, vae
@@ -600,9 +602,8 @@ check.claim("half as wide costs", 0.5 * (0.5**2 - 1 - np.log(0.5**2)), "0.318")
 check.claim("twice as wide costs", 0.5 * (2**2 - 1 - np.log(2**2)), "0.807")
 
 # %% [markdown]
-# Twice as wide costs more, 0.807 against 0.318. Yet towards 0 the price has no upper end:
-#
-# How does it act on $\sigma$? Differentiate:
+# Twice as wide costs more, 0.807 against 0.318. Yet towards 0 the price has no upper end. How does
+# it act on $\sigma$? Differentiate:
 #
 # $$
 # \frac{\partial}{\partial \sigma} \mathrm{KL} = \sigma - \frac{1}{\sigma} \tag{6.15}
@@ -611,8 +612,8 @@ check.claim("twice as wide costs", 0.5 * (2**2 - 1 - np.log(2**2)), "0.807")
 # Above $\sigma = 1$ it pulls $\sigma$ down. Below, it pushes up, and ever harder: near 0 the
 # term $-\log \sigma^2$ is an infinite **barrier**.
 #
-# **Predict, then run.** The engine differentiates (6.14) at $\sigma$ = 0.05, 0.3, 1 and 2.5. Which
-# slope is the largest in size, and which is zero?
+# > **Predict, then run.** The engine differentiates (6.14) at $\sigma$ = 0.05, 0.3, 1 and 2.5.
+# > Which slope is the largest in size, and which is zero?
 
 # %%
 sigma = tg.tensor(np.array([0.05, 0.3, 1.0, 2.5]), requires_grad=True)
@@ -774,8 +775,8 @@ check.claim("E28: read as the variance", 0.5 * (0.3 - 1 - np.log(0.3)), "0.252")
 # In two dimensions this is $-\frac{1}{2} \log (1 - \rho^2)$, with $\rho$ the posterior's
 # correlation: nothing without correlation, infinite at $\rho = \pm 1$.
 #
-# **Predict, then run.** Our posterior has the correlation -0.76. What gap will the mean-field $q$
-# keep, by hand from the last formula? And the other family?
+# > **Predict, then run.** Our posterior has the correlation -0.76. What gap will the mean-field $q$
+# > keep, by hand from the last formula? And the other family?
 
 # %%
 tW, tr, eye = tg.tensor(W), tg.tensor(x - b), tg.tensor(np.eye(d))
@@ -826,8 +827,9 @@ check.claim("after ten steps, any covariance", gap_full[9], "0.167")
 check.claim("after ten steps, mean-field", gap_field[9], "0.620")
 
 # %% [markdown]
-# **Predict, then run.** Both families end at the posterior's mean. Will the mean-field $q$ be wider
-# than the posterior, as wide, or narrower? (It must cover a slanted ellipse by an upright one.)
+# > **Predict, then run.** Both families end at the posterior's mean. Will the mean-field $q$ be
+# > wider than the posterior, as wide, or narrower? (It must cover a slanted ellipse by an upright
+# > one.)
 
 # %%
 field, own = np.diag(V_field), np.diag(S)
@@ -956,8 +958,8 @@ check.equal("far apart", log_mean_exp(np.array([0.0, -2000.0])), np.log(1 / 2))
 # The leave-one-out argument holds for each set of draws, so the cell checks it for each of 1000
 # sets. The ceiling holds for the mean only.
 #
-# **Predict, then run.** Single estimates, each from 8 draws: how many of a hundred will lie *above*
-# $\log p_\theta(x)$?
+# > **Predict, then run.** Single estimates, each from 8 draws: how many of a hundred will lie
+# > *above* $\log p_\theta(x)$?
 
 # %%
 lw = draw_log_w((8, 1000), m, V)
@@ -1026,8 +1028,8 @@ figures.slider(
 # $-\infty$: all $k$ logarithms lie below $-t$ with probability $(\log t)^{-k}$, whose integral over
 # $t$ diverges. The cell adds it up to $t = e^{100}$ only.)
 #
-# **Predict, then run.** By (6.21), what does twice the number of weights do to the gap? (To tame
-# the noise, the cell adds $\delta$ itself, whose mean is 0, to each draw of $-\log(1 + \delta)$.)
+# > **Predict, then run.** By (6.21), what does twice the number of weights do to the gap? (To tame
+# > the noise, the cell adds $\delta$ itself, whose mean is 0, to each draw of $-\log(1 + \delta)$.)
 
 # %%
 w_square = np.exp(2 * (log_decoder(grid) + log_prior(grid)) - log_normal(grid, m, V)).sum() * cell
@@ -1048,7 +1050,8 @@ least_of = [np.linalg.eigvalsh(2 * Lam - np.linalg.inv(cov)).min() for cov in (V
 check.claim("least eigenvalue of 2 Lambda - 1/V, this q", least_of[0], "2.44")
 check.claim("least eigenvalue of 2 Lambda - 1/V, mean-field", least_of[1], "-4.54")
 s = np.linspace(1, 100, 100_001)  # t = e^s
-check.claim("bounded weights, k = 10", np.trapezoid(np.exp(s) / s**10, s), 3.0e23, tol=0.02)
+diverging = np.trapezoid(np.exp(s) / s**10, s)
+check.claim("bounded weights, k = 10: in powers of ten", np.log10(diverging), "23.476")
 
 # %% tags=["figure"]
 figure, ax = plt.subplots(figsize=(7, 2.9))
@@ -1198,8 +1201,8 @@ check.equal("at the posterior all draws count", effective, 20)
 # = \frac{1}{2} \log \det \left( I + W^\top W / \eta \right) = I(x; z) \tag{6.22}
 # $$
 #
-# **Predict, then run.** Halve the noise $\eta$ of the decoder. Does $z$ then tell more of $x$ or
-# less, and will the change be as large as one nat?
+# > **Predict, then run.** Halve the noise $\eta$ of the decoder. Does $z$ then tell more of $x$ or
+# > less, and will the change be as large as one nat?
 
 # %%
 ztrue = rng.standard_normal((50_000, d))
@@ -1235,8 +1238,8 @@ check.claim("with half the noise", half, "2.308")
 # $\mathrm{distortion} + \beta \cdot \mathrm{rate}$ where it is. At $\beta = 1$ the curve touches
 # the line of (6.23), and only there.
 #
-# **Predict, then run.** Which is larger at $\beta = 10$ than at $\beta = 0.1$: the rate, the
-# distortion, or their sum?
+# > **Predict, then run.** Which is larger at $\beta = 10$ than at $\beta = 0.1$: the rate, the
+# > distortion, or their sum?
 
 
 # %%

@@ -68,8 +68,9 @@ def test_headers_are_read_and_not_kept(tmp_path: Path) -> None:
     )
     assert sources.tolerances(path) == [0.05, math.inf, 0.1, 0.0]
     metadata = [cell.metadata for cell in sources.parse(path).cells]
-    hidden = {"jupyter": {"source_hidden": True}, "tags": ["hide-input"]}
-    assert metadata == [{}, {}, hidden, {}]
+    assert metadata == [{}, {}, sources.HIDDEN, {}]
+    assert sources.HIDDEN["jupyter"]["source_hidden"]  # in Jupyter
+    assert sources.HIDDEN["transient"]["remove_source"]  # in a page that nbconvert makes
     for header in ("tolerence=0.05", 'tags=["figures"]'):
         with pytest.raises(ValueError, match="a cell's header says"):
             sources.parse(source(tmp_path, f"# %% {header}\na = 1"))
