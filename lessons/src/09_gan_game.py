@@ -43,8 +43,8 @@ def draw_data(n):
 # %% tags=["figure"]
 bins = np.linspace(-4, 4, 41)
 middle = (bins[1:] + bins[:-1]) / 2
-makers = {"far away": (2.2, 0.5), "nearer": (0.8, 0.8), "as good as one bell gets": (0.0, 1.39)}
-figure, axes = plt.subplots(1, 3, figsize=(8, 3), sharey=True, layout="constrained")
+makers = {"far away": (2.2, 0.5), "nearer": (0.8, 0.8), "the best single bell": (0.0, 1.39)}
+figure, axes = plt.subplots(1, 3, figsize=(6.8, 3), sharey=True, layout="constrained")
 for axis, (name, (m, s)) in zip(axes, makers.items()):
     real, made = draw_data(20_000), rng.normal(m, s, 20_000)
     axis.hist(real, bins, density=True, alpha=0.3, color="black", label="real")

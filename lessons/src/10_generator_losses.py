@@ -29,11 +29,11 @@ rng = np.random.default_rng(10)
 
 # %% tags=["figure"]
 a = np.linspace(-8, 4, 200)
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 3.2), layout="constrained")
 left.plot(a, -np.logaddexp(0, a), label="minimax  $\\log(1 - D)$")
 left.plot(a, np.logaddexp(0, -a), label="non-saturating  $-\\log D$")
 left.plot(a, -np.exp(a), label="maximum likelihood  $-D/(1 - D)$")
-left.set(ylim=(-6, 11), xlabel="logit of a sample: D is sure that it is made ... real")
+left.set(ylim=(-6, 11), xlabel="logit: surely made ... surely real")
 left.set(title="Three losses: where is the slope?", ylabel="loss of G, in nats")
 left.legend(loc="upper right")
 w = np.array([1.0, 0.0])
@@ -44,7 +44,7 @@ right.quiver(X, Y, -Y, X, color="0.8")
 right.plot(*path.T, color="C1", ls="-", marker=".", ms=3, lw=0.8)
 right.plot(0, 0, "k+", ms=12)
 right.set(xlabel=r"$\theta$, the generator", ylabel=r"$\phi$, the discriminator", aspect="equal")
-right.set_title("Two players, plain steps: away from +")
+right.set_title("Plain steps: away from +")
 figures.show(
     figure,
     "Left, three losses of the generator against the logit: minimax is flat on the left, where D "
@@ -1065,13 +1065,14 @@ for name, at_20, at_1500 in (("minimax", "1.07", "3.62"), ("non-saturating", "0.
 check.claim("phi after the first step", walks["minimax"][1][1], "-0.10")
 
 # %% tags=["figure"]
-figure, axes = plt.subplots(1, 3, figsize=(8, 3), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(6.8, 2.8), sharey=True, layout="constrained")
 for axis, (name, walk) in zip(axes, walks.items()):
     track = np.array(walk)
     axis.plot(*track.T, lw=0.8, color="C1", ls="-")
     axis.plot(*track[0], "o", color="C2", ms=5)
     axis.plot(0, 0, "k+", ms=10)
     axis.set(title=name, xlabel=r"$\theta$", xlim=(-4, 4), ylim=(-4, 4), aspect="equal")
+    axis.set(xticks=(-3, 0, 3), yticks=(-3, 0, 3))
 axes[0].set_ylabel(r"$\phi$")
 figures.show(
     figure,

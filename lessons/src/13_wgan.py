@@ -59,7 +59,7 @@ def both(theta):
 
 # %% tags=["figure"]
 thetas = np.linspace(-2, 2, 41)
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 3), layout="constrained")
 left.plot(*line.T, "k.", label="data")
 left.plot(*(line + [1.3, 0]).T, ".", color="C2", label="samples")
 left.annotate("", (1.3, 0.5), (0, 0.5), arrowprops={"arrowstyle": "<->"})
@@ -476,7 +476,7 @@ check.claim("mean slope of D* at the far samples", flat, "-0.025")
 check.claim("of the best critic there", steep, "-1.00")
 
 # %% tags=["figure"]
-figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.2), sharey=True, layout="constrained")
 for axis, p_g in zip(axes, (bell(4.5, 0.5), bell(-0.2, 0.6))):
     critic = zigzag(p_g)
     axis.fill_between(t, 3 * p_d, color="black", alpha=0.25, lw=0, label="$p_d$ (times 3)")
@@ -487,8 +487,8 @@ for axis, p_g in zip(axes, (bell(4.5, 0.5), bell(-0.2, 0.6))):
     axis.plot(t, d, color="C0", ls="--", label="best discriminator $D^*$")
     axis.set(xlim=(-5, 6), ylim=(-5, 5), xlabel="x")
 axes[0].set_ylabel("score; D; density")
-axes[0].set_title("far apart: D* is flat at the samples")
-axes[1].set_title("the critic: a zigzag of slopes 1 and -1")
+axes[0].set_title("D* is flat at far samples")
+axes[1].set_title("a zigzag of slopes 1 and -1")
 handles, labels = axes[0].get_legend_handles_labels()
 figure.legend(handles, labels, loc="outside lower center", ncols=4)
 figures.show(

@@ -1145,7 +1145,7 @@ network = trained["DDIM"][2:4] - exact["DDIM"][2:4]  # beside exact["DDIM"], the
 check.claim("the few steps cost more", np.abs(network) < 0.5 * exact["DDIM"][2:4])
 
 # %% tags=["figure"]
-fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(6.8, 2.8), sharey=True, layout="constrained")
 for ax, (title, size, lines) in zip(axes, (("perfect network", 10_000, exact),
                                            ("trained network", 2_000, trained))):  # fmt: skip
     for (name, line), dashes in zip(lines.items(), ("o--", "o-")):
