@@ -43,8 +43,8 @@ def draw_data(n):
 # %% tags=["figure"]
 bins = np.linspace(-4, 4, 41)
 middle = (bins[1:] + bins[:-1]) / 2
-makers = {"far away": (2.2, 0.5), "nearer": (0.8, 0.8), "as good as one bell gets": (0.0, 1.39)}
-figure, axes = plt.subplots(1, 3, figsize=(8, 3), sharey=True, layout="constrained")
+makers = {"far away": (2.2, 0.5), "nearer": (0.8, 0.8), "the best single bell": (0.0, 1.39)}
+figure, axes = plt.subplots(1, 3, figsize=(6.8, 3), sharey=True, layout="constrained")
 for axis, (name, (m, s)) in zip(axes, makers.items()):
     real, made = draw_data(20_000), rng.normal(m, s, 20_000)
     axis.hist(real, bins, density=True, alpha=0.3, color="black", label="real")
@@ -554,7 +554,8 @@ divergence = entropy(total / 2) - 0.5 * entropy(p) - 0.5 * entropy(moved)
 check.equal("9.15", values, -np.log(4) + 2 * divergence)
 check.equal("9.16", np.min(values), -np.log(4))  # never below, and reached at shift 0
 check.equal("9.16", 1 + np.max(values), 1.0, tol=1e-6)  # never above 0, nearly reached at shift 9
-check.claim("half way up, the shift is", shifts[np.abs(divergence - np.log(2) / 2).argmin()], "2.6")
+check.claim("steepest at the shift", shifts[np.gradient(values, shifts).argmax()], "0.8")
+check.claim("half way up at the shift", shifts[np.abs(divergence - np.log(2) / 2).argmin()], "2.6")
 
 # %% tags=["figure"]
 figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
@@ -576,8 +577,9 @@ figures.show(
 )
 
 # %% [markdown]
-# Half of the way up lies behind it at a shift of 2.6, the distance of the two bells. The same as
-# pictures to move through: data, the shifted law, and the $D^*$ between them.
+# The curve starts at $-\log 4$, is steepest at a shift of 0.8, has half of the way behind it at
+# 2.6, about the distance of the two bells, and ends at 0. Here are pictures of the way to move
+# through: data, the shifted law, and the $D^*$ between them.
 
 
 # %% tags=["figure"]
@@ -887,8 +889,8 @@ figures.show(
 # $\mathcal{N}(0.5, 0.9^2)$, and train only $D$. To take the luck of the batches out, let it see
 # all of the line at once: (9.6) as a sum on a coarser grid.
 #
-# **Predict, then run.** By (9.11), how do $V$ and the KL that is still missing hang together, at
-# every step of this training? Which of the two does it raise, which does it lower?
+# **Predict, then run.** What has (9.11) to say of $V$ and the KL that is still missing, at every
+# step of this training? Which of the two does it raise, which does it lower?
 
 # %%
 line = np.linspace(-5, 5, 401)[:, None]

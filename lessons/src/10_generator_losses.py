@@ -29,11 +29,11 @@ rng = np.random.default_rng(10)
 
 # %% tags=["figure"]
 a = np.linspace(-8, 4, 200)
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 3.2), layout="constrained")
 left.plot(a, -np.logaddexp(0, a), label="minimax  $\\log(1 - D)$")
 left.plot(a, np.logaddexp(0, -a), label="non-saturating  $-\\log D$")
 left.plot(a, -np.exp(a), label="maximum likelihood  $-D/(1 - D)$")
-left.set(ylim=(-6, 11), xlabel="logit of a sample: D is sure that it is made ... real")
+left.set(ylim=(-6, 11), xlabel="logit: surely made ... surely real")
 left.set(title="Three losses: where is the slope?", ylabel="loss of G, in nats")
 left.legend(loc="upper right")
 w = np.array([1.0, 0.0])
@@ -44,7 +44,7 @@ right.quiver(X, Y, -Y, X, color="0.8")
 right.plot(*path.T, color="C1", ls="-", marker=".", ms=3, lw=0.8)
 right.plot(0, 0, "k+", ms=12)
 right.set(xlabel=r"$\theta$, the generator", ylabel=r"$\phi$, the discriminator", aspect="equal")
-right.set_title("Two players, plain steps: away from +")
+right.set_title("Plain steps: away from +")
 figures.show(
     figure,
     "Left, three losses of the generator against the logit: minimax is flat on the left, where D "
@@ -268,10 +268,10 @@ check.claim("non-saturating rises by more than a factor of ten", rise > 10)
 # %% tags=["figure"]
 figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
 for name, values in sizes.items():
-    axis.semilogy(steps, values, label=name.replace("_", " "))
+    axis.semilogy(steps, values, label=name.replace("non_", "non-").replace("_", " "))
 axis.set(xlabel="step of D, G fixed", ylabel="norm of G's gradient")
 axis.set_title("The better D, the less the minimax generator hears")
-axis.legend(loc="center right")
+axis.legend(loc="center right", bbox_to_anchor=(1, 0.62))
 figures.show(
     figure,
     "Norms of three gradients while D learns, on a logarithmic axis: minimax and maximum "
@@ -914,7 +914,7 @@ for kind, said in (("plain", "145"), ("extragradient", "0.0069"), ("optimistic",
 
 # %% [markdown]
 # Plain steps are at 145, the two others at 0.0069 and 0.0063. The film shows all four at **one**
-# step size, $\eta = 0.2$, from one start.
+# step size, $\eta = 0.2$, from one start, the open dot, to where they are, the full one.
 
 
 # %%
@@ -936,17 +936,20 @@ for name, said in zip(ends, ("3.24", "1.02", "0.31", "0.29")):
 # %% tags=["figure"]
 def portraits(shown, dpi):
     """For each (eta, step) a picture of the four paths up to that step."""
-    figure, axes = plt.subplots(1, 4, figsize=(9, 2.9), sharey=True, dpi=dpi)
-    figure.subplots_adjust(left=0.06, right=0.995, bottom=0.15, top=0.8, wspace=0.06)
+    figure, axes = plt.subplots(2, 2, figsize=(5, 5.3), sharex=True, sharey=True, dpi=dpi)
+    figure.subplots_adjust(left=0.11, right=0.99, bottom=0.09, top=0.87, wspace=0.05, hspace=0.2)
     X, Y = np.meshgrid(np.linspace(-1.7, 1.7, 9), np.linspace(-1.7, 1.7, 9))
-    for axis in axes:
+    for axis in axes.flat:
         axis.quiver(X, Y, -Y, X, color="0.85")
-        axis.plot(*w, "o", color="C2", ms=5)
         axis.plot(0, 0, "k+", ms=10)
-        axis.set(xlabel=r"$\theta$", xlim=(-1.8, 1.8), ylim=(-1.8, 1.8), aspect="equal")
-    axes[0].set_ylabel(r"$\phi$")
+        axis.set(xlabel=r"$\theta$", ylabel=r"$\phi$", xlim=(-1.8, 1.8), ylim=(-1.8, 1.8))
+        axis.set_aspect("equal")
+        axis.label_outer()
+    axes = list(axes.flat)
     paths = [axis.plot([], [], color="C1", ls="-", marker=".", ms=3, lw=0.8)[0] for axis in axes]
-    ends = [axis.plot([], [], "o", color="C0", ms=5)[0] for axis in axes]
+    for axis in axes:
+        axis.plot(*w, "ko", mfc="white", ms=6)
+    ends = [axis.plot([], [], "ko", ms=6)[0] for axis in axes]
     for eta, until in shown:
         for axis, path, end, (name, track) in zip(axes, paths, ends, tracks(eta).items()):
             path.set_data(*track[: until + 1].T)
@@ -959,7 +962,7 @@ def portraits(shown, dpi):
 
 
 figures.film(
-    portraits([(0.2, until) for until in range(0, 61, 3)], dpi=70),
+    portraits([(0.2, until) for until in range(0, 61, 3)], dpi=80),
     "Film of four paths from one start at one step size. Simultaneous steps spiral out of the "
     "picture, alternating ones go around for ever, extragradient and optimistic ones come in.",
     colors=64,
@@ -1062,13 +1065,14 @@ for name, at_20, at_1500 in (("minimax", "1.07", "3.62"), ("non-saturating", "0.
 check.claim("phi after the first step", walks["minimax"][1][1], "-0.10")
 
 # %% tags=["figure"]
-figure, axes = plt.subplots(1, 3, figsize=(8, 3), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(6.8, 2.8), sharey=True, layout="constrained")
 for axis, (name, walk) in zip(axes, walks.items()):
-    track = np.array(walk[:500])
+    track = np.array(walk)
     axis.plot(*track.T, lw=0.8, color="C1", ls="-")
     axis.plot(*track[0], "o", color="C2", ms=5)
     axis.plot(0, 0, "k+", ms=10)
-    axis.set(title=name, xlabel=r"$\theta$", xlim=(-3.3, 3.3), ylim=(-3.3, 3.3), aspect="equal")
+    axis.set(title=name, xlabel=r"$\theta$", xlim=(-4, 4), ylim=(-4, 4), aspect="equal")
+    axis.set(xticks=(-3, 0, 3), yticks=(-3, 0, 3))
 axes[0].set_ylabel(r"$\phi$")
 figures.show(
     figure,
@@ -1174,6 +1178,7 @@ def noise(n):
 
 
 means = {}  # of the samples, at each step
+print("mean of the samples, step    0    150    300    450    600")
 for name in ("minimax", "maximum_likelihood", "non_saturating"):
     tg.manual_seed(3)
     theta = tg.tensor([-2.0, 0.5], dtype=tg.float64, requires_grad=True)
@@ -1194,8 +1199,7 @@ for name in ("minimax", "maximum_likelihood", "non_saturating"):
             opt_g.zero_grad()
             loss_g.backward()
             opt_g.step()
-    told = "  ".join(f"{mean:6.2f}" for mean in means[name][::150])
-    print(f"{name:20s} mean of the samples at steps 0, 150, ..., 600: {told}")
+    print(f"{name:22s}" + "".join(f"{mean:7.2f}" for mean in means[name][::150]))
 
 # %%
 check.claim("non-saturating, step 150", means["non_saturating"][150], 2.0, tol=0.05)

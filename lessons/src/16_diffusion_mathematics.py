@@ -502,9 +502,10 @@ check.claim("the last one, cut", cosine.betas[-1], "0.999")
 # $\sigma_T = 10$) has most of the signal left, and which has least?
 
 # %%
-for process, said in ((ddpm, "0.026"), (cosine, "0.341"), (diffusion.equal(T), "0.016")):
+for name, process, said in (("linear", ddpm, "0.026"), ("cosine", cosine, "0.341"),
+                            ("equal increments", diffusion.equal(T), "0.016")):  # fmt: skip
     left_at_600 = process.snr(600) / (1 + process.snr(600))
-    check.claim(f"share of signal at t = 600, {type(process).__name__}", left_at_600, said)
+    check.claim(f"share of signal at t = 600, {name}", left_at_600, said)
 first = diffusion.equal(T).snr(10)
 check.claim("share of signal at t = 10, equal increments", first / (1 + first), "0.500")
 
@@ -515,7 +516,7 @@ chains = {
     "geometric": diffusion.geometric(T),
     "equal increments": diffusion.equal(T),
 }
-fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(6.8, 2.8), layout="constrained")
 for name, chain in chains.items():
     ts = np.arange(1, T + 1)
     left.semilogy(ts, chain.snr(ts), label=name)
