@@ -10,6 +10,7 @@ from . import (
     autoregressive,
     diffusion,
     explicit,
+    flow,
     gan,
     latent,
     likelihoods,
@@ -19,7 +20,6 @@ from . import (
     vae,
     vq,
 )
-from . import autoregressive, diffusion, explicit, flow, gan, latent, likelihoods, nets, ode, vae
 from .systems import SYSTEMS, System, build, pretrained, restore
 
 __all__ = [

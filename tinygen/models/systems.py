@@ -61,8 +61,10 @@ SYSTEMS: dict[str, System] = {
     "pixelrnn": System(
         "autoregressive", "PixelRNN: Row LSTM and Diagonal BiLSTM",
         "van den Oord et al. 2016, arXiv:1601.06759", None,
+    ),
     "image_gpt": System(
         "autoregressive", "Image transformer, pixel by pixel", "Chen et al. 2020 (iGPT)", None
+    ),
     "flow": System(
         "flow", "Normalizing flows, from couplings to flow matching",
         "Dinh et al. 2016, arXiv:1605.08803", None,

@@ -3,11 +3,9 @@
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), time, unet,
 masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by
-pixel), patches (a judge of patches), perceptual (features to compare pictures by), spatial
-(pictures to a map of features and back).
-masked (what comes later is not seen), transformer (nor here), perceptual (features to compare
-masked (what comes later is not seen), coupling (what a flow asks), perceptual (features to compare
-pictures by).
+pixel), transformer (attention that does not look ahead), coupling (what a flow asks), patches (a
+judge of patches), perceptual (features to compare pictures by), spatial (pictures to a map of
+features and back).
 """
 
 from .autoencoding import (
