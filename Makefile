@@ -34,7 +34,7 @@ demo: .venv/plot.stamp
 	$(BIN)/tinygen demo
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 SEED ?= $(shell date +%s)
 fuzz: .venv/test.stamp

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 import tinygen as tg
-from tinygen import backend
+from tinygen import backend, threads
 from tinygen.testing import use_ci_profile
 
 use_ci_profile(max_examples=20)
+if "PYTEST_XDIST_WORKER" in os.environ and (blas := threads.openblas()):
+    blas[1](1)  # BLAS's threads would spin on the cores of the other workers
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ TINY = {
     "made": "--epochs 2 --batch 512 --hidden 16 --orders 2",
     "pixelcnn": "--epochs 2 --batch 512 --width 4 --layers 2",
     "image_gpt": "--epochs 2 --batch 512 --width 8 --layers 1 --heads 2",
+    "pixelrnn": "--epochs 2 --batch 512 --width 4 --layers 1",
     "autoencoder": "--epochs 2 --batch 512 --latent 4 --kind denoising",
     "vae": "--epochs 2 --batch 512 --hidden 8 --importance 2 --objective iwae",
     "hierarchical": "--epochs 2 --batch 512 --hidden 8 --sizes 4 2 --importance 2",

@@ -73,7 +73,7 @@ def test_machine_code_of_the_fast_kernels(file, arch):
 
 @needs_nvrtc
 @needs_nvdisasm
-@pytest.mark.parametrize("file", set(FILES) - set(CONVOLUTIONS))
+@pytest.mark.parametrize("file", sorted(set(FILES) - set(CONVOLUTIONS)))
 def test_machine_code_of_the_fused_kernels(file):
     """One load from memory for each number, no local memory, no atomics."""
     for name, sass in nvrtc.machine_code(compiled(file, 90)[0]).items():

@@ -10,7 +10,7 @@ import pytest
 
 import tinygen as tg
 from tinygen import Tensor, ops
-from tinygen.ops.op import REGISTRY, elementwise, op
+from tinygen.ops.op import REGISTRY, Op, elementwise, op
 
 
 def ones(*shape: int, **kwargs: object) -> Tensor:
@@ -197,6 +197,23 @@ def test_an_op_whose_vjps_do_not_fit_is_refused_where_it_is_written() -> None:
         @op
         def mul(x):
             return x
+
+
+def test_a_notebook_cell_that_defines_an_op_may_run_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def cell(module: str, factor: float) -> Op:
+        def times_seven(x):
+            return x * factor
+
+        times_seven.__module__ = module
+        return op(times_seven)
+
+    monkeypatch.setattr("tinygen.ops.op.REGISTRY", dict(REGISTRY))
+    assert cell("__main__", 6.0)(tg.ones(2)).tolist() == [6.0, 6.0]
+    assert cell("__main__", 7.0)(tg.ones(2)).tolist() == [7.0, 7.0]
+    with pytest.raises(ValueError, match="'times_seven' already, in __main__; rename yours"):
+        cell("elsewhere", 1.0)
 
 
 @pytest.mark.parametrize("name", ["quantize", "jit", "compile", "sparse"])

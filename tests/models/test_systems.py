@@ -20,7 +20,7 @@ from tinygen.run import Run
 FOLDER, TESTS = Path(models.__file__).parent, Path(__file__).parent
 PICTURE, LABELLED = {"shape": (1, 8, 8)}, {"shape": (1, 8, 8), "classes": 3}
 
-BINARY = {"made", "pixelcnn", "image_gpt"}  # densities of zeros and ones, and of nothing else
+BINARY = {"made", "pixelcnn", "pixelrnn", "image_gpt"}  # densities of zeros and ones only
 
 # Every system, and those of its variants that build or sample in another way.
 CONFIGS: list[tuple[str, dict[str, Any]]] = [
@@ -30,6 +30,8 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("pixelcnn", LABELLED | {"width": 4, "layers": 2, "likelihood": "logistic", "levels": 2}),
     ("image_gpt", PICTURE | {"width": 8, "layers": 2, "heads": 2}),
     ("image_gpt", LABELLED | {"width": 8, "layers": 1, "likelihood": "softmax", "levels": 2}),
+    ("pixelrnn", PICTURE | {"width": 4, "layers": 1}),
+    ("pixelrnn", PICTURE | {"width": 4, "layers": 1, "model": "diagonal"}),
     ("autoencoder", PICTURE | {"latent": 4}),
     ("autoencoder", PICTURE | {"latent": 4, "kind": "ksparse", "k": 2, "loss": "ssim"}),
     ("autoencoder", PICTURE | {"latent": 4, "kind": "sparse", "net": "notes"}),

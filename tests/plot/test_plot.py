@@ -58,6 +58,11 @@ def test_every_pixel_of_a_grid_is_where_it_belongs(n, c, h, w, nrow, padding, se
     np.testing.assert_array_equal(grid.reshape(expected.shape), expected)
 
 
+def test_black_and_white_pictures_do_not_melt_into_what_is_between_them():
+    grid = plot.grid_array(np.array([np.zeros((2, 2)), np.ones((2, 2))]))
+    assert set(grid[:, 2].tolist()) == {128}
+
+
 def test_the_value_range_is_mapped_end_to_end():
     x = np.array([-1, 0, 1.0]).reshape(1, 1, 3)
     assert plot.grid_array(x, value_range=(-1, 1)).tolist() == [[0, 128, 255]]

@@ -409,7 +409,7 @@ def test_run_names_the_examples(capsys):
         assert "tinygen run gan --help" in said and all(slug in said for slug in models.SYSTEMS)
     assert cli.main(["run", "vea"]) == 2
     assert capsys.readouterr().err.startswith(
-        "tinygen run: no example is called 'vea'; there are mixture, made, pixelcnn, image_g"
+        "tinygen run: no example is called 'vea'; there are mixture, made, pixelcnn, pixelrnn"
     )
 
 

@@ -54,6 +54,10 @@ SYSTEMS: dict[str, System] = {
         "autoregressive", "PixelCNN, gated or plain",
         "van den Oord et al. 2016, arXiv:1606.05328", None,
     ),
+    "pixelrnn": System(
+        "autoregressive", "PixelRNN: Row LSTM and Diagonal BiLSTM",
+        "van den Oord et al. 2016, arXiv:1601.06759", None,
+    ),
     "image_gpt": System(
         "autoregressive", "Image transformer, pixel by pixel", "Chen et al. 2020 (iGPT)", None
     ),

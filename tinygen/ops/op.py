@@ -340,8 +340,11 @@ def _finish(call: Any, spec: Spec) -> Op:
     call.__name__ = call.__qualname__ = spec.name
     call.__doc__, call.__module__ = spec.forward.__doc__, spec.forward.__module__
     call.__wrapped__ = spec
-    if spec.name in REGISTRY:
-        raise ValueError(f"op: there is an op named {spec.name!r} already")
+    known = REGISTRY.get(spec.name)
+    if known and not known.__module__ == call.__module__ == "__main__":  # a cell run once more
+        raise ValueError(
+            f"op: there is an op named {spec.name!r} already, in {known.__module__}; rename yours"
+        )
     REGISTRY[spec.name] = call
     return call  # type: ignore[no-any-return]
 

@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "Range", "encode", "enlarge", "gif", "grid_array", "image_grid", "in_parts", "pixels",
-    "reconstruction_pairs", "save_image", "show", "tile",
+    "BETWEEN", "Range", "encode", "enlarge", "gif", "grid_array", "image_grid", "in_parts",
+    "pixels", "reconstruction_pairs", "save_image", "show", "tile",
 ]  # fmt: skip
 
 Range = tuple[float, float]
+BETWEEN = 0.5  # grey between pictures: black or white would melt into binary ones
 
 
 def pixels(
@@ -105,7 +106,7 @@ def grid_array(
     nrow: int = 8,
     padding: int = 1,
     value_range: Range | None = None,
-    pad_value: float = 1.0,
+    pad_value: float = BETWEEN,
     clip: bool = False,
 ) -> np.ndarray[Any, Any]:
     """One uint8 array of all images: (H', W'), or (H', W', 3) for colour. No matplotlib needed.
@@ -180,7 +181,7 @@ def image_grid(
     title: str | None = None,
     path: PathLike | None = None,
     *,
-    pad_value: float = 1.0,
+    pad_value: float = BETWEEN,
     clip: bool = False,
 ) -> Figure:
     """The images in a grid, nrow in a row, as a Figure. See `grid_array` for what they may be.
@@ -252,7 +253,7 @@ def reconstruction_pairs(
         figure = new_figure(width / DPI, height / DPI, layout=None)
         for k, band in enumerate(bands):
             for row, (tiles, label) in enumerate(zip((x, y), labels, strict=True)):
-                line = tile(tiles[band], nrow, 1, 1.0, name)
+                line = tile(tiles[band], nrow, 1, BETWEEN, name)
                 bottom = height - edge - k * (2 * tall + gap) - (row + 1) * tall
                 box = (margin, bottom, line.shape[1] * zoom, h * zoom)
                 show(figure.add_axes(in_parts(box, (width, height))), line)

@@ -90,6 +90,49 @@ def test_draws_follow_the_law(name: str) -> None:
     assert np.std(cold) < np.std(draws) + 1e-9
 
 
+@pytest.mark.parametrize("name", LAWS)
+def test_top_k_draws_only_the_likeliest_and_in_their_shares(name: str) -> None:
+    levels = 2 if name == "bernoulli" else 9
+    law, k = LAWS[name](levels), max(1, levels // 3)
+    generator = tg.Generator().manual_seed(3)
+    numbers = tg.randn(1, law.channels, generator=generator)
+    values = (tg.arange(levels) / (levels - 1)).reshape(-1, 1, 1, 1)
+    p = law.log_prob(values, numbers.reshape(1, -1, 1, 1).expand(levels, -1, 1, 1)).exp().numpy()
+    p[np.argsort(p)[:-k]] = 0.0
+    draws = law.draw(numbers.expand(20_000, -1), generator, top_k=k).numpy()
+    share = np.bincount(np.rint(draws * (levels - 1)).astype(int), minlength=levels) / 20_000
+    assert np.abs(share - p / p.sum()).max() < 0.015 and (share[p == 0.0] == 0.0).all()
+    every = law.draw(numbers.expand(20_000, -1), generator, top_k=levels).numpy()
+    assert abs(every.mean() - law.draw(numbers.expand(20_000, -1), generator).numpy().mean()) < 0.02
+
+
+@pytest.mark.parametrize(("dtype", "near"), [(tg.float32, 1e-5), (tg.float64, 1e-12)])
+@pytest.mark.parametrize("variant", ["gated", "plain", "classes", "embedding"])
+def test_the_cache_gives_the_numbers_of_whole_passes(variant: str, dtype, near: float) -> None:
+    tg.manual_seed(4)
+    told = {"classes": tg.arange(5) % 3, "embedding": tg.randn(5, 4)}.get(variant)
+    options = {"plain": {"gated": False}, "classes": {"classes": 3}, "embedding": {"embedding": 4}}
+    model = PixelCNN((1, 6, 5), 6, 3, likelihood="softmax", levels=3, **options.get(variant, {}))
+    model = model.to(dtype)
+    told = told.to(dtype) if variant == "embedding" else told
+    for p in model.parameters():
+        p.data.mul_(2.0)
+    x = (tg.randint(3, (5, 1, 6, 5)) / 2.0).to(dtype)
+    with tg.no_grad():
+        whole, seen = model(x, told), 12
+        pixels = list(model.in_turn(x, told, seen))
+    assert [(row, column) for row, column, _ in pixels] == [divmod(i, 5) for i in range(seen, 30)]
+    assert whole.std().item() > 0.1, "there is something to be wrong about"
+    for row, column, numbers in pixels:
+        assert (numbers - whole[:, :, row, column]).abs().max().item() < near
+    given = {"labels" if variant == "classes" else "embedding": told}
+    with_it, without = (
+        model.sample(5, tg.Generator().manual_seed(1), **given, given=x, seen=7, cache=cache)
+        for cache in (True, False)
+    )
+    assert (with_it == without).all() and (with_it.flatten(1)[:, :7] == x.flatten(1)[:, :7]).all()
+
+
 def test_samples_follow_the_density_and_keep_what_is_given() -> None:
     tg.manual_seed(2)
     model = PixelCNN((1, 2, 2), 8, 2)
@@ -121,6 +164,8 @@ def test_bad_input_is_named() -> None:
         model.log_prob(tg.full((1, 1, 3, 3), 0.5))
     with pytest.raises(ValueError, match="has 0 classes .* was given"):
         model.sample(1, labels=tg.tensor([0]))
+    with pytest.raises(ValueError, match="PixelCNN.sample: expected top_k >= 1, got 0"):
+        model.sample(1, top_k=0)
     with pytest.raises(ValueError, match="3 classes .* nothing was given"):
         PixelCNN((1, 3, 3), 8, 2, classes=3).log_prob(tg.ones(1, 1, 3, 3))
     with pytest.raises(ValueError, match="there are bernoulli, softmax, logistic"):

@@ -3,6 +3,8 @@
 from .image_gpt import ImageGPT
 from .made import MADE
 from .pixelcnn import PixelCNN
+from .pixelrnn import PixelRNN
 from .pixels import LAWS, Logistics, Table
+from .raster import Raster
 
-__all__ = ["LAWS", "ImageGPT", "MADE", "Logistics", "PixelCNN", "Table"]
+__all__ = ["LAWS", "ImageGPT", "MADE", "Logistics", "PixelCNN", "PixelRNN", "Raster", "Table"]

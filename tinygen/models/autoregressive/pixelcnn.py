@@ -7,30 +7,27 @@ gated: two stacks of gated convolutions, which together see all pixels before (v
 spot. A pixel's law is Bernoulli, a table of grey values, or a mixture of logistics (PixelCNN++).
 
 What goes wrong: a mask one pixel too wide lets the network copy, and the loss falls to 0; sampling
-takes a pass a pixel; without the vertical stack a triangle above to the right is never seen.
+goes pixel by pixel, though what earlier pixels gave is kept; without the vertical stack a triangle
+above to the right is never seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from ... import nn
-from ...backend import Generator
 from ...checks import positive
-from ...nn import functional as F
 from ...ops import relu, zeros
-from ...tape import no_grad
 from ...tensor import Tensor
 from .. import nets
-from ..nets.condition import check_labels
-from ..systems import NEEDED, settings, split
-from .pixels import LAWS, grey_values
+from ..systems import NEEDED, settings
+from .raster import Raster
 
 __all__ = ["PixelCNN", "build"]
 
 
-class PixelCNN(nn.Module):
+class PixelCNN(Raster):
     """A density of pictures (B, 1, H, W) in [0, 1] of `levels` grey values.
 
     likelihood: "bernoulli" (levels 2), "softmax" or "logistic". classes: labels the pictures have.
@@ -45,25 +42,15 @@ class PixelCNN(nn.Module):
     ((5,), (3, 1, 4, 4))
     """
 
-    pixels = (0.0, 1.0)
-
     def __init__(
         self, shape: Sequence[int], width: int = 32, layers: int = 6, kernel: int = 3,
         *, gated: bool = True, likelihood: str = "bernoulli", levels: int = 2, classes: int = 0,
         embedding: int = 0,
     ) -> None:  # fmt: skip
-        super().__init__()
+        super().__init__(shape, likelihood, levels, classes, embedding)
         positive("PixelCNN", width=width, layers=layers)
-        if likelihood not in LAWS:
-            raise ValueError(f"PixelCNN: likelihood {likelihood!r}; there are {', '.join(LAWS)}")
-        if len(shape) != 3 or shape[0] != 1:
-            raise ValueError(f"PixelCNN: expected grey pictures (1, H, W), got {tuple(shape)}")
-        if classes and embedding:
-            raise ValueError("PixelCNN: give classes or an embedding, not both")
-        if (classes or embedding) and not gated:
+        if self.given and not gated:
             raise ValueError("PixelCNN: only the gated network is told labels or an embedding")
-        self.shape, self.classes, self.given = tuple(shape), classes, classes or embedding
-        self.law = LAWS[likelihood](levels)
         self.gated = gated
         if gated:
             self.body = nn.ModuleList(
@@ -81,10 +68,6 @@ class PixelCNN(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
-        """The law's numbers of every pixel: (B, 1, H, W) -> (B, channels, H, W).
-
-        given: labels (B,) or an embedding (B, d), where the model was made for them.
-        """
         c = self._given(given, len(x))
         if self.gated:
             v = h = x - 0.5
@@ -96,47 +79,44 @@ class PixelCNN(nn.Module):
             h = h + layer(relu(h))
         return self.head(h)
 
-    def log_prob(self, x: Tensor, given: Tensor | None = None) -> Tensor:
-        """log P(x | given) in nats, (B,)."""
-        grey_values("PixelCNN", x, self.shape, self.law.levels)  # or an error
-        return self.law.log_prob(x, self(x, given))
+    def in_turn(
+        self, x: Tensor, given: Tensor | None = None, seen: int = 0
+    ) -> Iterator[tuple[int, int, Tensor]]:
+        c = self._given(given, len(x))
+        for i, h in enumerate(self._gated_features(x, c) if self.gated else self._features(x)):
+            if i >= seen:
+                yield *divmod(i, self.shape[2]), self.head(h.reshape(*h.shape, 1, 1))[:, :, 0, 0]
 
-    def terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
-        """loss = -log P(x) in nats, the mean over the batch (x,) or (x, labels)."""
-        x, labels = split(batch)
-        log_p = self.log_prob(x, labels if self.classes else None).mean()
-        return {"loss": -log_p, "log_prob": log_p}
+    def _gated_features(self, x: Tensor, c: Tensor | None) -> Iterator[Tensor]:
+        """The last block's h, (B, width), of one pixel after the other."""
+        n, (_, height, width) = len(x), self.shape
+        blocks = [nets.GatedPixels(cast(nets.GatedBlock, b), n, width, c) for b in self.body]
+        for row in range(height):
+            for column in range(width):
+                h = x[:, :, row, column - 1] - 0.5 if column else zeros(n, 1).to(x)
+                for block in blocks:
+                    h = block.read(h, column)
+                yield h
+            v = x[:, :, row : row + 1] - 0.5
+            for block in blocks:
+                v = block.next_row(v)
 
-    @no_grad()
-    def sample(
-        self, n: int, generator: Generator | None = None, labels: Tensor | None = None,
-        embedding: Tensor | None = None, temperature: float = 1.0, given: Tensor | None = None,
-        seen: int = 0,
-    ) -> Tensor:  # fmt: skip
-        """n pictures (n, 1, H, W), a pass a pixel; temperature below 1: the likelier values.
-
-        given, seen: the first `seen` pixels of pictures (n, 1, H, W) stay as they are.
-        """
-        if not temperature > 0.0:
-            raise ValueError(f"PixelCNN.sample: expected temperature > 0, got {temperature}")
-        told = labels if labels is not None else embedding
-        like, (_, height, width) = next(iter(self.parameters())), self.shape
-        x = zeros(n, *self.shape).to(like) if given is None else given.clone().to(like)
-        for i in range(seen if given is not None else 0, height * width):
-            row, column = divmod(i, width)
-            numbers = self(x[:, :, : row + 1], told)[:, :, row, column]  # rows below are not needed
-            x[:, 0, row, column] = self.law.draw(numbers, generator, temperature)
-        return x
-
-    def _given(self, given: Tensor | None, n: int) -> Tensor | None:
-        if (given is None) == bool(self.given):
-            raise ValueError(
-                f"PixelCNN: the model has {self.classes} classes and {self.given} numbers to be "
-                f"given, but {'nothing' if given is None else f'shape {given.shape}'} was given"
-            )
-        if given is None or not self.classes:
-            return given
-        return F.one_hot(check_labels("PixelCNN", given, n, self.classes), self.classes).float()
+    def _features(self, x: Tensor) -> Iterator[Tensor]:
+        """The same of the plain network."""
+        n, (_, height, width) = len(x), self.shape
+        first, *layers = (
+            nets.MaskedPixels(cast(nets.MaskedConv2d, layer), n, width) for layer in self.body
+        )
+        for row in range(height):
+            for layer in (first, *layers):
+                layer.next_row()
+            for column in range(width):
+                h = first.read(column)
+                for layer in layers:
+                    layer.write(relu(h), column)
+                    h = h + layer.read(column)
+                yield h
+                first.write(x[:, :, row, column] - 0.5, column)
 
 
 def build(config: Mapping[str, Any]) -> PixelCNN:

@@ -7,53 +7,41 @@ pixel takes, log P(x) in nats of a picture, and how a pixel is drawn from its nu
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from ...backend import Generator
 from ...checks import integers, positive
 from ...nn import functional as F
-from ...ops import cat, clamp, log_softmax, logsumexp, multinomial, rand, softmax, where
+from ...ops import (
+    arange,
+    cat,
+    clamp,
+    log_softmax,
+    logsumexp,
+    multinomial,
+    rand,
+    softmax,
+    topk,
+    where,
+)  # fmt: skip
 from ...tensor import Tensor
 from ..likelihoods import sum_dims
 
-__all__ = ["Coin", "LAWS", "Logistics", "PixelLaw", "Table", "grey_values", "likeliest"]
-
-
-def grey_values(name: str, x: Tensor, shape: Sequence[int], levels: int) -> Tensor:
-    """Pictures (B, *shape) in [0, 1] as integers 0..levels-1; ValueError if they are others.
-
-    >>> import tinygen as tg
-    >>> from tinygen.models.autoregressive.pixels import grey_values
-    >>> grey_values("me", tg.tensor([[[[0.0, 0.5]]]]), (1, 1, 2), levels=3)
-    tensor([[[[0, 1]]]])
-    """
-    top = levels - 1
-    grey = (x * top).round()
-    if (
-        x.shape[1:] != tuple(shape)
-        or not (((x * top - grey).abs() < 1e-3) & (grey >= 0) & (grey <= top)).all()
-    ):
-        raise ValueError(
-            f"{name}: expected pictures (B, {', '.join(map(str, shape))}) of {levels} grey values "
-            f"0, 1/{top}, .., 1, got {x.shape} with others; likelihoods.binarise makes zeros and "
-            "ones"
-        )
-    return grey.long()
+__all__ = ["Coin", "LAWS", "Logistics", "PixelLaw", "Table", "likeliest"]
 
 
 def likeliest(logits: Tensor, k: int | None) -> Tensor:
-    """logits (n, levels) with all but the k largest of a row at -inf; as they are where k is None.
+    """The k largest logits of each row (n, values), the others -inf; all of them if k is None.
 
     >>> import tinygen as tg
     >>> from tinygen.models.autoregressive.pixels import likeliest
-    >>> likeliest(tg.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
-    tensor([[-inf,   3.,   2., -inf]])
+    >>> likeliest(tg.tensor([[0.0, 3.0, 1.0]]), 2)
+    tensor([[-inf,   3.,   1.]])
     """
     if k is None:
         return logits
-    integers("likeliest", 1, k=k)
-    rank = logits.argsort(1, descending=True).argsort(1)  # 0 for the largest
-    return where(rank < k, logits, -math.inf)
+    positive("likeliest", k=k)
+    least = topk(logits, min(k, logits.shape[1]), 1)[0][:, -1:]
+    return where(logits < least, -math.inf, logits)
 
 
 class PixelLaw:
@@ -71,12 +59,18 @@ class PixelLaw:
         """log P of each pixel, (B, H, W)."""
         raise NotImplementedError
 
+    def table(self, numbers: Tensor, temperature: float = 1.0) -> Tensor:
+        """log P of each grey value but for a constant: numbers (n, channels) -> (n, levels)."""
+        raise NotImplementedError
+
     def draw(
         self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0,
         top_k: int | None = None,
     ) -> Tensor:  # fmt: skip
-        """One pixel of each row of numbers (n, channels): (n,) in [0, 1]."""
-        raise NotImplementedError
+        """One pixel of each row of numbers (n, channels), of its top_k values: (n,) in [0, 1]."""
+        p = softmax(likeliest(self.table(numbers, temperature), top_k), 1)
+        grey = multinomial(p, 1, generator=generator)[:, 0]
+        return grey.to(numbers.dtype) / (self.levels - 1)
 
 
 class Table(PixelLaw):
@@ -95,13 +89,8 @@ class Table(PixelLaw):
         grey = (x[:, 0] * (self.levels - 1)).round().long()
         return -F.cross_entropy(numbers, grey, reduction="none")
 
-    def draw(
-        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0,
-        top_k: int | None = None,
-    ) -> Tensor:  # fmt: skip
-        p = softmax(likeliest(numbers, top_k) / temperature, 1)
-        grey = multinomial(p, 1, generator=generator)[:, 0]
-        return grey.to(numbers.dtype) / (self.levels - 1)
+    def table(self, numbers: Tensor, temperature: float = 1.0) -> Tensor:
+        return numbers / temperature
 
 
 class Logistics(PixelLaw):
@@ -131,12 +120,18 @@ class Logistics(PixelLaw):
         edge = where(x < -1.0 + h, F.logsigmoid(above), edge)
         return logsumexp(log_softmax(weight, 1) + edge, 1)
 
+    def table(self, numbers: Tensor, temperature: float = 1.0) -> Tensor:
+        weight, mean, log_s = numbers.split(self.mixture, 1)
+        cooled = cat([weight / temperature, mean, log_s + math.log(temperature)], 1)
+        grey = (arange(self.levels).to(numbers) / (self.levels - 1)).reshape(1, 1, 1, -1)
+        return self.each(grey, cooled.reshape(*cooled.shape, 1, 1))[:, 0]
+
     def draw(
         self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0,
         top_k: int | None = None,
     ) -> Tensor:  # fmt: skip
         if top_k is not None:
-            raise ValueError("Logistics.draw: top_k is for a table of values, not for a mixture")
+            return super().draw(numbers, generator, temperature, top_k)
         weight, mean, log_s = numbers.split(self.mixture, 1)
         m = multinomial(softmax(weight / temperature, 1), 1, generator=generator)
         mean, log_s = mean.gather(1, m)[:, 0], clamp(log_s.gather(1, m)[:, 0], min=-7.0)
@@ -157,12 +152,8 @@ class Coin(PixelLaw):
     def each(self, x: Tensor, numbers: Tensor) -> Tensor:
         return -F.binary_cross_entropy_with_logits(numbers[:, 0], x[:, 0], reduction="none")
 
-    def draw(
-        self, numbers: Tensor, generator: Generator | None = None, temperature: float = 1.0,
-        top_k: int | None = None,
-    ) -> Tensor:  # fmt: skip
-        both = likeliest(cat([0.0 * numbers, numbers], 1), top_k) / temperature
-        return multinomial(softmax(both, 1), 1, generator=generator)[:, 0].to(numbers.dtype)
+    def table(self, numbers: Tensor, temperature: float = 1.0) -> Tensor:
+        return cat([0.0 * numbers, numbers], 1) / temperature
 
 
 LAWS = {"bernoulli": Coin, "softmax": Table, "logistic": Logistics}

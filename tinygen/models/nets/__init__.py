@@ -4,6 +4,8 @@ In reading order: dense, condition (a label beside x), autoencoding (encoder and
 (layers that look at more than one example), dcgan (generator and discriminator), time, unet,
 masked (what comes later is not seen), transformer (nor here), perceptual (features to compare
 pictures by).
+masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by
+pixel), perceptual (features to compare pictures by).
 """
 
 from .autoencoding import (
@@ -33,6 +35,8 @@ from .dcgan import (
 from .dense import mlp
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .perceptual import EmojiFeatures, Perceptual, perceptual
+from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
+from .recurrent import DiagonalBiLSTM, RowLSTM
 from .time import TimeMLP, sinusoids
 from .transformer import Cache, Transformer, TransformerBlock
 from .unet import UNet
@@ -42,14 +46,20 @@ __all__ = [
     "AutoencoderEnergy",
     "Cache",
     "Conditional",
+    "DiagonalBiLSTM",
+    "DiagonalPixels",
     "EmojiFeatures",
     "GatedBlock",
+    "GatedPixels",
     "MaskedConv2d",
     "MaskedMLP",
+    "MaskedPixels",
     "Maxout",
     "MinibatchDiscrimination",
     "Perceptual",
     "ReferenceBatchNorm",
+    "RowLSTM",
+    "RowPixels",
     "TimeMLP",
     "Transformer",
     "TransformerBlock",

@@ -20,7 +20,7 @@ from ...nn import functional as F
 from ...ops import relu, sigmoid, tanh
 from ...tensor import Tensor, wrap
 
-__all__ = ["GatedBlock", "MaskedConv2d", "MaskedMLP"]
+__all__ = ["GatedBlock", "MaskedConv2d", "MaskedMLP", "gate"]
 
 
 class MaskedMLP(nn.Module):
@@ -137,10 +137,17 @@ class GatedBlock(nn.Module):
         if self.given is not None and c is not None:
             for_v, for_h = self.given(c).unsqueeze(-1).unsqueeze(-1).chunk(2, 1)
             v, h = v + for_v, h + for_h
-        v, h = _gate(v), self.out(_gate(h))
+        v, h = gate(v), self.out(gate(h))
         return v, h if self.first else h + before
 
 
-def _gate(x: Tensor) -> Tensor:
+def gate(x: Tensor) -> Tensor:
+    """tanh(a) sigmoid(b) of the halves a and b of the features: (B, 2 C, ...) -> (B, C, ...).
+
+    >>> import tinygen as tg
+    >>> from tinygen.models.nets.masked import gate
+    >>> gate(tg.tensor([[1.0, 0.0]]))                # tanh(1) / 2
+    tensor([[0.3808]])
+    """
     a, b = x.chunk(2, 1)
     return tanh(a) * sigmoid(b)
