@@ -22,6 +22,7 @@ PICTURE, LABELLED = {"shape": (1, 8, 8)}, {"shape": (1, 8, 8), "classes": 3}
 
 # Densities of zeros and ones, and of nothing else.
 BINARY = {"mixture", "made", "pixelcnn", "pixelrnn", "image_gpt", "markov_field"}
+BINARY = {"made", "pixelcnn", "pixelrnn", "image_gpt"}  # densities of zeros and ones only
 
 # Every system, and those of its variants that build or sample in another way.
 CONFIGS: list[tuple[str, dict[str, Any]]] = [
@@ -37,8 +38,6 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("made", PICTURE | {"hidden": 80, "orders": 2}),
     ("pixelcnn", PICTURE | {"width": 4, "layers": 2}),
     ("pixelcnn", LABELLED | {"width": 4, "layers": 2, "likelihood": "logistic", "levels": 2}),
-    ("pixelrnn", PICTURE | {"width": 4, "layers": 1}),
-    ("pixelrnn", PICTURE | {"width": 4, "layers": 1, "model": "diagonal"}),
     ("image_gpt", PICTURE | {"width": 8, "layers": 2, "heads": 2}),
     ("image_gpt", LABELLED | {"width": 8, "layers": 1, "likelihood": "softmax", "levels": 2}),
     ("flow", {"shape": (2,), "hidden": 4, "layers": 2}),
@@ -46,6 +45,8 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("flow", PICTURE | {"flow": "maf", "hidden": 80, "layers": 1, "scales": 1, "bins": 2}),
     ("flow", {"shape": (2,), "flow": "ffjord", "hidden": 4, "ode_steps": 2}),
     ("flow", {"shape": (2,), "flow": "matching", "hidden": 4, "ode_steps": 2, "mean": [1.0, 2.0]}),
+    ("pixelrnn", PICTURE | {"width": 4, "layers": 1}),
+    ("pixelrnn", PICTURE | {"width": 4, "layers": 1, "model": "diagonal"}),
     ("autoencoder", PICTURE | {"latent": 4}),
     ("autoencoder", PICTURE | {"latent": 4, "kind": "ksparse", "k": 2, "loss": "ssim"}),
     ("autoencoder", PICTURE | {"latent": 4, "kind": "sparse", "net": "notes"}),

@@ -9,8 +9,7 @@ import pytest
 
 import tinygen as tg
 from tinygen.models import nets
-from tinygen.models.autoregressive import ImageGPT, Table
-from tinygen.models.autoregressive.pixels import likeliest
+from tinygen.models.autoregressive import ImageGPT
 
 
 def pictures(side: int = 3) -> tg.Tensor:
@@ -32,7 +31,7 @@ def seen(model: ImageGPT) -> np.ndarray:
     """(D, D): whether the numbers of pixel i change with the token that stands for pixel j."""
     size = model.net.length
     embedded = 0.5 * tg.randn(size, 8, dtype=tg.float64)
-    start = model.embedding(model.start(1))
+    start = model.embedding(model._start(1, None))
 
     def numbers(x: tg.Tensor) -> tg.Tensor:
         return model.head(model.net(tg.cat([start, x[:-1].unsqueeze(0)], 1))).sum((0, 2))
@@ -96,7 +95,7 @@ def test_samples_are_the_same_with_a_cache_and_without() -> None:
     labels, x = tg.arange(40) % 2, tg.rand(40, 1, 4, 4).round()
     for given in ({}, {"given": x, "seen": 7}):
         with_, without = (
-            model.sample(40, tg.Generator().manual_seed(0), labels, cached=cached, **given)
+            model.sample(40, tg.Generator().manual_seed(0), labels, cache=cached, **given)
             for cached in (True, False)
         )
         assert (with_ == without).all()
@@ -114,13 +113,6 @@ def test_samples_follow_the_density() -> None:
 
 
 def test_top_k_and_temperature_keep_to_the_likelier_values() -> None:
-    logits = tg.tensor([[0.0, 2.0, 1.0, 2.0]])
-    assert likeliest(logits, None) is logits
-    assert likeliest(logits, 1).isfinite().sum().item() == 1, "of two that tie, one"
-    draws = Table(4).draw(logits.expand(4000, -1), tg.Generator().manual_seed(0), top_k=3).numpy()
-    share = np.bincount(np.rint(3 * draws).astype(int), minlength=4) / 4000
-    e = np.exp([-np.inf, 2.0, 1.0, 2.0])
-    assert np.abs(share - e / e.sum()).max() < 0.03
     tg.manual_seed(2)
     model = small((1, 2, 2))
     mode = model.sample(50, tg.Generator().manual_seed(0), top_k=1)
@@ -151,7 +143,7 @@ def test_bad_input_is_named() -> None:
     model = ImageGPT((1, 3, 3), 8, 1, 2)
     with pytest.raises(ValueError, match="of 2 grey values 0, 1/1, .., 1, got .* with others"):
         model.log_prob(tg.full((1, 1, 3, 3), 0.5))
-    with pytest.raises(ValueError, match="has 0 classes, but 1 labels were given"):
+    with pytest.raises(ValueError, match="has 0 classes .* was given"):
         model.sample(1, labels=tg.tensor([0]))
     with pytest.raises(ValueError, match=r"expected labels in 0..2, got 3..3"):
         ImageGPT((1, 3, 3), 8, 1, 2, classes=3).sample(1, labels=tg.tensor([3]))

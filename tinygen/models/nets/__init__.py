@@ -6,6 +6,10 @@ masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwis
 pixel), transformer (attention that does not look ahead), coupling (what a flow asks), patches (a
 judge of patches), perceptual (features to compare pictures by), spatial (pictures to a map of
 features and back).
+masked (what comes later is not seen), transformer (nor here), perceptual (features to compare
+pictures by).
+masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by
+pixel), perceptual (features to compare pictures by).
 """
 
 from .autoencoding import (
