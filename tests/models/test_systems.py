@@ -22,7 +22,6 @@ PICTURE, LABELLED = {"shape": (1, 8, 8)}, {"shape": (1, 8, 8), "classes": 3}
 
 # Densities of zeros and ones, and of nothing else.
 BINARY = {"mixture", "made", "pixelcnn", "pixelrnn", "image_gpt", "markov_field"}
-BINARY = {"made", "pixelcnn", "pixelrnn", "image_gpt"}  # densities of zeros and ones only
 
 # Every system, and those of its variants that build or sample in another way.
 CONFIGS: list[tuple[str, dict[str, Any]]] = [
