@@ -1,17 +1,17 @@
 """Train a Markov field on binary digits: an RBM or an Ising model, with its exact normaliser.
 
     python examples/markov_field.py                            # RBM, persistent chains
-    python examples/markov_field.py --chains 0 --k 10          # contrastive divergence, CD-10
-    python examples/markov_field.py --model ising              # exact likelihood, row by row
-    python examples/markov_field.py --model ising --learn pseudo
+    python examples/markov_field.py --chains 0                 # contrastive divergence, CD-5
+    python examples/markov_field.py --model ising --epochs 60  # exact likelihood, row by row
+    python examples/markov_field.py --model ising --epochs 60 --learn pseudo
 
-Expect: 1 min on 2 cores; test log p(x) -24.0 ± 0.2 nats (independent pixels -26.65).
+Expect: 20 s on 2 cores; test log p(x) -22.8 ± 0.2 nats (independent pixels -26.65).
 
 p(x) = e^-E(x) / Z: any E will do, and Z, a sum over all pictures, is the price. It is paid exactly
 here: an RBM of 16 hidden units sums over their 65536 states, an Ising model goes from row to row
 over all pairs of rows. The table at the end shows what that costs as pictures grow, and that a
 directed graph, a tree of the same pixels, pays next to nothing. Pictures are ends of Markov chains.
-The test set is that of examples/mixture.py, and log p(x) in nats can be compared.
+The test set is that of examples/mixture.py, whose 40 components have -23.30 nats; a tree -24.55.
 """
 
 import time

@@ -60,6 +60,7 @@ def test_dead_components_begin_anew_at_what_is_explained_worst() -> None:
     model.weights[3:] = 1e-8  # nobody's
     model.weights.div_(model.weights.sum())
     assert model.mend(kinds) == 5
+    assert len({*model.coins[3:].argmax(1).tolist()}) == 5, "each at another kind"
     assert model.weights.sum().item() == pytest.approx(1.0)
     assert model.weights[3:].min().item() > 0.05
     assert model.log_prob(kinds).amin().item() > -7.0, "each kind is somebody's now"

@@ -74,13 +74,17 @@ class Mixture(ExactDensity):
     def mend(self, x: Tensor) -> int:
         """How many components were dead, explaining less than one of x (n, ...) in all.
 
-        One after the other begins anew, with an equal share, at the x worst explained by then.
+        Each begins anew, with an equal share, at one of the worst explained x, no two alike.
         """
-        dead = [j for j, n in enumerate(self.posterior(x).sum(0).tolist()) if n < 1.0]
+        joint, flat = self.log_joint(x), x.flatten(1)
+        dead = [j for j, n in enumerate(softmax(joint, 1).sum(0).tolist()) if n < 1.0]
+        log_p = logsumexp(joint, 1)
         for j in dead:
-            self.restart(j, x.flatten(1)[int(self.log_prob(x).argmin().item())])
+            worst = flat[int(log_p.argmin().item())]
+            self.restart(j, worst)
             self.weights[j] = 1.0 / len(self.weights)
-            self.weights.div_(self.weights.sum())
+            log_p = log_p.masked_fill((flat == worst).all(1), math.inf)
+        self.weights.div_(self.weights.sum())
         return len(dead)
 
 
