@@ -22,7 +22,7 @@ from tinygen.optim.lr_scheduler import CosineAnnealingLR
 from tinygen.plot.report import Report
 from tinygen.run import Run, count, options
 
-parser = options(__doc__, "image_gpt", epochs=100, batch=64, lr=8e-3)
+parser = options(__doc__, "image_gpt", epochs=40, batch=64, lr=1e-2)
 parser.add_argument("--likelihood", choices=["bernoulli", "softmax"], default="bernoulli")
 parser.add_argument("--conditional", action="store_true", help="tell it the labels")
 parser.add_argument("--width", type=count, default=32, help="numbers of a token (32)")
