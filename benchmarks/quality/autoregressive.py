@@ -22,7 +22,7 @@ import numpy as np
 import tinygen as tg
 from examples import RESULTS, run
 from tinygen import metrics
-from tinygen.models.autoregressive import PixelCNN, PixelRNN
+from tinygen.models.autoregressive import ImageGPT, PixelCNN, PixelRNN
 
 OUT = RESULTS / "autoregressive"
 RUNS = {  # part: rows of (model, command, seeds)
@@ -33,6 +33,7 @@ RUNS = {  # part: rows of (model, command, seeds)
         ("PixelCNN, gated", "pixelcnn.py", 3),
         ("PixelRNN, Row LSTM", "pixelrnn.py", 3),
         ("PixelRNN, Diagonal BiLSTM", "pixelrnn.py --model diagonal", 3),
+        ("image transformer", "image_gpt.py", 3),
     ],
     "fashion": [
         ("MADE", "made.py --data fashion --hidden 500 --epochs 10", 1),
@@ -90,6 +91,7 @@ def speed() -> list[dict]:
             "PixelCNN, plain": PixelCNN((1, side, side), 24, 4, gated=False),
         }
         if side == 8:
+            models["image transformer"] = ImageGPT((1, side, side), 32, 2)
             models["PixelRNN, Row LSTM"] = PixelRNN((1, side, side), 16, 3)
             models["PixelRNN, Diagonal BiLSTM"] = PixelRNN((1, side, side), 16, 3, model="diagonal")
         for name, model in models.items():

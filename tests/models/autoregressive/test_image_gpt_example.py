@@ -21,7 +21,7 @@ def test_variants(tmp_path: Path, options: str) -> None:
 
 
 def test_log_p_rises_above_independent_pixels(tmp_path: Path) -> None:
-    words = "--epochs 7 --batch 32 --width 16 --layers 2 --lr 5e-3".split()
+    words = "--epochs 4 --batch 32 --width 16 --layers 2".split()
     said = checked(tmp_path, "image_gpt", *words)
     (log_p,) = re.findall(r"test log p\(x\) (-\S+)", said)
     assert float(log_p) > -26.65, "one Bernoulli a pixel has -26.65"

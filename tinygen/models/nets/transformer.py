@@ -22,6 +22,11 @@ class Cache:
     """The keys and values of the tokens so far, for every block of a Transformer.
 
     seen: how many tokens these are. Under no_grad: arrays of `length` tokens are written in place.
+
+    >>> import tinygen as tg
+    >>> cache, k = tg.models.nets.Cache(4), tg.zeros(1, 2, 3, 8)         # three tokens of two heads
+    >>> cache.extended(0, k, k)[0].shape
+    (1, 2, 3, 8)
     """
 
     def __init__(self, length: int) -> None:
