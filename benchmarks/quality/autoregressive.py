@@ -163,7 +163,8 @@ def page(content: dict) -> str:
         "# Autoregressive models in numbers\n\nMade by `benchmarks/quality/autoregressive.py`; "
         f"tinygen {v['tinygen']}, NumPy {v['numpy']}, Python {v['python']}, CPU, {v['cores']} "
         "shared cores. log p(x) in nats a picture, exact, test set, mean ± standard deviation over "
-        "seeds where there are several; the standard error is over the test pictures.\n\n"
+        "seeds where there are several; the standard error is over the test pictures. s: seconds on "
+        "the clock, where other programs ran too: an upper bound.\n\n"
         "## Digits, 8 x 8, binarised (382 test pictures, the same fixed ones for all)\n\n"
     )
     text += table("model | log p(x) | std. error | seeds | steps | s", trained(content, "digits")
@@ -185,8 +186,8 @@ def page(content: dict) -> str:
     head = "model | log P(x) | bits a pixel | std. error | seeds | steps | s"
     text += table(head, trained(content, "grey", 784))
     text += (
-        "## Published, of MNIST: another data set\n\nTo be compared in order (PixelCNN above "
-        "MADE), not in value.\n\n"
+        "## Published, of binarised MNIST\n\nAnother data set, and trained to the end: not to be "
+        "compared in value.\n\n"
     )
     text += table("model | nats | source", PUBLISHED)
     if content.get("speed"):
