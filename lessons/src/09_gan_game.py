@@ -160,8 +160,8 @@ x = np.where(y == 1, draw_data(n), G(rng.normal(size=n)))
 check.mean("9.3", -2 * (-y * np.log(D(x)) - (1 - y) * np.log(1 - D(x))), value)
 
 # %% [markdown]
-# **Predict, then run.** A discriminator that has learned nothing says $1/2$ to everything. What is
-# its $V$? And what is $V$ for one that gives the true label the probability 0.9, every time?
+# > **Predict, then run.** A discriminator that has learned nothing says $1/2$ to everything. What
+# > is its $V$? And what is $V$ for one that gives the true label the probability 0.9, every time?
 
 # %%
 for name, d, said in (("nothing learned", 0.5, "-1.386"), ("nine tenths", 0.9, "-0.211")):
@@ -213,8 +213,8 @@ for step, as_printed, correct in ((0, "-0.691", "-1.397"), (4, "-0.022", "-3.948
 # $z$ is **noise**. The generated data are $G(z)$. The second row of that slide does not rename $z$;
 # it replaces the average over noise by one over what $G$ makes of it, with another law.
 #
-# **Predict, then run.** Take the deck at its word and show $D$ the noise, $D(z)$ in place of
-# $D(G(z))$. Nothing crashes, here both are numbers. Does the value come out the same?
+# > **Predict, then run.** Take the deck at its word and show $D$ the noise, $D(z)$ in place of
+# > $D(G(z))$. Nothing crashes, here both are numbers. Does the value come out the same?
 
 # %%
 on_noise = integral(p_d(grid) * np.log(D(grid)) + normal(grid, 0, 1) * np.log(1 - D(grid)))
@@ -348,8 +348,8 @@ for _ in range(100):
 check.equal("9.9", 1 / (1 + np.exp(-logit)), p_ / (p_ + q_))
 
 # %% [markdown]
-# **Predict, then run.** Where data are three times as frequent as samples, what does the best $D$
-# say, and what is its logit? And where are both equally frequent?
+# > **Predict, then run.** Where data are three times as frequent as samples, what does the best $D$
+# > say, and what is its logit? And where are both equally frequent?
 
 # %%
 best = 1 / (1 + np.exp(-logit))
@@ -428,8 +428,8 @@ check.claim("this D misses, in nats", left, "0.212")
 # else, the **probability of the class** "real" given $x$, when real and made are shown equally
 # often. It compares two densities and does not know the size of either.
 #
-# **Predict, then run.** At $x = -2.7$ data are rare, 19 times rarer than at $x = 1$. At which of
-# the two does $D^*$ say "real" with more confidence?
+# > **Predict, then run.** At $x = -2.7$ data are rare, 19 times rarer than at $x = 1$. At which of
+# > the two does $D^*$ say "real" with more confidence?
 
 # %%
 rare, common = (np.abs(grid[near] - at).argmin() for at in (-2.7, 1.0))
@@ -539,9 +539,9 @@ check.claim("JS of this pair, in nats", js(p, q), "0.1009")
 # with the left end for $p_g = p_d$, where $D^* = 1/2$, and the right end for laws that never
 # overlap, where $D^*$ is always right.
 #
-# **Predict, then run.** To see the whole range we move $p_g$, a copy of the data, by $\theta$, from
-# 0 to 9. Draw the curve of $V(D^*, G)$ before you look: where does it start, where does it end, and
-# where is it steepest?
+# > **Predict, then run.** To see the whole range we move $p_g$, a copy of the data, by $\theta$,
+# > from 0 to 9. Draw the curve of $V(D^*, G)$ before you look: where does it start, where does it
+# > end, and where is it steepest?
 
 # %%
 shifts = np.linspace(0, 9, 46)  # in steps of 0.2
@@ -639,7 +639,7 @@ check.equal("9.15", values - 2 * divergence, -np.log(4))  # the constant, at eve
 # logit of $D = 1/2$ is $\frac{1}{2} p_d(x) - \frac{1}{2} p_g(x) = 0$ at every $x$; nothing is left
 # to learn because nothing is left to tell apart.
 #
-# **Predict, then run.** How large is that slope, at most, for a copy shifted by 0, 1 and 3?
+# > **Predict, then run.** How large is that slope, at most, for a copy shifted by 0, 1 and 3?
 
 # %%
 for shift, slope_said, js_said in (
@@ -800,8 +800,8 @@ check.claim("the highest bin of N(0.5, 0.9^2)", height, "0.443")
 check.claim("JS of this pair, from the bins", js_of(density_of(known)), "0.101")
 
 # %% [markdown]
-# **Predict, then run.** What is the value $V$ of two fresh networks that have learned nothing? And
-# what is it at the end, if all goes well?
+# > **Predict, then run.** What is the value $V$ of two fresh networks that have learned nothing?
+# > And what is it at the end, if all goes well?
 
 # %%
 generator, judge = network(), network()
@@ -889,8 +889,8 @@ figures.show(
 # $\mathcal{N}(0.5, 0.9^2)$, and train only $D$. To take the luck of the batches out, let it see
 # all of the line at once: (9.6) as a sum on a coarser grid.
 #
-# **Predict, then run.** What has (9.11) to say of $V$ and the KL that is still missing, at every
-# step of this training? Which of the two does it raise, which does it lower?
+# > **Predict, then run.** What has (9.11) to say of $V$ and the KL that is still missing, at every
+# > step of this training? Which of the two does it raise, which does it lower?
 
 # %%
 line = np.linspace(-5, 5, 401)[:, None]
@@ -982,9 +982,9 @@ ratio = p_d(draws) / normal(draws, 0.5, 1.6)
 check.mean("9.19", ratio[:, None] * np.stack([draws, draws**2], 1), moments)
 
 # %% [markdown]
-# **Predict, then run.** The squares of the data have the mean 1.894, those of the samples of
-# $\mathcal{N}(0.5, 0.9^2)$ the mean 1.06. The network that we trained above never saw a density.
-# What does the mean of the *samples'* squares become with its weights $e^{a(x)}$?
+# > **Predict, then run.** The squares of the data have the mean 1.894, those of the samples of
+# > $\mathcal{N}(0.5, 0.9^2)$ the mean 1.06. The network that we trained above never saw a density.
+# > What does the mean of the *samples'* squares become with its weights $e^{a(x)}$?
 
 # %%
 draws = np.random.default_rng(1).normal(0.5, 0.9, 100_000)
@@ -996,9 +996,9 @@ check.claim("of the samples' squares", (draws**2).mean(), 1.06, tol=0.02)
 check.claim("of these, weighted", (ratio * draws**2).mean(), 1.894, tol=0.02)
 
 # %% [markdown]
-# **Predict, then run.** Now a narrow generator, $\mathcal{N}(0.5, 0.3^2)$. Its density is positive
-# everywhere, so (9.19) holds with the exact ratio. How near to 0 does a weighted average of 100,000
-# samples come?
+# > **Predict, then run.** Now a narrow generator, $\mathcal{N}(0.5, 0.3^2)$. Its density is
+# > positive everywhere, so (9.19) holds with the exact ratio. How near to 0 does a weighted average
+# > of 100,000 samples come?
 
 # %%
 draws = np.random.default_rng(1).normal(0.5, 0.3, 100_000)

@@ -122,8 +122,8 @@ check.equal("10.5", slopes[1], -(1 - D))
 check.equal("10.6", slopes[2], -D / (1 - D))
 
 # %% [markdown]
-# **Predict, then run.** One sample has the logit $-10$, another one $2$. To which of them does each
-# loss listen more, and how many times?
+# > **Predict, then run.** One sample has the logit $-10$, another one $2$. To which of them does
+# > each loss listen more, and how many times?
 
 # %%
 leaf = tg.tensor([-10.0, 2.0], dtype=tg.float64, requires_grad=True)
@@ -229,8 +229,8 @@ check.claim("E15: non-saturating", np.linalg.norm(g_ns), "0.567")
 # Bottou, 2017). The data are eight bells on a ring of radius 2; the samples of a fresh $G$ lie in
 # its middle.
 #
-# **Predict, then run.** In 600 steps of $D$, which of the three gradients fall, which rise, and by
-# how much?
+# > **Predict, then run.** In 600 steps of $D$, which of the three gradients fall, which rise, and
+# > by how much?
 
 # %%
 tg.manual_seed(1)
@@ -443,9 +443,9 @@ check.claim("the largest of the 201", np.max(differences), "10.5")
 # they give up different things. Fit one bell to a law with two, by descending the three right sides
 # exactly.
 #
-# **Predict, then run.** The law has bells at $-2$ and 2, with the shares 0.35 and 0.65. Which of
-# the three losses puts its one bell over both, which onto one, and does it depend on where one
-# starts?
+# > **Predict, then run.** The law has bells at $-2$ and 2, with the shares 0.35 and 0.65. Which of
+# > the three losses puts its one bell over both, which onto one, and does it depend on where one
+# > starts?
 
 # %%
 target = 0.35 * bell(-2.0, 0.5) + 0.65 * bell(2.0, 0.6)
@@ -505,8 +505,8 @@ figures.show(
 # average over a batch is an average over very few samples. How many, is said by the effective
 # sample size $(\sum w)^2 / \sum w^2$.
 #
-# **Predict, then run.** Data $\mathcal{N}(2, 1)$, 256 samples of $\mathcal{N}(-1, 1)$. How many of
-# the 256 count, for each loss?
+# > **Predict, then run.** Data $\mathcal{N}(2, 1)$, 256 samples of $\mathcal{N}(-1, 1)$. How many
+# > of the 256 count, for each loss?
 
 # %%
 made = np.random.default_rng(0).normal(-1.0, 1.0, 256)
@@ -665,9 +665,9 @@ check.claim("the worst of these discriminators", np.min(against_perfect), "-3.6"
 # to go to. The job is easy at the other end, **saturation**: the laws are far apart, $D$ is right
 # on every example, and the slope itself is gone.
 #
-# **Predict, then run.** Data $\mathcal{N}(0, 1)$, samples $\mathcal{N}(\mu, 1)$, the best $D$. What
-# share of the examples does it sort rightly, and what is the mean minimax slope in the logit, at
-# $\mu = 0$ and at $\mu = 8$?
+# > **Predict, then run.** Data $\mathcal{N}(0, 1)$, samples $\mathcal{N}(\mu, 1)$, the best $D$.
+# > What share of the examples does it sort rightly, and what is the mean minimax slope in the
+# > logit, at $\mu = 0$ and at $\mu = 8$?
 
 # %%
 places = np.linspace(-10, 18, 2801)
@@ -699,8 +699,8 @@ for mean, share_said, slope_said in ((0.0, "0.5000", "-0.5000"), (8.0, "0.99997"
 # where the losses do not add up to zero.) Tables show the difference. Player A chooses the row,
 # player B the column; each entry is what A and what B get.
 #
-# **Predict, then run.** The third table is the *prisoners' dilemma*: row and column 0 is keeping
-# silent, 1 is telling. Where is its equilibrium, and is it good for anybody?
+# > **Predict, then run.** The third table is the *prisoners' dilemma*: row and column 0 is keeping
+# > silent, 1 is telling. Where is its equilibrium, and is it good for anybody?
 
 
 # %%
@@ -864,8 +864,9 @@ check.equal("10.19", np.abs(np.linalg.eigvals(M)), 1.0)  # both on the unit circ
 # for $\eta \le 1/2$, below 1 again. The library has both, as optimizers; our extragradient is
 # checked against the library's.
 #
-# **Predict, then run.** With $\eta = 0.1$, from the distance 1: how far from the solution are plain
-# steps, extragradient and optimistic steps after 1000 steps? Take (10.18), (10.22) and (10.23).
+# > **Predict, then run.** With $\eta = 0.1$, from the distance 1: how far from the solution are
+# > plain steps, extragradient and optimistic steps after 1000 steps? Take (10.18), (10.22) and
+# > (10.23).
 
 
 # %%
@@ -1032,8 +1033,8 @@ for eta_, steps, said in ((0.3, 222, "14.3"), (0.1, 2000, "21.0"), (0.03, 22222,
 # players circle for ever. A penalty on $D$'s slope at the data, $\frac{\gamma}{2} \phi^2$ (called
 # R1), turns the circle into a spiral that ends.
 #
-# **Predict, then run.** Step size 0.2, start at the distance 1. How far from the solution is each
-# of the three after 1500 steps: 0, 1, or more?
+# > **Predict, then run.** Step size 0.2, start at the distance 1. How far from the solution is each
+# > of the three after 1500 steps: 0, 1, or more?
 
 
 # %%
@@ -1168,8 +1169,8 @@ figures.show(
 # $\mathcal{N}(-2, 0.5^2)$, and $D$, a small network, has had a head start of 300 steps. Plain SGD
 # for $G$, so that the size of the gradient shows.
 #
-# **Predict, then run.** Which of the three losses has its mean at 2 first? And what will maximum
-# likelihood do, which listens to a few good samples and next to nobody else?
+# > **Predict, then run.** Which of the three losses has its mean at 2 first? And what will maximum
+# > likelihood do, which listens to a few good samples and next to nobody else?
 
 
 # %%
@@ -1211,8 +1212,8 @@ check.claim("minimax, step 600", means["minimax"][600], 0.85, tol=0.1)
 # by step 150. Minimax has hardly left its place by then, $-2.0$, and is still on its way at the
 # end.
 #
-# **Predict, then run.** Maximum likelihood has left the picture. Did it go step by step, or at
-# once, and when?
+# > **Predict, then run.** Maximum likelihood has left the picture. Did it go step by step, or at
+# > once, and when?
 
 # %%
 away = np.array(means["maximum_likelihood"])

@@ -196,9 +196,9 @@ check.equal("13.7", (np.array(both(1.01)) - both(0.99)) / 0.02, [1.0, 0.0])
 # bound. The 1 belongs to a picture with two lines one unit apart. JS is the one that has a
 # maximum.
 #
-# **Predict, then run.** What is $W_1$ of a sample and the same sample moved by 5? By 1, with
-# everything written in hundredths of the unit? And of two *wide* laws, of standard deviation 10,
-# that are 1 apart and overlap almost everywhere?
+# > **Predict, then run.** What is $W_1$ of a sample and the same sample moved by 5? By 1, with
+# > everything written in hundredths of the unit? And of two *wide* laws, of standard deviation 10,
+# > that are 1 apart and overlap almost everywhere?
 
 # %%
 sample = rng.normal(0, 1, 2000)
@@ -237,8 +237,8 @@ for text, std, shift in (("one unit apart", 1, "1.0"), ("five units apart", 1, "
 # The two agree only when everything moves equally far. The duality below belongs to $W_1$ alone.
 # On a line sorting is the best for the squares too, so (13.8) has a check by hand.
 #
-# **Predict, then run.** Twelve samples lie on the data, up to a little noise; then one of them is
-# put at 6. About how large are $W_1$ and $W_2$, and which of them can a function of slope 1 see?
+# > **Predict, then run.** Twelve samples lie on the data, up to a little noise; then one of them is
+# > put at 6. About how large are $W_1$ and $W_2$, and which of them can a function of slope 1 see?
 
 
 # %%
@@ -294,7 +294,7 @@ check.claim("E3: what f sees", above, "0.510")
 # product plan) and 100 random functions of slope at most 1, to which we add one that is made from
 # the solution of the linear program; how, is said below.
 #
-# **Predict, then run.** How near to $W_1$ does the best of 100 random functions come?
+# > **Predict, then run.** How near to $W_1$ does the best of 100 random functions come?
 
 # %%
 n, m = 9, 12
@@ -403,9 +403,9 @@ check.claim("of 400 points each", of_points, "1.166")
 # tell how likely an image is, either. Only *differences* of a critic count: $f + c$ has the same
 # gap and the same slope.
 #
-# **Predict, then run.** Data $\mathcal{N}(0, 1)$, samples $\mathcal{N}(3, 1)$. Everything has to
-# move by 3 to the left, and the best critic is $f(x) = -x$. Which image does it find better, 0 or
-# $-10$, and how much likelier is the one than the other among the data?
+# > **Predict, then run.** Data $\mathcal{N}(0, 1)$, samples $\mathcal{N}(3, 1)$. Everything has to
+# > move by 3 to the left, and the best critic is $f(x) = -x$. Which image does it find better, 0 or
+# > $-10$, and how much likelier is the one than the other among the data?
 
 # %%
 normal = NormalDist(0, 1)
@@ -618,8 +618,8 @@ check.claim("20 nets, on average: K W1", np.mean(limits[1:]), "0.645")
 # open. Then each matrix is $c$ times a matrix of ones, whose only singular value is $c\sqrt{mn}$,
 # and the network is near this $x$ a linear function of exactly that slope.
 #
-# **Predict, then run.** How does the bound of this critic change when $c$ is ten times as large?
-# And what is it for the sizes 1, 64, 64, 1 with $c = 0.01$, more or less than 1?
+# > **Predict, then run.** How does the bound of this critic change when $c$ is ten times as large?
+# > And what is it for the sizes 1, 64, 64, 1 with $c = 0.01$, more or less than 1?
 
 
 # %%
@@ -670,7 +670,7 @@ check.claim("1-64-64-1, c = 0.1: K <=", bound((1, 64, 64, 1), 0.1), "4.096")
 # bounds nothing: enough short steps go anywhere. WGAN clips the **weights**, after each step. The
 # cell trains the same critic between the same two laws both ways and measures its slope.
 #
-# **Predict, then run.** How steep is each of the two after 1000 steps?
+# > **Predict, then run.** How steep is each of the two after 1000 steps?
 
 
 # %%
@@ -734,8 +734,8 @@ check.claim("E2: it grows by", slopes["gradients"][3] / slopes["gradients"][2], 
 # \frac{\mathbb{E}[f(x)] - \mathbb{E}[f(G(z))]}{K} \le W_1 \tag{13.20}
 # $$
 #
-# **Predict, then run.** The critic gets five steps for each step of $G$, and its weights are
-# clipped. Will the number that it believes follow $W_1$ down?
+# > **Predict, then run.** The critic gets five steps for each step of $G$, and its weights are
+# > clipped. Will the number that it believes follow $W_1$ down?
 
 # %%
 tg.manual_seed(0)
@@ -883,8 +883,8 @@ figures.show(
 # How should $c$ be chosen, then? Train critics of the same sizes, each with its own $c$, between
 # data at $-3$, 0, 3 and samples at $-1.5$ and 1.5, for 200 steps.
 #
-# **Predict, then run.** The best critic here is a W with slopes 1 and $-1$. What changes with $c$:
-# the shape of the clipped critic, its slope $K$, or both?
+# > **Predict, then run.** The best critic here is a W with slopes 1 and $-1$. What changes with
+# > $c$: the shape of the clipped critic, its slope $K$, or both?
 
 # %%
 where = np.linspace(-5, 5, 401)
@@ -1010,7 +1010,7 @@ figures.show(
 # what does a sample hear? (The mean size of the gradient of $G$'s loss at the samples; for the
 # critic divided by its slope.)
 #
-# **Predict, then run.** What becomes of the two messages between step 50 and step 800?
+# > **Predict, then run.** What becomes of the two messages between step 50 and step 800?
 
 # %%
 heard = {}

@@ -121,9 +121,9 @@ figures.film(
 # variance 1 keeps variance $(1 - \beta_t) \cdot 1 + \beta_t = 1$ for ever, which is kind to a
 # network: its input always has the same size.
 #
-# **Predict, then run.** The betas of Ho et al. (2020) rise from 0.0001 to 0.02 in 1000 steps. If
-# one left the square root out and only added the noise, what would data of variance 1 have as
-# variance at the end: 1, 2, 11 or 1000?
+# > **Predict, then run.** The betas of Ho et al. (2020) rise from 0.0001 to 0.02 in 1000 steps. If
+# > one left the square root out and only added the noise, what would data of variance 1 have as
+# > variance at the end: 1, 2, 11 or 1000?
 
 # %%
 T = 1000
@@ -143,9 +143,9 @@ for begin, said in ((1.0, "1.0000"), (4.0, "1.0001")):
 # %% [markdown]
 # Now we draw from (16.1), with a coin of $\pm 1$ as $x_{t-1}$.
 #
-# **Predict, then run.** One step takes place at $t = 700$. How much of the coin is left after it:
-# a hundredth, a half, or nearly all? And is the variance still 1? (The last two lines compare with
-# the library's own step.)
+# > **Predict, then run.** One step takes place at $t = 700$. How much of the coin is left after it:
+# > a hundredth, a half, or nearly all? And is the variance still 1? (The last two lines compare
+# > with the library's own step.)
 
 # %%
 t = 700
@@ -218,8 +218,8 @@ m, s2 = np.sqrt(alpha_bar[300]) * 1.5, 1 - alpha_bar[300]
 check.mean("16.3", np.stack([x, (x - m) ** 2], 1), [m, s2])
 
 # %% [markdown]
-# **Predict, then run.** The film has 1000 steps. After which of them is half of the variance
-# noise: 26, 260, 500 or 740?
+# > **Predict, then run.** The film has 1000 steps. After which of them is half of the variance
+# > noise: 26, 260, 500 or 740?
 
 # %%
 halfway = np.argmax(alpha_bar < 0.5)
@@ -269,8 +269,8 @@ figures.show(fig, "Density of x_t over t: two narrow bands at -1.1 and 0.9 widen
 # and for small $\beta_t$ the two sides are close. What counts is the **sum** of the betas: 10.05
 # for the 1000 betas of Ho et al. (2020), from $10^{-4}$ to $0.02$.
 #
-# **Predict, then run.** Keep that range but take only 50 steps. What share of the data's variance
-# is still in the picture when the film stops: nothing, a twentieth, or more than a half?
+# > **Predict, then run.** Keep that range but take only 50 steps. What share of the data's variance
+# > is still in the picture when the film stops: nothing, a twentieth, or more than a half?
 
 # %%
 for steps, said in ((50, ("0.503", "0.6030", "0.6050")), (1000, ("10.05", "0.00004", "0.00004"))):
@@ -328,9 +328,9 @@ check.claim("E26: small betas, applied 50 times", as_steps[49], "0.005")
 # This is rule (16.2) with $r = 1$: the variances of the steps add up to $\sigma_t^2$. (The first
 # chain is called **variance-preserving**, VP.)
 #
-# **Predict, then run.** Ten steps of the VE chain, run 100,000 times from 1.5, with $\sigma$ from
-# 0.01 to 10 by equal factors. What is the mean at the end, 0 or 1.5? And is the standard deviation
-# 10, or the sum of ten noises and more?
+# > **Predict, then run.** Ten steps of the VE chain, run 100,000 times from 1.5, with $\sigma$ from
+# > 0.01 to 10 by equal factors. What is the mean at the end, 0 or 1.5? And is the standard
+# > deviation 10, or the sum of ten noises and more?
 
 # %%
 sigma = np.concatenate([[0.0], np.geomspace(0.01, 10.0, 10)])
@@ -380,9 +380,9 @@ check.equal("16.6", x_vp / np.sqrt(alpha_bar[8]), x_ve)
 # seeing $x_t$. The cell gets it by conditioning the joint Gaussian of $(x_0, x_t)$, for both
 # chains, and compares the ratio itself with the library's.
 #
-# **Predict, then run.** At $t = 300$ of the VP chain 40 % of the variance is still signal. How much
-# of the variance of $x_0$ is open to one who sees $x_{300}$: 0.4, 0.5 or 0.6? And to one who sees
-# the VE chain at the same ratio?
+# > **Predict, then run.** At $t = 300$ of the VP chain 40 % of the variance is still signal. How
+# > much of the variance of $x_0$ is open to one who sees $x_{300}$: 0.4, 0.5 or 0.6? And to one who
+# > sees the VE chain at the same ratio?
 
 # %%
 check.claim("signal at t = 300", alpha_bar[300], "0.40")
@@ -486,9 +486,9 @@ for last, said in ((10.0, "0.990"), (3.0, "0.910"), (1.0, "0.750")):
 # At $t = T$ the cosine is 0 and $\beta_T$ would be 1, so $\beta$ is cut at 0.999. We compare all
 # other steps with the product of the library's betas.
 #
-# **Predict, then run.** The largest beta of the linear schedule is 0.02. How large is the last beta
-# of the cosine schedule that is not cut: 0.02, 0.1 or 0.75? (Near its zero a squared cosine is a
-# parabola.)
+# > **Predict, then run.** The largest beta of the linear schedule is 0.02. How large is the last
+# > beta of the cosine schedule that is not cut: 0.02, 0.1 or 0.75? (Near its zero a squared cosine
+# > is a parabola.)
 
 # %%
 f = np.cos(np.pi / 2 * (np.arange(T + 1) / T + 0.008) / 1.008) ** 2
@@ -498,8 +498,8 @@ check.claim("the last beta of the cosine schedule that is not cut", cosine.betas
 check.claim("the last one, cut", cosine.betas[-1], "0.999")
 
 # %% [markdown]
-# **Predict, then run.** At $t = 600$ of 1000, which of linear, cosine and equal increments (to
-# $\sigma_T = 10$) has most of the signal left, and which has least?
+# > **Predict, then run.** At $t = 600$ of 1000, which of linear, cosine and equal increments (to
+# > $\sigma_T = 10$) has most of the signal left, and which has least?
 
 # %%
 for name, process, said in (("linear", ddpm, "0.026"), ("cosine", cosine, "0.341"),
@@ -542,8 +542,8 @@ figures.show(fig, "Left, signal to noise over t on a logarithmic scale, all four
 # That is the last schedule of our list, in which the VE increments are equal. The *linear
 # schedule* of the diffusion papers is another one: the **betas** grow linearly.
 #
-# **Predict, then run.** How many times as much noise variance does the last step add as the first:
-# with equal increments, with linear betas, and with linear betas in VE units (16.6)?
+# > **Predict, then run.** How many times as much noise variance does the last step add as the
+# > first: with equal increments, with linear betas, and with linear betas in VE units (16.6)?
 
 # %%
 increments, in_ve = np.diff(diffusion.equal(T).s ** 2), np.diff(sigma2)
@@ -571,8 +571,8 @@ check.claim("E10: the same in VE units, millions", in_ve[-1] / in_ve[0] / 1e6, "
 # down the **big joint Gaussian** of $(x_1, \dots, x_T)$ given $x_0$, for a chain of 6 steps, and
 # condition it numerically, by linear algebra, on $x_4$.
 #
-# **Predict, then run.** Suppose we are told all of $x_4, x_5, x_6$, and the last two are far off
-# track. By how much does what we know about $x_3$ change?
+# > **Predict, then run.** Suppose we are told all of $x_4, x_5, x_6$, and the last two are far off
+# > track. By how much does what we know about $x_3$ change?
 
 # %%
 short = np.array([0.0, 0.1, 0.2, 0.4, 0.5, 0.7, 0.8])  # beta_1 .. beta_6: large, for a small T
@@ -673,9 +673,9 @@ check.equal("16.12", ours[0], theirs.mean)
 check.equal("16.11", ours[1], theirs.variance)
 
 # %% [markdown]
-# **Predict, then run.** Look at the ends, with the 1000 betas of section 1. What are mean and
-# variance at $t = 1$? What is $\tilde\beta_t / \beta_t$ at $t = 2$ and at $t = 1000$: below 1, or
-# above?
+# > **Predict, then run.** Look at the ends, with the 1000 betas of section 1. What are mean and
+# > variance at $t = 1$? What is $\tilde\beta_t / \beta_t$ at $t = 2$ and at $t = 1000$: below 1, or
+# > above?
 
 # %%
 at_one = posterior(0.7, -2.0, 1, beta)
@@ -791,8 +791,8 @@ check.equal("16.14", turned[:1000], log_q[:1000])
 # We check the KL by quadrature, then the sum of the pieces against $-\mathrm{ELBO} = \mathrm{KL} -
 # \log p(x_0)$ of (16.13), where no piece was ever computed.
 #
-# **Predict, then run.** Six steps, a model with random coefficients. Which piece is the largest,
-# which the smallest: the end of the chain $L_T$, the steps between, or the last step $L_0$?
+# > **Predict, then run.** Six steps, a model with random coefficients. Which piece is the largest,
+# > which the smallest: the end of the chain $L_T$, the steps between, or the last step $L_0$?
 
 
 # %%
@@ -873,8 +873,8 @@ for t in (2, 4, 6):
 # best guess $\mathbb{E}[x_0 \mid x_t]$, and its variance is $\tilde\beta_t$ plus what the guess
 # leaves open. We add up the $T + 1$ terms of (16.15) for $s_d^2 = 4$.
 #
-# **Predict, then run.** The entropy of the data is 2.1121 nats. With the six large steps of above
-# and the true reverse steps, is the bound above it by about 0.0004, 0.1 or 1 nat?
+# > **Predict, then run.** The entropy of the data is 2.1121 nats. With the six large steps of above
+# > and the true reverse steps, is the bound above it by about 0.0004, 0.1 or 1 nat?
 
 # %%
 s2_data = 4.0
@@ -967,8 +967,8 @@ check.claim("what the fixed variance costs, nats", ours - total, "1.196")
 #
 # which is how Ho et al. (2020) print it (their $\sigma_t^2$, for which we take $\tilde\beta_t$).
 #
-# **Predict, then run.** A network that predicts $x_0$ is off by 0.1. By how much is the noise that
-# it implies off, at $t = 10$ and at $t = 900$: more, or less?
+# > **Predict, then run.** A network that predicts $x_0$ is off by 0.1. By how much is the noise
+# > that it implies off, at $t = 10$ and at $t = 900$: more, or less?
 
 # %%
 t = np.arange(2, T + 1)
@@ -1015,8 +1015,8 @@ for step, said in ((10, "2.295"), (900, "0.0017")):
 # on the left autograd differentiates $\log q(x_t)$; on the right the posterior mean, component by
 # component.
 #
-# **Predict, then run.** At $t = 300$ stand at $x_t = 0$, between the two modes (at -1.1 with share
-# 0.45, at 0.9 with share 0.55). Which way does the arrow point?
+# > **Predict, then run.** At $t = 300$ stand at $x_t = 0$, between the two modes (at -1.1 with
+# > share 0.45, at 0.9 with share 0.55). Which way does the arrow point?
 
 # %%
 t = 300
@@ -1179,8 +1179,8 @@ for s2_data, t in ((0.0, 500), (1.0, 500), (4.0, 20)):
         check.equal("16.24", step_open, beta[t] if s2_data == 1 else tilde)
 
 # %% [markdown]
-# **Predict, then run.** With 1000 steps, how far is the variance of the samples from the data's,
-# for data of variance 1 and of variance 4: 1 %, 10 %, a half?
+# > **Predict, then run.** With 1000 steps, how far is the variance of the samples from the data's,
+# > for data of variance 1 and of variance 4: 1 %, 10 %, a half?
 
 # %%
 betas = np.linspace(1e-4, 0.02, 1000)
@@ -1192,9 +1192,9 @@ for s2_data, said in ((1.0, ("0.9999", "0.9911")), (4.0, ("3.9906", "3.9748"))):
 # %% [markdown]
 # With $T = 1000$ both choices are within 1 % of the truth.
 #
-# **Predict, then run.** Now 50 steps *of the same betas* (from 0.0001 to 0.02), and data of
-# variance 4. The network is perfect. What comes out: 4, 3 or less than 2? And would the true
-# variance of each step (16.24) mend it?
+# > **Predict, then run.** Now 50 steps *of the same betas* (from 0.0001 to 0.02), and data of
+# > variance 4. The network is perfect. What comes out: 4, 3 or less than 2? And would the true
+# > variance of each step (16.24) mend it?
 
 # %%
 betas = np.linspace(1e-4, 0.02, 50)
@@ -1274,8 +1274,8 @@ check.equal("16.26", [m[0], V[0, 0]], [ve.mean.item(), ve.variance.item()])
 # \sigma_t^2)$, and $\sigma$ in equal factors from 0.01 to 10. The recursion of the variance for
 # both steps is below.
 #
-# **Predict, then run.** The slide's sampler loses variance with 50 steps. With 1000 steps, does it
-# lose next to nothing, a tenth, or half?
+# > **Predict, then run.** The slide's sampler loses variance with 50 steps. With 1000 steps, does
+# > it lose next to nothing, a tenth, or half?
 
 
 # %%
@@ -1351,8 +1351,8 @@ figures.show(fig, "Variance over true variance against the noise level: the righ
 # denoiser of that law. The library keeps the slide's step as a sampler called `renoise`, to be
 # looked at.
 #
-# **Predict, then run.** Half of the variance is lost. Will modes be missing, will the ring of modes
-# shrink, or will each mode be too narrow?
+# > **Predict, then run.** Half of the variance is lost. Will modes be missing, will the ring of
+# > modes shrink, or will each mode be too narrow?
 
 # %%
 process = diffusion.geometric(200)

@@ -93,8 +93,8 @@ figures.show(fig, "Six paths from noise to nine blobs, twice: jagged under DDPM,
 # what factor does this step lose signal? The cell evaluates both, for all $t \ge 2$, and compares
 # with the library's weights (the library's carry a factor $T$: it draws one $t$ of $T$).
 #
-# **Predict, then run.** The betas grow from 0.001 to 0.2 over our 100 steps. Which step weighs
-# most in the bound: the first, one in the middle, or the last?
+# > **Predict, then run.** The betas grow from 0.001 to 0.2 over our 100 steps. Which step weighs
+# > most in the bound: the first, one in the middle, or the last?
 
 # %%
 t = np.arange(2, T + 1)
@@ -125,7 +125,8 @@ check.claim("the step of the smallest weight", t[w.argmin()], "35")
 # print losses **per coordinate**: the sum over dimensions divided by their number, as the library
 # does.)
 #
-# **Predict, then run.** A network that always answers 0 has the loss 1. Has this one more or less?
+# > **Predict, then run.** A network that always answers 0 has the loss 1. Has this one more or
+# > less?
 
 # %%
 rng = np.random.default_rng(0)
@@ -210,8 +211,8 @@ check.equal("17.4", perfect_eps(points.numpy(), t), perfect.predict(points, t).e
 # side is an average over $x_0$ and $\varepsilon$ on a square grid; the right side integrates over
 # $x_t$ alone.
 #
-# **Predict, then run.** At $t = 30$ the loss of $\tanh$ is 0.475. How much of it can training
-# remove: all, half, or less than a fifth?
+# > **Predict, then run.** At $t = 30$ the loss of $\tanh$ is 0.475. How much of it can training
+# > remove: all, half, or less than a fifth?
 
 # %%
 grid = np.linspace(-7, 7, 4001)  # a grid for x_t
@@ -246,8 +247,8 @@ for part, value, said in (("all", loss, "0.475"), ("irreducible", best, "0.390")
 #
 # One integral for each $t$, and we know the floor of the training loss before any training.
 #
-# **Predict, then run.** Where is it hardest to tell the noise from the data: at $t = 1$, where
-# there is little noise, at $t = 30$, or at $t = 100$, where there is nothing else?
+# > **Predict, then run.** Where is it hardest to tell the noise from the data: at $t = 1$, where
+# > there is little noise, at $t = 30$, or at $t = 100$, where there is nothing else?
 
 # %%
 J = np.array([np.nan] + [1 - (density(t) * perfect_eps(grid, t) ** 2).sum() * h
@@ -319,8 +320,8 @@ for (name, weight), late, rise in zip(
 # \tag{17.6}
 # $$
 #
-# **Predict, then run.** The fastest of 64 clocks turns once in about six units of $\tau$. How far
-# does the sine of the slowest get, from 0, in all 1000: to 0.115, to 1, or around many times?
+# > **Predict, then run.** The fastest of 64 clocks turns once in about six units of $\tau$. How far
+# > does the sine of the slowest get, from 0, in all 1000: to 0.115, to 1, or around many times?
 
 
 # %%
@@ -397,8 +398,8 @@ def ask(net, x, t):
 # The first term is the trap. (People fall into it: openai/improved-diffusion issue #59, the EMA
 # model gives only noise early on.)
 #
-# **Predict, then run.** With a constant $d = 0.999$, what share have the *random initial weights*
-# after a thousand updates: 0.001, 0.1 or more than a third?
+# > **Predict, then run.** With a constant $d = 0.999$, what share have the *random initial weights*
+# > after a thousand updates: 0.001, 0.1 or more than a third?
 
 # %%
 check.claim("share of the initial weights, d = 0.999, 1000 updates", 0.999**1000, "0.368")
@@ -575,8 +576,8 @@ figures.show(fig, "Avoidable loss over 3000 steps, falling from 0.75; averaged w
 # The first goes by way of $\hat x_0$ and lets one clip it to the range of the data. The second is
 # shorter.
 #
-# **Predict, then run.** In the first form $\hat x_0$ has the error $s_t / a_t$ times that of
-# $\hat\varepsilon$. At $t = 100$, is that 0.2, 1 or more than 100? Is the first form then worse?
+# > **Predict, then run.** In the first form $\hat x_0$ has the error $s_t / a_t$ times that of
+# > $\hat\varepsilon$. At $t = 100$, is that 0.2, 1 or more than 100? Is the first form then worse?
 
 
 # %%
@@ -606,8 +607,8 @@ for form, shift in (("first", posterior_mean(s[100] / a[100], 0.0, 100)),
 # **but the last**. We draw from our network by our sampler and by the library's, with the same
 # draws of noise. The two must agree up to rounding (float32, a hundred steps).
 #
-# **Predict, then run.** Of true data 99 % lie within three widths of a blob's centre. What share of
-# our samples will: 90 %, 97.5 % or 99.9 %? And will their blobs be wider, or narrower?
+# > **Predict, then run.** Of true data 99 % lie within three widths of a blob's centre. What share
+# > of our samples will: 90 %, 97.5 % or 99.9 %? And will their blobs be wider, or narrower?
 
 
 # %%
@@ -831,8 +832,9 @@ check.claim("noisy_step: what it makes of 1 without noise", noisy_step(1.0, 0.0,
 # First (17.10) against the library's step; then (17.11) twice, for $\sigma$ drawn at
 # random: the recursion of mean and variance, and 20,000 chains that are really run.
 #
-# **Predict, then run.** Every $\sigma_u$ is drawn between 0 and $s_u$, a new one for each step.
-# What is the variance of $x_{30}$ given $x_0$: more than $s_{30}^2$, which is 0.603, less, or that?
+# > **Predict, then run.** Every $\sigma_u$ is drawn between 0 and $s_u$, a new one for each step.
+# > What is the variance of $x_{30}$ given $x_0$: more than $s_{30}^2$, which is 0.603, less, or
+# > that?
 
 
 # %%
@@ -894,8 +896,8 @@ check.claim("variance of x_30 given x_0, by the recursion", laws[T - 31][1], "0.
 # x_0$ and threw $\hat\varepsilon$ away.) We check (17.12) for all $t$, and run (17.13) with 20
 # steps on our trained network beside the library's (float32 again).
 #
-# **Predict, then run.** DDPM with 100 steps had 97.5 % of its samples within three widths of a
-# blob. With DDIM and 20 steps, is it 60 %, 80 % or 97 %?
+# > **Predict, then run.** DDPM with 100 steps had 97.5 % of its samples within three widths of a
+# > blob. With DDIM and 20 steps, is it 60 %, 80 % or 97 %?
 
 # %%
 t = np.arange(2, T + 1)
@@ -1008,9 +1010,9 @@ for steps, row in ((10, ("0.686", "0.544", "0.364")), (100, ("0.963", "0.921", "
 # modes plus noise of level $\rho$, both derivatives are taken by autograd, and $\varepsilon^\ast$
 # is (17.4).
 #
-# **Predict, then run.** Stand at $y = 0.6$, half way between two modes, at noise level $\rho =
-# 0.5$. As $\rho$ falls, which way does the flow carry you: to the middle mode at 0, to the right
-# one at 1.2, or nowhere?
+# > **Predict, then run.** Stand at $y = 0.6$, half way between two modes, at noise level $\rho =
+# > 0.5$. As $\rho$ falls, which way does the flow carry you: to the middle mode at 0, to the right
+# > one at 1.2, or nowhere?
 
 # %%
 t, u = 70, 45
@@ -1057,8 +1059,8 @@ check.claim("velocity dy / d rho at y = 0.6", speed.item(), "0.0108")
 # small Euler steps of (17.14), from 9 quantiles of the end of the chain, and compare. (Euler's
 # error shrinks with the step; the tolerance allows for it.)
 #
-# **Predict, then run.** Two more points start at $\rho = 40$, at $-18$ and $-16$: neighbours in so
-# wide a cloud. Where do they end: together, or in two modes?
+# > **Predict, then run.** Two more points start at $\rho = 40$, at $-18$ and $-16$: neighbours in
+# > so wide a cloud. Where do they end: together, or in two modes?
 
 
 # %%
@@ -1087,8 +1089,8 @@ for k, share, end in ((9, "0.33", "-0.8"), (10, "0.34", "-0.4")):
 # samples and the data (sort both, average the gaps). Then the same with the network that we
 # trained. The dotted line is the distance of as many points of true data.
 #
-# **Predict, then run.** The perfect network first. With 5 steps, which sampler is nearer to the
-# data, and by how much? And does either get anywhere with two?
+# > **Predict, then run.** The perfect network first. With 5 steps, which sampler is nearer to the
+# > data, and by how much? And does either get anywhere with two?
 
 
 # %%
@@ -1134,8 +1136,8 @@ check.claim("100 steps: both are near", [exact[name][6] < 0.04 for name in exact
 # With two steps both are lost, at 0.64; with five DDIM has 0.25 and DDPM 0.29, with ten 0.11 and
 # 0.165.
 #
-# **Predict, then run.** Now the network that we trained. Does DDIM keep its lead with 5 and 10
-# steps? And which costs more there, the few steps or the imperfect network?
+# > **Predict, then run.** Now the network that we trained. Does DDIM keep its lead with 5 and 10
+# > steps? And which costs more there, the few steps or the imperfect network?
 
 # %%
 trained = distances(lambda x, t: ask(net, x, np.full(len(x), t)), 2_000)
@@ -1182,8 +1184,8 @@ figures.show(fig, "W_1 to the data over 2 to 100 steps, logarithmic axes: DDIM b
 # closed form: the label is the mode. We take broad modes that overlap and check the identity by
 # autograd.
 #
-# **Predict, then run.** The label says: the mode on the right. For a point far to the left, does
-# the label change the guess of the noise much, or little? And far to the right, beyond that mode?
+# > **Predict, then run.** The label says: the mode on the right. For a point far to the left, does
+# > the label change the guess of the noise much, or little? And far to the right, beyond that mode?
 
 # %%
 broad, t = 0.6, 25
@@ -1208,8 +1210,8 @@ check.claim("what the label changes at 3", change[1], "-0.03")
 # grid of starting points, weighted by the density of the noise, and compare with the tilted law
 # by quadrature.
 #
-# **Predict, then run.** The mode on the right is $\mathcal{N}(1.2, 0.6^2)$. Where do samples with
-# $g = 3$ gather: at 1.2, at the mean of the tilted law, 1.46, or farther out?
+# > **Predict, then run.** The mode on the right is $\mathcal{N}(1.2, 0.6^2)$. Where do samples with
+# > $g = 3$ gather: at 1.2, at the mean of the tilted law, 1.46, or farther out?
 
 # %%
 first = np.linspace(-3.5, 3.5, 4001)
@@ -1263,9 +1265,9 @@ for g, said in ((0.0, ("0.00", "1.13", "0.00", "1.15")), (1.0, ("1.20", "0.58", 
 #
 # A model that knows nothing needs $\log_2 K$ bits for each number.
 #
-# **Predict, then run.** A mean of 0.3, a deviation of 0.1, and 16 levels, 2/15 apart. How much mass
-# has the likeliest level: a tenth, a half, or nearly all? And if the mean lies outside, at $-1.4$
-# with a deviation of 0.5, which level has most?
+# > **Predict, then run.** A mean of 0.3, a deviation of 0.1, and 16 levels, 2/15 apart. How much
+# > mass has the likeliest level: a tenth, a half, or nearly all? And if the mean lies outside, at
+# > $-1.4$ with a deviation of 0.5, which level has most?
 
 # %%
 K = 16
@@ -1305,8 +1307,8 @@ check.equal("17.19", knows_nothing / (64 * math.log(2)), metrics.bits_per_dim(kn
 # cannot do. (The first inequality holds for any masses in the place of $p_\theta$, and the data's
 # own attain it.)
 #
-# **Predict, then run.** Knowing nothing costs 3 bits a number; the entropy is 2.303. The network is
-# perfect. Is the bound with 20 steps below 3?
+# > **Predict, then run.** Knowing nothing costs 3 bits a number; the entropy is 2.303. The network
+# > is perfect. Is the bound with 20 steps below 3?
 
 # %%
 levels = 8
@@ -1343,8 +1345,8 @@ for steps, said in ((20, "3.381"), (60, "2.933"), (200, "2.442")):
 # $x_t$ does its answer at the centre depend on? The gradient says (of the answer's pixel (14, 14),
 # by each pixel of the input, in absolute value, summed over 18 pictures).
 #
-# **Predict, then run.** Of that, which share comes from the 7 x 7 pixels around the centre, a
-# sixteenth of the picture: with little noise ($t = 10$ of 200), and with much ($t = 150$)?
+# > **Predict, then run.** Of that, which share comes from the 7 x 7 pixels around the centre, a
+# > sixteenth of the picture: with little noise ($t = 10$ of 200), and with much ($t = 150$)?
 
 # %% tolerance=0.02
 unet, kinds = clothes.net, tg.arange(18) % 10
@@ -1376,9 +1378,9 @@ figures.show(fig, "Four maps of where the U-Net looks to answer at the centre: a
 #
 # ### One step, and more
 #
-# **Predict, then run.** The same U-Net on digits of 8 x 8 pixels. It gets pure noise and the label,
-# and takes one step, straight to its guess of $x_0$. What will one see: noise, a digit, or
-# something else? And from other noise?
+# > **Predict, then run.** The same U-Net on digits of 8 x 8 pixels. It gets pure noise and the
+# > label, and takes one step, straight to its guess of $x_0$. What will one see: noise, a digit, or
+# > something else? And from other noise?
 
 # %%
 _, _, writer = models.restore("ddpm-digits")
@@ -1425,7 +1427,7 @@ figures.show(fig, "Six rows of the digits 0 to 9: the mean of each class; one st
 # Let that network go on learning with a step size that is too large, 60 batches of 32, and keep an
 # average of its weights beside it, in the library's three words: `tg.optim.EMA`, `update`, `swap`.
 #
-# **Predict, then run.** Which weights are the better ones on test pictures? And can one see it?
+# > **Predict, then run.** Which weights are the better ones on test pictures? And can one see it?
 
 # %% tolerance=0.1
 _, _, student = models.restore("ddpm-digits")
@@ -1478,8 +1480,8 @@ figures.show(fig, "Two rows of digits from the same noise, by the raw and by the
 # sandal, shirt, sneaker, bag, boot), each row its noise; 10 steps of DDIM; the slider moves $g$ of
 # (17.17).
 #
-# **Predict, then run.** What happens to the spread of the pictures *within* a column from $g = 0$
-# over $g = 1$ to $g = 6$?
+# > **Predict, then run.** What happens to the spread of the pictures *within* a column from $g = 0$
+# > over $g = 1$ to $g = 6$?
 
 # %% tolerance=0.02
 scales = (0.0, 1.0, 2.0, 3.0, 6.0)
