@@ -116,7 +116,7 @@ def report(found: dict[str, Any]) -> str:
                 [[name, over(rows[name], "own"), over(rows[name], "gaussian"), len(rows[name]),
                   first[name]["steps"], first[name]["cpu"]] for name in pictures],
             ),
-            "Published, all on 8-bit **MNIST**: other data and other networks, to be compared in kind "
+            "Published, all on 8-bit **MNIST**: other data, other networks, to be compared in kind "
             "and not in value: "
             + ", ".join(f"{name} {bits}" for name, bits in PUBLISHED.items()) + ".\n",
         ]  # fmt: skip
