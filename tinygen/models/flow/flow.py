@@ -42,7 +42,7 @@ def couplings(
     shape: Sequence[int],
     c: SimpleNamespace,
     curve: Curve,
-    pattern: Callable[..., Any] = checkerboard,
+    pattern: Callable[..., Any],
 ) -> Layers:
     """c.layers couplings, each after a normalisation, whose masks take turns."""
     return [
