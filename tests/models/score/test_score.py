@@ -129,6 +129,17 @@ def test_mala_is_exact_where_the_step_is_too_long_for_langevin() -> None:
     assert squares.mean() == pytest.approx(true, abs=4 * squares.std() / math.sqrt(20_000))
 
 
+def test_a_cut_drift_comes_home_from_far_out_and_stays_exact() -> None:
+    quartic = lambda x: -0.25 * (x**4).sum(1)
+    far, generator = tg.full((8000, 1), 30.0, dtype=tg.float64), tg.Generator().manual_seed(0)
+    *_, (stuck, _) = scores.mala(quartic, far, 0.8, 60, generator)
+    assert (stuck == 30.0).all()
+    *_, (x, _) = scores.mala(quartic, far, 0.8, 100, generator, reach=0.7)
+    squares = x.square().numpy().ravel()
+    true = 2 * math.gamma(0.75) / math.gamma(0.25)
+    assert squares.mean() == pytest.approx(true, abs=4 * squares.std() / math.sqrt(8000))
+
+
 def test_annealed_langevin_finds_the_weights_that_plain_langevin_misses() -> None:
     law, generator = scores.LAWS["two_modes"](), tg.Generator().manual_seed(0)
     sigmas = np.geomspace(20.0, 0.3, 8).tolist()

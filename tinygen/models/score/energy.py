@@ -143,7 +143,8 @@ class EnergyModel(nn.Module):
         """Where `steps` steps of the sampler lead from x (B, *shape), after each; no graph."""
         if (sampler or self.sampler) == "mala":
             log_density = lambda x: -self(x)
-            return (x for x, _ in mala(log_density, x.detach(), self.step, steps, generator))
+            chains = mala(log_density, x.detach(), self.step, steps, generator, reach=2.0)
+            return (x for x, _ in chains)
         return ula(self.score, x.detach(), self.step, steps, generator)
 
     @no_grad()

@@ -15,7 +15,7 @@ arXiv:2011.13456): log p(x) = log p(x at sigma_max) + the integral of the flow's
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -172,7 +172,6 @@ class ScoreModel(nn.Module):
     @no_grad()
     def log_prob(
         self, x: Tensor, steps: int = 40, probes: int = 0, generator: Generator | None = None,
-        progress: Callable[[Sequence[int]], Iterable[int]] = iter,
     ) -> Tensor:  # fmt: skip
         """log p(x) in nats, (B,), of what the probability flow makes of N(0, sigma_max^2 + std^2).
 
@@ -183,7 +182,7 @@ class ScoreModel(nn.Module):
         self._check_levels()
         low, top = math.log(self.sigmas[-1]), math.log(self.sigmas[0])
         found = []
-        for _ in progress(range(max(1, probes))):
+        for _ in range(max(1, probes)):
             probe = signs(x, generator) if probes else None
             field = lambda t, state, v=probe: divergence(self._velocity(t), state[0], v)
             start = (x, zeros(len(x)).to(x))
