@@ -34,6 +34,8 @@ def test_a_statement_must_be_true():
     check.claim("s", 3 > 2)
     with pytest.raises(WRONG, match="does not hold"):
         check.claim("s", 3 < 2)
+    with pytest.raises(ValueError, match="claim 's': -1 is no statement; say what the text says"):
+        check.claim("s", -1)
 
 
 def test_equal_is_relative_to_the_right_side():

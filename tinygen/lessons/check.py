@@ -126,7 +126,8 @@ def claim(what: str, value: Any, said: str | float | bool = True, tol: float | N
         tol: allowed instead, relative to `said`: how much training or another machine may move it.
 
     Raises:
-        Disagreement: it is not what the text says. ValueError: a number is said without `tol`.
+        Disagreement: it is not what the text says. ValueError: a number is said without `tol`, or
+            is given where a statement should be.
 
     >>> from tinygen.lessons import check
     >>> check.claim("E9: JS in nats", 0.69315, "0.693")
@@ -135,7 +136,10 @@ def claim(what: str, value: Any, said: str | float | bool = True, tol: float | N
     [E9: no overlap, no slope]  holds
     """
     if isinstance(said, bool):
-        if bool(np.all(_array(value))) is not said:
+        holds = np.asarray(value.numpy() if isinstance(value, Tensor) else value)
+        if holds.dtype != bool:
+            raise ValueError(f"claim {what!r}: {value} is no statement; say what the text says")
+        if bool(holds.all()) is not said:
             raise Disagreement(f"[{what}]  does not hold")
         print(f"[{what}]  holds")
         return
