@@ -104,8 +104,12 @@ class MultivariateNormal(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        z = self._solve(self.scale_tril, (value - self.loc).unsqueeze(-1)).squeeze(-1)
         d: int = self._event_shape[0]
+        lower, away = self.scale_tril, value - self.loc
+        if lower.ndim == 2:  # one matrix for all values: they are its columns
+            z = solve_triangular(lower, away.reshape(-1, d).mT, upper=False).mT.reshape(away.shape)
+        else:
+            z = self._solve(lower, away.unsqueeze(-1)).squeeze(-1)
         return -0.5 * (d * math.log(2 * math.pi) + z.square().sum(-1)) - self._half_log_det()
 
     def entropy(self) -> Tensor:
