@@ -121,8 +121,12 @@ def adaptive_weight(close: Tensor, fooled: Tensor, last: Tensor, most: float = 1
 
 
 def build(config: Mapping[str, Any]) -> VQGAN:
-    """perceptual, judge: see VQGAN; d_width, d_halvings: of D; the rest as vqvae.build."""
-    c = settings("vqgan", config, perceptual=0.1, judge=0.1, d_width=32, d_halvings=2)
+    """perceptual, judge: see VQGAN; the rest as vqvae.build.
+
+    d_width, d_halvings: of D; 2 halvings unless told, 1 for pictures smaller than 16 pixels.
+    """
+    c = settings("vqgan", config, perceptual=0.1, judge=0.1, d_width=32, d_halvings=None)
     G = vqvae.build(config)
-    D = nets.PatchDiscriminator(G.shape[0], c.d_width, c.d_halvings)
+    halvings = c.d_halvings if c.d_halvings is not None else 2 if min(G.shape[1:]) >= 16 else 1
+    D = nets.PatchDiscriminator(G.shape[0], c.d_width, halvings)
     return VQGAN(G, D, c.perceptual, c.judge)
