@@ -5,7 +5,7 @@
     python examples/vqgan.py --plain                       # |x - y| alone, no judge: blurred
     python examples/vqgan.py --data fashion                # 28 x 28 (Debian: dataset-fashion-mnist)
 
-Expect: 6 min on 2 cores; PSNR 0 dB on the test pictures.
+Expect: 6 min on 2 cores; PSNR 21.0 dB, Frechet 0.22 (of examples/vqvae.py 21.2 dB, 0.33).
 
 First --warm of the steps without the judge. Its claim: pictures that look right cost some squared
 error. Hence two measures: PSNR, which --plain wins, and the Frechet distance between test pictures
@@ -93,6 +93,6 @@ if args.data == "emoji":
           f"{metrics.frechet_distance(real, classifier.features(train)):.2f}")  # fmt: skip
 report = Report(args.out, model)
 report.pairs(test[:20], made[:20])
-report.grid("samples", model.sample(60, seeded(4)), title="each integer drawn alone")
+report.grid("independent", model.sample(60, seeded(4)), title="each integer drawn alone")
 report.curves("error", *([] if args.plain else ["adversarial"]))
 report.close()

@@ -8,12 +8,12 @@
     python examples/vqvae.py --quantiser fsq --dim 3       # rounding to 5 x 5 x 5, no codebook
     python examples/vqvae.py --data fashion                # 28 x 28 (Debian: dataset-fashion-mnist)
 
-Expect: 3 min on 2 cores; PSNR 0 dB on the test pictures.
+Expect: 3 min on 2 cores; PSNR 21.2 dB on the test pictures, 6.80 bits a number.
 
 Perplexity says how many of the values are used, as if all were used alike. Bits: the integers by
 their frequencies at each place, and the grey values given the decoder's picture, a bound on
--log2 P(x) a pixel. samples.png draws each integer alone: a prior over them is still to be learned
-(examples/token_prior.py).
+-log2 P(x) a pixel. independent.png draws each integer alone: a prior over them is still to be
+learned (examples/token_prior.py).
 """
 
 import math
@@ -96,6 +96,6 @@ print(f"at most {bits:.3f} bits a number of {levels} values")
 report = Report(args.out, model)
 with tg.no_grad():
     report.pairs(test[:20], model(test[:20])[0])
-report.grid("samples", model.sample(60, seeded(4)), title="each integer drawn alone")
+report.grid("independent", model.sample(60, seeded(4)), title="each integer drawn alone")
 report.curves("error", "test_psnr")
 report.close()

@@ -30,7 +30,7 @@ from tinygen.models import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-PICTURES = ("samples.png", "guided.png")  # which of a run's is shown: the first there is
+PICTURES = ("samples.png", "guided.png", "reconstructions.png")  # the first there is is shown
 
 
 def commands(slug: str) -> list[str]:

@@ -14,5 +14,5 @@ def test_quantisers(tmp_path: Path, kind: str) -> None:
     said = checked(tmp_path, "vqvae", *words, "--quantiser", kind)
     (psnr,) = re.findall(r"PSNR (\S+) dB", said)
     assert float(psnr) > 11.44, "the mean picture has 11.43 dB"
-    for name in ("reconstructions", "samples", "curves"):
+    for name in ("reconstructions", "independent", "curves"):
         assert f"{name}.png" in said
