@@ -24,7 +24,7 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(slug: str, tmp_path: Path) -
     assert steps(out) == [1, 2, 3, 4]
     pictures = re.search(rf"^pictures in runs/{slug}/: (.*)$", said, re.MULTILINE)
     assert pictures and all((out / name).stat().st_size > 500 for name in pictures[1].split(", "))
-    assert {"samples.png", "guided.png"} & set(pictures[1].split(", "))
+    assert {"samples.png", "guided.png", "reconstructions.png"} & set(pictures[1].split(", "))
     assert re.search(r" in \d+\.\d s", said)
 
     parts = tmp_path / "parts"
