@@ -9,9 +9,10 @@
 Expect: 5 to 10 min on 2 cores; its figures are not measured yet (2500 steps).
 
 The first --first of the steps train the autoencoder; then its latents are measured and scaled, and
-a U-Net learns to denoise those. Its claim: in the same time pixels get a tenth of the steps, and
-worse pictures. Both say the seconds of a step and of a sample, and the Frechet distance to training
-pictures in features of a classifier that no loss has seen (emoji only).
+a U-Net learns to denoise those. Its claim, which --space pixels puts to the test: in the same time
+pixels get a tenth of the steps, and worse pictures. Both say the seconds of a step and of a sample,
+and the Frechet distance to training pictures in features of a classifier that no loss has seen
+(emoji only).
 """
 
 import time
