@@ -6,7 +6,7 @@
     python examples/latent_diffusion.py --data fashion --halvings 1
     python examples/sample.py runs/latent_diffusion/last.npz --guidance 2
 
-Expect: 5 to 10 min on 2 cores; its figures are not measured yet (2500 steps).
+Expect: 9 min on 2 cores; Frechet 1.99 (test pictures 2.75, reconstructed 2.61).
 
 The first --first of the steps train the autoencoder; then its latents are measured and scaled, and
 a U-Net learns to denoise those. Its claim, which --space pixels puts to the test: in the same time
