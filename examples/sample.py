@@ -16,7 +16,7 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
-from tinygen.models import diffusion, pretrained, restore
+from tinygen.models import diffusion, pretrained, restore, vq
 from tinygen.run import count, device, fraction, non_negative, options, whole
 
 parser = options(__doc__)
@@ -46,11 +46,11 @@ args = parser.parse_args()
 slug, config, model = restore(args.checkpoint, averaged=not args.raw)
 model.to(args.device)
 given = {way.dest: getattr(args, way.dest) for way in ways if getattr(args, way.dest) is not None}
-if given and not isinstance(model, diffusion.DDPM):
+if given and not isinstance(model, (diffusion.DDPM, vq.LatentDiffusion)):
     names = ", ".join(f"--{name}" for name in given)
     parser.error(f"{names}: for diffusion models, but {args.checkpoint} holds a {slug}")
-if args.inpaint and len(model.shape) != 3:
-    parser.error(f"--inpaint: for pictures, but {args.checkpoint} holds a {slug}")
+if args.inpaint and (len(model.shape) != 3 or slug == "latent_diffusion"):
+    parser.error(f"--inpaint: for diffusion of pixels, but {args.checkpoint} holds a {slug}")
 if args.labels and not model.classes:
     parser.error(f"--labels: the {slug} of {args.checkpoint} was trained without labels")
 if args.labels and max(args.labels) >= model.classes:

@@ -87,6 +87,10 @@ SYSTEMS: dict[str, System] = {
         "vq", "VQ-GAN: integers, and pictures that look right",
         "Esser et al. 2020, arXiv:2012.09841", None,
     ),
+    "latent_diffusion": System(
+        "vq", "Latent diffusion: first compress, then diffuse",
+        "Rombach et al. 2022, arXiv:2112.10752", None,
+    ),
     "gan": System(
         "gan", "GAN in the plane, any objective", "Goodfellow et al. 2014, arXiv:1406.2661", 9
     ),

@@ -53,7 +53,7 @@ def test_sample_reads_those_of_other_systems(
             capsys.readouterr().err
         )
         assert cli.main([*words, "--inpaint"]) == 2
-        assert "--inpaint: for pictures, but" in capsys.readouterr().err
+        assert "--inpaint: for diffusion of pixels, but" in capsys.readouterr().err
     else:
         assert cli.main([*words, "--steps", "3", "--eta", "1"]) == 2
         said = capsys.readouterr().err

@@ -1,5 +1,9 @@
-"""Codes of integers: a picture becomes tokens, tokens a picture; and priors that write tokens."""
+"""Codes of integers: a picture becomes tokens, tokens a picture; and priors that write tokens.
 
+Here too: diffusion in such maps before they are rounded, or in maps that never are.
+"""
+
+from .latent_diffusion import SPACES, KLAutoencoder, LatentDiffusion, Pixels, VQAutoencoder
 from .quantise import (
     Codebook,
     FiniteScalar,
@@ -14,6 +18,7 @@ from .vqgan import VQGAN, adaptive_weight
 from .vqvae import QUANTISERS, VQVAE
 
 __all__ = [
-    "QUANTISERS", "VQGAN", "VQVAE", "Codebook", "FiniteScalar", "Product", "Quantised", "Quantiser",
-    "Residual", "adaptive_weight", "perplexity", "straight_through",
+    "QUANTISERS", "SPACES", "VQGAN", "VQVAE", "Codebook", "FiniteScalar", "KLAutoencoder",
+    "LatentDiffusion", "Pixels", "Product", "Quantised", "Quantiser", "Residual", "VQAutoencoder",
+    "adaptive_weight", "perplexity", "straight_through",
 ]  # fmt: skip
