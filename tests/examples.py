@@ -35,6 +35,8 @@ TINY = {
     "score": "--steps 4 --batch 16 --hidden 8 --levels 3 --chain 2",
     "vqgan": "--data digits --steps 4 --batch 64 --width 4 --dim 4 --size 8 --d-width 4",
     "vqvae": "--data digits --epochs 2 --batch 512 --width 4 --dim 4 --size 8",
+    "token_prior": "--epochs 2 --batch 512 --codes-epochs 2 --codes-width 4 --dim 4 --size 8"
+    " --width 8 --layers 1 --heads 2",
     "ncsn": "--epochs 2 --batch 512 --width 4 --levels 2 --chain 2",
     "energy": "--steps 4 --batch 16 --hidden 8 --chain 2 --size 50 --walk 4",
 }

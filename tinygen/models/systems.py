@@ -87,6 +87,10 @@ SYSTEMS: dict[str, System] = {
         "vq", "VQ-GAN: integers, and pictures that look right",
         "Esser et al. 2020, arXiv:2012.09841", None,
     ),
+    "token_prior": System(
+        "vq", "Priors over a VQ-VAE's integers",
+        "van den Oord et al. 2017, arXiv:1711.00937", None,
+    ),
     "gan": System(
         "gan", "GAN in the plane, any objective", "Goodfellow et al. 2014, arXiv:1406.2661", 9
     ),

@@ -10,10 +10,13 @@ from .quantise import (
     perplexity,
     straight_through,
 )
+from .token_prior import PRIORS
+from .tokens import NextToken, TokenDensity, TokenPrior, choose, nucleus
 from .vqgan import VQGAN, adaptive_weight
 from .vqvae import QUANTISERS, VQVAE
 
 __all__ = [
-    "QUANTISERS", "VQGAN", "VQVAE", "Codebook", "FiniteScalar", "Product", "Quantised", "Quantiser",
-    "Residual", "adaptive_weight", "perplexity", "straight_through",
+    "PRIORS", "QUANTISERS", "VQGAN", "VQVAE", "Codebook", "FiniteScalar", "NextToken", "Product",
+    "Quantised", "Quantiser", "Residual", "TokenDensity", "TokenPrior", "adaptive_weight", "choose",
+    "nucleus", "perplexity", "straight_through",
 ]  # fmt: skip

@@ -1,0 +1,37 @@
+"""Priors over the integers of a VQ-VAE: what to draw before the decoder can paint it.
+
+    gpt      log P(t) = sum_i log P(t_i | t_1 .. t_{i-1})     a pass of the transformer an integer
+             (van den Oord et al. 2017, arXiv:1711.00937; Esser et al. 2020, arXiv:2012.09841)
+
+The baseline is VQVAE.sample, which draws each integer alone.
+
+What goes wrong: a codebook that is still moving under the prior (here it is frozen); integers that
+are few and a transformer that is large: it learns the training pictures by heart, which the test
+pictures' log P shows and the samples hide; a label that only some places can see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..systems import NEEDED, settings
+from . import vqvae
+from .tokens import NextToken, TokenPrior
+
+__all__ = ["PRIORS", "build"]
+
+PRIORS: dict[str, Callable[..., TokenPrior]] = {"gpt": NextToken}
+
+
+def build(config: Mapping[str, Any]) -> TokenPrior:
+    """prior: one of PRIORS; codes: the config of a VQ-VAE; width, layers, heads, classes."""
+    c = settings(
+        "token_prior", config, codes=NEEDED, prior="gpt", width=64, layers=4, heads=4, classes=0
+    )
+    if c.prior not in PRIORS:
+        raise ValueError(f"token_prior: prior {c.prior!r}; there are {', '.join(PRIORS)}")
+    if not isinstance(c.codes, Mapping):
+        raise ValueError(f"token_prior: expected codes to be a VQ-VAE's config, got {c.codes!r}")
+    model = PRIORS[c.prior]
+    return model(vqvae.build(c.codes), c.width, c.layers, c.heads, c.classes)
