@@ -59,6 +59,12 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("vqvae", PICTURE | {"width": 4, "size": 8, "quantiser": "loss"}),
     ("vqgan", PICTURE | {"width": 4, "size": 8, "d_width": 4, "d_halvings": 1}),
     ("token_prior", PICTURE | {"codes": CODES, "width": 8, "layers": 1}),
+    (
+        "token_prior",
+        PICTURE
+        | {"codes": CODES | {"quantiser": "scales"}, "width": 8, "layers": 1, "prior": "var"},
+    ),
+    ("token_prior", LABELLED | {"codes": CODES, "width": 8, "layers": 1, "prior": "maskgit"}),
     ("token_prior", LABELLED | {"codes": CODES, "width": 8, "layers": 1}),
     ("gan", {"shape": (2,), "hidden": 8}),
     ("gan", PICTURE | {"hidden": 8, "virtual": 4, "objective": "wgan_gp"}),
