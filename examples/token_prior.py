@@ -11,10 +11,10 @@
 Expect: 2 min on 2 cores; test log P(tokens) -40.9 nats (each integer alone -47.0).
 
 log P is of the test pictures' integers. Baseline: VQVAE.sample, which draws each integer alone, as
-often as it occurs at its place. Frechet: of 1000 samples and 1000 training pictures in the features
-of our classifier of the data; the VQ-VAE's reconstructions of other training pictures are as near
-as any prior can come. Nats of two kinds of integers (--quantiser) are not to be compared; maskgit
-has none but those of a hidden integer.
+often as it occurs at its place. Frechet: of 1000 samples and half of the training pictures, in the
+features of our classifier of the data; the VQ-VAE's reconstructions of the other half are as near
+as a prior can be asked to come. Nats of two kinds of integers (--quantiser) are not to be compared;
+maskgit has none but those of a hidden integer.
 """
 
 import time
