@@ -86,6 +86,7 @@ else:
         schedule.step()
         run.log(**terms)
     codes.eval().measure(train)
+    run.save()
 
 # --- model and optimizer --------------------------------------------------------------------------
 config = vars(args) | {"codes": codes_config, "classes": classes}  # models.restore builds it again

@@ -19,10 +19,12 @@ def test_variants(tmp_path: Path, options: str) -> None:
 
 
 def test_a_vqvae_that_is_there_is_taken_as_it_is(tmp_path: Path) -> None:
-    checked(tmp_path, "token_prior", *SMALL.split())
+    first = checked(tmp_path, "token_prior", *SMALL.split())
     codes = tmp_path / "runs" / "token_prior" / "codes" / "last.npz"
     told = [*SMALL.split(), "--codes", codes, "--out", tmp_path / "told"]
-    checked(tmp_path, "token_prior", *told)
+    again = checked(tmp_path, "token_prior", *told)
+    alone = [re.findall(r"each integer alone (\S+)", said)[0] for said in (first, again)]
+    assert alone[0] == alone[1], "what was measured is not in the checkpoint"
     assert steps(tmp_path / "told") == [1, 2, 3, 4] and not (tmp_path / "told" / "codes").exists()
     wrong = run(tmp_path, "token_prior", *told, "--data", "emoji")
     assert wrong.returncode == 2 and "expected a vqvae of pictures (3, 32, 32)" in wrong.stderr
