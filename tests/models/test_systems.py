@@ -20,6 +20,8 @@ from tinygen.run import Run
 FOLDER, TESTS = Path(models.__file__).parent, Path(__file__).parent
 PICTURE, LABELLED = {"shape": (1, 8, 8)}, {"shape": (1, 8, 8), "classes": 3}
 
+CODES = PICTURE | {"width": 4, "size": 8}
+
 # Densities of zeros and ones, and of nothing else.
 BINARY = {"mixture", "made", "pixelcnn", "pixelrnn", "image_gpt", "markov_field"}
 
@@ -59,6 +61,14 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("latent_diffusion", LABELLED | {"width": 4, "ae_width": 4, "T": 4}),
     ("latent_diffusion", PICTURE | {"width": 4, "ae_width": 4, "T": 4, "space": "vq", "size": 8}),
     ("latent_diffusion", PICTURE | {"width": 4, "T": 4, "space": "pixels"}),
+    ("token_prior", PICTURE | {"codes": CODES, "width": 8, "layers": 1}),
+    (
+        "token_prior",
+        PICTURE
+        | {"codes": CODES | {"quantiser": "scales"}, "width": 8, "layers": 1, "prior": "var"},
+    ),
+    ("token_prior", LABELLED | {"codes": CODES, "width": 8, "layers": 1, "prior": "maskgit"}),
+    ("token_prior", LABELLED | {"codes": CODES, "width": 8, "layers": 1}),
     ("gan", {"shape": (2,), "hidden": 8}),
     ("gan", PICTURE | {"hidden": 8, "virtual": 4, "objective": "wgan_gp"}),
     ("dcgan", PICTURE | {"width": 2, "minibatch": 2}),
@@ -141,6 +151,7 @@ def test_terms_have_a_loss_that_reaches_every_parameter(slug: str, config: dict[
     else:
         learner = getattr(model, "diffusion", model)  # an autoencoder below it stays as it is
         assert reached(terms["loss"], list(learner.parameters()))
+        assert reached(terms["loss"], [p for p in model.parameters() if p.requires_grad])
 
 
 @each

@@ -4,6 +4,7 @@ Here too: diffusion in such maps before they are rounded, or in maps that never 
 """
 
 from .latent_diffusion import SPACES, KLAutoencoder, LatentDiffusion, Pixels, VQAutoencoder
+from .maskgit import Masked
 from .quantise import (
     Codebook,
     FiniteScalar,
@@ -14,11 +15,15 @@ from .quantise import (
     perplexity,
     straight_through,
 )
+from .token_prior import PRIORS
+from .tokens import NextToken, TokenDensity, TokenPrior, choose, nucleus
+from .var import NextScale
 from .vqgan import VQGAN, adaptive_weight
 from .vqvae import QUANTISERS, VQVAE
 
 __all__ = [
-    "QUANTISERS", "SPACES", "VQGAN", "VQVAE", "Codebook", "FiniteScalar", "KLAutoencoder",
-    "LatentDiffusion", "Pixels", "Product", "Quantised", "Quantiser", "Residual", "VQAutoencoder",
-    "adaptive_weight", "perplexity", "straight_through",
+    "PRIORS", "QUANTISERS", "SPACES", "VQGAN", "VQVAE", "Codebook", "FiniteScalar", "KLAutoencoder",
+    "LatentDiffusion", "Masked", "NextScale", "NextToken", "Pixels", "Product", "Quantised",
+    "Quantiser", "Residual", "TokenDensity", "TokenPrior", "VQAutoencoder", "adaptive_weight",
+    "choose", "nucleus", "perplexity", "straight_through",
 ]  # fmt: skip

@@ -100,6 +100,11 @@ class VQVAE(nn.Module):
         self.usage.copy_((usage + 1e-3) / (usage + 1e-3).sum(1, keepdim=True))
         self.log_var.fill_(math.log(error / x.numel()))
 
+    def log_usage(self, tokens: Tensor) -> Tensor:
+        """log P(tokens) in nats, (B,), each integer alone, as `measure` found them."""
+        log_p = self.usage.log().unsqueeze(0).expand(len(tokens), -1, -1)
+        return log_p.gather(2, tokens.unsqueeze(2)).sum((1, 2))
+
     @no_grad()
     def log_prob_bound(self, x: Tensor, log_prior: Tensor | None = None) -> Tensor:
         """log P(tokens) + log p(x | tokens) <= log p(x) in nats, (B,), with `measure`'s Gaussian.
@@ -108,9 +113,7 @@ class VQVAE(nn.Module):
         at its place. x: dequantised, if the bound is to be on grey values.
         """
         tokens = self.encode(x)
-        if log_prior is None:
-            log_prior = self.usage.log().unsqueeze(0).expand(len(x), -1, -1)
-            log_prior = log_prior.gather(2, tokens.unsqueeze(2)).sum((1, 2))
+        log_prior = self.log_usage(tokens) if log_prior is None else log_prior
         return log_prior + gaussian_log_prob(x, self.decode(tokens), self.log_var)
 
     @no_grad()
