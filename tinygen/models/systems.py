@@ -90,6 +90,7 @@ SYSTEMS: dict[str, System] = {
     "latent_diffusion": System(
         "vq", "Latent diffusion: first compress, then diffuse",
         "Rombach et al. 2022, arXiv:2112.10752", None,
+    ),
     "token_prior": System(
         "vq", "Priors over a VQ-VAE's integers",
         "van den Oord et al. 2017, arXiv:1711.00937", None,
