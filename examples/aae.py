@@ -7,7 +7,7 @@
     python examples/aae.py --encoder implicit                  # z = e(x, noise): any law
     python examples/aae.py --data fashion --latent 8           # 28 x 28
 
-Expect: 1 min on 2 cores; neighbours are right about 53 % (without a judge 62 %).
+Expect: 25 s on 2 cores; neighbours are right about 53 % (without a judge 62 %).
 
 Its claim: the codes of all pictures together are as the prior says. The measure: can neighbours
 tell codes of test pictures from draws of the prior (50 %: no)? Beside it stands the same of an
