@@ -19,12 +19,12 @@ import tinygen as tg
 import tinygen.nn.functional as F
 from tinygen import Tensor, threads
 from tinygen.conv import conv2d_weight
-from tinygen.ops.elementwise import normal_density_times, silu_grad
+from tinygen.ops.activations import normal_density_times, silu_grad
 from tinygen.ops.kinks import gate
 from tinygen.ops.op import REGISTRY
 
 ROWS = 13001  # times 64 numbers: parts of 4,000 rows and more
-CUTTERS = ("threads", "conv.cpu", "ops.elementwise", "ops.kinks", "ops.shapes",
+CUTTERS = ("threads", "conv.cpu", "ops.activations", "ops.kinks", "ops.shapes",
            "nn.functional.channel_norm")  # fmt: skip
 Case = tuple[Callable[..., Tensor], list[tuple[int, ...]]]
 IMAGES = (ROWS, 8, 3, 3)

@@ -22,14 +22,14 @@ import tinygen.nn.functional as F
 from tinygen import Tensor, ops
 from tinygen.conv import conv2d_weight
 from tinygen.nn.functional import channel_norm, norms
-from tinygen.ops.convert import _to_device
-from tinygen.ops.elementwise import (
+from tinygen.ops.activations import (
     normal_cdf,
     normal_density_times,
     sigmoid_grad,
     silu_grad,
-    tanh_grad,
 )
+from tinygen.ops.convert import _to_device
+from tinygen.ops.elementwise import tanh_grad
 from tinygen.ops.half import through_float32
 from tinygen.ops.images import _unshuffle
 from tinygen.ops.in_place import copy_slices

@@ -30,7 +30,7 @@ def parts(request, monkeypatch):
         seen.append(min(request.param, len(arrays[0])) if arrays[0].ndim else 1)
         return cut(body, *arrays, grain=1)
 
-    for module in ("threads", "conv.cpu", "ops.elementwise", "ops.kinks", "ops.shapes",
+    for module in ("threads", "conv.cpu", "ops.activations", "ops.kinks", "ops.shapes",
                    "nn.functional.channel_norm"):  # fmt: skip
         target = __import__(f"tinygen.{module}", fromlist=["in_parts"])
         monkeypatch.setattr(target, "in_parts", forced)

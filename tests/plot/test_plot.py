@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygen import plot
-from tinygen.ops.elementwise import add, mul, sigmoid, tanh
+from tinygen.ops.activations import sigmoid
+from tinygen.ops.elementwise import add, mul, tanh
 from tinygen.ops.reductions import sum as total
 from tinygen.plot.curves import read_history
 from tinygen.plot.figure import COLOURS

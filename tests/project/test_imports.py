@@ -61,6 +61,7 @@ OPS = [
     "half",
     "convert",
     "elementwise",
+    "activations",
     "kinks",
     "comparisons",
     "trigonometry",

@@ -3,12 +3,14 @@
 An op is declared once, in its own file: its name in `__all__` makes it a function of tinygen, in
 METHODS a method of Tensor, in IN_PLACE also one that changes it, in OPERATORS an operator.
 
-Read op.py first, then half, elementwise, kinks, trigonometry, special, shapes, diagonals, indexing,
-in_place, scattering, rearrange, derived_shapes, reductions, order, counting, softmaxes, products,
-linalg, decompositions, derived, creation, convert; windows, pooling and images serve nn's layers.
+Read op.py first, then half, elementwise, activations, kinks, trigonometry, special, shapes,
+diagonals, indexing, in_place, scattering, rearrange, derived_shapes, reductions, order, counting,
+softmaxes, products, linalg, decompositions, derived, creation, convert; windows, pooling and images
+serve nn's layers.
 """
 
 from . import (
+    activations,
     compare,
     comparisons,
     counting,
@@ -32,6 +34,7 @@ from . import (
     trigonometry,
 )
 from . import methods as methods  # Tensor has its methods from here on
+from .activations import *
 from .compare import *
 from .comparisons import *
 from .counting import *
@@ -55,6 +58,7 @@ from .special import *
 from .trigonometry import *
 
 __all__ = [
+    *activations.__all__,
     *compare.__all__,
     *comparisons.__all__,
     *counting.__all__,

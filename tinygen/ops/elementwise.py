@@ -5,27 +5,23 @@ In rising difficulty of their derivatives. Broadcasting and dtypes are the decor
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any, overload
 
 import numpy as np
 
-from ..backend import Array, is_numpy, refuse
+from ..backend import Array, refuse
 from ..tensor import Tensor, as_array, wrap
-from ..threads import GRAIN, compute, in_parts
+from ..threads import compute
 from .half import through_float32
 from .op import elementwise, floating, promote
 from .promotion import Operand
 
 __all__ = [
-    "acos", "add", "arccos", "cos", "div", "divide", "erf", "exp", "expm1", "floor_divide", "fmod",
-    "gelu", "log", "log1p", "logaddexp", "mul", "multiply", "neg", "negative", "pow", "reciprocal",
-    "remainder", "rsqrt", "sigmoid", "silu", "sin", "softplus", "sqrt", "square", "sub",
-    "subtract", "tanh", "true_divide", "where",
+    "acos", "add", "arccos", "cos", "div", "divide", "exp", "expm1", "floor_divide", "fmod", "log",
+    "log1p", "mul", "multiply", "neg", "negative", "pow", "reciprocal", "remainder", "rsqrt", "sin",
+    "sqrt", "square", "sub", "subtract", "tanh", "true_divide", "where",
 ]  # fmt: skip
-METHODS = {*__all__} - {"gelu", "where"}
-IN_PLACE = METHODS - {"logaddexp", "silu", "softplus"}
+METHODS = IN_PLACE = {*__all__} - {"where"}
 OPERATORS = {  # of the bare ops: an operator has no alpha and no rounding_mode to look at
     "__add__": "_add", "__sub__": "_sub", "__mul__": "mul", "__truediv__": "_div",
     "__floordiv__": "floor_divide", "__mod__": "remainder", "__pow__": "pow", "__neg__": "neg",
@@ -330,232 +326,6 @@ def tanh_grad(v: Array, h: Array) -> Array:
 
 tanh_grad.vjp(lambda g, h: tanh_grad(g, h), lambda g, v, h: g * v * (-2.0 * h))
 tanh_grad.spec.kernel = "tanh_grad"
-
-
-@through_float32
-@floating
-def sigmoid(x: Array) -> Array:
-    """1 / (1 + e^-x). An overflowing e^-x is a right answer here: 1 / inf = 0."""
-    with np.errstate(over="ignore"):
-        out = np.exp(-x)
-    out += 1.0
-    return np.reciprocal(out)
-
-
-sigmoid.vjp(lambda g, out: sigmoid_grad(g, out))
-sigmoid.spec.kernel = "sigmoid"  # of kernels/activations.cu
-
-
-@elementwise
-def sigmoid_grad(v: Array, h: Array) -> Array:
-    """v sigmoid'(x) = v h (1 - h), with h = sigmoid(x)"""
-    slope = 1.0 - h
-    slope *= h
-    slope *= v
-    return slope
-
-
-sigmoid_grad.vjp(lambda g, h: sigmoid_grad(g, h), lambda g, v, h: g * v * (1.0 - 2.0 * h))
-sigmoid_grad.spec.kernel = "sigmoid_grad"
-
-
-@through_float32
-@floating
-def softplus(x: Array) -> Array:
-    """log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which does not overflow"""
-    out = np.log1p(np.exp(-np.abs(x)))
-    out += np.maximum(x, 0)
-    return out
-
-
-softplus.vjp(lambda g, x: g * sigmoid(x))
-softplus.spec.kernel = "softplus"
-
-
-@floating
-def logaddexp(x: Array, y: Array) -> Array:
-    """log(e^x + e^y), without overflow
-
-    >>> tg.logaddexp(tg.tensor(100.0), tg.tensor(100.0)) - 100  # log 2
-    tensor(0.6931)
-    """
-    return np.logaddexp(x, y)
-
-
-logaddexp.vjp(lambda g, x, y: g * sigmoid(x - y), lambda g, x, y: g * sigmoid(y - x))
-
-
-@through_float32
-@floating
-def silu(x: Array) -> Array:
-    """x sigmoid(x), also called swish (Ramachandran et al. 2017)"""
-    out = np.empty_like(x)
-    in_parts(_silu_into, out, x, grain=GRAIN // 4)
-    return out
-
-
-def _silu_into(out: Array, x: Array) -> None:
-    with np.errstate(over="ignore"):
-        np.exp(np.negative(x, out=out), out=out)
-    np.divide(x, np.add(out, 1.0, out=out), out=out)
-
-
-silu.vjp(lambda g, x: silu_grad(g, x))
-silu.spec.kernel = "silu"
-
-
-@floating
-def silu_grad(v: Array, x: Array) -> Array:
-    """v silu'(x) = v s (1 + x (1 - s)) with s = sigmoid(x)"""
-    v, x = np.broadcast_arrays(v, x)
-    out = np.empty_like(x)
-    in_parts(_silu_slope_times, out, v, x, grain=GRAIN // 4)
-    return out
-
-
-def _silu_slope_times(out: Array, v: Array, x: Array) -> None:
-    s = np.negative(x, out=np.empty_like(x))
-    with np.errstate(over="ignore"):
-        np.exp(s, out=s)
-    np.reciprocal(np.add(s, 1.0, out=s), out=s)
-    np.subtract(1.0, s, out=out)
-    out *= x
-    out += 1.0
-    out *= s
-    out *= v
-
-
-silu_grad.vjp(lambda g, x: silu_grad(g, x), lambda g, v, x: g * v * _silu_curvature(x))
-silu_grad.spec.kernel = "silu_grad"
-
-
-def _silu_curvature(x: Tensor) -> Tensor:
-    """silu''(x) = s (1 - s) (2 + x (1 - 2 s))"""
-    s = sigmoid(x)
-    return s * (1.0 - s) * (2.0 + x * (1.0 - 2.0 * s))
-
-
-IN_CACHE = 1 << 14  # elements; 64 KiB of float32
-
-# erf(x) = x P(x^2) / Q(x^2) on [-4, 4]: a minimax fit, right to 4e-7 of the value in float32.
-_ERF_P = (-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06,
-          -5.69250639462346e-05, -7.34990630326855e-04, -2.95459980854025e-03,
-          -1.60960333262415e-02)  # fmt: skip
-_ERF_Q = (-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03,
-          -7.37332916720468e-03, -1.42647390514189e-02)  # fmt: skip
-
-
-@through_float32
-@floating
-def erf(x: Array) -> Array:
-    """2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x.
-
-    NumPy has none: float64 goes through the C library's, element by element, and float32 through
-    a rational function.
-    """
-    return _in_cache(_erf_into, x)
-
-
-def _erf_into(out: Array, x: Array) -> None:
-    if not is_numpy(out):
-        from cupyx.scipy.special import erf as erf_on_gpu
-
-        out[...] = erf_on_gpu(x)
-    elif x.dtype == np.float64:
-        out[...] = by_c_library(math.erf, x)
-    else:
-        x = np.minimum(np.maximum(x, -4.0), 4.0)
-        square_of_x = x * x
-        np.multiply(x, _polynomial(_ERF_P, square_of_x), out=out)
-        out /= _polynomial(_ERF_Q, square_of_x)
-
-
-def _in_cache(body: Callable[..., None], *xs: Array) -> Array:
-    """What body(out, *xs) writes, a piece after the other: its many steps stay in the cache."""
-    out = np.empty_like(xs[0])
-    if out.size <= IN_CACHE or not is_numpy(out):
-        body(out, *xs)
-        return out
-    arrays = [out, *xs]
-    if all(x.strides == out.strides for x in xs):  # `out` has no gaps, so neither have they
-        arrays = [x.ravel("K") for x in arrays]
-    step = max(1, IN_CACHE * len(out) // out.size) if arrays[0] is out else IN_CACHE
-
-    def pieces(*parts: Array) -> None:
-        for start in range(0, len(parts[0]), step):
-            body(*(part[start : start + step] for part in parts))
-
-    in_parts(pieces, *arrays, grain=GRAIN // 8)
-    return out
-
-
-def by_c_library(function: Callable[[float], float], x: Array) -> Array:
-    """function of each element, computed in float64"""
-    out = np.fromiter(map(function, x.flat), np.float64, x.size).reshape(x.shape)
-    return out.astype(x.dtype, copy=False)
-
-
-def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
-    """Horner's rule, highest power first."""
-    out = np.full_like(x, coefficients[0])
-    for c in coefficients[1:]:
-        out *= x
-        out += c
-    return out
-
-
-erf.vjp(lambda g, x: g * exp(-x * x) * (2.0 / math.sqrt(math.pi)))
-
-
-@through_float32
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """x Phi(x), Phi the standard normal's distribution function (Hendrycks & Gimpel 2016).
-
-    approximate="tanh" is the paper's fit x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, right
-    to 5e-4. RuntimeError for another word.
-    """
-    x = input
-    if approximate == "tanh":
-        inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
-        return x * sigmoid(2.0 * inner)  # = (1 + tanh(inner)) / 2, which would cancel far out
-    if approximate != "none":
-        raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    return x * normal_cdf(x)
-
-
-@floating
-def normal_cdf(x: Array) -> Array:
-    """Phi(x) = (1 + erf(x / sqrt(2))) / 2"""
-    return _in_cache(_normal_cdf_into, x)
-
-
-def _normal_cdf_into(out: Array, x: Array) -> None:
-    _erf_into(out, x * math.sqrt(0.5))
-    out += 1.0
-    out *= 0.5
-
-
-normal_cdf.vjp(lambda g, x: normal_density_times(g, x))
-
-
-@floating
-def normal_density_times(v: Array, x: Array) -> Array:
-    """v phi(x), phi = Phi', the standard normal's density"""
-    return _in_cache(_normal_density_times_into, *np.broadcast_arrays(x, v))
-
-
-def _normal_density_times_into(out: Array, x: Array, v: Array) -> None:
-    np.multiply(x, x, out=out)
-    out *= -0.5
-    np.exp(out, out=out)
-    out *= 1.0 / math.sqrt(2.0 * math.pi)
-    out *= v
-
-
-normal_density_times.vjp(
-    lambda g, x: normal_density_times(g, x),
-    lambda g, v, x: normal_density_times(-g * v * x, x),  # phi' = -x phi
-)
 
 
 # --- choices --------------------------------------------------------------------------------

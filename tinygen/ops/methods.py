@@ -8,6 +8,7 @@ from typing import Any
 from ..constants import finfo
 from ..tensor import Tensor
 from . import (
+    activations,
     compare,
     comparisons,
     convert,
@@ -40,9 +41,9 @@ __all__ = [
 ]  # fmt: skip
 
 FILES: tuple[Any, ...] = (
-    convert, elementwise, kinks, comparisons, trigonometry, special, shapes, diagonals, indexing,
-    in_place, scattering, rearrange, derived_shapes, reductions, counting, order, softmaxes,
-    products, linalg, derived, compare, new,
+    convert, elementwise, activations, kinks, comparisons, trigonometry, special, shapes, diagonals,
+    indexing, in_place, scattering, rearrange, derived_shapes, reductions, counting, order,
+    softmaxes, products, linalg, derived, compare, new,
 )  # fmt: skip
 OTHER_NAMES = {"swapaxes": "transpose"}
 REFLECTED = {  # also with the Tensor on the right, and (but for @) in place

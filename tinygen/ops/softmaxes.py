@@ -9,7 +9,8 @@ import numpy as np
 
 from ..backend import Array, get_default_dtype
 from ..tensor import Tensor
-from .elementwise import exp, logaddexp
+from .activations import logaddexp
+from .elementwise import exp
 from .half import through_float32
 from .op import cast, op
 from .reductions import Dim, axes, floats_only, in_dtype, numpy_names, one_axis, stretch

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..backend import Array, is_numpy
 from ..tensor import Tensor, wrap
-from .elementwise import by_c_library, exp, log, where
+from .activations import by_c_library
+from .elementwise import exp, log, where
 from .half import through_float32
 from .kinks import clamp
 from .op import floating, promote
