@@ -22,6 +22,7 @@ from tinygen.data.scenes import (
     label_map,
     random_scene,
     read,
+    shorten,
 )  # fmt: skip
 
 CHOICES = (tuple(SIZES), tuple(COLOURS), SHAPES, RELATIONS, ("by day", "at night"))
@@ -120,12 +121,35 @@ def test_captions_are_read_as_they_are_written():
         things, relations, time = describe(scene.caption)
         assert [t.words for t in things] == [t.words for t in scene.things] and time == scene.time
         assert len(relations) == len(things) - 1
-    for text in ("a small red dog, by day", "a small red circle", "", "a red circle, by day"):
+    for text in (
+        "a small red dog, by day",
+        "a small red circle,",
+        "",
+        "a red circle, ",
+        "red circle",
+    ):
         with pytest.raises(ValueError, match="cannot read the caption"):
             describe(text)
 
 
+def test_a_shorter_caption_says_less_and_nothing_else():
+    rng, d = np.random.default_rng(3), data.scenes(60, seed=4, most=2)
+    assert max(len(scene.things) for scene in d.details["scenes"]) == 2
+    short = [shorten(text, rng) for text in d.captions]
+    assert all(set(facts(a)) <= set(facts(b)) for a, b in zip(short, d.captions))
+    assert metrics.caption_score(d.to_unit(), short) == (1.0, 1.0)
+    left = sum(len(facts(a)) for a in short) / sum(len(facts(b)) for b in d.captions)
+    assert 0.6 < left < 0.9
+    assert facts("a red circle above a blue square") == [
+        "2 in all", "1: red", "1: circle", "2: blue", "2: square", "1 above 2",
+    ]  # fmt: skip
+    other = metrics.caption_score(d.to_unit(), ["a green triangle"] * len(d))
+    assert other.exact < 0.1
+
+
 def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="at most 3 things fit into a picture, got most=4"):
+        data.scenes(3, most=4)
     with pytest.raises(ValueError, match="no split is called 'val'; there are train, test"):
         data.scenes(3, split="val")
     with pytest.raises(ValueError, match="at least 32 x 32 pixels, got size 16"):

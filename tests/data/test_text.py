@@ -36,6 +36,13 @@ def test_unknown_words_and_rare_ones():
     assert tokenizer.decode(tokenizer(["A RED fish!"])) == ["a red <unk> <unk>"]
 
 
+def test_strictly_every_word_is_known():
+    tokenizer = WordTokenizer(["a", "cat", "red"])
+    assert (tokenizer(["A cat"], strict=True) == tokenizer(["a cat"])).all()
+    with pytest.raises(ValueError, match="the word 'dog' is not known; there are a, cat, red"):
+        tokenizer(["a cat", "a red dog"], strict=True)
+
+
 def test_bad_input_is_named():
     tokenizer = ByteTokenizer()
     with pytest.raises(TypeError, match=r"a list of texts, got one text; write \[text\]"):

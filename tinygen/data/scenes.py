@@ -26,7 +26,7 @@ from .images import ImageDataset
 
 __all__ = [
     "COLOURS", "HELD_OUT", "RELATIONS", "SHAPES", "SIZES", "TIMES", "Scene", "Thing", "caption",
-    "describe", "draw", "facts", "holds", "label_map", "random_scene", "read", "scenes",
+    "describe", "draw", "facts", "holds", "label_map", "random_scene", "read", "scenes", "shorten",
 ]  # fmt: skip
 
 SHAPES = ("circle", "square", "triangle", "cross")
@@ -86,8 +86,10 @@ class Scene:
 # --- making them ------------------------------------------------------------------------------
 
 
-def scenes(n: int, seed: int = 0, split: str = "train", size: int = 32) -> ImageDataset:
-    """n scenes with their captions: images (n, 3, size, size) uint8.
+def scenes(
+    n: int, seed: int = 0, split: str = "train", size: int = 32, most: int = 3
+) -> ImageDataset:
+    """n scenes of 1 to `most` things with their captions: images (n, 3, size, size) uint8.
 
     split: "train" and "test" never show a pair of HELD_OUT and share no scene; every scene of
     "held_out" shows one. labels: the first thing's place in SHAPES.
@@ -95,18 +97,20 @@ def scenes(n: int, seed: int = 0, split: str = "train", size: int = 32) -> Image
     details: "scenes", the factors; "label_map" (n, 1, size, size), 0 for the background and 1 + the
     place in SHAPES; "twin", the same scenes by night where they are by day, and the other way.
 
-    Raises ValueError for another split or a size below 32 pixels.
+    Raises ValueError for another split, a size below 32 pixels, `most` not in 1..3.
 
     >>> import tinygen as tg
     >>> data = tg.data.scenes(100)
     >>> data.images.shape, data.captions[0]
     ((100, 3, 32, 32), 'a small blue square, by day')
     """
-    positive("scenes", n=n)
+    positive("scenes", n=n, most=most)
+    if most > 3:
+        raise ValueError(f"scenes: at most 3 things fit into a picture, got most={most}")
     if split not in SPLITS:
         raise ValueError(f"scenes: no split is called {split!r}; there are {', '.join(SPLITS)}")
     rng = np.random.default_rng([seed, SPLITS.index(split)])
-    made = tuple(random_scene(rng, split == "held_out") for _ in range(n))
+    made = tuple(random_scene(rng, split == "held_out", most) for _ in range(n))
     pictures = [np.stack([_bytes(draw(one, size)) for one in row])
                 for row in (made, [scene.twin for scene in made])]  # fmt: skip
     maps = np.stack([label_map(scene, size) for scene in made])
@@ -119,10 +123,10 @@ def scenes(n: int, seed: int = 0, split: str = "train", size: int = 32) -> Image
     )  # fmt: skip
 
 
-def random_scene(rng: np.random.Generator, held_out: bool = False) -> Scene:
-    """One scene; held_out: it shows a pair of HELD_OUT, otherwise none."""
+def random_scene(rng: np.random.Generator, held_out: bool = False, most: int = 3) -> Scene:
+    """One scene of 1 to `most` things; held_out: it shows a pair of HELD_OUT, otherwise none."""
     while True:
-        n = int(rng.integers(1, 4))
+        n = int(rng.integers(1, most + 1))
         pairs = [(str(rng.choice(list(COLOURS))), str(rng.choice(SHAPES))) for _ in range(n)]
         rare = any(pair in HELD_OUT for pair in pairs)
         if len(set(pairs)) < n or rare is not held_out:
@@ -213,6 +217,19 @@ def caption(scene: Scene) -> str:
     return f"{text}, {'by day' if scene.time == 'day' else 'at night'}"
 
 
+def shorten(text: str, rng: np.random.Generator) -> str:
+    """The caption with each size, and the time, left out or not by the toss of a coin.
+
+    >>> import numpy as np
+    >>> from tinygen.data.scenes import shorten
+    >>> shorten("a small red circle, by day", np.random.default_rng(1))
+    'a red circle'
+    """
+    body, *time = text.split(", ")
+    kept = [word for word in body.split(" ") if word not in SIZES or rng.random() < 0.5]
+    return ", ".join([" ".join(kept), *(time if rng.random() < 0.5 else [])])
+
+
 def _relation(a: Thing, b: Thing) -> str:
     dx, dy = b.x - a.x, b.y - a.y
     if abs(dx) > abs(dy):
@@ -220,28 +237,29 @@ def _relation(a: Thing, b: Thing) -> str:
     return "above" if dy > 0 else "below"
 
 
-_THING = rf"a ({'|'.join(SIZES)}) ({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})"
+_THING = rf"a (?:({'|'.join(SIZES)}) )?({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})"
 
 
 def describe(text: str) -> tuple[list[Thing], list[str], str]:
     """A caption taken apart: its things, the relation of each to the next, the time.
 
+    Sizes and the time may be left out, and are "" then: "a red circle above a blue square".
     ValueError for a text that the grammar does not make; it names what was not understood.
     """
-    body, _, when = text.partition(", ")
-    times = {"by day": "day", "at night": "night"}
+    body, comma, when = text.partition(", ")
+    times = {"by day": "day", "at night": "night"} | ({} if comma else {"": ""})
     parts = re.split(rf" ({'|'.join(RELATIONS)}) ", body)
     strange = [part for part in parts[::2] if not re.fullmatch(_THING, part)]
     if strange or when not in times or len(parts) > 5:
         raise ValueError(
             f"scenes: cannot read the caption {text!r}: {strange[0] if strange else when!r} is "
-            f"neither 'a <{'|'.join(SIZES)}> <{'|'.join(COLOURS)}> <{'|'.join(SHAPES)}>' nor ', by "
+            f"neither 'a [{'|'.join(SIZES)}] <{'|'.join(COLOURS)}> <{'|'.join(SHAPES)}>' nor ', by "
             "day' or ', at night'; things are joined by left of, right of, above, below"
         )
     things = []
     for part in parts[::2]:
         size, colour, shape = re.fullmatch(_THING, part).groups()  # type: ignore[union-attr]
-        things.append(Thing(shape, colour, size))
+        things.append(Thing(shape, colour, size or ""))
     return things, parts[1::2], times[when]
 
 
@@ -253,9 +271,9 @@ def facts(text: str) -> list[str]:
     ['1 in all', 'by day', '1: small', '1: red', '1: circle']
     """
     things, relations, time = describe(text)
-    said = [f"{len(things)} in all", "by day" if time == "day" else "at night"]
+    said = [f"{len(things)} in all", *["by day" if time == "day" else "at night"] * bool(time)]
     said += [f"{i}: {word}" for i, thing in enumerate(things, 1)
-             for word in (thing.size, thing.colour, thing.shape)]  # fmt: skip
+             for word in (thing.size, thing.colour, thing.shape) if word]  # fmt: skip
     return said + [f"{i} {relation} {i + 1}" for i, relation in enumerate(relations, 1)]
 
 
@@ -273,11 +291,12 @@ def holds(picture: Any, text: str) -> dict[str, bool]:
     if seen is None:
         return dict.fromkeys(said, False)
     order: list[Thing | None] = [*seen.things, *[None] * (len(things) - len(seen.things))]
-    start = [len(seen.things) == len(things), seen.time == time]
+    start = [len(seen.things) == len(things), *[seen.time == time] * bool(time)]
     trials = []
     for found in permutations(order, len(things)):
         each = [f is not None and getattr(f, name) == getattr(t, name)
-                for t, f in zip(things, found) for name in ("size", "colour", "shape")]  # fmt: skip
+                for t, f in zip(things, found) for name in ("size", "colour", "shape")
+                if getattr(t, name)]  # fmt: skip
         beside = [a is not None and b is not None and _relation(a, b) == relation
                   for (a, b), relation in zip(pairwise(found), relations)]  # fmt: skip
         trials.append([*start, *each, *beside])

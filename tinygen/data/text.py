@@ -15,7 +15,7 @@ import numpy as np
 from ..checks import positive
 from ..tensor import Tensor, wrap
 
-__all__ = ["ByteTokenizer", "SPECIAL", "WordTokenizer"]
+__all__ = ["BOS", "ByteTokenizer", "EOS", "SPECIAL", "WordTokenizer"]
 
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 PAD, BOS, EOS, UNK = range(4)
@@ -49,13 +49,24 @@ class WordTokenizer:
     def __len__(self) -> int:
         return len(self.words)
 
-    def __call__(self, texts: Sequence[str], length: int | None = None) -> Tensor:
+    def __call__(
+        self, texts: Sequence[str], length: int | None = None, strict: bool = False
+    ) -> Tensor:
         """Tokens (N, length) int64; without a length, that of the longest text.
 
-        ValueError for a text that does not fit: nothing is cut off in silence.
+        ValueError for a text that does not fit: nothing is cut off in silence; and where `strict`,
+        for a word that is not known.
         """
+        if strict:
+            self._check(texts)
         rows = [[self._number.get(word, UNK) for word in _split(text)] for text in texts]
         return _rows(texts, rows, length)
+
+    def _check(self, texts: Sequence[str]) -> None:
+        strange = [word for text in texts for word in _split(text) if word not in self._number]
+        if strange:
+            known = ", ".join(self.words[len(SPECIAL) :])
+            raise ValueError(f"tokenizer: the word {strange[0]!r} is not known; there are {known}")
 
     def decode(self, tokens: Tensor) -> list[str]:
         """The texts of rows of tokens, words apart by one space, marks joined to what precedes."""

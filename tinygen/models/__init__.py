@@ -17,6 +17,7 @@ from . import (
     nets,
     ode,
     score,
+    text,
     vae,
     vq,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "pretrained",
     "restore",
     "score",
+    "text",
     "vae",
     "vq",
 ]

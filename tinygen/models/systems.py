@@ -117,6 +117,10 @@ SYSTEMS: dict[str, System] = {
     "ddpm": System(
         "diffusion", "Denoising diffusion model of images", "Ho et al. 2020, arXiv:2006.11239", 17
     ),
+    "text_to_image": System(
+        "text", "Text to image: latent diffusion that reads captions",
+        "Rombach et al. 2022, arXiv:2112.10752", None,
+    ),
     "score": System(
         "score", "Score matching in the plane: exact, sliced, denoising",
         "Hyvarinen 2005; Song et al. 2019, arXiv:1905.07088", None,

@@ -5,11 +5,12 @@
     loss = model.loss(x)                                 # train it
     x = diffusion.sample(model, (64, 1, 8, 8), "ddim", steps=20)    # go back
 
-Read in the order process, parameterisation, model, samplers, likelihood, exact; then the
-systems, diffusion_2d and ddpm. The networks are in models/nets: TimeMLP for points, UNet for
+Read in the order process, parameterisation, conditions, model, samplers, likelihood, exact; then
+the systems, diffusion_2d and ddpm. The networks are in models/nets: TimeMLP for points, UNet for
 pictures.
 """
 
+from .conditions import Captions, Labels, Vectors
 from .ddpm import DDPM
 from .exact import ExactDenoiser
 from .likelihood import VLB, discretised_log_prob, hybrid_loss, step_term, vlb
@@ -30,14 +31,17 @@ from .process import (
 from .samplers import SAMPLERS, chain, film, sample, timesteps
 
 __all__ = [
+    "Captions",
     "DDPM",
     "KINDS",
+    "Labels",
     "SAMPLERS",
     "SCHEDULES",
     "VARIANCES",
     "VE",
     "VLB",
     "VP",
+    "Vectors",
     "WEIGHTS",
     "Diffusion",
     "ExactDenoiser",

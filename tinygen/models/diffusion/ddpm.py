@@ -55,7 +55,7 @@ class DDPM(Diffusion):
     def terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
         """{"loss"} of a batch (x,) or (x, labels), a scalar, with t and eps drawn here."""
         x, labels = split(batch)
-        labels = labels if self.classes else None
+        labels = labels if self.condition else None
         if self.weight == "hybrid":
             return {"loss": hybrid_loss(self, x, labels, self.grey_levels)}
         return {"loss": self.loss(x, labels, self.weight)}

@@ -128,8 +128,8 @@ def hybrid_loss(
     model.check_range(x0)
     t = model.process.draw_steps(len(x0), generator)
     eps = randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
-    if model.classes and labels is not None:
-        labels = model.drop_labels(model.as_labels(labels, x0), generator)
+    if labels is not None and model.condition is not None:
+        labels = model.drop_labels(model.told(labels, x0), generator)
     bound = model.process.T * step_term(model, x0, t, eps, labels, levels, freeze_mean=True)
     simple = model.errors(x0, t, eps, labels).mean()
     loss: Tensor = simple + share / x0[0].numel() * bound.mean()

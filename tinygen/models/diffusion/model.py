@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ... import nn
-from ...backend import Array, Generator, int64, move, refuse
+from ...backend import Array, Generator, move
 from ...ops import cat, rand, randn, where
 from ...tensor import Tensor, wrap
+from .conditions import Labels
 from .parameterisation import Prediction, check_kind, loss_weight, prediction, target
 from .process import Process, Steps, column
 
@@ -19,19 +20,21 @@ __all__ = ["Diffusion", "Net", "VARIANCES"]
 
 VARIANCES = ("small", "large", "learned")
 Net = Callable[..., Any]
+Condition = Callable[[Any, Tensor], Tensor]
 
 
 class Diffusion(nn.Module):
     """A reverse chain p(x_u | x_t) = N(posterior mean at the predicted x_0, variance).
 
-    net: (x, time) -> as x, or (x, time, labels) when classes > 0; time (B,) is 1000 t / T.
+    net: (x, time) -> as x, or (x, time, told) of a conditional model; time (B,) is 1000 t / T.
     predicts: what the network's output is, one of KINDS.
     variance: of the reverse step: "small" is the posterior's (beta-tilde), "large" the forward
         step's (beta), the two bounds on the true one for data of variance 0 and 1; "learned" takes
         a second half of output channels as the place between their logarithms (Nichol and
         Dhariwal 2021).
-    classes: labels are 0 .. classes - 1, and `classes` itself stands for "no label"; `drop` is
-        the share of labels that `loss` replaces by it, for classifier-free guidance.
+    classes: labels are 0 .. classes - 1, and `classes` itself stands for "no label"; or
+    condition: another thing that the network is told (`conditions`); "labels" are then such.
+    drop: the share of labels that `loss` replaces by "nothing", for classifier-free guidance.
     bounded: the data lies in [-1, 1], as images do: checked, and used by samplers that clip.
 
     >>> import tinygen as tg
@@ -53,6 +56,7 @@ class Diffusion(nn.Module):
         classes: int = 0,
         drop: float = 0.1,
         bounded: bool = False,
+        condition: Condition | None = None,
     ) -> None:
         super().__init__()
         if variance not in VARIANCES:
@@ -63,6 +67,7 @@ class Diffusion(nn.Module):
             raise ValueError(f"expected classes >= 0 and drop in [0, 1), got {classes} and {drop}")
         self.process, self.net, self.predicts = process, net, check_kind(predicts)
         self.variance, self.classes, self.drop, self.bounded = variance, classes, drop, bounded
+        self.condition = condition or (Labels(classes) if classes else None)
         self.register_buffer("levels", wrap(np.stack([process.a, process.s])))
         self._warned = False
 
@@ -90,15 +95,20 @@ class Diffusion(nn.Module):
         steps = np.broadcast_to(self.process.steps(t), x.shape[:1])
         time = wrap(move((steps * (1000.0 / self.process.T)).astype(x.dtype), x.device))
         self._check_labels(labels, guidance)
+        if self.condition is None:
+            return self._parts(self.net(x, time), x)
+        told = self.told(labels, x)
         if guidance == 1.0:
-            out = (
-                self.net(x, time, self.as_labels(labels, x)) if self.classes else self.net(x, time)
-            )
-            return self._parts(out, x)
-        both_labels = cat([self.as_labels(labels, x), self.as_labels(None, x)])
-        both = self.net(cat([x, x]), cat([time, time]), both_labels).chunk(2)
+            return self._parts(self.net(x, time, told), x)
+        told = cat([told, self.told(None, x)])
+        both = self.net(cat([x, x]), cat([time, time]), told).chunk(2)
         (labelled, place), (plain, _) = (self._parts(half, x) for half in both)
         return plain + guidance * (labelled - plain), place
+
+    def told(self, labels: Any, x: Tensor) -> Tensor:
+        """What a conditional network gets for a batch x: labels, checked; None for "nothing"."""
+        assert self.condition is not None
+        return self.condition(labels, x)
 
     def _parts(self, out: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The network's word and, of a learned variance, its place: 0 "small", 1 "large"."""
@@ -114,28 +124,11 @@ class Diffusion(nn.Module):
         return word, 0.5 * (place + 1.0)
 
     def _check_labels(self, labels: Any, guidance: float) -> None:
-        if guidance != 1.0 and (not self.classes or labels is None):
-            what = "labels" if self.classes else "a conditional model (classes > 0)"
+        if guidance != 1.0 and (self.condition is None or labels is None):
+            what = "labels" if self.condition else "a conditional model (classes > 0)"
             raise ValueError(f"guidance = {guidance:g} needs {what}")
-        if labels is not None and not self.classes:
+        if labels is not None and self.condition is None:
             raise ValueError("got labels, but the model is not conditional (classes = 0)")
-
-    def as_labels(self, labels: Any, x: Tensor) -> Tensor:
-        """(B,) int64 beside x, `classes` where labels is None; ValueError if not in 0..classes."""
-        given = self.classes if labels is None else labels
-        array: Array = given._array if isinstance(given, Tensor) else np.asarray(given)
-        if array.dtype.kind not in "iu" or array.shape not in ((), (1,), x.shape[:1]):
-            raise ValueError(
-                f"labels must be one integer or ({len(x)},) integers, got {array.dtype} of shape "
-                f"{array.shape}"
-            )
-        if array.size:
-            low, high = array.min(), array.max()
-            refuse((low < 0) | (high > self.classes), lambda: ValueError(
-                f"labels must be in 0..{self.classes - 1} (or {self.classes} for none), "
-                f"got {int(low)}..{int(high)}"
-            ))  # fmt: skip
-        return wrap(np.broadcast_to(move(array, x.device), x.shape[:1]).astype(int64))
 
     # --- the reverse step -------------------------------------------------------------------------
 
@@ -192,15 +185,16 @@ class Diffusion(nn.Module):
         self.check_range(x0)
         t = self.process.draw_steps(len(x0), generator)
         eps = randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
-        if self.classes and labels is not None:
-            labels = self.drop_labels(self.as_labels(labels, x0), generator)
+        if labels is not None and self.condition is not None:
+            labels = self.drop_labels(self.told(labels, x0), generator)
         loss: Tensor = self.errors(x0, t, eps, labels, weight).mean()
         return loss
 
-    def drop_labels(self, labels: Tensor, generator: Generator | None = None) -> Tensor:
-        """The labels (B,) with a share `drop` of them replaced by "no label"."""
-        none = rand(labels.shape, generator=generator, device=labels.device) < self.drop
-        out: Tensor = where(none, self.classes, labels)
+    def drop_labels(self, told: Tensor, generator: Generator | None = None) -> Tensor:
+        """What the network is told (B, ...) with a share `drop` of it replaced by "nothing"."""
+        dropped = rand((len(told),), generator=generator, device=told.device) < self.drop
+        dropped = dropped.reshape(-1, *[1] * (told.ndim - 1))
+        out: Tensor = where(dropped, self.told(None, told), told)
         return out
 
     def check_range(self, x0: Tensor) -> None:

@@ -5,11 +5,7 @@ In reading order: dense, condition (a label beside x), autoencoding (encoder and
 masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by
 pixel), transformer (attention that does not look ahead), coupling (what a flow asks), patches (a
 judge of patches), perceptual (features to compare pictures by), spatial (pictures to a map of
-features and back).
-masked (what comes later is not seen), transformer (nor here), perceptual (features to compare
-pictures by).
-masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by
-pixel), perceptual (features to compare pictures by).
+features and back), text (captions).
 """
 
 from .autoencoding import (
@@ -44,6 +40,7 @@ from .perceptual import EmojiFeatures, Perceptual, perceptual
 from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
 from .recurrent import DiagonalBiLSTM, RowLSTM
 from .spatial import ResidualBlock, map_autoencoder
+from .text import TextEncoder, is_word
 from .time import TimeMLP, sinusoids
 from .transformer import Cache, Transformer, TransformerBlock
 from .unet import UNet
@@ -69,6 +66,7 @@ __all__ = [
     "RowLSTM",
     "RowPixels",
     "ResidualBlock",
+    "TextEncoder",
     "TimeMLP",
     "Transformer",
     "TransformerBlock",
@@ -81,6 +79,7 @@ __all__ = [
     "dcgan",
     "dcgan_energy",
     "halvings",
+    "is_word",
     "map_autoencoder",
     "mlp",
     "mlp_autoencoder",

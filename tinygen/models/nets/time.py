@@ -11,7 +11,7 @@ from ...backend import move
 from ...ops import cat
 from ...tensor import Tensor, wrap
 
-__all__ = ["TimeMLP", "sinusoids", "with_label"]
+__all__ = ["TimeMLP", "label_net", "sinusoids", "with_label"]
 
 
 def sinusoids(time: Tensor, width: int, slowest: float = 1e4) -> Tensor:
@@ -29,13 +29,26 @@ def sinusoids(time: Tensor, width: int, slowest: float = 1e4) -> Tensor:
     return cat([angle.sin(), angle.cos()], 1)
 
 
-def with_label(context: Tensor, embedding: nn.Embedding | None, labels: Tensor | None) -> Tensor:
-    """context (B, d) + the labels' embedding; ValueError for labels where there is none."""
+def label_net(classes: int, vectors: int, width: int) -> nn.Module | None:
+    """What brings a label to (B, width): of `classes` and one for "none", or (B, vectors); or None.
+
+    >>> import tinygen as tg
+    >>> from tinygen.models.nets.time import label_net
+    >>> label_net(10, 0, 4)(tg.tensor([10])).shape, label_net(0, 3, 4)(tg.zeros(1, 3)).shape
+    ((1, 4), (1, 4))
+    """
+    if classes:
+        return nn.Embedding(classes + 1, width)
+    return nn.Linear(vectors, width) if vectors else None
+
+
+def with_label(context: Tensor, net: nn.Module | None, labels: Tensor | None) -> Tensor:
+    """context (B, d) + what `label_net` makes of labels; ValueError for labels where it is None."""
     if labels is None:
         return context
-    if embedding is None:
+    if net is None:
         raise ValueError("got labels, but the network was made with classes = 0")
-    out: Tensor = context + embedding(labels)
+    out: Tensor = context + net(labels)
     return out
 
 
@@ -63,7 +76,7 @@ class TimeMLP(nn.Module):
             )
         self.hidden = hidden
         self.time = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
-        self.label = nn.Embedding(classes + 1, hidden) if classes else None
+        self.label = label_net(classes, 0, hidden)
         self.first = nn.Linear(dims, hidden)
         self.layers = nn.ModuleList([nn.Linear(hidden, hidden) for _ in range(layers)])
         self.last = nn.Linear(hidden, out or dims)

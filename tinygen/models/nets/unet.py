@@ -13,7 +13,8 @@ from ... import nn
 from ...nn import functional as F
 from ...ops import cat
 from ...tensor import Tensor
-from .time import sinusoids, with_label
+from .text import is_word
+from .time import label_net, sinusoids, with_label
 
 __all__ = ["Attention", "Block", "UNet", "zero_"]
 
@@ -43,20 +44,42 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """x + attention of every pixel to every other: (B, C, H, W) -> (B, C, H, W)."""
+    """x + attention of every pixel to every other, then to the words of a caption, if there are.
 
-    def __init__(self, channels: int, heads: int = 4) -> None:
+    (B, C, H, W), words (B, L, `words`) -> (B, C, H, W). Zeros among the words are not looked at.
+    """
+
+    def __init__(self, channels: int, heads: int = 4, words: int = 0) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(_groups(channels), channels)
         self.attention = nn.MultiheadAttention(channels, heads, batch_first=True)
         zero_(self.attention.out_proj)
+        if words:
+            self.norm2 = nn.GroupNorm(_groups(channels), channels)
+            self.reading = nn.MultiheadAttention(
+                channels, heads, kdim=words, vdim=words, batch_first=True
+            )
+            zero_(self.reading.out_proj)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> the same shape."""
-        pixels = self.norm(x).flatten(2).transpose(1, 2)  # (B, H W, C)
+    def forward(self, x: Tensor, words: Tensor | None = None) -> Tensor:
+        """(B, C, H, W), words (B, L, d) or None -> the shape of x."""
+        pixels = _as_tokens(self.norm(x))  # (B, H W, C)
         seen, _ = self.attention(pixels, pixels, pixels, need_weights=False)
-        out: Tensor = x + seen.transpose(1, 2).reshape(*x.shape)
-        return out
+        x = x + seen.transpose(1, 2).reshape(*x.shape)
+        if words is None:
+            return x
+        seen, _ = self.reading(
+            _as_tokens(self.norm2(x)), words, words, ~is_word(words), need_weights=False
+        )
+        return x + seen.transpose(1, 2).reshape(*x.shape)
+
+
+class Past(nn.Module):
+    """x as it is, where a size has no attention."""
+
+    def forward(self, x: Tensor, words: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) -> itself."""
+        return x
 
 
 class UNet(nn.Module):
@@ -64,7 +87,9 @@ class UNet(nn.Module):
 
     channels: C. width: channels at full size, `multipliers` times it at each smaller size.
     depth: blocks a size. attention: sizes (0 is the largest) with attention after each block.
-    classes > 0 takes labels 0 .. classes, the last one for "none". out: channels made (C).
+    classes > 0 takes labels 0 .. classes, the last one for "none"; vectors > 0 takes such (B,
+    vectors) for labels; words > 0 takes captions (B, L, words) of a TextEncoder, which every
+    attention reads, while the first word joins the time. out: channels made (C).
     H and W must be divisible by 2 for each halving: ValueError says so. Ho et al. 2020
     (arXiv:2006.11239), after Ronneberger et al. 2015 (arXiv:1505.04597).
 
@@ -85,6 +110,8 @@ class UNet(nn.Module):
         out: int | None = None,
         dropout: float = 0.0,
         heads: int = 4,
+        vectors: int = 0,
+        words: int = 0,
     ) -> None:
         super().__init__()
         sizes = [width * m for m in multipliers]
@@ -101,7 +128,7 @@ class UNet(nn.Module):
             )
         self.width, self.depth, self.halvings, context = width, depth, len(sizes) - 1, 4 * width
         self.time = nn.Sequential(nn.Linear(width, context), nn.SiLU(), nn.Linear(context, context))
-        self.label = nn.Embedding(classes + 1, context) if classes else None
+        self.label, self.words = label_net(classes, vectors or words, context), words
         self.first = nn.Conv2d(channels, width, 3, 1, 1)
 
         down = [(a, b) for a, b in pairwise([width, *sizes])]
@@ -111,35 +138,37 @@ class UNet(nn.Module):
         for level, (a, b) in enumerate(down):
             for k in range(depth):
                 self.down.append(Block(b if k else a, b, context, dropout))
-                self.down_attention.append(_look(level in attention, b, heads))
+                self.down_attention.append(_look(level in attention, b, heads, words))
         self.shrink = nn.ModuleList([nn.Conv2d(b, b, 3, 2, 1) for b in sizes[:-1]])
         self.middle, self.middle_attention = (
             Block(sizes[-1], sizes[-1], context, dropout),
-            _look(bool(attention), sizes[-1], heads),
+            _look(bool(attention), sizes[-1], heads, words),
         )
         c = sizes[-1]
         for level, b in reversed(list(enumerate(sizes))):
             for _ in range(depth):
                 self.up.append(Block(c + skips.pop(), b, context, dropout))
-                self.up_attention.append(_look(level in attention, b, heads))
+                self.up_attention.append(_look(level in attention, b, heads, words))
                 c = b
         self.grow = nn.ModuleList([nn.Conv2d(b, b, 3, 1, 1) for b in reversed(sizes[1:])])
         self.norm, self.last = nn.GroupNorm(_groups(c), c), nn.Conv2d(c, out or channels, 3, 1, 1)
         zero_(self.last)
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
-        """x (B, C, H, W), time (B,) in 0..1000, labels (B,) integers or None -> (B, out, H, W)."""
+        """x (B, C, H, W), time (B,) in 0..1000, labels (B, ...) or None -> (B, out, H, W)."""
         self._check(x)
+        words = labels if self.words else None
+        labels = labels if words is None else words[:, 0]
         context = F.silu(with_label(self.time(sinusoids(time, self.width)), self.label, labels))
         h, skips = self.first(x), []
         for i, (block, look) in enumerate(zip(self.down, self.down_attention, strict=True)):
-            h = look(block(h, context))
+            h = look(block(h, context), words)
             skips.append(h)
             if (i + 1) % self.depth == 0 and i + 1 < len(self.down):
                 h = self.shrink[i // self.depth](h)
-        h = self.middle_attention(self.middle(h, context))
+        h = self.middle_attention(self.middle(h, context), words)
         for i, (block, look) in enumerate(zip(self.up, self.up_attention, strict=True)):
-            h = look(block(cat([h, skips.pop()], 1), context))
+            h = look(block(cat([h, skips.pop()], 1), context), words)
             if (i + 1) % self.depth == 0 and i + 1 < len(self.up):
                 h = self.grow[i // self.depth](F.interpolate(h, scale_factor=2.0, mode="nearest"))
         return self.last(F.silu(self.norm(h)))
@@ -152,8 +181,13 @@ class UNet(nn.Module):
             )
 
 
-def _look(wanted: bool, channels: int, heads: int) -> nn.Module:
-    return Attention(channels, heads) if wanted else nn.Identity()
+def _look(wanted: bool, channels: int, heads: int, words: int) -> nn.Module:
+    return Attention(channels, heads, words) if wanted else Past()
+
+
+def _as_tokens(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, H W, C)."""
+    return x.flatten(2).transpose(1, 2)
 
 
 def _groups(channels: int) -> int:

@@ -32,7 +32,9 @@ from ..likelihoods import kl_to_standard_normal, reparameterise
 from ..systems import NEEDED, settings, split
 from . import vqvae
 
-__all__ = ["KLAutoencoder", "LatentDiffusion", "Pixels", "SPACES", "VQAutoencoder", "build"]
+__all__ = [
+    "KLAutoencoder", "LatentDiffusion", "Pixels", "SPACES", "VQAutoencoder", "autoencoder", "build",
+]  # fmt: skip
 
 
 class KLAutoencoder(nn.Module):
@@ -234,9 +236,7 @@ def build(config: Mapping[str, Any]) -> LatentDiffusion:
         blocks=1, kl=1e-3, size=128, classes=0, drop=0.3, width=32, depth=1, schedule="cosine",
         T=200, parameterisation="v",
     )  # fmt: skip
-    if c.space not in SPACES:
-        raise ValueError(f"latent_diffusion: space {c.space!r}; there are {', '.join(SPACES)}")
-    shape, autoencoder = _autoencoder(c)
+    shape, pair = autoencoder(c)
     halvings = next(k for k in (2, 1, 0) if not any(side % 2**k for side in shape[1:]))
     net = nets.UNet(
         shape[0], c.width, (1, 2, 4)[: halvings + 1], c.depth, (halvings,), classes=c.classes
@@ -245,11 +245,16 @@ def build(config: Mapping[str, Any]) -> LatentDiffusion:
         schedule(c.schedule, c.T), net, shape, predicts=c.parameterisation, classes=c.classes,
         drop=c.drop, bounded=c.space == "pixels",
     )  # fmt: skip
-    return LatentDiffusion(c.shape, autoencoder, diffusion)
+    return LatentDiffusion(c.shape, pair, diffusion)
 
 
-def _autoencoder(c: Any) -> tuple[tuple[int, ...], nn.Module]:
-    """The autoencoder of a config, and the shape of its latents."""
+def autoencoder(c: Any) -> tuple[tuple[int, ...], nn.Module]:
+    """Of settings as `build` has them: the shape of the latents, and the autoencoder.
+
+    ValueError for a space that is none of SPACES.
+    """
+    if c.space not in SPACES:
+        raise ValueError(f"latent_diffusion: space {c.space!r}; there are {', '.join(SPACES)}")
     if c.space == "pixels":
         return tuple(c.shape), Pixels()
     shape = (c.dim, *(side // 2**c.halvings for side in c.shape[1:]))
