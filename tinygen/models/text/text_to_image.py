@@ -114,7 +114,7 @@ def build(config: Mapping[str, Any]) -> TextToImage:
     tokenizer = WordTokenizer(c.words)
     encoder = nets.TextEncoder(len(tokenizer), c.length, c.text_width, c.text_layers)
     sizes = (1, 2, 4) if c.space == "pixels" else (1, 2)
-    small = [k for k in range(len(sizes)) if shape[1] <= 8 * 2**k]
+    small = [k for k in range(len(sizes)) if shape[1] <= 8 * 2**k] or [len(sizes) - 1]
     net = nets.UNet(shape[0], c.width, sizes, c.depth, small, words=c.text_width)
     diffusion = DDPM(
         schedule(c.schedule, c.T), net, shape, predicts=c.parameterisation, drop=c.drop,
