@@ -1,7 +1,8 @@
 """Pictures from captions: train an autoencoder, then a diffusion of its latents that reads.
 
     python examples/text_to_image.py --text "a red circle above a blue square"
-    python examples/text_to_image.py --space pixels             # no autoencoder: slower, sharper
+    python examples/text_to_image.py --space pixels             # no autoencoder
+    python examples/text_to_image.py --net dit --width 96 --depth 4     # a transformer denoises
     python examples/sample.py text_to_image --captions "a green triangle"     # trained already
     python examples/sample.py runs/text_to_image/last.npz --captions "a small red cross, at night"
 
@@ -38,7 +39,9 @@ parser.add_argument("--first", type=fraction, default=0.25, help="of the steps: 
 parser.add_argument("--dim", type=count, default=4, help="channels of the latents (4)")
 parser.add_argument("--kl", type=non_negative, default=1e-3, help="weight of the KL (1e-3)")
 parser.add_argument("--ae-width", type=count, default=32, help="features of the autoencoder (32)")
-parser.add_argument("--width", type=count, default=40, help="features of the U-Net (40)")
+parser.add_argument("--net", choices=["unet", "dit"], default="unet", help="what denoises (unet)")
+parser.add_argument("--width", type=count, default=40, help="features of --net (40)")
+parser.add_argument("--depth", type=count, default=1, help="blocks a size, or of dit (1)")
 parser.add_argument("--text-width", type=count, default=64, help="of the vector of a word (64)")
 parser.add_argument("--text-layers", type=count, default=2, help="of the encoder of words (2)")
 parser.add_argument("--drop", type=fraction, default=0.1, help="captions left out (0.1)")

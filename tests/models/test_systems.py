@@ -63,6 +63,7 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("latent_diffusion", PICTURE | {"width": 4, "ae_width": 4, "T": 4, "space": "vq", "size": 8}),
     ("latent_diffusion", PICTURE | {"width": 4, "T": 4, "space": "pixels"}),
     ("text_to_image", PICTURE | {"words": ["a", "cat"], "width": 8, "ae_width": 4, "T": 4}),
+    ("text_to_image", PICTURE | {"words": ["a"], "width": 8, "ae_width": 4, "T": 4, "net": "dit"}),
     ("token_prior", PICTURE | {"codes": CODES, "width": 8, "layers": 1}),
     ("token_prior", PICTURE | {"codes": SCALES, "width": 8, "layers": 1, "prior": "var"}),
     ("token_prior", LABELLED | {"codes": CODES, "width": 8, "layers": 1, "prior": "maskgit"}),

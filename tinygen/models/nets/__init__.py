@@ -5,7 +5,7 @@ In reading order: dense, condition (a label beside x), autoencoding (encoder and
 masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by
 pixel), transformer (attention that does not look ahead), coupling (what a flow asks), patches (a
 judge of patches), perceptual (features to compare pictures by), spatial (pictures to a map of
-features and back), text (captions).
+features and back), text (captions), dit (a transformer in the U-Net's place).
 """
 
 from .autoencoding import (
@@ -34,6 +34,7 @@ from .dcgan import (
     spectrally_normalised,
 )
 from .dense import mlp
+from .dit import DiT, DiTBlock
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .patches import PatchDiscriminator
 from .perceptual import EmojiFeatures, Perceptual, perceptual
@@ -50,6 +51,8 @@ __all__ = [
     "AutoencoderEnergy",
     "Cache",
     "Conditional",
+    "DiT",
+    "DiTBlock",
     "DiagonalBiLSTM",
     "DiagonalPixels",
     "EmojiFeatures",
