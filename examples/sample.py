@@ -5,10 +5,12 @@
     python examples/sample.py runs/cgan/last.npz --n 100 --labels 3 --seed 1 --out threes.png
     python examples/sample.py runs/ddpm/last.npz --sampler ddim --steps 20 --guidance 2
     python examples/sample.py runs/ddpm/last.npz --inpaint   # the right half, given the left one
+    python examples/sample.py text_to_image --captions "a green triangle" "a red cross, at night"
 
 `tinygen sample ...` is the same. Averaged weights are used where the run kept them, unless --raw. A
-model that knows labels draws a class a row unless --labels are given. A pretrained diffusion model
-takes 20 steps of DDIM unless told, so that it is quick. A VAE of two codes also draws its plane.
+model that knows labels draws a class a row unless --labels are given, one that reads captions
+draws --n pictures of each. A pretrained diffusion model takes 20 steps of DDIM unless told, so that
+it is quick. A VAE of two codes also draws its plane.
 """
 
 import time
@@ -16,14 +18,15 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
-from tinygen.models import diffusion, pretrained, restore, vq
+from tinygen.models import diffusion, pretrained, restore, text, vq
 from tinygen.run import count, device, fraction, non_negative, options, whole
 
 parser = options(__doc__)
 parser.add_argument("checkpoint", type=Path, help="last.npz of a run of one of the examples, or "
                     f"one of {', '.join(pretrained())}")  # fmt: skip
-parser.add_argument("--n", type=count, default=100, help="samples (100)")
+parser.add_argument("--n", type=count, help="samples (100), or of each of --captions (8)")
 parser.add_argument("--labels", type=whole, nargs="+", metavar="K", help="classes, in equal parts")
+parser.add_argument("--captions", nargs="+", metavar="TEXT", help="what to draw, in words")
 parser.add_argument("--seed", type=whole, default=0, help="of the samples (0)")
 parser.add_argument("--raw", action="store_true", help="the weights without their average")
 parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
@@ -49,16 +52,24 @@ given = {way.dest: getattr(args, way.dest) for way in ways if getattr(args, way.
 if given and not isinstance(model, (diffusion.DDPM, vq.LatentDiffusion)):
     names = ", ".join(f"--{name}" for name in given)
     parser.error(f"{names}: for diffusion models, but {args.checkpoint} holds a {slug}")
-if args.inpaint and (len(model.shape) != 3 or slug == "latent_diffusion"):
+if args.inpaint and (len(model.shape) != 3 or isinstance(model, vq.LatentDiffusion)):
     parser.error(f"--inpaint: for diffusion of pixels, but {args.checkpoint} holds a {slug}")
 if args.labels and not model.classes:
     parser.error(f"--labels: the {slug} of {args.checkpoint} was trained without labels")
 if args.labels and max(args.labels) >= model.classes:
     parser.error(f"--labels: expected 0..{model.classes - 1}, got {max(args.labels)}")
 
+if args.captions and not isinstance(model, text.TextToImage):
+    parser.error(f"--captions: the {slug} of {args.checkpoint} does not read")
+
+args.n = args.n or (8 if args.captions else 100)
 named = str(args.checkpoint) in pretrained()
-if named and slug == "ddpm" and not {"sampler", "steps"} & set(given):
+if named and slug in ("ddpm", "text_to_image") and not {"sampler", "steps"} & set(given):
     given |= {"sampler": "ddim", "steps": 20}
+if args.captions:
+    given = {"guidance": config["guidance"]} | given
+    given["captions"] = [said for said in args.captions for _ in range(args.n)]
+    args.n = len(given["captions"])
 
 # --- samples ----------------------------------------------------------------------------------
 labels = None
@@ -86,6 +97,8 @@ out = args.out or args.checkpoint.parent / f"{name}.png"
 look = {"value_range": model.pixels, "clip": True, "path": out}
 if args.inpaint:
     plot.reconstruction_pairs(known[:20], samples[:20], labels=("original", "completed"), **look)
+elif args.captions:
+    plot.captioned(samples, args.captions, **look)
 elif samples.ndim == 2:
     plot.samples_2d(samples, path=out)
 else:

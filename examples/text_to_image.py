@@ -10,10 +10,9 @@ Expect: 15 min on 2 cores; 0 % of facts right on seen pairs, 0 % on unseen ones.
 
 The data are scenes of one or two shapes, drawn as the run begins; captions name number, sizes,
 colours, shapes, sides and the time, or leave the sizes and the time out. An oracle reads the
-pictures (metrics.caption_score): facts.png shows the share of facts that hold, and of pictures
-where all do, against the guidance; "unseen" captions each name a pair of colour and shape that no
-training picture shows. texts.png: a row of pictures for each --text; between.png: from one to the
-next.
+pictures (metrics.caption_score): it prints the share of facts that hold, and of pictures where all
+do, against the guidance; "unseen" captions each name a pair of colour and shape that no training
+picture shows. texts.png: a row of pictures for each --text; between.png: from one to the next.
 """
 
 import time

@@ -89,6 +89,7 @@ Draw samples with examples/sample.py, whose options all work here. From a checkp
 or, without any training, from one that comes with tinygen:
 
   tinygen sample vae-fashion
+  tinygen sample text_to_image --captions "a green triangle"
 """
 
 DATA = """\
