@@ -12,6 +12,17 @@ def test_texts_are_drawn_and_lead_to_one_another(tmp_path: Path) -> None:
     assert "captions of unseen pairs: facts right" in said and "PSNR" in said
     made = {path.name for path in (tmp_path / "runs" / "text_to_image").iterdir()}
     assert {"texts.png", "between.png", "reconstructions.png", "curves.png"} <= made
+    sample = ["sample", "runs/text_to_image/last.npz", "--out", "drawn.png", "--n", "2"]
+    said = checked(tmp_path, *sample, "--captions", "a red cross", "a green circle")
+    assert "4 samples of a text_to_image" in said and (tmp_path / "drawn.png").exists()
+    assert "2 samples" in checked(tmp_path, *sample)
+    done = run(tmp_path, *sample, "--captions", "a red dog")
+    assert done.returncode == 1 and "the word 'dog' is not known" in done.stderr
+
+
+def test_captions_are_for_what_reads(tmp_path: Path) -> None:
+    done = run(tmp_path, "sample", "vae-digits", "--captions", "a seven")
+    assert done.returncode == 2 and "--captions: the vae of vae-digits does not read" in done.stderr
 
 
 def test_pixels_and_one_text(tmp_path: Path) -> None:
