@@ -36,7 +36,7 @@ parser.add_argument("--scenes", type=count, default=40_000, help="training pictu
 parser.add_argument("--space", choices=vq.SPACES, default="kl", help="what is diffused (kl)")
 parser.add_argument("--first", type=fraction, default=0.25, help="of the steps: autoencoder (1/4)")
 parser.add_argument("--dim", type=count, default=4, help="channels of the latents (4)")
-parser.add_argument("--kl", type=non_negative, default=1e-3, help="weight of the KL (1e-3)")
+parser.add_argument("--kl", type=non_negative, default=1e-4, help="weight of the KL (1e-4)")
 parser.add_argument("--ae-width", type=count, default=32, help="features of the autoencoder (32)")
 parser.add_argument("--net", choices=["unet", "dit"], default="unet", help="what denoises (unet)")
 parser.add_argument("--width", type=count, default=40, help="features of --net (40)")

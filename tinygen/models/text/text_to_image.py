@@ -101,15 +101,16 @@ def build(config: Mapping[str, Any]) -> TextToImage:
     """For pictures of `shape` in [-1, 1] and captions of `words`, the vocabulary, each once.
 
     length: the most tokens of a caption, <bos> and <eos> included. text_width, text_layers: of the
-    encoder of words. space, dim, halvings, ae_width, blocks, kl, size: of the autoencoder, as those
-    of latent_diffusion.build; drop, net, width, depth, schedule, T, parameterisation: of the
-    diffusion. net="unet" has two sizes, or three for pixels, with attention where a map is at most
-    8 x 8; "dit" is of depth blocks, of patches of 1 latent or 4 x 4 pixels.
+    encoder of words. space, dim, halvings, ae_width, blocks, kl, error, size: of the autoencoder,
+    as those of latent_diffusion.build; drop, net, width, depth, schedule, T, parameterisation: of
+    the diffusion. net="unet" has two sizes, or three for pixels, with attention where a map is at
+    most 8 x 8; "dit" is of depth blocks, of patches of 1 latent or 4 x 4 pixels.
     """
     c = settings(
         "text_to_image", config, shape=NEEDED, words=NEEDED, length=16, text_width=64,
-        text_layers=2, space="kl", dim=4, halvings=2, ae_width=32, blocks=1, kl=1e-3, size=128,
-        drop=0.1, net="unet", width=40, depth=1, schedule="cosine", T=200, parameterisation="v",
+        text_layers=2, space="kl", dim=4, halvings=2, ae_width=32, blocks=1, kl=1e-4, error="l2",
+        size=128, drop=0.1, net="unet", width=40, depth=1, schedule="cosine", T=200,
+        parameterisation="v",
     )  # fmt: skip
     shape, pair = autoencoder(c)
     tokenizer = WordTokenizer(c.words)

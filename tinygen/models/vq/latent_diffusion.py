@@ -1,6 +1,7 @@
 """Latent diffusion: first compress, then diffuse (Rombach et al. 2022, arXiv:2112.10752).
 
     autoencoder     |x - decoder(z)| + w KL(N(mean, std^2) || N(0, I)),   z = mean + std eps
+                    (or the square of the error, which small things on a wide ground need)
     scaling         u = (z - shift) / scale,  each channel's mean and deviation on training data
     diffusion       of u, the autoencoder as it is;      a sample is decoder(scale u + shift)
 
@@ -22,6 +23,7 @@ from typing import Any
 from ... import nn
 from ...backend import Generator
 from ...checks import numbers
+from ...nn import functional as F
 from ...ops import ones, randn, zeros, zeros_like
 from ...tape import no_grad
 from ...tensor import Tensor
@@ -37,10 +39,14 @@ __all__ = [
 ]  # fmt: skip
 
 
+ERRORS = {"l1": F.l1_loss, "l2": F.mse_loss}
+
+
 class KLAutoencoder(nn.Module):
     """Pictures (B, C, H, W) to maps (B, d, h, w) of Gaussians, and back; weight: w of the KL.
 
-    encoder: -> (B, 2 d, h, w), means above log-variances, which are kept in [-30, 20].
+    encoder: -> (B, 2 d, h, w), means above log-variances, which are kept in [-30, 20]. error: "l1",
+    whose best answer is a median, which forgets what is small, or "l2", a mean, which blurs.
 
     >>> import tinygen as tg
     >>> made = tg.models.nets.map_autoencoder((3, 16, 16), channels=4, width=8, moments=2)
@@ -50,10 +56,15 @@ class KLAutoencoder(nn.Module):
     ((2, 4, 4, 4), (2, 4, 4, 4), (2, 3, 16, 16))
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, weight: float = 1e-3) -> None:
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, weight: float = 1e-3, error: str = "l1"
+    ) -> None:
         super().__init__()
         numbers("KLAutoencoder", 0.0, weight=weight)
+        if error not in ERRORS:
+            raise ValueError(f"KLAutoencoder: error {error!r}; there are {', '.join(ERRORS)}")
         self.encoder, self.decoder, self.weight = encoder, decoder, weight
+        self.error = ERRORS[error]
 
     def _encoded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_var = self.encoder(x).chunk(2, dim=1)
@@ -69,11 +80,11 @@ class KLAutoencoder(nn.Module):
         return self.decoder(z)
 
     def terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
-        """loss = error + w kl: the mean |x - decoder(z)| of a number, the KL in nats a number."""
+        """loss = error + w kl: the mean error of a number, the KL in nats a number."""
         x = split(batch)[0]
         mean, log_var = self._encoded(x)
         made = self.decoder(reparameterise(mean, log_var))
-        error = (made - x).abs().mean()
+        error = self.error(made, x)
         kl = kl_to_standard_normal(mean, log_var).mean() / x[0].numel()
         return {"loss": error + self.weight * kl, "error": error, "kl": kl}
 
@@ -227,14 +238,14 @@ def build(config: Mapping[str, Any]) -> LatentDiffusion:
     """space: one of SPACES, what the diffusion is of. Pictures of `shape` in [-1, 1].
 
     dim, halvings, ae_width, blocks: of the autoencoder's map (`nets.map_autoencoder`); kl: the
-    weight w; size: of the codebook. classes, drop, width, depth, schedule, T, parameterisation:
-    of the diffusion, as ddpm.build. Its U-Net has up to three sizes, as often as the map can be
-    halved.
+    weight w; error: one of ERRORS; size: of the codebook. classes, drop, width, depth, schedule, T,
+    parameterisation: of the diffusion, as ddpm.build. Its U-Net has up to three sizes, as often as
+    the map can be halved.
     """
     c = settings(
         "latent_diffusion", config, shape=NEEDED, space="kl", dim=4, halvings=2, ae_width=32,
-        blocks=1, kl=1e-3, size=128, classes=0, drop=0.3, width=32, depth=1, schedule="cosine",
-        T=200, parameterisation="v",
+        blocks=1, kl=1e-3, error="l1", size=128, classes=0, drop=0.3, width=32, depth=1,
+        schedule="cosine", T=200, parameterisation="v",
     )  # fmt: skip
     shape, pair = autoencoder(c)
     halvings = next(k for k in (2, 1, 0) if not any(side % 2**k for side in shape[1:]))
@@ -260,7 +271,7 @@ def autoencoder(c: Any) -> tuple[tuple[int, ...], nn.Module]:
     shape = (c.dim, *(side // 2**c.halvings for side in c.shape[1:]))
     if c.space == "kl":
         pair = nets.map_autoencoder(c.shape, c.dim, c.ae_width, c.halvings, c.blocks, moments=2)
-        return shape, KLAutoencoder(*pair, c.kl)
+        return shape, KLAutoencoder(*pair, c.kl, c.error)
     names = {"shape", "dim", "halvings", "blocks", "size"}
     taken = {name: value for name, value in vars(c).items() if name in names}
     return shape, VQAutoencoder(vqvae.build(taken | {"width": c.ae_width}))
