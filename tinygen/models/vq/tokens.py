@@ -159,18 +159,23 @@ class TokenDensity(TokenPrior):
 
 
 class NextToken(TokenDensity):
-    """One integer after the other, in the order of the codes; as many passes as integers."""
+    """One integer after the other, in the order of the codes; as many passes as integers.
+
+    before: how many tokens `start` gives beside the first one.
+    """
 
     def __init__(
-        self, codes: VQVAE, width: int = 64, layers: int = 4, heads: int = 4, classes: int = 0
-    ) -> None:
-        super().__init__(codes, width, layers, heads, classes, length=codes.tokens)
+        self, codes: VQVAE, width: int = 64, layers: int = 4, heads: int = 4, classes: int = 0, *,
+        before: int = 0,
+    ) -> None:  # fmt: skip
+        super().__init__(codes, width, layers, heads, classes, length=before + codes.tokens)
         self.embedding = nn.Embedding(self.size, width)
         self.passes = self.length
 
     def forward(self, tokens: Tensor, labels: Tensor | None = None) -> Tensor:
         start = self.start(len(tokens), labels)
-        return self.head(self.net(cat([start, self.embedding(tokens[:, :-1])], 1)))
+        x = self.net(cat([start, self.embedding(tokens[:, :-1])], 1))
+        return self.head(x[:, -self.length :])
 
     @no_grad()
     def draw(
@@ -182,7 +187,7 @@ class NextToken(TokenDensity):
 
         cache: the keys and values of the integers before are kept; without, a whole pass each.
         """
-        kept = nets.Cache(self.length) if cache else None
+        kept = nets.Cache(self.net.length) if cache else None
         x = self.start(n, labels)
         tokens = zeros(n, self.length, device=x.device).long()
         for i in range(self.length):
