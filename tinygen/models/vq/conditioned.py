@@ -1,9 +1,11 @@
-"""A prior that is told a picture: its map of features stands before the integers to draw.
+"""A prior that is told a picture: what it shows at a place is told where that place is drawn.
 
-    log P(t | c) = sum_i log P(t_i | c_1 .. c_N, t_1 .. t_{i-1}),      c = encoder(picture)
+    log P(t | picture) = sum_i log P(t_i | t_1 .. t_{i-1}, c_1 .. c_i),    c = encoder(picture)
 
-(Esser et al. 2020, arXiv:2012.09841, section 3.2: there c are integers of a VQ-VAE of their own;
-here the encoder learns with the transformer what of the picture is worth telling.)
+The encoder is a convolutional one and a block of attention, so that each of its features knows of
+the whole picture; the transformer reads c_i + e(t_{i-1}) at place i. (In Esser et al. 2020,
+arXiv:2012.09841, section 3.2, c are integers that stand before all others, and attention has to
+find which of them belong to a place. A thousand pairs do not teach it that.)
 
 What goes wrong: few pairs and a large transformer, which then learns them by heart; a shuffled
 condition that does as well as the right one: the transformer does not look.
@@ -11,11 +13,12 @@ condition that does as well as the right one: the transformer does not look.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ... import nn
 from ...checks import numbers
-from ...ops import cat, rand, randn, where
+from ...ops import rand, randn, where
 from ...tensor import Tensor
 from .. import nets
 from ..systems import split
@@ -26,7 +29,7 @@ __all__ = ["Conditioned"]
 
 
 class Conditioned(NextToken):
-    """NextToken that reads a picture (B, *shape) first, a token a place of the codes' map.
+    """NextToken that is told a picture (B, *shape), aligned with the one that it draws.
 
     Wherever NextToken takes labels, it takes these pictures; None: they are not known. hidden: the
     share of pictures that are not told in training, so that both can be drawn.
@@ -46,33 +49,35 @@ class Conditioned(NextToken):
         hidden: float = 0.1,
     ) -> None:  # fmt: skip
         numbers("Conditioned", 0.0, 1.0, hidden=hidden)
-        places = codes.map[0] * codes.map[1]
-        super().__init__(codes, width, layers, heads, before=places)
+        super().__init__(codes, width, layers, heads)
         self.told, self.hidden = tuple(shape), hidden
         halvings = (shape[1] // codes.map[0]).bit_length() - 1
-        if tuple(side >> halvings for side in shape[1:]) != tuple(codes.map):
+        if (
+            tuple(side >> halvings for side in shape[1:]) != tuple(codes.map)
+            or math.prod(codes.map) != self.length
+        ):
             raise ValueError(
-                f"Conditioned: pictures {self.told} cannot be halved to the codes' map of "
-                f"{codes.map[0]} x {codes.map[1]}"
+                f"Conditioned: pictures {self.told} cannot be halved to a map of {self.length} "
+                f"integers, {codes.map[0]} x {codes.map[1]}"
             )
         self.encoder, _ = nets.map_autoencoder(shape, width, max(8, width // 2), halvings)
-        self.unknown = nn.Parameter(randn(places, width))
-        # A place that is drawn and that place of the picture begin as one position.
-        self.net.positions.data[-self.length :] = self.net.positions.data[: self.length]
+        self.places = nn.Parameter(randn(self.length, width))
+        self.block = nets.TransformerBlock(width, heads)
+        self.unknown = nn.Parameter(randn(self.length, width))
 
     def start(self, n: int, labels: Tensor | None) -> Tensor:
-        """The picture's tokens and the first one, (n, places + 1, width)."""
-        first, seen = super().start(n, None), self.unknown.expand(n, -1, -1)
+        """What is told of each place, (n, tokens, width), of pictures (n, *told) or of none."""
+        told = self.unknown.expand(n, -1, -1)
         if labels is not None:
             if labels.shape != (n, *self.told):
                 raise ValueError(
                     f"Conditioned: expected {n} pictures {self.told}, got {labels.shape}"
                 )
-            known = self.encoder(labels).flatten(2).transpose(1, 2)
+            known = self.block(self.encoder(labels).flatten(2).transpose(1, 2) + self.places)
             if self.training:
-                known = where(rand(n, 1, 1, device=known.device) < self.hidden, seen, known)
-            seen = known
-        return cat([seen, first], 1)
+                known = where(rand(n, 1, 1, device=known.device) < self.hidden, told, known)
+            told = known
+        return told + super().start(n, None)
 
     def terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
         """loss = -log P(tokens | pictures) in nats; (x,), or (x, the pictures that are told)."""
