@@ -132,6 +132,11 @@ def test_bad_input_is_named() -> None:
         model.log_prob(tg.zeros(1, 5).long())
     with pytest.raises(ValueError, match=r"expected 4 integers 0 \.\. 2 .*, 0 \.\. 3"):
         model.log_prob(tg.tensor([[0, 1, 2, 3]]))
+    with pytest.raises(ValueError, match="Transformer: made for 4 tokens, got 9"):
+        model(tg.zeros(1, 9).long())
+    other = small("maskgit").state_dict()
+    with pytest.raises(RuntimeError, match="NextToken"):
+        model.load_state_dict(other)
     with pytest.raises(ValueError, match="the model has 0 classes, and labels were given"):
         model.sample(1, labels=tg.tensor([0]))
     with pytest.raises(ValueError, match="the model has 3 classes, and none were given"):

@@ -116,18 +116,20 @@ def test_dead_vectors_begin_anew_where_data_is(restart: float) -> None:
 
 
 def test_all_scales_and_what_is_left_are_the_latent() -> None:
+    """Each step quantises the average of what the steps before have left, and takes it away."""
     q, z = made("scales").eval().double(), tg.randn(2, 4, 4, 4, dtype=tg.float64)
-    out, errors = q(z), []
-    for steps in (1, 5, 21):
-        part = q.lookup(out.indices[:, :steps], 4, 4)
-        errors.append((z - part).square().mean().item())
-    left = z - out.z
-    assert (out.z + left - z).abs().max().item() < 1e-15 and errors[2] == left.square().mean()
-    # Each step quantises the average of what the steps before have left.
-    first = q.lookup(out.indices[:, :1], 4, 4)
-    averaged = tg.nn.functional.interpolate(z - first, (2, 2), mode="area")
-    rows = averaged.movedim(1, -1).reshape(-1, 4)
-    assert (q.books[0].nearest(rows).reshape(2, 4) == out.indices[:, 1:5]).all()
+    out, book, resize = q(z), q.books[0], tg.nn.functional.interpolate
+    left, parts, start = z, [], 0
+    for side in (1, 2, 4):
+        averaged = resize(left, (side, side), mode="area").movedim(1, -1).reshape(-1, 4)
+        found = book.nearest(averaged).reshape(2, -1)
+        assert (found == out.indices[:, start : start + side**2]).all()
+        start += side**2
+        parts.append(resize(book.lookup(found, side, side), (4, 4), mode="bicubic"))
+        left = left - parts[-1]
+        assert (q.lookup(out.indices[:, :start], 4, 4) - sum(parts)).abs().max().item() < 1e-12
+    assert start == 21 and (sum(parts) + left - z).abs().max().item() < 1e-12
+    assert (z - out.z - left).abs().max().item() < 1e-12, "what is left is not the last residual"
 
 
 def test_residual_steps_go_on_where_the_last_one_stopped() -> None:
@@ -158,6 +160,9 @@ def test_perplexity_lies_between_one_and_all() -> None:
     assert vq.perplexity(tg.zeros(5, 3).long(), 7) == pytest.approx(1.0)
     assert vq.perplexity(tg.arange(14) % 7, 7) == pytest.approx(7.0)
     assert 1.0 < vq.perplexity(tg.tensor([0, 0, 1]), 7) < 2.0
+    for n in (1, 3, 40):  # and not above the number of values that occur
+        some = tg.randint(7, (n,))
+        assert 1.0 - 1e-12 <= vq.perplexity(some, 7) <= len(some.unique()) + 1e-12 <= 7.0 + 1e-12
 
 
 @pytest.mark.parametrize("kind", QUANTISERS)
@@ -176,6 +181,15 @@ def test_measured_bound_is_below_log_p_of_every_other_law(kind: str) -> None:
     assert model.log_prob_bound(x).mean().item() < best, "the variance was not the best one"
 
 
+@each
+@pytest.mark.parametrize("shape", [(2, 5, 4, 4), (2, 1, 4, 4), (2, 4, 4)])
+def test_vectors_of_another_length_are_named(kind: str, shape: tuple[int, ...]) -> None:
+    """Of one channel too, which would broadcast."""
+    q = made(kind)
+    with pytest.raises(ValueError, match=f"{type(q).__name__}: expected vectors .B, 4, H, W., got"):
+        q(tg.zeros(*shape))
+
+
 def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="20 vectors begin at those of the first batch, .* 4;"):
         Codebook(20, 3)(tg.randn(1, 3, 2, 2))
@@ -188,5 +202,7 @@ def test_bad_input_is_named() -> None:
     model = build({"shape": (1, 8, 8), "width": 4, "dim": 4, "size": 8})
     with pytest.raises(ValueError, match=r"expected integers 0 \.\. 7, got 0 \.\. 8"):
         model.decode(tg.tensor([[0, 8, 1, 1]]))
+    with pytest.raises(ValueError, match=r"decode: expected \(B, 4\), got \(1, 5\)"):
+        model.decode(tg.zeros(1, 5).long())
     with pytest.raises(ValueError, match=r"expected pictures .*got \(2, 1, 4, 4\)"):
         model(tg.zeros(2, 1, 4, 4))

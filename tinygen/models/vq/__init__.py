@@ -3,6 +3,7 @@
 Here too: diffusion in such maps before they are rounded, or in maps that never are.
 """
 
+from .conditioned import Conditioned
 from .latent_diffusion import SPACES, KLAutoencoder, LatentDiffusion, Pixels, VQAutoencoder
 from .maskgit import Masked
 from .quantise import (
@@ -20,10 +21,11 @@ from .tokens import NextToken, TokenDensity, TokenPrior, choose, nucleus
 from .var import NextScale
 from .vqgan import VQGAN, adaptive_weight
 from .vqvae import QUANTISERS, VQVAE
+from .window import slide
 
 __all__ = [
-    "PRIORS", "QUANTISERS", "SPACES", "VQGAN", "VQVAE", "Codebook", "FiniteScalar", "KLAutoencoder",
-    "LatentDiffusion", "Masked", "NextScale", "NextToken", "Pixels", "Product", "Quantised",
-    "Quantiser", "Residual", "TokenDensity", "TokenPrior", "VQAutoencoder", "adaptive_weight",
-    "choose", "nucleus", "perplexity", "straight_through",
+    "PRIORS", "QUANTISERS", "SPACES", "VQGAN", "VQVAE", "Codebook", "Conditioned", "FiniteScalar",
+    "KLAutoencoder", "LatentDiffusion", "Masked", "NextScale", "NextToken", "Pixels", "Product",
+    "Quantised", "Quantiser", "Residual", "TokenDensity", "TokenPrior", "VQAutoencoder",
+    "adaptive_weight", "choose", "nucleus", "perplexity", "slide", "straight_through",
 ]  # fmt: skip

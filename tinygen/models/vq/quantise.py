@@ -5,8 +5,9 @@
     Product        a codebook for each group of channels    (B, groups, H, W)
     FiniteScalar   each channel rounded to a few values     (B, H, W)
 
-Every one has `size` (its integers are 0 .. size-1), `forward(z) -> Quantised`, and
-`lookup(indices) -> z`. The integers of all are told flat, (B, N), in the order of their making.
+Every one has `size` (its integers are 0 .. size-1), `dim` (d of its vectors), `forward(z) ->
+Quantised`, and `lookup(indices) -> z`. The integers of all are told flat, (B, N), in the order of
+their making.
 
 Rounding has no gradient: z_q = z + stop(z_q - z) has z_q's value, and passes z the gradient that
 z_q receives (straight through; Bengio et al. 2013, arXiv:1308.3432).
@@ -40,9 +41,20 @@ class Quantised(NamedTuple):
 
 
 class Quantiser(nn.Module):
-    """`size` values of an index; of a map of H x W vectors `tokens(H, W)` of them."""
+    """`size` values of an index; of a map of H x W vectors of length `dim` `tokens(H, W)` of them.
+
+    ValueError for maps of vectors of another length.
+    """
 
     size: int
+    dim: int
+
+    def check(self, z: Tensor) -> None:
+        """ValueError unless z is (B, dim, H, W)."""
+        if z.ndim != 4 or z.shape[1] != self.dim:
+            raise ValueError(
+                f"{type(self).__name__}: expected vectors (B, {self.dim}, H, W), got {z.shape}"
+            )
 
     def tokens(self, height: int, width: int) -> int:
         """How many integers a map of H x W vectors becomes."""
@@ -113,7 +125,8 @@ class Codebook(Quantiser):
         positive("Codebook", size=size, dim=dim)
         if decay is not None and not 0.0 <= decay < 1.0:
             raise ValueError(f"Codebook: expected decay in [0, 1) or None, got {decay}")
-        self.size, self.beta, self.decay, self.restart = size, beta, decay, restart
+        self.size, self.dim, self.beta = size, dim, beta
+        self.decay, self.restart = decay, restart
         start = randn(size, dim) / math.sqrt(dim)
         if decay is None:
             self.vectors = nn.Parameter(start)
@@ -124,6 +137,7 @@ class Codebook(Quantiser):
         self.register_buffer("started", tensor(0.0))
 
     def forward(self, z: Tensor) -> Quantised:
+        self.check(z)
         rows = _rows(z)
         self.begin(rows.detach())
         indices = self.nearest(rows.detach())
@@ -207,7 +221,8 @@ class Residual(Quantiser):
             raise ValueError(f"Residual: expected rising scales >= 1, got {list(scales)}")
         if scales and len(books) not in (1, len(scales)):
             raise ValueError(f"Residual: {len(books)} codebooks for {len(scales)} scales")
-        self.books, self.scales, self.size = nn.ModuleList(books), tuple(scales), books[0].size
+        self.books, self.scales = nn.ModuleList(books), tuple(scales)
+        self.size, self.dim = books[0].size, books[0].dim
         self.steps = len(scales) or len(books)
 
     def sides(self, height: int, width: int) -> list[tuple[int, int]]:
@@ -218,6 +233,7 @@ class Residual(Quantiser):
         return sum(h * w for h, w in self.sides(height, width))
 
     def forward(self, z: Tensor) -> Quantised:
+        self.check(z)
         if len(self.books) == 1:  # the first map alone may have fewer vectors than the book
             self._book(0).begin(_rows(z.detach()))
         left, made, loss, indices = z, z.new_zeros(z.shape), [], []
@@ -259,11 +275,13 @@ class Product(Quantiser):
     def __init__(self, books: Sequence[Codebook]) -> None:
         super().__init__()
         self.books, self.size = nn.ModuleList(books), books[0].size
+        self.dim = sum(book.dim for book in books)
 
     def tokens(self, height: int, width: int) -> int:
         return len(self.books) * height * width
 
     def forward(self, z: Tensor) -> Quantised:
+        self.check(z)
         parts = [book(part) for book, part in zip(self.books, z.chunk(len(self.books), 1))]
         loss = stack([part.loss for part in parts]).mean()
         return Quantised(cat([p.z for p in parts], 1), cat([p.indices for p in parts], 1), loss)
@@ -293,7 +311,7 @@ class FiniteScalar(Quantiser):
         super().__init__()
         if not levels or min(levels) < 2:
             raise ValueError(f"FiniteScalar: expected levels >= 2, got {list(levels)}")
-        self.levels, self.size = tuple(levels), math.prod(levels)
+        self.levels, self.size, self.dim = tuple(levels), math.prod(levels), len(levels)
         offset = [0.0 if n % 2 else 0.5 for n in levels]
         # A little more than the ends, so that they are reached (as the paper's code has it).
         reach = [(n - 1) * 1.001 / 2 for n in levels]
@@ -306,6 +324,7 @@ class FiniteScalar(Quantiser):
         self.register_buffer("places", tensor(places).reshape(-1, 1, 1), persistent=False)
 
     def forward(self, z: Tensor) -> Quantised:
+        self.check(z)
         bounded = self.reach * tanh(z + self.shift) - self.offset
         whole = straight_through(bounded, bounded.round())
         digits = whole.detach().long() + self.middle

@@ -22,6 +22,7 @@ from typing import Any
 
 from ..systems import NEEDED, settings
 from . import vqvae
+from .conditioned import Conditioned
 from .maskgit import Masked
 from .tokens import NextToken, TokenPrior
 from .var import NextScale
@@ -37,15 +38,20 @@ def build(config: Mapping[str, Any]) -> TokenPrior:
     """prior: one of PRIORS; codes: the config of a VQ-VAE; width, layers, heads, classes.
 
     "var" takes codes with quantiser "scales" (or "residual"); "maskgit" draws in `passes`.
+    condition: the shape of pictures that "gpt" is told (see Conditioned), None for none.
     """
     c = settings(
         "token_prior", config, codes=NEEDED, prior="gpt", width=64, layers=4, heads=4, classes=0,
-        passes=8,
+        passes=8, condition=None,
     )  # fmt: skip
     if c.prior not in PRIORS:
         raise ValueError(f"token_prior: prior {c.prior!r}; there are {', '.join(PRIORS)}")
     if not isinstance(c.codes, Mapping):
         raise ValueError(f"token_prior: expected codes to be a VQ-VAE's config, got {c.codes!r}")
+    if c.condition is not None:
+        if c.prior != "gpt" or c.classes:
+            raise ValueError("token_prior: a condition is for prior gpt, and without classes")
+        return Conditioned(vqvae.build(c.codes), c.condition, c.width, c.layers, c.heads)
     more = {"passes": c.passes} if c.prior == "maskgit" else {}
     codes = vqvae.build(c.codes)
     return PRIORS[c.prior](codes, c.width, c.layers, c.heads, c.classes, **more)

@@ -169,8 +169,14 @@ class NextToken(TokenDensity):
         self.passes = self.length
 
     def forward(self, tokens: Tensor, labels: Tensor | None = None) -> Tensor:
-        start = self.start(len(tokens), labels)
-        return self.head(self.net(cat([start, self.embedding(tokens[:, :-1])], 1)))
+        told = self.start(len(tokens), labels)
+        x = self.after(tokens[:, :-1], told[:, 1:])
+        return self.head(self.net(cat([told[:, :1], x], 1)))
+
+    def after(self, tokens: Tensor, told: Tensor) -> Tensor:
+        """What is read behind integers (B, L), (B, L, width); told: what `start` says of there."""
+        x = self.embedding(tokens)
+        return x + told if told.shape[1] else x
 
     @no_grad()
     def draw(
@@ -183,11 +189,13 @@ class NextToken(TokenDensity):
         cache: the keys and values of the integers before are kept; without, a whole pass each.
         """
         kept = nets.Cache(self.length) if cache else None
-        x = self.start(n, labels)
+        told = self.start(n, labels)
+        x = told[:, :1]
         tokens = zeros(n, self.length, device=x.device).long()
         for i in range(self.length):
             logits = self.head(self.net(x, kept)[:, -1:])
             new = choose(logits, generator, temperature, top_k, top_p)
             tokens[:, i : i + 1] = new
-            x = self.embedding(new) if cache else cat([x, self.embedding(new)], 1)
+            more = self.after(new, told[:, i + 1 : i + 2])
+            x = more if cache else cat([x, more], 1)
         return tokens
