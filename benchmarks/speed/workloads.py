@@ -287,10 +287,10 @@ def pixelcnn(torch: Any, device: str, batch: int = 64, width: int = 64, depth: i
     return step
 
 
-def image_gpt(torch: Any, device: str, batch: int = 32, width: int = 128, depth: int = 8) -> Step:
-    """Image transformer (Chen et al. 2020): 196 tokens, 8 pre-norm blocks, 4 heads, 16 values."""
+def _token_step(torch: Any, device: str, batch: int, width: int, depth: int, sizes: Any) -> Step:
+    """Next-token prediction by pre-norm blocks of 4 heads; sizes: how many tokens and values."""
     nn, F = torch.nn, torch.nn.functional
-    length, heads, levels = 196, 4, 16
+    (length, values), heads = sizes, 4
 
     class Block(nn.Module):
         def __init__(self) -> None:
@@ -309,24 +309,34 @@ def image_gpt(torch: Any, device: str, batch: int = 32, width: int = 128, depth:
             return x + self.mlp(self.norm2(x))
 
     net = nn.Sequential(
-        *(Block() for _ in range(depth)), nn.LayerNorm(width), nn.Linear(width, levels)
+        *(Block() for _ in range(depth)), nn.LayerNorm(width), nn.Linear(width, values)
     ).to(device)
-    embedding = nn.Embedding(levels + 1, width).to(device)
+    embedding = nn.Embedding(values + 1, width).to(device)
     positions = nn.Parameter(0.02 * torch.randn(length, width, device=device))
     parameters = [*net.parameters(), *embedding.parameters(), positions]
     optimizer = torch.optim.Adam(parameters, lr=3e-4)
-    grey = torch.randint(0, levels, (batch, length), device=device)
-    before = torch.cat([torch.full((batch, 1), levels, device=device), grey[:, :-1]], 1)
+    tokens = torch.randint(0, values, (batch, length), device=device)
+    before = torch.cat([torch.full((batch, 1), values, device=device), tokens[:, :-1]], 1)
 
     def step() -> Any:
         numbers = net(embedding(before) + positions)
-        loss = F.cross_entropy(numbers.reshape(-1, levels), grey.reshape(-1))
+        loss = F.cross_entropy(numbers.reshape(-1, values), tokens.reshape(-1))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         return loss
 
     return step
+
+
+def image_gpt(torch: Any, device: str, batch: int = 32, width: int = 128, depth: int = 8) -> Step:
+    """Image transformer (Chen et al. 2020): 196 tokens, 8 pre-norm blocks, 4 heads, 16 values."""
+    return _token_step(torch, device, batch, width, depth, (196, 16))
+
+
+def token_prior(torch: Any, device: str, batch: int = 32, width: int = 128, depth: int = 8) -> Step:
+    """A prior over the 8 x 8 integers of a VQ-VAE: 64 tokens of 128 values, the same blocks."""
+    return _token_step(torch, device, batch, width, depth, (64, 128))
 
 
 def realnvp(torch: Any, device: str, batch: int = 64, width: int = 32, depth: int = 4) -> Step:
