@@ -186,7 +186,7 @@ def by_c_library(function: Callable[[float], float], x: Array) -> Array:
 
 def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
     """Horner's rule, highest power first."""
-    out = coefficients[0] * x
+    out = np.multiply(x, coefficients[0], out=np.empty_like(x))
     out += coefficients[1]
     for c in coefficients[2:]:
         out *= x
@@ -279,7 +279,7 @@ def _normal_cdf_into(out: Array, x: Array) -> None:
         out += 1.0
         out *= 0.5
         return
-    square = x * x
+    square = np.multiply(x, x, out=np.empty_like(x))
     np.multiply(x, _polynomial(_CDF_R, np.minimum(square, 36.0, out=square)), out=out)
     with np.errstate(over="ignore"):
         np.exp(out, out=out)
