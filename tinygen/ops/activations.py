@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backend import Array, is_numpy
 from ..tensor import Tensor
-from ..threads import GRAIN, in_parts
+from ..threads import GRAIN, compute, in_parts
 from .elementwise import exp
 from .half import through_float32
 from .op import elementwise, floating
@@ -216,7 +216,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 @floating
 def _times_cdf(x: Array, cdf: Array) -> Array:
     """x cdf, where cdf is Phi(x)"""
-    return np.multiply(x, cdf)
+    return compute(np.multiply, x, cdf)
 
 
 # cdf is a function of x: the vjps of x are total derivatives, those of cdf are None.
