@@ -197,51 +197,6 @@ def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
 erf.vjp(lambda g, x: g * exp(-x * x) * (2.0 / math.sqrt(math.pi)))
 
 
-@through_float32
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """x Phi(x), Phi the standard normal's distribution function (Hendrycks & Gimpel 2016).
-
-    approximate="tanh" is the paper's fit x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, right
-    to 5e-4. RuntimeError for another word.
-    """
-    x = input
-    if approximate == "tanh":
-        inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
-        return x * sigmoid(2.0 * inner)  # = (1 + tanh(inner)) / 2, which would cancel far out
-    if approximate != "none":
-        raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    return _times_cdf(x, normal_cdf(x.detach()))
-
-
-@floating
-def _times_cdf(x: Array, cdf: Array) -> Array:
-    """x cdf, where cdf is Phi(x)"""
-    return compute(np.multiply, x, cdf)
-
-
-# cdf is a function of x: the vjps of x are total derivatives, those of cdf are None.
-_times_cdf.vjp(lambda g, x, cdf: gelu_grad(g, x, cdf), None)
-
-
-@floating
-def gelu_grad(v: Array, x: Array, cdf: Array) -> Array:
-    """v gelu'(x) = v (cdf + x phi(x)), where cdf is Phi(x)"""
-    return _in_cache(_gelu_slope_times, *np.broadcast_arrays(x, v, cdf))
-
-
-def _gelu_slope_times(out: Array, x: Array, v: Array, cdf: Array) -> None:
-    _normal_density_times_into(out, x, x)
-    out += cdf
-    out *= v
-
-
-gelu_grad.vjp(
-    lambda g, x, cdf: gelu_grad(g, x, cdf),
-    lambda g, v, x: normal_density_times(g * v * (2.0 - x * x), x),  # (x Phi)'' = (2 - x^2) phi
-    None,
-)
-
-
 @floating
 def normal_density_times(v: Array, x: Array) -> Array:
     """v phi(x), phi = Phi', the standard normal's density"""
@@ -287,3 +242,48 @@ def _normal_cdf_into(out: Array, x: Array) -> None:
 
 
 normal_cdf.vjp(lambda g, x: normal_density_times(g, x))
+
+
+@floating
+def gelu_grad(v: Array, x: Array, cdf: Array) -> Array:
+    """v gelu'(x) = v (cdf + x phi(x)), where cdf is Phi(x)"""
+    return _in_cache(_gelu_slope_times, *np.broadcast_arrays(x, v, cdf))
+
+
+def _gelu_slope_times(out: Array, x: Array, v: Array, cdf: Array) -> None:
+    _normal_density_times_into(out, x, x)
+    out += cdf
+    out *= v
+
+
+gelu_grad.vjp(
+    lambda g, x, cdf: gelu_grad(g, x, cdf),
+    lambda g, v, x: normal_density_times(g * v * (2.0 - x * x), x),  # (x Phi)'' = (2 - x^2) phi
+    None,
+)
+
+
+@floating
+def _times_cdf(x: Array, cdf: Array) -> Array:
+    """x cdf, where cdf is Phi(x)"""
+    return compute(np.multiply, x, cdf)
+
+
+# cdf is a function of x: the vjps of x are total derivatives, those of cdf are None.
+_times_cdf.vjp(lambda g, x, cdf: gelu_grad(g, x, cdf), None)
+
+
+@through_float32
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x Phi(x), Phi the standard normal's distribution function (Hendrycks & Gimpel 2016).
+
+    approximate="tanh" is the paper's fit x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, right
+    to 5e-4. RuntimeError for another word.
+    """
+    x = input
+    if approximate == "tanh":
+        inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
+        return x * sigmoid(2.0 * inner)  # = (1 + tanh(inner)) / 2, which would cancel far out
+    if approximate != "none":
+        raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    return _times_cdf(x, normal_cdf(x.detach()))

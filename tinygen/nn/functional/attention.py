@@ -127,8 +127,7 @@ def _gradient(i: int) -> Callable[..., Tensor]:
         if "all" not in shared and thread.grad:  # to be recorded
             shared["all"] = _gradients(g, q, k, v, scale, bias)
         elif "all" not in shared:
-            arrays = [x._array for x in (g, q, k, v, out)]
-            shared["all"] = _gradients_in_pieces(*arrays, log_total, scale, bias)
+            shared["all"] = _gradients_in_pieces(g, q, k, v, out, scale, bias, log_total)
         return shared["all"][i]  # type: ignore[no-any-return]
 
     return vjp
@@ -148,14 +147,16 @@ def _gradients(
 
 
 def _gradients_in_pieces(
-    g: Array, q: Array, k: Array, v: Array, out: Array, log_total: Array, scale: float, bias: Array
-) -> tuple[Tensor, ...]:
+    g: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, scale: float, bias: Array,
+    log_total: Array,
+) -> tuple[Tensor, ...]:  # fmt: skip
     """The same without a graph, piece by piece: the sum of w g v^T is that of g times out."""
-    outs = [np.empty_like(q, order="C"), *(np.zeros_like(x, order="C") for x in (k, v))]
+    arrays = [x._array for x in (g, out, q, k, v)]
+    outs = [np.zeros_like(x, order="C") for x in arrays[2:]]
     reach = _reach(bias)
 
     def body(
-        gq: Any, gk: Any, gv: Any, g: Any, out: Any, log_total: Any, q: Any, k: Any, v: Any,
+        gq: Any, gk: Any, gv: Any, log_total: Any, g: Any, out: Any, q: Any, k: Any, v: Any,
         bias: Any,
     ) -> None:  # fmt: skip
         for n, rows, keys in _pieces(q, k, reach):
@@ -171,7 +172,7 @@ def _gradients_in_pieces(
             gq[n, ..., rows, :] = np.matmul(gs, seen) * scale
             gk[n, ..., keys, :] += np.matmul(_turned(gs), queries)
 
-    _over_batch(body, *outs, g, out, log_total, q, k, v, bias)
+    _over_batch(body, *outs, log_total, *arrays, bias)
     return tuple(map(wrap, outs))
 
 
