@@ -269,7 +269,7 @@ class _Gradients(dict[Any, Tensor]):
     """The gradient so far of each Node and leaf that still waits for its turn."""
 
     def __init__(self) -> None:
-        self.own: set[Any] = set()  # keys whose sum was made here, so that nobody else holds it
+        self.own: set[Any] = set()  # keys whose array was made for them: nobody else holds it
 
     def add(self, key: Any, g: Tensor) -> None:
         """A first gradient is kept as it came (it may be shared); the sum of two is added into."""
@@ -297,6 +297,9 @@ def _pull_back(node: Node, g: Tensor, grads: _Gradients, useful: set[Any] | None
     for i, parent in enumerate(node.parents):
         if parent is None or (useful is not None and parent not in useful):
             continue
+        if node.op.add_to and parent in grads.own and not process.anomaly:
+            node.op.add_to(grads[parent]._array, g._array, **saved)  # type: ignore[arg-type]
+            continue
         pulled = node.op.pull_back(i, g, saved, parent)
         if pulled._array.shape != parent.shape or pulled._array.dtype != parent.dtype:
             check_grad(pulled, parent, f"backward of {node.name()}, input {i}")
@@ -309,6 +312,8 @@ def _pull_back(node: Node, g: Tensor, grads: _Gradients, useful: set[Any] | None
             grads.add(parent, pulled)
         else:
             grads[parent] = pulled
+            if node.op.add_to and not thread.grad:
+                grads.own.add(parent)  # zeros but for this part: the others are added in place
 
 
 def _accumulate(leaf: Tensor | None, g: Tensor, create_graph: bool, held: set[int]) -> None:

@@ -119,6 +119,7 @@ class _Call:
     """One call of a Function: the op of the Node that it leaves."""
 
     shares = True  # one call of backward gives all gradients
+    add_to = None
 
     def __init__(self, cls: type[Function], ctx: FunctionCtx, outs: tuple[Any, ...]) -> None:
         self.name, self.cls, self.ctx = cls.__name__, cls, ctx

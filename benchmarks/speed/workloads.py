@@ -121,14 +121,29 @@ def wgan_gp(torch: Any, device: str, batch: int = 64, width: int = 64, depth: in
     return step
 
 
-def _unet(torch: Any, width: int, depth: int) -> Any:
-    """The U-Net of DDPM (Ho et al. 2020), without attention: `depth` residual blocks a level."""
+def unet(torch: Any, width: int, depth: int, channels: int = 1, attention: bool = False) -> Any:
+    """The U-Net of DDPM (Ho et al. 2020), `depth` residual blocks a level.
+
+    attention: of all pixels, 4 heads, behind each block of the smallest size; or none.
+    """
     nn, F = torch.nn, torch.nn.functional
     time_width = 4 * width
 
-    class Block(nn.Module):
-        def __init__(self, a: int, b: int) -> None:
+    class Attention(nn.Module):
+        def __init__(self, a: int) -> None:
             super().__init__()
+            self.norm = nn.GroupNorm(8, a)
+            self.attention = nn.MultiheadAttention(a, 4, batch_first=True)
+
+        def forward(self, x: Any) -> Any:
+            pixels = self.norm(x).flatten(2).transpose(1, 2)
+            seen, _ = self.attention(pixels, pixels, pixels, need_weights=False)
+            return x + seen.transpose(1, 2).reshape(*x.shape)
+
+    class Block(nn.Module):
+        def __init__(self, a: int, b: int, smallest: bool) -> None:
+            super().__init__()
+            self.look = Attention(b) if attention and smallest else nn.Identity()
             self.norm1, self.conv1 = nn.GroupNorm(8, a), nn.Conv2d(a, b, 3, 1, 1)
             self.norm2, self.conv2 = nn.GroupNorm(8, b), nn.Conv2d(b, b, 3, 1, 1)
             self.time = nn.Linear(time_width, b)
@@ -136,7 +151,7 @@ def _unet(torch: Any, width: int, depth: int) -> Any:
 
         def forward(self, x: Any, t: Any) -> Any:
             h = self.conv1(F.silu(self.norm1(x))) + self.time(t)[:, :, None, None]
-            return self.skip(x) + self.conv2(F.silu(self.norm2(h)))
+            return self.look(self.skip(x) + self.conv2(F.silu(self.norm2(h))))
 
     class UNet(nn.Module):
         def __init__(self) -> None:
@@ -145,25 +160,25 @@ def _unet(torch: Any, width: int, depth: int) -> Any:
             self.time = nn.Sequential(
                 nn.Linear(width, time_width), nn.SiLU(), nn.Linear(time_width, time_width)
             )
-            self.first = nn.Conv2d(1, width, 3, 1, 1)
+            self.first = nn.Conv2d(channels, width, 3, 1, 1)
             self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
             self.up, self.grow = nn.ModuleList(), nn.ModuleList()
             skips, c = [width], width
             for level, b in enumerate(levels):
                 for _ in range(depth):
-                    self.down.append(Block(c, b))
+                    self.down.append(Block(c, b, level == 2))
                     skips.append(b)
                     c = b
                 if level < 2:
                     self.shrink.append(nn.Conv2d(c, c, 3, 2, 1))
-            self.middle = Block(c, c)
+            self.middle = Block(c, c, True)
             for level, b in reversed(list(enumerate(levels))):
                 for _ in range(depth):
-                    self.up.append(Block(c + skips.pop(), b))
+                    self.up.append(Block(c + skips.pop(), b, level == 2))
                     c = b
                 if level:
                     self.grow.append(nn.Conv2d(c, c, 3, 1, 1))
-            self.norm, self.last = nn.GroupNorm(8, c), nn.Conv2d(c, 1, 3, 1, 1)
+            self.norm, self.last = nn.GroupNorm(8, c), nn.Conv2d(c, channels, 3, 1, 1)
 
         def forward(self, x: Any, t: Any) -> Any:
             t = F.silu(self.time(_embed(torch, t, width)))
@@ -190,24 +205,28 @@ def _embed(torch: Any, t: Any, width: int) -> Any:
     return torch.cat([angle.sin(), angle.cos()], 1)
 
 
-def _ddpm(torch: Any, device: str, size: int, batch: int, width: int, depth: int) -> Step:
-    F = torch.nn.functional
-    net = _unet(torch, width, depth).to(device)
+def noise_step(torch: Any, net: Any) -> Any:
+    """A step of Adam on how well `net` tells the noise in x0, a picture or latents."""
     optimizer = torch.optim.Adam(net.parameters(), lr=2e-4)
-    x0 = torch.rand(batch, 1, size, size, device=device) * 2 - 1
 
-    def step() -> Any:
-        noise = torch.randn(batch, 1, size, size, device=device)
-        t = torch.rand(batch, device=device)
+    def step(x0: Any) -> Any:
+        noise = torch.randn(*x0.shape, device=x0.device)
+        t = torch.rand(len(x0), device=x0.device)
         alpha = (1 - t)[:, None, None, None]
         x = alpha.sqrt() * x0 + (1 - alpha).sqrt() * noise
-        loss = F.mse_loss(net(x, 1000 * t), noise)
+        loss = torch.nn.functional.mse_loss(net(x, 1000 * t), noise)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         return loss
 
     return step
+
+
+def _ddpm(torch: Any, device: str, size: int, batch: int, width: int, depth: int) -> Step:
+    step = noise_step(torch, unet(torch, width, depth).to(device))
+    x0 = torch.rand(batch, 1, size, size, device=device) * 2 - 1
+    return lambda: step(x0)
 
 
 def ddpm_28(torch: Any, device: str, batch: int = 64, width: int = 32, depth: int = 1) -> Step:
@@ -224,7 +243,7 @@ def ddim_8(
     torch: Any, device: str, batch: int = 64, width: int = 32, depth: int = 1, steps: int = 20
 ) -> Step:
     """DDIM (Song et al. 2021): 64 images at 8 px in 20 steps, no gradient."""
-    net = _unet(torch, width, depth).to(device)
+    net = unet(torch, width, depth).to(device)
     levels = [1 - (k + 0.5) / (steps + 1) for k in range(steps + 1)]  # t, falling
     start = torch.randn(batch, 1, 8, 8, device=device)
 
@@ -287,48 +306,6 @@ def pixelcnn(torch: Any, device: str, batch: int = 64, width: int = 64, depth: i
     return step
 
 
-def image_gpt(torch: Any, device: str, batch: int = 32, width: int = 128, depth: int = 8) -> Step:
-    """Image transformer (Chen et al. 2020): 196 tokens, 8 pre-norm blocks, 4 heads, 16 values."""
-    nn, F = torch.nn, torch.nn.functional
-    length, heads, levels = 196, 4, 16
-
-    class Block(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-            self.mlp = nn.Sequential(
-                nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-            )
-
-        def forward(self, x: Any) -> Any:
-            split = self.qkv(self.norm1(x)).reshape(batch, length, 3, heads, width // heads)
-            q, k, v = split.permute(2, 0, 3, 1, 4).unbind(0)
-            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-            x = x + self.out(mixed.transpose(1, 2).reshape(batch, length, width))
-            return x + self.mlp(self.norm2(x))
-
-    net = nn.Sequential(
-        *(Block() for _ in range(depth)), nn.LayerNorm(width), nn.Linear(width, levels)
-    ).to(device)
-    embedding = nn.Embedding(levels + 1, width).to(device)
-    positions = nn.Parameter(0.02 * torch.randn(length, width, device=device))
-    parameters = [*net.parameters(), *embedding.parameters(), positions]
-    optimizer = torch.optim.Adam(parameters, lr=3e-4)
-    grey = torch.randint(0, levels, (batch, length), device=device)
-    before = torch.cat([torch.full((batch, 1), levels, device=device), grey[:, :-1]], 1)
-
-    def step() -> Any:
-        numbers = net(embedding(before) + positions)
-        loss = F.cross_entropy(numbers.reshape(-1, levels), grey.reshape(-1))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return step
-
-
 def realnvp(torch: Any, device: str, batch: int = 64, width: int = 32, depth: int = 4) -> Step:
     """RealNVP at 28 px (Dinh et al. 2017): checkerboard couplings, a squeeze, channel couplings."""
     nn = torch.nn
@@ -378,6 +355,5 @@ STEPS = {
     "6 DDPM U-Net 8 px": ddpm_8,
     "7 DDIM sampling 8 px": ddim_8,
     "8 gated PixelCNN": pixelcnn,
-    "9 image transformer": image_gpt,
     "10 RealNVP 28 px": realnvp,
 }

@@ -104,6 +104,22 @@ def test_repeated_indices_add_up_in_the_gradient() -> None:
     assert x.grad.tolist() == [111.0, 0.0, 5.0]
 
 
+@pytest.mark.parametrize("name", INDICES)
+def test_gradients_of_several_parts_add_up(name: str) -> None:
+    """The later ones are added to the first's in place; recorded, they are ops as any other."""
+    x, indices = tg.randn(2, 3, 4).requires_grad_(), [INDICES[name], 0, INDICES[name], (..., 1)]
+    parts = [x[index] for index in indices]
+    us = [tg.randn(*part.shape) for part in parts]
+    expected = np.zeros((2, 3, 4))
+    for index, u in zip(indices, us, strict=True):
+        np.add.at(expected, index, u.numpy())
+    before = [u.numpy().copy() for u in us]
+    for recorded in (False, True):
+        (g,) = tg.autograd.grad(parts, [x], us, retain_graph=True, create_graph=recorded)
+        np.testing.assert_allclose(g.numpy(), expected, rtol=1e-6, atol=1e-6)
+    assert all(np.array_equal(u.numpy(), b) for u, b in zip(us, before, strict=True))
+
+
 def test_basic_indices_give_views_and_others_copies() -> None:
     x = tg.zeros(3, 4)
     with tg.no_grad():

@@ -23,6 +23,7 @@ from tinygen import Tensor, ops
 from tinygen.conv import conv2d_weight
 from tinygen.nn.functional import channel_norm, norms
 from tinygen.ops.activations import (
+    gelu_grad,
     normal_cdf,
     normal_density_times,
     sigmoid_grad,
@@ -131,6 +132,8 @@ CASES: dict[str, Case] = {
     "polygamma": (lambda x: tg.polygamma(1, x), [(2, 3)]),
     "silu_grad": (silu_grad, [(2, 3), (2, 3)]),
     "normal_cdf": (normal_cdf, [(2, 3)]),
+    "times_cdf": (F.gelu, [(2, 3)]),
+    "gelu_grad": (lambda v, x: gelu_grad(v, x, normal_cdf(x.detach())), [(2, 3), (2, 3)]),
     "normal_density_times": (normal_density_times, [(2, 3), (2, 3)]),
     "tanh_grad": (tanh_grad, [(2, 3), (2, 3)]),
     "sigmoid_grad": (sigmoid_grad, [(2, 3), (2, 3)]),

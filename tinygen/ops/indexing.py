@@ -53,7 +53,16 @@ def _put(x: Array, *, shape: tuple[int, ...], index: Index) -> Array:
     return out
 
 
+def _add_to(total: Array, g: Array, *, x_shape: tuple[int, ...], index: Index) -> None:
+    """What a second part of x adds to the gradient of x, without zeros around it."""
+    if repeats(index):
+        total += _put.spec.forward(g, shape=x_shape, index=index)
+    else:
+        total[index] += g
+
+
 _getitem.vjp(lambda g, x_shape, index: _put(g, shape=x_shape, index=index))
+_getitem.spec.add_to = _add_to
 _put.vjp(lambda g, index: _getitem(g, index=index))
 
 

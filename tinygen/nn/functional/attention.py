@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,9 @@ def scaled_dot_product_attention(
         attn_mask = causal_mask(query.shape[-2], key.shape[-2], query.device)
     scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
     if dropout_p == 0.0 and _plain(query, key, value, attn_mask):
-        return _attention(query, key, value, scale=scale, bias=_bias(attn_mask, query, key))
+        log_total = np.empty_like(query._array, shape=(*query.shape[:-1], 1))
+        bias = _bias(attn_mask, query, key)
+        return _attention(query, key, value, scale=scale, bias=bias, log_total=log_total)
     weights = attention_weights(query, key, attn_mask, scale)
     return ops.matmul(dropout(weights, dropout_p, generator=generator), value)
 
@@ -89,36 +91,49 @@ SCORES = 1 << 17  # how many are computed at a time, so that they stay in a core
 
 
 @op
-def _attention(q: Array, k: Array, v: Array, *, scale: float, bias: Array) -> Array:
-    """softmax(scale q k^T + bias) v, piece by piece"""
+def _attention(
+    q: Array, k: Array, v: Array, *, scale: float, bias: Array, log_total: Array
+) -> Array:
+    """softmax(s) v of s = scale q k^T + bias, piece by piece; log sum e^s is left in log_total.
+
+    The weights are e^(s - log_total) then, which is how backward gets them again.
+    """
     out = np.empty_like(v, shape=(*q.shape[:-1], v.shape[-1]), order="C")
     reach = _reach(bias)
 
-    def body(out: Array, q: Array, k: Array, v: Array, bias: Array) -> None:
+    def body(out: Array, log_total: Array, q: Array, k: Array, v: Array, bias: Array) -> None:
         for n, rows, keys in _pieces(q, k, reach):
-            queries = q[n, ..., rows, :] * scale
-            e, share = _exponentials(queries, k[n, ..., keys, :], bias[n, ..., rows, keys])
-            out[n, ..., rows, :] = np.matmul(e, v[n, ..., keys, :]) * share
+            e = _scores(q[n, ..., rows, :] * scale, k[n, ..., keys, :], bias[n, ..., rows, keys])
+            top = e.max(-1, keepdims=True)
+            blind = top == -np.inf  # it sees nothing: its weights are 0
+            top = np.where(blind, 0, top)
+            e -= top
+            np.exp(e, out=e)
+            total = np.where(blind, np.inf, _row_sums(e))
+            log_total[n, ..., rows, :] = top + np.log(total)
+            out[n, ..., rows, :] = np.matmul(e, v[n, ..., keys, :]) / total
 
-    _over_batch(body, out, q, k, v, bias)
+    _over_batch(body, out, log_total, q, k, v, bias)
     return out
 
 
-_attention.vjp(
-    lambda g, q, k, v, scale, bias, shared: _once(shared, g, q, k, v, scale, bias)[0],
-    lambda g, q, k, v, scale, bias, shared: _once(shared, g, q, k, v, scale, bias)[1],
-    lambda g, q, k, v, scale, bias, shared: _once(shared, g, q, k, v, scale, bias)[2],
-)
+def _gradient(i: int) -> Callable[..., Tensor]:
+    """The vjp for q, k or v. The first that is asked computes all three."""
+
+    def vjp(
+        g: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, scale: float, bias: Array,
+        log_total: Array, shared: dict[str, Any],
+    ) -> Tensor:  # fmt: skip
+        if "all" not in shared and thread.grad:  # to be recorded
+            shared["all"] = _gradients(g, q, k, v, scale, bias)
+        elif "all" not in shared:
+            shared["all"] = _gradients_in_pieces(g, q, k, v, out, scale, bias, log_total)
+        return shared["all"][i]  # type: ignore[no-any-return]
+
+    return vjp
 
 
-def _once(
-    shared: dict[str, Any], g: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float, bias: Array
-) -> tuple[Tensor, ...]:
-    """The gradients for q, k and v, which the first of the vjps computes."""
-    if "all" not in shared:
-        pull_back = _gradients if thread.grad else _gradients_in_pieces  # to be recorded, or not
-        shared["all"] = pull_back(g, q, k, v, scale, bias)
-    return shared["all"]  # type: ignore[no-any-return]
+_attention.vjp(_gradient(0), _gradient(1), _gradient(2))
 
 
 def _gradients(
@@ -132,42 +147,40 @@ def _gradients(
 
 
 def _gradients_in_pieces(
-    g: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float, bias: Array
-) -> tuple[Tensor, ...]:
-    """The same without a graph, piece by piece; w = share e."""
-    arrays = [x._array for x in (q, k, v)]
-    outs = [np.zeros_like(x, order="C") for x in arrays]
+    g: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, scale: float, bias: Array,
+    log_total: Array,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    """The same without a graph, piece by piece: the sum of w g v^T is that of g times out."""
+    arrays = [x._array for x in (g, out, q, k, v)]
+    outs = [np.zeros_like(x, order="C") for x in arrays[2:]]
     reach = _reach(bias)
 
-    def body(gq: Any, gk: Any, gv: Any, g: Array, q: Any, k: Any, v: Any, bias: Array) -> None:
+    def body(
+        gq: Any, gk: Any, gv: Any, log_total: Any, g: Any, out: Any, q: Any, k: Any, v: Any,
+        bias: Any,
+    ) -> None:  # fmt: skip
         for n, rows, keys in _pieces(q, k, reach):
             queries, seen = q[n, ..., rows, :] * scale, k[n, ..., keys, :]
-            e, share = _exponentials(queries, seen, bias[n, ..., rows, keys])
-            shared_g = g[n, ..., rows, :] * share
-            gv[n, ..., keys, :] += np.matmul(_turned(e), shared_g)
-            gs = np.matmul(shared_g, _turned(v[n, ..., keys, :]))
-            gs *= e
-            e *= share * _row_sums(gs)
-            gs -= e
+            g_out = g[n, ..., rows, :]
+            w = _scores(queries, seen, bias[n, ..., rows, keys])
+            w -= log_total[n, ..., rows, :]
+            np.exp(w, out=w)
+            gv[n, ..., keys, :] += np.matmul(_turned(w), g_out)
+            gs = np.matmul(g_out, _turned(v[n, ..., keys, :]))
+            gs -= _row_sums(g_out * out[n, ..., rows, :])
+            gs *= w
             gq[n, ..., rows, :] = np.matmul(gs, seen) * scale
             gk[n, ..., keys, :] += np.matmul(_turned(gs), queries)
 
-    _over_batch(body, *outs, g._array, *arrays, bias)
+    _over_batch(body, *outs, log_total, *arrays, bias)
     return tuple(map(wrap, outs))
 
 
-def _exponentials(q: Array, k: Array, bias: Array) -> tuple[Array, Array]:
-    """e^(s - max s) of s = q k^T + bias, and 1 / sum of each row: their product is softmax(s).
-
-    A row of -inf alone gives 0 and 0.
-    """
-    e = np.matmul(q, _turned(k))
-    e += bias
-    top = e.max(-1, keepdims=True)
-    e -= np.where(top == -np.inf, 0, top)
-    np.exp(e, out=e)
-    total = _row_sums(e)
-    return e, np.where(total == 0, 0, 1 / np.where(total == 0, 1, total))
+def _scores(q: Array, k: Array, bias: Array) -> Array:
+    """q k^T + bias"""
+    s = np.matmul(q, _turned(k))
+    s += bias
+    return s
 
 
 def _row_sums(x: Array) -> Array:
