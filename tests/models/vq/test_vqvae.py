@@ -188,5 +188,9 @@ def test_bad_input_is_named() -> None:
     model = build({"shape": (1, 8, 8), "width": 4, "dim": 4, "size": 8})
     with pytest.raises(ValueError, match=r"expected integers 0 \.\. 7, got 0 \.\. 8"):
         model.decode(tg.tensor([[0, 8, 1, 1]]))
-    with pytest.raises(ValueError, match=r"expected pictures .*got \(2, 1, 4, 4\)"):
-        model(tg.zeros(2, 1, 4, 4))
+    for read in (model, model.encode):
+        with pytest.raises(ValueError, match=r"expected pictures .*got \(2, 1, 4, 4\)"):
+            read(tg.zeros(2, 1, 4, 4))
+    for number in (float("nan"), float("inf")):  # some vector is the nearest of NaN, too
+        with pytest.raises(ValueError, match="VQVAE.encode: expected finite pictures, got some"):
+            model.eval().encode(tg.full((1, 1, 8, 8), number))
