@@ -188,6 +188,12 @@ def test_bad_input_is_named() -> None:
     model = build({"shape": (1, 8, 8), "width": 4, "dim": 4, "size": 8})
     with pytest.raises(ValueError, match=r"expected integers 0 \.\. 7, got 0 \.\. 8"):
         model.decode(tg.tensor([[0, 8, 1, 1]]))
+    scales = build({"shape": (1, 8, 8), "width": 4, "size": 8, "quantiser": "scales"})
+    for codes in (model, scales):
+        with pytest.raises(
+            ValueError, match=rf"integers \(B, {codes.tokens}\), got int64 \(1, 9\)"
+        ):
+            codes.decode(tg.zeros(1, 9).long())
     for read in (model, model.encode):
         with pytest.raises(ValueError, match=r"expected pictures .*got \(2, 1, 4, 4\)"):
             read(tg.zeros(2, 1, 4, 4))

@@ -82,6 +82,11 @@ class VQVAE(nn.Module):
     def decode(self, tokens: Tensor) -> Tensor:
         """The pictures of integers (B, tokens); ValueError for others than 0 .. size-1."""
         size = self.quantiser.size
+        if tokens.ndim != 2 or tokens.shape[1] != self.tokens:
+            raise ValueError(
+                f"VQVAE.decode: expected integers (B, {self.tokens}), got {tokens.dtype} "
+                f"{tokens.shape}"
+            )
         if not ((tokens >= 0) & (tokens < size)).all():
             raise ValueError(
                 f"VQVAE.decode: expected integers 0 .. {size - 1}, got {tokens.min().item()} .. "
