@@ -19,6 +19,8 @@ noise goes; paths.png: on which ways, of an ODE. Pictures are x in [0, 1), with 
 grey value's width, in bits a pixel beside one Gaussian with a full covariance.
 """
 
+import math
+
 import tinygen as tg
 from tinygen import data, metrics, plot
 from tinygen.models import likelihoods
@@ -135,7 +137,7 @@ if in_plane:
 else:
     dims = test[0].numel()
     own, one = (metrics.bits_per_dim(v, dims, levels) for v in (nats, other))
-    print(f"{own:.3f} ± {error / dims / 0.6931:.3f} bits a pixel of {len(test)} test images, "
+    print(f"{own:.3f} ± {error / dims / math.log(2):.3f} bits a pixel of {len(test)} test images, "
           f"one Gaussian {one:.3f}")  # fmt: skip
 
 report = Report(args.out, model.eval())

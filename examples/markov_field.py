@@ -44,6 +44,7 @@ test_x = likelihoods.binarise(test, tg.Generator().manual_seed(1)).to(args.devic
 # --- model and optimizer --------------------------------------------------------------------------
 config = vars(args) | {"shape": train.shape[1:]}  # models.restore builds it from this again
 model = markov_field.build(config).to(args.device)
+model.log_z()  # an error at once, where it cannot be had
 model.start(likelihoods.binarise(train).to(args.device))  # at the pixels' means
 steps = args.epochs * len(loader)
 opt = tg.optim.Adam(model.parameters(), lr=args.lr)
@@ -98,8 +99,8 @@ report = Report(args.out, model)
 seeded = lambda seed: tg.Generator(args.device).manual_seed(seed)
 report.grid("samples", model.sample(100, seeded(4)))
 upper = (tg.arange(train[0].numel()) < train[0].numel() // 2).reshape(train.shape[1:])
-whole = test_x[:10].repeat_interleave(10, 0)
-report.grid("completions", model.fill(whole, upper.to(args.device), seeded(5)))
+tests = test_x[:10].repeat_interleave(10, 0)
+report.grid("completions", model.fill(tests, upper.to(args.device), seeded(5)))
 if args.model == "rbm":  # what each hidden unit looks for
     W = model.W.T.reshape(-1, *model.shape)
     plot.image_grid(W / W.abs().max(), 8, value_range=(-1, 1), path=f"{args.out}/weights.png")

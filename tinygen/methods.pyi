@@ -9,8 +9,9 @@ from .tensor import Tensor
 from .ops.derived import MinMax
 from .ops.indexing import Index
 from .ops.linalg import PLU, Slogdet
+from .ops.order import ValuesIndices
 from .ops.promotion import Operand
-from .ops.reductions import Dim, ValuesIndices
+from .ops.reductions import Dim
 
 class Methods:
     """What autograd.py and ops/ attach to Tensor."""

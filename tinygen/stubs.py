@@ -31,8 +31,9 @@ from {above}tensor import Tensor
 from {ops}derived import MinMax
 from {ops}indexing import Index
 from {ops}linalg import PLU, Slogdet
+from {ops}order import ValuesIndices
 from {ops}promotion import Operand
-from {ops}reductions import Dim, ValuesIndices
+from {ops}reductions import Dim
 '''
 STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
 

@@ -34,3 +34,6 @@ def test_the_entropy_of_modes_far_apart_is_in_closed_form() -> None:
 def test_a_law_without_a_density_is_named() -> None:
     with pytest.raises(ValueError, match="that of 'pinwheel' is not here; of ring, grid, swiss"):
         data.toy_entropy("pinwheel")
+    for shape in ((2,), (4, 3)):
+        with pytest.raises(ValueError, match=r"expected points of the plane \(n, 2\), got"):
+            data.toy_log_prob("ring", tg.zeros(*shape))

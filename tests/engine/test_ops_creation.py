@@ -127,6 +127,8 @@ def test_multinomial() -> None:
     rows = tg.multinomial(w.expand(4000, 3), 1).numpy()
     assert rows.shape == (4000, 1)
     assert abs((rows == 2).mean() - 0.75) < 5 * (0.1875 / 4000) ** 0.5
+    for replacement in (False, True):
+        assert tg.multinomial(w.expand(0, 3), 2, replacement).shape == (0, 2)
     with pytest.raises(RuntimeError, match="multinomial.*3 without replacement"):
         tg.multinomial(w, 3)
     with pytest.raises(RuntimeError, match="multinomial.*weights >= 0"):

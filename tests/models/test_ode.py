@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygen as tg
-from tinygen.models.ode import METHODS, integrate
+from tinygen.models.ode import METHODS, divergence, integrate
 from tinygen.testing import gradcheck
 
 
@@ -43,6 +43,15 @@ def test_the_gradient_goes_through_the_steps() -> None:
     a = tg.tensor(0.7, dtype=tg.float64, requires_grad=True)
     end = lambda x, a: integrate(lambda t, s: (a * s[0].tanh(),), (x,), 0.0, 1.0, 4)[-1][0]
     assert gradcheck(end, (x, a))
+
+
+def test_a_velocity_that_ignores_its_place_has_no_divergence() -> None:
+    wind = tg.tensor([2.0, -1.0], requires_grad=True)
+    blown = lambda x: wind.expand(len(x), 2)
+    for probe in (None, tg.ones(3, 2)):
+        y, trace = divergence(blown, tg.zeros(3, 2), probe)
+        assert (y == wind).all() and trace.tolist() == [0.0, 0.0, 0.0]
+    assert divergence(lambda x: x**2, tg.zeros(0, 2))[1].shape == (0,)
 
 
 def test_bad_input_is_named() -> None:

@@ -123,6 +123,12 @@ def test_samples_are_those_of_their_generator(slug: str, config: dict[str, Any])
     assert np.array_equal(before, tg.get_rng_state()), "the default generator was used"
 
 
+@each
+def test_of_none_there_are_none(slug: str, config: dict[str, Any]) -> None:
+    x = drawn(built(slug, config).eval(), 0)
+    assert x.shape == (0, *config.get("shape", (2,)))
+
+
 def reached(loss: tg.Tensor, params: Sequence[tg.Tensor]) -> bool:
     loss.backward()
     return bool(params) and all(p.grad is not None for p in params)

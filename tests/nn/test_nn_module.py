@@ -162,6 +162,31 @@ def test_reassigning_moves_between_the_registries():
     assert "note.weight" in block.state_dict()
 
 
+@pytest.mark.parametrize("name", ["half", "training", "note", "scale", "steps", "first"])
+def test_a_name_that_is_taken_is_not_registered_again(name):
+    block, taken = Block(), f"attribute '{name}' already exists"
+    for own, register, value in (
+        ("scale", block.register_parameter, nn.Parameter(tg.ones(1))),
+        ("steps", block.register_buffer, tg.ones(1)),
+        ("first", block.register_module, nn.Linear(1, 1)),
+    ):
+        if name == own:
+            continue
+        with pytest.raises(KeyError, match=taken):
+            register(name, value)
+    assert list(block.state_dict()) == KEYS and block.half() is block
+
+
+def test_registering_again_replaces_and_a_module_may_stand_over_a_method():
+    block = Block()
+    block.register_buffer("steps", tg.ones(1))
+    assert block.steps.tolist() == [1.0] and list(block.state_dict()) == KEYS
+    with pytest.raises(KeyError, match="attribute 'half' already exists"):
+        block.half = nn.Parameter(tg.ones(1))
+    block.half = nn.Linear(1, 1)  # PyTorch lets it be there, and the method be found
+    assert "half.weight" in block.state_dict()
+
+
 def test_train_eval_apply_zero_grad_requires_grad():
     block, seen = Block(), []
     assert block.eval() is block and not any(m.training for m in block.modules())

@@ -43,13 +43,15 @@ DENSITIES: dict[str, tuple[Callable[[], Array], float]] = {
 def toy_log_prob(name: str, x: Tensor) -> Tensor:
     """log p(x) in nats of the toy law `name`, as `toy(name, n)` draws it: (n, 2) -> (n,), float64.
 
-    ValueError for a law that is not in DENSITIES.
+    ValueError for a law that is not in DENSITIES, and for x that are no points of the plane.
 
     >>> import tinygen as tg
     >>> tg.data.toy_log_prob("ring", tg.tensor([[1.0, 0.0]]))        # -log(8 * 2 pi / 10^4)
     tensor([5.293], float64)
     """
     centers, std = _known(name)
+    if x.ndim != 2 or x.shape[1] != 2:
+        raise ValueError(f"toy_log_prob: expected points of the plane (n, 2), got {x.shape}")
     return wrap(_log_prob(x.detach().cpu().numpy().astype(float), centers, std))
 
 

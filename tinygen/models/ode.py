@@ -6,6 +6,7 @@ Every step is made of ops, so that a gradient goes through the solver as it was 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from ..autograd import grad
@@ -101,12 +102,12 @@ def divergence(
     """
     x = x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_()
     y = f(x)
+    slope = partial(grad, retain_graph=True, create_graph=create_graph, materialize_grads=True)
     if probe is not None:
-        (row,) = grad(y, x, probe, retain_graph=True, create_graph=create_graph)
+        (row,) = slope(y, x, probe)
         trace = (row * probe).flatten(1).sum(1)
     else:
         columns = y.flatten(1)
-        slopes = [grad(columns[:, i].sum(), x, retain_graph=True, create_graph=create_graph)[0]
-                  for i in range(columns.shape[1])]  # fmt: skip
-        trace = stack([slope.flatten(1)[:, i] for i, slope in enumerate(slopes)], 1).sum(1)
+        rows = [slope(c.sum(), x)[0].flatten(1) for c in columns.unbind(1)]
+        trace = stack([row[:, i] for i, row in enumerate(rows)], 1).sum(1)
     return (y, trace) if create_graph else (y.detach(), trace.detach())

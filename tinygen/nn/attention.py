@@ -170,7 +170,7 @@ class MultiheadAttention(Module):
                     f"be {allowed[0]} or {allowed[1]}"
                 )
             mask = self._added(attn_mask)
-            total = mask.reshape(n, -1, length, source) if mask.ndim == 3 else mask
+            total = mask.unflatten(0, (n, self.num_heads)) if mask.ndim == 3 else mask
         if padding is not None:
             padding = padding.unsqueeze(0) if padding.ndim == 1 else padding
             if padding.shape != (n, source):

@@ -1,4 +1,4 @@
-"""Losses as modules: functional/losses.py with `reduction` (and weights) fixed beforehand."""
+"""Losses as modules: those of nn/functional with `reduction` (and weights) fixed beforehand."""
 
 from __future__ import annotations
 

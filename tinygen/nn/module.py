@@ -101,9 +101,11 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
+            self._forget(name, "_parameters")
             self.register_parameter(name, value)
         elif isinstance(value, Module):
-            self.register_module(name, value)
+            self._forget(name, "_modules")
+            self._modules[name] = value  # even over a method, as in PyTorch
         elif name in self.__dict__.get("_parameters", ()):
             if value is not None:
                 raise TypeError(
@@ -140,37 +142,51 @@ class Module:
         names = [*self._parameters, *self._buffers, *self._modules]
         return sorted({*object.__dir__(self), *names})
 
-    def _register(self, registry: int, name: str, value: Any, kind: type) -> None:
+    def _forget(self, name: str, registry: str) -> None:
+        """Make the name free for this registry, whatever was assigned to it before.
+
+        AttributeError before super().__init__().
+        """
+        own = self.__dict__.get(registry)
+        for other in (*self._registries(), self.__dict__):
+            if other is not own:
+                other.pop(name, None)
+
+    def _register(self, registry: str, name: str, value: Any, kind: type) -> None:
         if value is not None and not isinstance(value, kind):
             raise TypeError(
                 f"{name!r}: expected a {kind.__name__} or None, got {type(value).__name__}"
             )
         if not isinstance(name, str) or "." in name or name == "":
             raise KeyError(f"the name of a {kind.__name__} is a string without '.', got {name!r}")
-        registries = self._registries()
-        for i, other in enumerate(registries):
-            if i != registry:
-                other.pop(name, None)
-        self.__dict__.pop(name, None)
-        registries[registry][name] = value
+        places = (*self._registries(), self.__dict__, *map(vars, type(self).__mro__))
+        own = self.__dict__[registry]
+        if name not in own and any(name in place for place in places):
+            raise KeyError(
+                f"{type(self).__name__}: attribute {name!r} already exists; take another name"
+            )
+        own[name] = value
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Add a parameter; None keeps the name free, as in `bias=False`."""
+        """Add a parameter; None keeps the name free, as in `bias=False`.
+
+        KeyError for a name that an attribute or a method has; for buffers and modules too.
+        """
         if isinstance(param, Tensor) and param.grad_fn is not None:
             raise ValueError(
                 f"cannot assign a non-leaf Tensor to parameter {name!r}: a parameter must be "
                 "created explicitly"
             )
-        self._register(0, name, param, Parameter)
+        self._register("_parameters", name, param, Parameter)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a Tensor that is state but no parameter; persistent=False keeps it out of files."""
-        self._register(1, name, tensor, Tensor)
+        self._register("_buffers", name, tensor, Tensor)
         (self._transient.discard if persistent else self._transient.add)(name)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Add a module below this one; None keeps the name free. `add_module` is the same."""
-        self._register(2, name, module, Module)
+        self._register("_modules", name, module, Module)
 
     add_module = register_module
 

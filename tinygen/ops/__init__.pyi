@@ -9,8 +9,9 @@ from ..tensor import Tensor
 from .derived import MinMax
 from .indexing import Index
 from .linalg import PLU, Slogdet
+from .order import ValuesIndices
 from .promotion import Operand
-from .reductions import Dim, ValuesIndices
+from .reductions import Dim
 
 def abs(input: Tensor) -> Tensor:
     """|x|; the derivative at 0 is 0"""

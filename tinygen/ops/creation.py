@@ -328,15 +328,15 @@ def multinomial(
     if replacement:
         edges = np.cumsum(w, axis=1) / w.sum(1, keepdims=True)
         u = source.random((len(w), num_samples))
-        index = np.stack(
-            [np.searchsorted(e, v, side="right") for e, v in zip(edges, u, strict=True)]
-        )
+        found = [np.searchsorted(e, v, side="right") for e, v in zip(edges, u, strict=True)]
+        index = np.array(found, np.int64).reshape(u.shape)  # of no rows too
         index = np.minimum(index, w.shape[1] - 1)
     else:
-        if num_samples > (w > 0).sum(1).min():
+        fewest = int((w > 0).sum(1).min(initial=w.shape[1]))
+        if num_samples > fewest:
             raise RuntimeError(
-                f"multinomial: cannot draw {num_samples} without replacement from "
-                f"{int((w > 0).sum(1).min())} non-zero weights"
+                f"multinomial: cannot draw {num_samples} without replacement from {fewest} "
+                "non-zero weights"
             )
         with np.errstate(divide="ignore"):
             keys = np.log(w) + source.gumbel(size=w.shape)

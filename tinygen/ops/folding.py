@@ -24,14 +24,14 @@ def _columns(x: Array, *, pool: Pool) -> Array:
     out = np.zeros_like(x, shape=(n, c, math.prod(pool.kernel), *pool.size), order="C")
     for k, at, pixels in pool.over(x):
         out[:, :, k][at] = x[pixels]
-    return out.reshape(n, -1, math.prod(pool.size))
+    return out.reshape(n, c * math.prod(pool.kernel), math.prod(pool.size))
 
 
 @op
 def _from_columns(x: Array, *, shape: tuple[int, ...], pool: Pool) -> Array:
     """(N, C KH KW, OH OW) to (N, C, H, W): where windows overlap, they add up."""
     image = np.zeros_like(x, shape=shape, order="C")
-    columns = x.reshape(*shape[:2], -1, *pool.size)
+    columns = x.reshape(*shape[:2], math.prod(pool.kernel), *pool.size)
     for k, at, pixels in pool.over(image):
         image[pixels] += columns[:, :, k][at]
     return image

@@ -200,9 +200,10 @@ def _read_at(size: int, outs: int, ratio: float, exact: bool, plain: bool) -> Ar
 @op
 def _shuffle(x: Array, *, factor: int) -> Array:
     """(N, C r r, H, W) to (N, C, H r, W r): out[n, c, h r + a, w r + b] = x[n, (c, a, b), h, w]."""
-    n, _, h, w = x.shape
-    parts = x.reshape(n, -1, factor, factor, h, w).transpose(0, 4, 2, 5, 3, 1)
-    return parts.reshape(n, h * factor, w * factor, -1).transpose(0, 3, 1, 2)
+    n, c, h, w = x.shape
+    c //= factor * factor
+    parts = x.reshape(n, c, factor, factor, h, w).transpose(0, 4, 2, 5, 3, 1)
+    return parts.reshape(n, h * factor, w * factor, c).transpose(0, 3, 1, 2)
 
 
 @op

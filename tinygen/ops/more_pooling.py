@@ -8,8 +8,8 @@ import numpy as np
 
 from ..backend import module_of
 from ..tensor import Tensor, wrap
+from .order import max as max_of
 from .pooling import adaptive_avg_pool2d, avg_pool2d, check_floating, image, max_pool2d
-from .reductions import max as max_of
 from .shapes import flatten, squeeze, unsqueeze
 from .windows import Pair, Size, as_pair, is_int
 

@@ -1,10 +1,12 @@
-"""What sorting along a dimension gives: median, k-th value, quantiles; and running extrema."""
+"""Where the largest and the smallest are; sorting along a dimension, and what it gives: median,
+k-th value, quantiles; and running extrema.
+"""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,26 +14,134 @@ from ..backend import Array, module_of, refuse
 from ..tensor import Tensor, as_array, wrap
 from .elementwise import where
 from .half import through_float32
-from .indexing import gather_within, getitem
+from .indexing import gather, gather_within, getitem
 from .kinks import ceil, floor
 from .kinks import round as nearest
 from .op import op
 from .reductions import (
-    ValuesIndices,
-    argsort,
+    amax,
+    amin,
     axes,
     floats_only,
     mean,
     numpy_names,
     one_axis,
-    sort,
+    refuse_empty,
     stretch,
     ties,
 )
 from .shapes import clone, movedim, reshape, unsqueeze
 
-__all__ = ["cummax", "cummin", "kthvalue", "median", "quantile"]
+__all__ = [
+    "argmax", "argmin", "argsort", "cummax", "cummin", "kthvalue", "max", "median", "min",
+    "quantile", "sort", "topk",
+]  # fmt: skip
 METHODS = {*__all__}
+
+
+class ValuesIndices(NamedTuple):
+    """What max, min, sort and topk along a dimension return."""
+
+    values: Tensor
+    indices: Tensor
+
+
+@numpy_names
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    """max(x): the largest value. max(x, dim): (values, indices), the first where several tie.
+    max(x, y) or max(x, other=y): the elementwise maximum.
+
+    >>> tg.tensor([[1.0, 3.0], [2.0, 0.0]]).max(1)
+    ValuesIndices(values=tensor([3., 2.]), indices=tensor([1, 0]))
+    """
+    return _extremum(input, dim if other is None else other, keepdim, argmax, amax, "maximum")
+
+
+@numpy_names
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    """min(x), min(x, dim) and min(x, y): as for max."""
+    return _extremum(input, dim if other is None else other, keepdim, argmin, amin, "minimum")
+
+
+def _extremum(x: Tensor, dim: Any, keepdim: bool, arg: Any, value: Any, pair: str) -> Any:
+    if isinstance(dim, Tensor):
+        return getattr(x, pair)(dim)
+    if dim is None:
+        return value(x)
+    if x.ndim == 0:
+        return ValuesIndices(clone(x), wrap(np.zeros_like(x._array, dtype=np.int64)))
+    index = arg(x, dim, keepdim=True)
+    values = gather(x, dim, index)
+    if not keepdim:
+        values, index = values.squeeze(dim), index.squeeze(dim)
+    return ValuesIndices(values, index)
+
+
+def _arg(name: str, function: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    if dim is not None:
+        dim = one_axis(name, x, dim)
+    refuse_empty(name, x, axes(name, x, dim))
+    if x.ndim == 0:
+        return wrap(np.zeros_like(x._array, dtype=np.int64))
+    index = function(x._array, axis=dim, keepdims=keepdim)
+    return wrap(np.asarray(index) if isinstance(index, np.generic) else index)
+
+
+@numpy_names
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the first largest value is, int64; in the flattened tensor if dim is None."""
+    return _arg("argmax", np.argmax, input, dim, keepdim)
+
+
+@numpy_names
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the first smallest value is, int64; in the flattened tensor if dim is None."""
+    return _arg("argmin", np.argmin, input, dim, keepdim)
+
+
+@numpy_names
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """The indices (int64) that sort x along `dim`; equal elements always keep their order."""
+    if input.ndim == 0:
+        return wrap(np.zeros_like(input._array, dtype=np.int64))
+    axis, array = one_axis("argsort", input, dim), input._array
+    if not descending:
+        return wrap(np.argsort(array, axis=axis, kind="stable"))
+    backwards = np.argsort(np.flip(array, axis), axis=axis, kind="stable")
+    return wrap(array.shape[axis] - 1 - np.flip(backwards, axis))
+
+
+@numpy_names
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True
+) -> ValuesIndices:
+    """(values, indices) in order along `dim`; always stable.
+
+    >>> tg.tensor([3, 1, 2]).sort().indices
+    tensor([1, 2, 0])
+    """
+    x = input
+    index = argsort(x, dim, descending)
+    return ValuesIndices(gather(x, dim, index) if x.ndim else clone(x), index)
+
+
+@numpy_names
+def topk(
+    input: Tensor,
+    k: int,
+    dim: int = -1,
+    largest: bool = True,
+    sorted: bool = True,
+) -> ValuesIndices:
+    """(values, indices) of the k largest (or smallest) along `dim`, always in order."""
+    x = input
+    size = x.shape[dim] if x.ndim else 1
+    if not 0 <= k <= size:
+        raise RuntimeError(f"topk: k = {k} is out of range for a dimension of size {size}")
+    index = argsort(x, dim, descending=largest)
+    front = (slice(None),) * one_axis("topk", x, dim)
+    index = index[(*front, slice(0, k))] if x.ndim else index
+    return ValuesIndices(gather(x, dim, index) if x.ndim else clone(x), index)
 
 
 def _at(name: str, x: Tensor, dim: int, k: int, keepdim: bool) -> ValuesIndices:

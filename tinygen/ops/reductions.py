@@ -1,4 +1,4 @@
-"""Ops that reduce dimensions: sums, extrema, norms, order.
+"""Ops that reduce dimensions: sums, largest and smallest values, norms.
 
 `dim` is None (all), an int or a tuple of ints; `axis` and `keepdims` are accepted for `dim` and
 `keepdim`. A reduction's vjp stretches the cotangent back over the dimensions that went away.
@@ -10,7 +10,7 @@ import builtins
 import math
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from ..tensor import Tensor, wrap
 from ..threads import total
 from .elementwise import where
 from .half import through_float32
-from .indexing import gather
 from .kinks import abs as abs_
 from .kinks import trunc
 from .op import broadcast_to, cast, floating, op
@@ -27,20 +26,12 @@ from .rearrange import flip
 from .shapes import cat, clone, reshape
 
 __all__ = [
-    "all", "amax", "amin", "any", "argmax", "argmin", "argsort", "cumprod", "cumsum", "max",
-    "mean", "min", "norm", "prod", "sort", "std", "sum", "topk", "var",
+    "all", "amax", "amin", "any", "cumprod", "cumsum", "mean", "norm", "prod", "std", "sum", "var",
 ]  # fmt: skip
 METHODS = {*__all__}
 
 F = TypeVar("F", bound=Callable[..., Any])
 Dim = int | tuple[int, ...] | None
-
-
-class ValuesIndices(NamedTuple):
-    """What max, min, sort and topk along a dimension return."""
-
-    values: Tensor
-    indices: Tensor
 
 
 def numpy_names(function: F) -> F:
@@ -289,7 +280,7 @@ def ties(x: Tensor, extremum: Tensor, dims: tuple[int, ...]) -> Tensor:
 def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Largest value over `dim` (None: all, an int or several); ties share the gradient evenly."""
     dims = axes("amax", input, dim)
-    _refuse_empty("amax", input, dims)
+    refuse_empty("amax", input, dims)
     return _amax(input, dims=dims, keepdim=keepdim)
 
 
@@ -305,68 +296,15 @@ _amin.vjp(lambda g, x, out, dims: stretch(g, x.shape, dims) * ties(x, out, dims)
 def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Smallest value over `dim` (None: all, an int or several); ties share the gradient evenly."""
     dims = axes("amin", input, dim)
-    _refuse_empty("amin", input, dims)
+    refuse_empty("amin", input, dims)
     return _amin(input, dims=dims, keepdim=keepdim)
 
 
-def _refuse_empty(name: str, x: Tensor, dims: tuple[int, ...]) -> None:
+def refuse_empty(name: str, x: Tensor, dims: tuple[int, ...]) -> None:
     if builtins.any(x.shape[d] == 0 for d in dims):
         raise IndexError(
             f"{name}: expected reduction dimensions with at least one element, got {x.shape}"
         )
-
-
-@numpy_names
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
-    """max(x): the largest value. max(x, dim): (values, indices), the first where several tie.
-    max(x, y) or max(x, other=y): the elementwise maximum.
-
-    >>> tg.tensor([[1.0, 3.0], [2.0, 0.0]]).max(1)
-    ValuesIndices(values=tensor([3., 2.]), indices=tensor([1, 0]))
-    """
-    return _extremum(input, dim if other is None else other, keepdim, argmax, amax, "maximum")
-
-
-@numpy_names
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
-    """min(x), min(x, dim) and min(x, y): as for max."""
-    return _extremum(input, dim if other is None else other, keepdim, argmin, amin, "minimum")
-
-
-def _extremum(x: Tensor, dim: Any, keepdim: bool, arg: Any, value: Any, pair: str) -> Any:
-    if isinstance(dim, Tensor):
-        return getattr(x, pair)(dim)
-    if dim is None:
-        return value(x)
-    if x.ndim == 0:
-        return ValuesIndices(clone(x), wrap(np.zeros_like(x._array, dtype=np.int64)))
-    index = arg(x, dim, keepdim=True)
-    values = gather(x, dim, index)
-    if not keepdim:
-        values, index = values.squeeze(dim), index.squeeze(dim)
-    return ValuesIndices(values, index)
-
-
-def _arg(name: str, function: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
-    if dim is not None:
-        dim = one_axis(name, x, dim)
-    _refuse_empty(name, x, axes(name, x, dim))
-    if x.ndim == 0:
-        return wrap(np.zeros_like(x._array, dtype=np.int64))
-    index = function(x._array, axis=dim, keepdims=keepdim)
-    return wrap(np.asarray(index) if isinstance(index, np.generic) else index)
-
-
-@numpy_names
-def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the first largest value is, int64; in the flattened tensor if dim is None."""
-    return _arg("argmax", np.argmax, input, dim, keepdim)
-
-
-@numpy_names
-def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the first smallest value is, int64; in the flattened tensor if dim is None."""
-    return _arg("argmin", np.argmin, input, dim, keepdim)
 
 
 @op
@@ -391,7 +329,7 @@ def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     return _any(input, dims=() if dim == () else axes("any", input, dim), keepdim=keepdim)
 
 
-# --- norms and order ------------------------------------------------------------------------
+# --- norms ----------------------------------------------------------------------------------
 
 
 @through_float32
@@ -413,51 +351,6 @@ def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False) -> T
         return sum(size, dim, keepdim)
     if p > 1:
         return _root(sum(size**p, dim, keepdim), p=p)
-    _refuse_empty("norm", x, axes("norm", x, dim) if p < 0 else ())
+    refuse_empty("norm", x, axes("norm", x, dim) if p < 0 else ())
     powers = where(x == 0, 0.0 if p > 0 else math.inf, where(x == 0, 1.0, size) ** p)
     return _root(sum(powers, dim, keepdim), p=p)
-
-
-@numpy_names
-def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The indices (int64) that sort x along `dim`; equal elements always keep their order."""
-    if input.ndim == 0:
-        return wrap(np.zeros_like(input._array, dtype=np.int64))
-    axis, array = one_axis("argsort", input, dim), input._array
-    if not descending:
-        return wrap(np.argsort(array, axis=axis, kind="stable"))
-    backwards = np.argsort(np.flip(array, axis), axis=axis, kind="stable")
-    return wrap(array.shape[axis] - 1 - np.flip(backwards, axis))
-
-
-@numpy_names
-def sort(
-    input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True
-) -> ValuesIndices:
-    """(values, indices) in order along `dim`; always stable.
-
-    >>> tg.tensor([3, 1, 2]).sort().indices
-    tensor([1, 2, 0])
-    """
-    x = input
-    index = argsort(x, dim, descending)
-    return ValuesIndices(gather(x, dim, index) if x.ndim else clone(x), index)
-
-
-@numpy_names
-def topk(
-    input: Tensor,
-    k: int,
-    dim: int = -1,
-    largest: bool = True,
-    sorted: bool = True,
-) -> ValuesIndices:
-    """(values, indices) of the k largest (or smallest) along `dim`, always in order."""
-    x = input
-    size = x.shape[dim] if x.ndim else 1
-    if not 0 <= k <= size:
-        raise RuntimeError(f"topk: k = {k} is out of range for a dimension of size {size}")
-    index = argsort(x, dim, descending=largest)
-    front = (slice(None),) * one_axis("topk", x, dim)
-    index = index[(*front, slice(0, k))] if x.ndim else index
-    return ValuesIndices(gather(x, dim, index) if x.ndim else clone(x), index)

@@ -157,3 +157,13 @@ def test_bad_input_is_named() -> None:
         model.sample(1, temperature=0.0)
     with pytest.raises(ValueError, match=r"a mask of booleans \(4, 4\), got bool \(3, 3\)"):
         nets.Transformer(4, 8, 1, 2, tg.ones(3, 3) > 0)
+
+
+def test_attention_is_looked_at_in_fewer_tokens_than_there_are_places_and_in_none() -> None:
+    net = nets.Transformer(6, 8, 2, 2)
+    x = tg.randn(3, 4, 8)
+    looks = net.attention(x)
+    assert looks.shape == (2, 3, 2, 4, 4) and tg.allclose(looks.sum(-1), tg.ones(2, 3, 2, 4))
+    assert (looks.triu(1) == 0).all()
+    assert net(x[:0]).shape == (0, 4, 8)
+    assert small().log_prob(pictures()[:0]).shape == (0,)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import tinygen as tg
 from tinygen.models import nets
-from tinygen.models.autoregressive import MADE
+from tinygen.models.autoregressive import MADE, ImageGPT, PixelCNN
 
 
 def pictures(side: int = 3) -> tg.Tensor:
@@ -81,3 +81,35 @@ def test_bad_input_is_named() -> None:
         model.sample(1, labels=tg.tensor([1]))
     with pytest.raises(ValueError, match=r"a permutation of 0..3, got \[0, 1, 1, 3\]"):
         nets.MaskedMLP(4, [8], [[0, 1, 1, 3]])
+
+
+def test_few_hidden_units_still_see_the_whole_order() -> None:
+    """Fewer units than there are degrees: the last output sees pixels from all over the order."""
+    for width in (1, 5, 20):
+        net = nets.MaskedMLP(40, [width, width])
+        first, between, last = (getattr(net, f"mask_0_{i}").numpy() for i in range(3))
+        paths = last @ between @ first
+        assert not np.triu(paths).any()
+        assert (paths[39, :39] > 0).all(), "what comes late is seen too"
+
+
+def models() -> list:
+    return [MADE((1, 3, 3), 8, 1, orders=2), PixelCNN((1, 3, 3), 4, 1), ImageGPT((1, 3, 3), 8, 1)]
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: type(model).__name__)
+def test_what_is_given_to_go_on_from_is_checked(model) -> None:
+    name, x = type(model).__name__, tg.ones(2, 1, 3, 3)
+    wanted = rf"{name}.sample: expected given \(2, 1, 3, 3\) and seen in 0..9, got"
+    for given_, number in ((x[:1], 2), (x[..., :2], 2), (x, 10), (None, 2)):
+        with pytest.raises(ValueError, match=wanted):
+            model.sample(2, given=given_, seen=number)
+    with pytest.raises(ValueError, match=f"{name}.sample: expected seen >= 0, got -1"):
+        model.sample(2, given=x, seen=-1)
+    with pytest.raises(ValueError, match="of 2 grey values"):
+        model.sample(2, given=0.4 * x, seen=2)
+    unknown = tg.cat([x[:, :, :1], tg.full((2, 1, 2, 3), float("nan"))], 2)
+    one, two = (
+        model.sample(2, tg.Generator().manual_seed(0), given=g, seen=3) for g in (unknown, x)
+    )
+    assert (one == two).all(), "what is not seen plays no part"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -73,6 +74,15 @@ def test_the_laws_of_a_pixel_sum_to_one(levels: int) -> None:
         numbers = 2.0 * tg.randn(1, law.channels, 1, 1, dtype=tg.float64)
         p = law.log_prob(values, numbers.expand(levels, -1, 1, 1)).exp()
         assert p.sum().item() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_broad_logistic_law_loses_no_digits() -> None:
+    """Of a law far broader than the range a grey value's share is tiny: 1 - e^-d, d = 1e-9."""
+    law, x = Logistics(256, 1), tg.full((1, 1, 1, 1), 100 / 255)
+    numbers = tg.tensor([0.0, 0.1, 15.0]).reshape(1, 3, 1, 1)
+    exact = law.log_prob(x.double(), numbers.double()).item()
+    assert exact == pytest.approx(math.log(2 / 255 * math.exp(-15.0) / 4), abs=1e-6)
+    assert law.log_prob(x, numbers).item() == pytest.approx(exact, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", LAWS)

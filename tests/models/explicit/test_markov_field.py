@@ -187,6 +187,13 @@ def test_bad_input_is_named() -> None:
         Ising((1, 12, 12)).log_z()
     with pytest.raises(ValueError, match=r"RBM: log Z sums over all 2\^64 states .* up to 2\^20"):
         RBM((1, 8, 8), hidden=64).log_z()
+    with pytest.raises(ValueError, match=r"RBM: log Z sums over all 2\^30 states of the pixels"):
+        RBM((1, 5, 6), hidden=31).log_z()
+    for seen in (tg.ones(3, 3, dtype=tg.bool), tg.ones(1, 3, 3)):
+        with pytest.raises(ValueError, match=r"RBM: expected seen, a mask \(1, 3, 3\) of bools"):
+            field("rbm").fill(ALL[:2], seen)
+    with pytest.raises(ValueError, match=r"RBM: expected zeros and ones \(B, 1, 3, 3\), got"):
+        field("rbm").fill(0.5 * ALL, tg.ones(1, 3, 3, dtype=tg.bool))
     with pytest.raises(
         ValueError, match=r"Ising: expected a shape \(1, H, W\) and learn 'exact' or"
     ):

@@ -30,3 +30,4 @@ def test_what_z_cannot_be_had_is_said(tmp_path: Path) -> None:
     done = run(tmp_path, "markov_field", "--epochs", 1, "--hidden", 30)
     assert done.returncode == 1
     assert "RBM: log Z sums over all 2^30 states of the hidden units" in done.stderr
+    assert not list(tmp_path.iterdir()), "before a step is taken"

@@ -224,5 +224,9 @@ def test_sizes_and_names_that_cannot_be_are_named() -> None:
         HiddenMarkov((4,), 2)
     with pytest.raises(ValueError, match=r"NaiveBayes: expected labels in 0\.\.2, got 0\.\.3"):
         NaiveBayes(SHAPE, 3).count(ALL[:2].float(), tg.tensor([0, 3]))
+    with pytest.raises(ValueError, match=r"NaiveBayes: expected labels in 0\.\.2, got -1\.\.0"):
+        NaiveBayes(SHAPE, 3).sample(2, labels=tg.tensor([0, -1]))
+    with pytest.raises(ValueError, match=r"NaiveBayes: expected 3 integer labels, got .* \(2,\)"):
+        NaiveBayes(SHAPE, 3).sample(3, labels=tg.tensor([0, 1]))
     with pytest.raises(ValueError, match="no model is called 'markov'; there are bernoulli, "):
         models.build("mixture", {"model": "markov", "shape": SHAPE})

@@ -145,6 +145,26 @@ def test_actnorm_starts_from_the_first_batch_of_training() -> None:
     assert (layer.shift == before).all(), "the second batch sets nothing"
 
 
+def test_a_matrix_is_singular_by_its_pivots_and_not_by_its_scale() -> None:
+    tiny = 1e-9 * tg.eye(4)
+    z, log_det = InvertibleConv(4, tiny, lu=False)(tg.ones(1, 4))
+    assert z.tolist()[0] == pytest.approx([1e-9] * 4)
+    assert log_det.item() == pytest.approx(4 * math.log(1e-9), rel=1e-6)
+    nearly = tg.tensor([[1.0, 1.0], [1.0, 1.0 + 1e-7]])  # a rounding error from singular
+    for lu in (True, False):
+        with pytest.raises(ValueError, match="InvertibleConv: the matrix .* is singular"):
+            InvertibleConv(2, nearly, lu=lu)
+
+
+@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize("shape", [(2,), (1, 4, 4)])
+def test_a_batch_of_none_is_a_batch(name: str, shape: tuple[int, ...]) -> None:
+    c = {"flow": name, "shape": shape, "hidden": 4, "layers": 2, "scales": 1, "ode_steps": 1}
+    model = stirred(models.build("flow", c), 0.1)
+    assert model.log_prob(tg.rand(0, *shape).double()).shape == (0,)
+    assert model.sample(0).shape == (0, *shape)
+
+
 def test_a_masked_flow_sees_what_comes_before_in_its_order() -> None:
     order = [2, 0, 3, 1]
     layer = stirred(MaskedAutoregressive((4,), [24, 24], order))
@@ -294,5 +314,14 @@ def test_bad_input_is_named() -> None:
         Standardise(0.0, 0.0)
     with pytest.raises(ValueError, match="0 < margin < 0.5"):
         Logit(0.5)
+    for grey in (1.2, -0.1, math.nan):  # within 1.05, what the margin leaves, is let pass
+        with pytest.raises(ValueError, match=r"Logit: expected pixels in \[0, 1\], got"):
+            Logit()(tg.full((1, 1, 2, 2), grey))
+    with pytest.raises(ValueError, match=r"ActNorm: the first batch .* \(1, 3\) has less than two"):
+        ActNorm(3)(tg.ones(1, 3))
+    with pytest.raises(ValueError, match="steps"):
+        Continuous(nets.TimeMLP(2, 4)).path(tg.zeros(1, 2), 0)
+    with pytest.raises(ValueError, match="flow: expected scales >= 0, got -1"):
+        models.build("flow", {"shape": (1, 4, 4), "scales": -1})
     with pytest.raises(ValueError, match=r"a shape \(D,\) or \(C, H, W\), got \(2, 2\)"):
         nets.coupling_net((2, 2), 2)

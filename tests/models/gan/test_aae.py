@@ -124,3 +124,12 @@ def test_bad_input_is_named() -> None:
     model, x = model_and_data(prior="mixture", classes=3)
     with pytest.raises(ValueError, match="3"):
         model.sample(2, labels=tg.tensor([0, 3]))
+    for labels in (tg.full((len(x),), 3), tg.zeros(len(x)), tg.zeros(len(x), 1).long()):
+        for terms in (model.terms, model.discriminator_terms):  # 3 is no class, nor "unknown"
+            with pytest.raises(ValueError, match="AAE: expected"):
+                terms((x, labels))
+    for wrong in ({"variance": 0.0}, {"variance": -1.0}):
+        with pytest.raises(ValueError, match="AAE: expected .*variance"):
+            build(PICTURE | wrong)
+    with pytest.raises(ValueError, match="AAE: expected a kind of deterministic, .* got 'normal'"):
+        AAE(model.encoder, model.decoder, model.D, model.prior, kind="normal")

@@ -127,5 +127,10 @@ def test_bad_input_is_named() -> None:
         models.build("energy", {"start": "noise"})
     with pytest.raises(ValueError, match="expected 1 <= n <= 10, got 11"):
         ReplayBuffer(10, (2,), 1.0).draw(11)
+    for zero in ({"std": 0.0}, {"step": 0.0}):
+        with pytest.raises(ValueError, match="EnergyModel: expected std, step > 0, got"):
+            models.build("energy", zero)
+    with pytest.raises(ValueError, match="EnergyModel: sampler 'hmc'; there are mala, langevin"):
+        shaken().sample(1, sampler="hmc")
     with pytest.raises(ValueError, match="this model has none"):
         shaken().sample(1, labels=tg.tensor([1]))

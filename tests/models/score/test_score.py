@@ -234,5 +234,10 @@ def test_bad_input_is_named() -> None:
     for flow in (lambda m: m.path(1, sampler="flow"), lambda m: m.log_prob(tg.zeros(1, 2))):
         with pytest.raises(ValueError, match="the probability flow needs levels > 1, got 1"):
             flow(build(levels=1))
+    with pytest.raises(ValueError, match="ScoreModel.log_prob: expected probes >= 0, got -1"):
+        build().log_prob(tg.zeros(1, 2), probes=-1)
+    pictures = tg.models.build("ncsn", {"shape": (1, 8, 8), "width": 4, "levels": 2})
+    with pytest.raises(ValueError, match=r"\(B, \*\(1, 8, 8\)\), got \(1, 1, 16, 16\)"):
+        pictures.log_prob(tg.zeros(1, 1, 16, 16), probes=1)
     with pytest.raises(ValueError, match=r"expected centres \(K, d\), std > 0"):
         scores.Law(tg.zeros(3, 2), 0.0)

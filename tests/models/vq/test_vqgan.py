@@ -90,3 +90,14 @@ def test_bad_input_is_named() -> None:
         build(CONFIG | {"perceptual": -1.0})
     with pytest.raises(ValueError, match="PatchDiscriminator: expected halvings >= 0, got -1"):
         PatchDiscriminator(1, 4, -1)
+
+
+@pytest.mark.parametrize("dtype", [tg.float16, tg.float64])
+def test_it_learns_in_another_precision(dtype: object) -> None:
+    model, x = model_and_data()
+    exact = model.eval().terms((x,))
+    terms = model.to(dtype=dtype).terms((x.to(dtype),))
+    for name in ("error", "perceptual", "adversarial"):
+        assert terms[name].item() == pytest.approx(exact[name].item(), rel=0.01, abs=0.01), name
+    terms["loss"].backward()
+    assert all(p.grad.dtype == dtype and p.grad.isfinite().all() for p in model.G.parameters())

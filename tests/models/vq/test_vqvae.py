@@ -202,7 +202,15 @@ def test_bad_input_is_named() -> None:
     model = build({"shape": (1, 8, 8), "width": 4, "dim": 4, "size": 8})
     with pytest.raises(ValueError, match=r"expected integers 0 \.\. 7, got 0 \.\. 8"):
         model.decode(tg.tensor([[0, 8, 1, 1]]))
-    with pytest.raises(ValueError, match=r"decode: expected \(B, 4\), got \(1, 5\)"):
-        model.decode(tg.zeros(1, 5).long())
-    with pytest.raises(ValueError, match=r"expected pictures .*got \(2, 1, 4, 4\)"):
-        model(tg.zeros(2, 1, 4, 4))
+    scales = build({"shape": (1, 8, 8), "width": 4, "size": 8, "quantiser": "scales"})
+    for codes in (model, scales):
+        with pytest.raises(
+            ValueError, match=rf"integers \(B, {codes.tokens}\), got int64 \(1, 9\)"
+        ):
+            codes.decode(tg.zeros(1, 9).long())
+    for read in (model, model.encode):
+        with pytest.raises(ValueError, match=r"expected pictures .*got \(2, 1, 4, 4\)"):
+            read(tg.zeros(2, 1, 4, 4))
+    for number in (float("nan"), float("inf")):  # some vector is the nearest of NaN, too
+        with pytest.raises(ValueError, match="VQVAE.encode: expected finite pictures, got some"):
+            model.eval().encode(tg.full((1, 1, 8, 8), number))

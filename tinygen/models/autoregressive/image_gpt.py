@@ -51,7 +51,7 @@ class ImageGPT(Raster):
 
     def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
         numbers = self.head(self.net(self.tokens(x, given)))
-        return numbers.transpose(1, 2).reshape(len(x), -1, *x.shape[2:])
+        return numbers.transpose(1, 2).unflatten(2, x.shape[2:])
 
     def tokens(self, x: Tensor, given: Tensor | None = None) -> Tensor:
         """What the transformer reads, (B, H W, width): a start, then all pixels but the last."""

@@ -21,12 +21,13 @@ import numpy as np
 from ... import nn
 from ...backend import Generator
 from ...checks import positive
-from ...ops import bernoulli, logsumexp, randint, sigmoid, stack, zeros
+from ...ops import bernoulli, logsumexp, randint, sigmoid, stack
 from ...tape import no_grad
 from ...tensor import Tensor
 from .. import nets
 from ..likelihoods import bernoulli_log_prob
 from ..systems import NEEDED, settings, split
+from .pixels import begun
 
 __all__ = ["MADE", "build"]
 
@@ -86,9 +87,9 @@ class MADE(nn.Module):
             raise ValueError("MADE: labels were given; this model has none")
         orders = self.net.orders
         m = 0 if given is not None else int(randint(len(orders), (1,), generator=generator).item())
-        x = zeros(n, math.prod(self.shape)) if given is None else given.flatten(1).clone()
+        x = begun("MADE.sample", n, self.shape, 2, given, seen).flatten(1)
         x = x.to(self.net.layers[0].weight)
-        for i in orders[m][seen if given is not None else 0 :]:
+        for i in orders[m][seen:]:
             x[:, i] = bernoulli(sigmoid(self.net(x, m)[:, i]), generator=generator)
         return x.reshape(n, *self.shape)
 

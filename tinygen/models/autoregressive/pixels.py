@@ -16,17 +16,19 @@ from ...ops import (
     arange,
     cat,
     clamp,
+    expm1,
     log_softmax,
     logsumexp,
     multinomial,
     rand,
     softmax,
     where,
+    zeros,
 )  # fmt: skip
 from ...tensor import Tensor
 from ..likelihoods import sum_dims
 
-__all__ = ["Coin", "LAWS", "Logistics", "PixelLaw", "Table", "grey_values", "likeliest"]
+__all__ = ["Coin", "LAWS", "Logistics", "PixelLaw", "Table", "begun", "grey_values", "likeliest"]
 
 
 def grey_values(name: str, x: Tensor, shape: Sequence[int], levels: int) -> Tensor:
@@ -49,6 +51,32 @@ def grey_values(name: str, x: Tensor, shape: Sequence[int], levels: int) -> Tens
             "ones"
         )
     return grey.long()
+
+
+def begun(
+    name: str, n: int, shape: Sequence[int], levels: int, given: Tensor | None, seen: int
+) -> Tensor:
+    """Pictures (n, *shape) to draw on: the first `seen` pixels of those given, then zeros.
+
+    ValueError where these are not n pictures of `shape` with so many pixels, or no grey values.
+
+    >>> import tinygen as tg
+    >>> from tinygen.models.autoregressive.pixels import begun
+    >>> begun("me", 1, (1, 1, 3), 2, tg.ones(1, 1, 1, 3), seen=2)
+    tensor([[[[1., 1., 0.]]]])
+    """
+    shape, size = (n, *shape), math.prod(shape)
+    integers(name, 0, seen=seen)
+    if seen > size or (given is None and seen) or (given is not None and given.shape != shape):
+        raise ValueError(
+            f"{name}: expected given {shape} and seen in 0..{size}, got "
+            f"{'nothing' if given is None else given.shape} and {seen}"
+        )
+    if given is None:
+        return zeros(shape)
+    x = given.flatten(1).masked_fill(arange(size, device=given.device) >= seen, 0.0).reshape(shape)
+    grey_values(name, x, shape[1:], levels)
+    return x
 
 
 def likeliest(logits: Tensor, k: int | None) -> Tensor:
@@ -137,7 +165,7 @@ class Logistics(PixelLaw):
         inverse = (-log_s).exp()
         above, below = (x + h - mean) * inverse, (x - h - mean) * inverse
         # F(a) - F(b) = F(a) (1 - F(b)) (1 - e^(b - a)); its logarithm loses no digits.
-        inside = F.logsigmoid(above) - F.softplus(below) + (1.0 - (-2.0 * h * inverse).exp()).log()
+        inside = F.logsigmoid(above) - F.softplus(below) + (-expm1(-2.0 * h * inverse)).log()
         edge = where(x > 1.0 - h, -F.softplus(below), inside)
         edge = where(x < -1.0 + h, F.logsigmoid(above), edge)
         return logsumexp(log_softmax(weight, 1) + edge, 1)

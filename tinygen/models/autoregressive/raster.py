@@ -14,12 +14,11 @@ from ... import nn
 from ...backend import Generator
 from ...checks import integers
 from ...nn import functional as F
-from ...ops import zeros
 from ...tape import no_grad
 from ...tensor import Tensor
 from ..nets.condition import check_labels
 from ..systems import split
-from .pixels import LAWS, grey_values
+from .pixels import LAWS, begun, grey_values
 
 __all__ = ["Raster"]
 
@@ -107,8 +106,7 @@ class Raster(nn.Module):
             integers(name, 1, top_k=top_k)
         told = labels if labels is not None else embedding
         like = next(iter(self.parameters()))
-        x = zeros(n, *self.shape).to(like) if given is None else given.clone().to(like)
-        seen = seen if given is not None else 0
+        x = begun(name, n, self.shape, self.law.levels, given, seen).to(like)
         pixels = self.in_turn(x, told, seen) if cache else Raster.in_turn(self, x, told, seen)
         for row, column, numbers in pixels:
             x[:, 0, row, column] = self.law.draw(numbers, generator, temperature, top_k)

@@ -13,6 +13,7 @@ from ...ops import arange, bernoulli, full, where
 from ...tape import no_grad
 from ...tensor import Tensor
 from ..systems import split
+from .queries import checked_mask
 
 __all__ = ["MOST", "MarkovField", "all_binary"]
 
@@ -93,7 +94,9 @@ class MarkovField(nn.Module):
     @no_grad()
     def fill(self, x: Tensor, seen: Tensor, generator: Generator | None = None) -> Tensor:
         """x with a chain's end in place of all that is not seen (a mask of `shape`)."""
-        filled = where(seen, x, bernoulli(full(x.shape, 0.5).to(x), generator=generator))
+        seen = checked_mask(type(self).__name__, seen, self.shape)
+        coins = bernoulli(full(x.shape, 0.5).to(x), generator=generator)
+        filled = self._checked(where(seen, x, coins))
         for _ in range(self.sweeps):
             filled = self.gibbs(filled, generator, seen)
         return filled

@@ -61,4 +61,5 @@ class NaiveBayes(BernoulliMixture):
         """n pictures, (n, *shape), of these labels (n,), drawn from p(y) where none are given."""
         if labels is None:
             labels = multinomial(self.weights, n, replacement=True, generator=generator)
+        check_labels("NaiveBayes", labels, n, self.classes)
         return bernoulli(self.coins[labels], generator=generator).reshape(n, *self.shape)

@@ -11,7 +11,22 @@ from ...tape import no_grad
 from ...tensor import Tensor
 from ..systems import split
 
-__all__ = ["ExactDensity"]
+__all__ = ["ExactDensity", "checked_mask"]
+
+
+def checked_mask(name: str, seen: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """`seen` as it is, a mask of `shape`; else ValueError.
+
+    >>> import tinygen as tg
+    >>> from tinygen.models.explicit.queries import checked_mask
+    >>> checked_mask("me", tg.tensor([True, False]), (2,))
+    tensor([ True, False])
+    """
+    if seen.shape != shape or seen.dtype != bool_:
+        raise ValueError(
+            f"{name}: expected seen, a mask {shape} of bools, got {seen.dtype} {seen.shape}"
+        )
+    return seen
 
 
 class ExactDensity(nn.Module):
@@ -80,12 +95,7 @@ class ExactDensity(nn.Module):
         if seen is None:
             like = next(iter(self.buffers()))
             return ones(self.shape, dtype=bool_, device=like.device).flatten()
-        if seen.shape != self.shape or seen.dtype != bool_:
-            raise ValueError(
-                f"{type(self).__name__}: expected seen, a mask {self.shape} of bools, got "
-                f"{seen.dtype} {seen.shape}"
-            )
-        return seen.flatten()
+        return checked_mask(type(self).__name__, seen, self.shape).flatten()
 
     def _parts(self, x: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
         """x (B, D) and `seen` (D,), both checked; zeros stand where x is not seen."""

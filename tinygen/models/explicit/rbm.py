@@ -56,8 +56,10 @@ class RBM(MarkovField):
     def log_z(self) -> Tensor:
         """The sum over the smaller side, pixels or hidden units; the other is summed by hand."""
         size, hidden = self.W.shape
-        W, b, c = (self.W, self.b, self.c) if hidden <= size else (self.W.T, self.c, self.b)
-        self._affordable(min(size, hidden), "states of the hidden units")
+        W, b, c, units = self.W.T, self.c, self.b, "pixels"
+        if hidden <= size:
+            W, b, c, units = self.W, self.b, self.c, "hidden units"
+        self._affordable(len(c), f"states of the {units}")
         parts = all_binary(len(c), c).split(4096)
         return logsumexp(cat([h @ c + F.softplus(b + h @ W.T).sum(1) for h in parts]), 0)
 

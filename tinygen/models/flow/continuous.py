@@ -10,15 +10,12 @@ dimension, or Hutchinson's: e' (dv/dx) e with E e e' = I, unbiased, one product.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ... import nn
-from ...autograd import grad
 from ...checks import positive
 from ...ops import full, randint, zeros
-from ...tape import enable_grad, is_grad_enabled
+from ...tape import is_grad_enabled
 from ...tensor import Tensor
-from ..ode import integrate
+from ..ode import divergence, integrate
 from .transform import Mapped, Transform
 
 __all__ = ["Continuous"]
@@ -65,31 +62,17 @@ class Continuous(Transform):
     def path(self, z: Tensor, steps: int | None = None) -> list[Tensor]:
         """Where z (B, ...) is at the times 0, .., 1: steps + 1 of (B, ...)."""
         move = lambda t, state: (self.velocity(state[0], t),)
-        states = integrate(move, (z.flatten(1),), 0.0, 1.0, steps or self.steps, self.method)
+        steps = self.steps if steps is None else steps
+        states = integrate(move, (z.flatten(1),), 0.0, 1.0, steps, self.method)
         return [x.reshape(*z.shape) for (x,) in states]
 
     def _travel(self, x: Tensor, start: float, end: float) -> Mapped:
         flat = x.flatten(1)
         signs = 2.0 * randint(2, flat.shape).to(flat) - 1.0 if self.training else None
-        field = lambda t, state: self._field(state[0], t, signs)
+        recorded = is_grad_enabled()
+        field = lambda t, state: divergence(
+            lambda at: self.velocity(at, t), state[0], signs, create_graph=recorded
+        )
         state = (flat, zeros(len(x)).to(flat))
         y, log_det = integrate(field, state, start, end, self.steps, self.method)[-1]
         return y.reshape(*x.shape), log_det
-
-    def _field(self, x: Tensor, t: float, signs: Tensor | None) -> Sequence[Tensor]:
-        """v and tr dv/dx; recorded where gradients are."""
-        recorded = is_grad_enabled()
-        with enable_grad():
-            x = x if x.requires_grad else x.detach().requires_grad_()
-            v = self.velocity(x, t)
-            if signs is None:
-                trace = zeros(len(x)).to(x)
-                for i in range(x.shape[1]):  # a product with each unit vector
-                    trace = trace + _pulled(v[:, i].sum(), x, recorded)[:, i]
-            else:
-                trace = (_pulled((v * signs).sum(), x, recorded) * signs).sum(1)
-        return (v, trace) if recorded else (v.detach(), trace.detach())
-
-
-def _pulled(y: Tensor, x: Tensor, recorded: bool) -> Tensor:
-    return grad(y, x, create_graph=recorded, retain_graph=True, materialize_grads=True)[0]

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from ...checks import positive
+from ...checks import integers, positive
 from .. import nets
 from ..systems import NEEDED, settings
 from .autoregressive import MaskedAutoregressive
@@ -131,6 +131,7 @@ def build(config: Mapping[str, Any]) -> Flow:
     if c.flow not in FLOWS:
         raise ValueError(f"flow: no flow is called {c.flow!r}; there are {', '.join(FLOWS)}")
     positive("flow", hidden=c.hidden, layers=c.layers)
+    integers("flow", 0, scales=c.scales)
     shape = tuple(c.shape)
     before: Layers = [Logit()] if len(shape) == 3 else [Standardise(c.mean, c.std)]
     return FLOWS[c.flow](shape, c, before)

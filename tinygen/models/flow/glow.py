@@ -6,6 +6,8 @@ Kingma and Dhariwal 2018, arXiv:1807.03039. Both act alike on every pixel of (B,
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ... import nn
@@ -21,14 +23,14 @@ __all__ = ["ActNorm", "InvertibleConv"]
 
 def _places(x: Tensor) -> int:
     """How many pixels each channel of (B, C, ...) has."""
-    return x[0, 0].numel()
+    return math.prod(x.shape[2:])
 
 
 class ActNorm(Transform):
     """z = e^s (x + b), with s and b for each channel.
 
     The first batch of training sets them so that each channel of z has mean 0 and variance 1; from
-    then on they are learned.
+    then on they are learned. ValueError where that batch has less than two values a channel.
 
     >>> import tinygen as tg
     >>> from tinygen.models.flow import ActNorm
@@ -59,6 +61,11 @@ class ActNorm(Transform):
     def start(self, x: Tensor) -> None:
         """Mean 0 and variance 1 of every channel of this batch (B, C, ...)."""
         channels = x.transpose(0, 1).flatten(1)
+        if channels.shape[1] < 2:
+            raise ValueError(
+                "ActNorm: the first batch of training gives each channel its variance, and "
+                f"{x.shape} has less than two values a channel; take a larger batch"
+            )
         self.shift.copy_(-channels.mean(1))
         self.log_scale.copy_(-(channels.std(1, correction=0) + 1e-6).log())
         self.ready.fill_(1.0)
@@ -90,12 +97,11 @@ class InvertibleConv(Transform):
         super().__init__()
         if matrix is None:
             matrix = as_tensor(np.linalg.qr(randn(channels, channels).numpy())[0].astype(float32))
-        self._check(matrix)
+        P, L, U = _plu(matrix)
         self.lu = lu
         if not lu:
             self.weight = nn.Parameter(matrix)
             return
-        P, L, U = _plu(matrix)
         self.register_buffer("P", P)
         self.register_buffer("sign", diag(U).sign())
         self.lower, self.upper = nn.Parameter(tril(L, -1)), nn.Parameter(triu(U, 1))
@@ -117,7 +123,8 @@ class InvertibleConv(Transform):
     def _matrix(self) -> Mapped:
         """W and log |det W|."""
         if not self.lu:
-            return self.weight, self._check(self.weight)
+            _plu(self.weight)  # or an error
+            return self.weight, slogdet(self.weight)[1]
         L, U, log_det = self._triangles()
         return self.P @ L @ U, log_det
 
@@ -126,21 +133,20 @@ class InvertibleConv(Transform):
         U = triu(self.upper, 1) + diag(self.sign * exp(self.log_scale))
         return L, U, self.log_scale.sum()
 
-    def _check(self, matrix: Tensor) -> Tensor:
-        """log |det W|, where W has an inverse."""
-        sign, log_det = slogdet(matrix)
-        if sign.item() == 0.0 or not log_det.item() > -30.0:
-            raise ValueError(
-                f"InvertibleConv: the matrix {matrix.shape} is singular (log |det| "
-                f"{log_det.item():.3g}) and cannot be inverted; lu=True cannot become so"
-            )
-        return log_det
-
 
 def _plu(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """P, L and U; ValueError where a pivot is no more than a rounding error of the largest."""
     with no_grad():
-        return lu(matrix)
+        P, L, U = lu(matrix)
+    pivots = diag(U).abs()
+    least, most = pivots.min().item(), pivots.max().item()
+    if not least > len(matrix) * np.finfo(matrix.dtype).eps * most:
+        raise ValueError(
+            f"InvertibleConv: the matrix {matrix.shape} is singular (pivots {least:.3g} to "
+            f"{most:.3g}) and cannot be inverted; lu=True cannot become so"
+        )
+    return P, L, U
 
 
 def _over_channels(matrix: Tensor, x: Tensor) -> Tensor:
-    return (matrix @ x.reshape(*x.shape[:2], -1)).reshape(*x.shape)
+    return (matrix @ x.reshape(*x.shape[:2], _places(x))).reshape(*x.shape)

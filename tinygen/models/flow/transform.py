@@ -178,7 +178,7 @@ class Standardise(Transform):
 class Logit(Transform):
     """Pixels in [0, 1] onto the line: logit(a + (1 - 2 a) x), a so small that 0 and 1 stay finite.
 
-    Dinh et al. 2016 (arXiv:1605.08803) have a = 0.05.
+    Dinh et al. 2016 (arXiv:1605.08803) have a = 0.05. ValueError for x beyond what that leaves.
 
     >>> import tinygen as tg
     >>> from tinygen.models.flow import Logit
@@ -194,7 +194,13 @@ class Logit(Transform):
         self.margin = margin
 
     def forward(self, x: Tensor) -> Mapped:
-        z = logit(self.margin + (1.0 - 2.0 * self.margin) * x)
+        inside = self.margin + (1.0 - 2.0 * self.margin) * x
+        if not ((inside >= 0.0) & (inside <= 1.0)).all():
+            raise ValueError(
+                f"Logit: expected pixels in [0, 1], got {x.min().item():.3g} to "
+                f"{x.max().item():.3g}; likelihoods.dequantise brings them there"
+            )
+        z = logit(inside)
         return z, -self._log_det(z)
 
     def inverse(self, z: Tensor) -> Mapped:

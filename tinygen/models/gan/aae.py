@@ -118,7 +118,12 @@ class AAE(nn.Module):
         variance: float = 0.05,
     ) -> None:  # fmt: skip
         super().__init__()
-        numbers("AAE", 0.0, weight=weight)
+        numbers("AAE", 0.0, weight=weight, variance=variance)
+        if kind not in ENCODERS or not variance > 0.0:
+            raise ValueError(
+                f"AAE: expected a kind of {', '.join(ENCODERS)} and variance > 0, got {kind!r}, "
+                f"{variance}"
+            )
         self.encoder, self.decoder, self.D = encoder, decoder, D
         self.kind, self.prior, self.noise = kind, prior, noise
         self.classes, self.weight, self.variance = classes, weight, variance
@@ -172,9 +177,11 @@ class AAE(nn.Module):
         """D's logits (B, 1) of codes, told their label; the last of classes + 1 is "unknown"."""
         if not self.classes:
             return self.D(z)
-        unknown = full((len(z),), self.classes, dtype=np.int64)
-        labels = unknown if labels is None else where(labels < 0, unknown, labels)
-        return self.D(cat([z, F.one_hot(labels, self.classes + 1).to(z)], 1))
+        told = full((len(z),), self.classes, dtype=np.int64, device=z.device)
+        if labels is not None:
+            check_labels("AAE", labels.clamp(min=0), len(z), self.classes)
+            told = where(labels < 0, told, labels)
+        return self.D(cat([z, F.one_hot(told, self.classes + 1).to(z)], 1))
 
     @no_grad()
     def sample(

@@ -56,8 +56,7 @@ class MaskedMLP(nn.Module):
         widths = [size, *hidden, outputs * size]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
         self.orders, self.outputs = orders, outputs
-        # A hidden unit of degree d sees the inputs at places 0..d of the order.
-        degrees = [np.arange(width) % max(1, size - 1) for width in hidden]
+        degrees = [_degrees(width, max(1, size - 1)) for width in hidden]
         for m, order in enumerate(orders):
             for i, mask in enumerate(_masks(np.argsort(order), degrees, outputs)):
                 self.register_buffer(f"mask_{m}_{i}", wrap(mask), persistent=False)
@@ -68,6 +67,13 @@ class MaskedMLP(nn.Module):
             mask = getattr(self, f"mask_{which}_{i}")
             x = F.linear(relu(x) if i else x, layer.weight * mask, layer.bias)
         return x.unflatten(1, (self.outputs, -1)) if self.outputs > 1 else x
+
+
+def _degrees(width: int, different: int) -> Array:
+    """A hidden unit of degree d sees the inputs at places 0..d of the order."""
+    if width >= different:
+        return np.arange(width) % different
+    return np.linspace(different - 1, 0, width).round().astype(int)[::-1]  # the last sees all
 
 
 def _masks(place: Array, degrees: list[Array], outputs: int) -> list[Array]:

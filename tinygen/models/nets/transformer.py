@@ -88,7 +88,8 @@ class TransformerBlock(nn.Module):
 
     def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
         """Queries, keys and values, (B, heads, L, d) each"""
-        heads = self.qkv(self.norm1(x)).reshape(*x.shape[:2], 3, self.heads, -1)
+        size = x.shape[2] // self.heads
+        heads = self.qkv(self.norm1(x)).reshape(*x.shape[:2], 3, self.heads, size)
         return heads.permute(2, 0, 3, 1, 4).unbind(0)
 
 
@@ -145,7 +146,8 @@ class Transformer(nn.Module):
     @no_grad()
     def attention(self, x: Tensor) -> Tensor:
         """How much each token looks at each: (layers, B, heads, L, L), rows of sum 1."""
-        x, mask, found = x + self.positions[: x.shape[1]], self.mask, []
+        end = x.shape[1]
+        x, mask, found = x + self.positions[:end], self.mask[:end, :end], []
         for block in self.blocks:
             found.append(block.attention(x, mask))
             x = block(x, mask)

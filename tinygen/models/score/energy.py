@@ -104,6 +104,8 @@ class EnergyModel(nn.Module):
         positive("EnergyModel", hidden=hidden, chain=chain)
         numbers("EnergyModel", 0, std=std, step=step, penalty=penalty)
         numbers("EnergyModel", 0, 1, fresh=fresh)
+        if not std * step > 0:
+            raise ValueError(f"EnergyModel: expected std, step > 0, got {std} and {step}")
         if start not in STARTS or sampler not in SAMPLERS:
             raise ValueError(
                 f"EnergyModel: expected start in {STARTS} and sampler in {SAMPLERS}, got {start!r} "
@@ -141,7 +143,10 @@ class EnergyModel(nn.Module):
         sampler: str | None = None,
     ) -> Iterator[Tensor]:  # fmt: skip
         """Where `steps` steps of the sampler lead from x (B, *shape), after each; no graph."""
-        if (sampler or self.sampler) == "mala":
+        sampler = self.sampler if sampler is None else sampler
+        if sampler not in SAMPLERS:
+            raise ValueError(f"EnergyModel: sampler {sampler!r}; there are {', '.join(SAMPLERS)}")
+        if sampler == "mala":
             log_density = lambda x: -self(x)
             chains = mala(log_density, x.detach(), self.step, steps, generator, reach=2.0)
             return (x for x, _ in chains)

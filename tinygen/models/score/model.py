@@ -21,7 +21,7 @@ import numpy as np
 
 from ... import nn
 from ...backend import Generator
-from ...checks import numbers, positive
+from ...checks import integers, numbers, positive
 from ...ops import rand, randn, zeros
 from ...tape import no_grad
 from ...tensor import Tensor
@@ -179,6 +179,9 @@ class ScoreModel(nn.Module):
         log sigma. probes = 0: the exact divergence, a backward for each dimension; else the mean
         over so many random probes, unbiased in log p for the same ODE.
         """
+        integers("ScoreModel.log_prob", 0, probes=probes)
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"ScoreModel: expected x of shape (B, *{self.shape}), got {x.shape}")
         self._check_levels()
         low, top = math.log(self.sigmas[-1]), math.log(self.sigmas[0])
         found = []

@@ -147,8 +147,9 @@ class Codebook(Quantiser):
             loss = loss + (rows.detach() - chosen).square().mean()
         if self.training:
             self._move(rows.detach(), indices)
-        value = chosen.detach().reshape(len(z), *z.shape[2:], -1).movedim(-1, 1)
-        return Quantised(straight_through(z, value), indices.reshape(len(z), -1), loss)
+        places = (len(z), *z.shape[2:])
+        value = chosen.detach().unflatten(0, places).movedim(-1, 1)
+        return Quantised(straight_through(z, value), indices.reshape(places).flatten(1), loss)
 
     @no_grad()
     def nearest(self, rows: Tensor) -> Tensor:
@@ -157,7 +158,7 @@ class Codebook(Quantiser):
         return (e.square().sum(1) - 2.0 * rows @ e.T).argmin(1)
 
     def lookup(self, indices: Tensor, height: int, width: int) -> Tensor:
-        return self.vectors[indices].transpose(1, 2).reshape(len(indices), -1, height, width)
+        return self.vectors[indices].transpose(1, 2).unflatten(2, (height, width))
 
     @no_grad()
     def begin(self, rows: Tensor) -> None:

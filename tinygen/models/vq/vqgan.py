@@ -95,10 +95,14 @@ class VQGAN(nn.Module):
         return layers[-1]
 
     def distance(self, y: Tensor, x: Tensor) -> Tensor:
-        """P(y, x), (B,), in features of a network that tells emoji apart; grey as three equal."""
+        """P(y, x), (B,), in features of a network that tells emoji apart; grey as three equal.
+
+        In float32, whatever the pictures are in.
+        """
         if not self._look:
-            self._look.append(nets.perceptual().to(x.device))
-        apart: Tensor = self._look[0](y.expand(-1, 3, -1, -1), x.expand(-1, 3, -1, -1))
+            self._look.append(nets.perceptual())
+        look = self._look[0].to(x.device)
+        apart: Tensor = look(*(v.float().expand(-1, 3, -1, -1) for v in (y, x)))
         return apart
 
     def sample(

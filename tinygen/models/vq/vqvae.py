@@ -62,21 +62,31 @@ class VQVAE(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Quantised]:
         """The reconstruction of x, and what was quantised on the way."""
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"VQVAE: expected pictures (B, {self.shape}), got {x.shape}")
-        q = self.quantiser(self.encoder(x))
+        q = self.quantiser(self._encoded(x))
         return self.decoder(q.z), q
 
     @no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        """The integers of pictures, (B, tokens)."""
-        return self.quantiser(self.encoder(x)).indices
+        """The integers of pictures, (B, tokens); ValueError for pictures with NaN or inf."""
+        z = self._encoded(x)
+        if not z.isfinite().all():  # of NaN some vector would be the nearest, too
+            raise ValueError("VQVAE.encode: expected finite pictures, got some with NaN or inf")
+        return self.quantiser(z).indices
+
+    def _encoded(self, x: Tensor) -> Tensor:
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"VQVAE: expected pictures (B, {self.shape}), got {x.shape}")
+        z: Tensor = self.encoder(x)
+        return z
 
     def decode(self, tokens: Tensor) -> Tensor:
         """The pictures of integers (B, tokens); ValueError for others than 0 .. size-1."""
         size = self.quantiser.size
-        if tokens.shape[1:] != (self.tokens,):
-            raise ValueError(f"VQVAE.decode: expected (B, {self.tokens}), got {tokens.shape}")
+        if tokens.ndim != 2 or tokens.shape[1] != self.tokens:
+            raise ValueError(
+                f"VQVAE.decode: expected integers (B, {self.tokens}), got {tokens.dtype} "
+                f"{tokens.shape}"
+            )
         if not ((tokens >= 0) & (tokens < size)).all():
             raise ValueError(
                 f"VQVAE.decode: expected integers 0 .. {size - 1}, got {tokens.min().item()} .. "

@@ -56,17 +56,16 @@ from .activations import (
     threshold,
 )
 from .attention import scaled_dot_product_attention
+from .classification import cross_entropy, nll_loss
 from .embedding import embedding
 from .losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
-    cross_entropy,
     gaussian_nll_loss,
     huber_loss,
     kl_div,
     l1_loss,
     mse_loss,
-    nll_loss,
     smooth_l1_loss,
 )
 from .margins import (

@@ -59,7 +59,7 @@ def _count(rows: Array, groups: int, batch: bool) -> int:
 def _in_groups(sums: Array, groups: int, batch: bool) -> Array:
     """Sums for each image and channel (N, 1, C), added up to (N, G) or (1, G)."""
     sums = np.sum(sums, 0, keepdims=True) if batch else sums
-    return np.sum(sums.reshape(len(sums), groups, -1), 2)
+    return np.sum(sums.reshape(len(sums), groups, sums.shape[2] // groups), 2)
 
 
 def _spread(v: Array, rows: Array) -> Array:
@@ -215,7 +215,8 @@ def _back_of_x(
     def average(t: Tensor) -> Tensor:
         """The mean over a group, for each of its elements."""
         n, c, *space = x.shape
-        grouped = ops.reshape(t, (n, mean.shape[1], -1, *space))
+        groups = mean.shape[1]
+        grouped = ops.reshape(t, (n, groups, c // groups, *space))
         dims = (0,) * (mean.shape[0] == 1) + tuple(range(2, grouped.ndim))
         kept = ops.mean(grouped, dims, keepdim=True)
         return ops.reshape(kept.expand(grouped.shape), x.shape)

@@ -10,7 +10,8 @@ import math
 from ... import ops
 from ...ops.half import through_float32
 from ...tensor import Tensor
-from .losses import _class_weight, _classes, _pick, _reduce
+from .classification import _class_weight, _classes, _pick
+from .losses import _reduce
 
 __all__ = [
     "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "multi_margin_loss",

@@ -123,7 +123,7 @@ def _read(image: Tensor, row: Tensor, column: Tensor) -> Tensor:
     n, c, height, width = image.shape
     there = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     i, j = (ops.where(there, at, 0.0).long() for at in (row, column))
-    at = (i * width + j).reshape(n, 1, -1)
+    at = (i * width + j).flatten(1).unsqueeze(1)
     found = image.flatten(2).gather(2, at.expand(n, c, at.shape[2]))
     found = found.reshape(n, c, *row.shape[1:])
     return ops.where(ops.unsqueeze(there, 1), found, 0.0)
