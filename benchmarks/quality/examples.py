@@ -5,7 +5,7 @@
     python benchmarks/quality/examples.py --list           # the commands, without running them
 
 For each slug, results/<family>/<slug>.json keeps the command, its wall-clock seconds, the lines
-that it printed and the versions; <slug>.png is its samples.png (ddpm's guided.png). The cards in
+that it printed and the versions; <slug>.png is the first of PICTURES that it drew. The cards in
 docs/cards and the table in examples/README.md are made from them: `python docs/build.py`. A command
 that fails, for want of a data set's files say, is said and left out.
 """
@@ -30,7 +30,7 @@ from tinygen.models import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-PICTURES = ("samples.png", "guided.png", "reconstructions.png")  # the first there is is shown
+PICTURES = ("samples.png", "guided.png", "texts.png", "reconstructions.png")  # the first there is is shown
 
 
 def commands(slug: str) -> list[str]:

@@ -44,7 +44,7 @@ COMMANDS = {
     "dcgan-fashion": "dcgan.py --data fashion --width 16 --steps 3000 --lr 5e-4",
     "ddpm-digits": "ddpm.py --data digits --width 16 --epochs 60 --batch 64 --lr 2e-3 --drop 0.1",
     "ddpm-fashion": "ddpm.py --data fashion --width 16 --epochs 1 --batch 64 --lr 2e-3 --drop 0.1",
-    "text_to_image": "text_to_image.py --steps 7000 --first 0.2",
+    "text_to_image": "text_to_image.py",
 }
 OF_THE_RUN = ("out", "root", "download", "resume", "device", "demo")  # no part of the model
 
