@@ -33,6 +33,7 @@ FAMILIES = {
     "gan": "Adversarial networks",
     "diffusion": "Diffusion",
     "vq": "Codes of integers",
+    "text": "Words and pictures",
 }
 
 
