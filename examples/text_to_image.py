@@ -30,11 +30,11 @@ from tinygen.run import Run, count, fraction, non_negative, options
 
 TEXTS = ["a red circle above a blue square", "a large green triangle, at night",
          "a small yellow cross left of a large purple circle, by day", "a red square"]  # fmt: skip
-parser = options(__doc__, "text_to_image", data=("scenes",), steps=7500, batch=64, lr=1.5e-3)
+parser = options(__doc__, "text_to_image", data=("scenes",), steps=11_500, batch=64, lr=1.5e-3)
 parser.add_argument("--text", nargs="+", default=TEXTS, metavar="CAPTION", help="what to draw")
 parser.add_argument("--scenes", type=count, default=40_000, help="training pictures (40000)")
 parser.add_argument("--space", choices=vq.SPACES, default="kl", help="what is diffused (kl)")
-parser.add_argument("--first", type=fraction, default=0.25, help="of the steps: autoencoder (1/4)")
+parser.add_argument("--first", type=fraction, default=0.35, help="of the steps: autoencoder (0.35)")
 parser.add_argument("--dim", type=count, default=8, help="channels of the latents (8)")
 parser.add_argument("--kl", type=non_negative, default=1e-3, help="weight of the KL (1e-3)")
 parser.add_argument("--ae-width", type=count, default=32, help="features of the autoencoder (32)")

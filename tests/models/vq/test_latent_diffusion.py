@@ -9,7 +9,7 @@ import pytest
 
 import tinygen as tg
 from tinygen.models.vq import SPACES, LatentDiffusion
-from tinygen.models.vq.latent_diffusion import build
+from tinygen.models.vq.latent_diffusion import ERRORS, build
 
 CONFIG = {"shape": (1, 8, 8), "width": 4, "ae_width": 4, "dim": 3, "T": 4, "size": 8}
 each = pytest.mark.parametrize("space", SPACES)
@@ -150,3 +150,13 @@ def test_bad_input_is_named() -> None:
         build(CONFIG | {"space": "pixels"}).autoencoder_terms((x,))
     with pytest.raises(ValueError, match="the model is not conditional"):
         model.sample(2, labels=[0, 1])
+
+
+def test_errors_are_what_they_say_and_others_are_named() -> None:
+    made, x = tg.zeros(2, 1, 1, 4), tg.tensor([[1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 4.0]])
+    found = {name: error(made, x.reshape(2, 1, 1, 4)).item() for name, error in ERRORS.items()}
+    assert found["l1"] == 1.0 and found["l2"] == 2.5 and abs(found["rms"] - 1.5) < 1e-6
+    with pytest.raises(ValueError, match="error 'l3'; there are l1, l2, rms"):
+        build(CONFIG | {"error": "l3"})
+    losses = {name: build(CONFIG | {"error": name}).autoencoder.error for name in ERRORS}
+    assert losses == ERRORS

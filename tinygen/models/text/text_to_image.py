@@ -108,7 +108,7 @@ def build(config: Mapping[str, Any]) -> TextToImage:
     """
     c = settings(
         "text_to_image", config, shape=NEEDED, words=NEEDED, length=16, text_width=64,
-        text_layers=2, space="kl", dim=8, halvings=2, ae_width=32, blocks=1, kl=1e-3, error="l2",
+        text_layers=2, space="kl", dim=8, halvings=2, ae_width=32, blocks=1, kl=1e-3, error="rms",
         size=128, drop=0.1, net="unet", width=40, depth=1, schedule="cosine", T=200,
         parameterisation="v",
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Latent diffusion: first compress, then diffuse (Rombach et al. 2022, arXiv:2112.10752).
 
     autoencoder     |x - decoder(z)| + w KL(N(mean, std^2) || N(0, I)),   z = mean + std eps
-                    (or the square of the error, which small things on a wide ground need)
+                    (or the square of the error, or its root: small things on a wide ground)
     scaling         u = (z - shift) / scale,  each channel's mean and deviation on training data
     diffusion       of u, the autoencoder as it is;      a sample is decoder(scale u + shift)
 
@@ -17,7 +17,7 @@ that say nothing; and nothing that the decoder cannot draw can ever be sampled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ... import nn
@@ -35,18 +35,26 @@ from ..systems import NEEDED, settings, split
 from . import vqvae
 
 __all__ = [
-    "KLAutoencoder", "LatentDiffusion", "Pixels", "SPACES", "VQAutoencoder", "autoencoder", "build",
+    "ERRORS", "KLAutoencoder", "LatentDiffusion", "Pixels", "SPACES", "VQAutoencoder", "autoencoder", "build",
 ]  # fmt: skip
 
 
-ERRORS = {"l1": F.l1_loss, "l2": F.mse_loss}
+def rms_loss(made: Tensor, x: Tensor) -> Tensor:
+    """The root of the mean square of each picture's errors, averaged over pictures."""
+    return (F.mse_loss(made, x, reduction="none").flatten(1).mean(1) + 1e-6).sqrt().mean()
+
+
+ERRORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": F.l1_loss, "l2": F.mse_loss, "rms": rms_loss,
+}  # fmt: skip
 
 
 class KLAutoencoder(nn.Module):
     """Pictures (B, C, H, W) to maps (B, d, h, w) of Gaussians, and back; weight: w of the KL.
 
     encoder: -> (B, 2 d, h, w), means above log-variances, which are kept in [-30, 20]. error: "l1",
-    whose best answer is a median, which forgets what is small, or "l2", a mean, which blurs.
+    whose best answer is a median, which forgets what is small; "l2", a mean, which blurs; or "rms",
+    a picture's root of "l2", which goes on asking where little is wrong.
 
     >>> import tinygen as tg
     >>> made = tg.models.nets.map_autoencoder((3, 16, 16), channels=4, width=8, moments=2)
