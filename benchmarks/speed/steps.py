@@ -177,7 +177,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             f"| {row['ratios']['torch+malloc']:.2f} | {ours['mib']:.0f} | {plain['mib']:.0f} "
             f"| {row['memory_ratio']:.2f} |"
         )
-    training = [row for row in rows if row["workload"].split()[0] in "123456"]
+    training = [row for row in rows if row["workload"].split()[0] in set("123456")]
     means = {
         side: statistics.geometric_mean(row["ratios"][side] for row in training)
         for side in (SIDES[1:] if training else ())
