@@ -63,6 +63,7 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("latent_diffusion", PICTURE | {"width": 4, "ae_width": 4, "T": 4, "space": "vq", "size": 8}),
     ("latent_diffusion", PICTURE | {"width": 4, "T": 4, "space": "pixels"}),
     ("token_prior", PICTURE | {"codes": CODES, "width": 8, "layers": 1}),
+    ("token_prior", LABELLED | {"codes": CODES, "width": 8, "layers": 2, "prior": "pixelcnn"}),
     ("token_prior", PICTURE | {"codes": SCALES, "width": 8, "layers": 1, "prior": "var"}),
     ("token_prior", LABELLED | {"codes": CODES, "width": 8, "layers": 1, "prior": "maskgit"}),
     ("token_prior", LABELLED | {"codes": CODES, "width": 8, "layers": 1}),

@@ -15,15 +15,16 @@ from .quantise import (
     perplexity,
     straight_through,
 )
+from .raster import NextPlace
 from .token_prior import PRIORS
-from .tokens import NextToken, TokenDensity, TokenPrior, choose, nucleus
+from .tokens import NextToken, TokenDensity, TokenPrior, TokenTransformer, choose, nucleus
 from .var import NextScale
 from .vqgan import VQGAN, adaptive_weight
 from .vqvae import QUANTISERS, VQVAE
 
 __all__ = [
     "PRIORS", "QUANTISERS", "SPACES", "VQGAN", "VQVAE", "Codebook", "FiniteScalar", "KLAutoencoder",
-    "LatentDiffusion", "Masked", "NextScale", "NextToken", "Pixels", "Product", "Quantised",
-    "Quantiser", "Residual", "TokenDensity", "TokenPrior", "VQAutoencoder", "adaptive_weight",
-    "choose", "nucleus", "perplexity", "straight_through",
+    "LatentDiffusion", "Masked", "NextPlace", "NextScale", "NextToken", "Pixels", "Product",
+    "Quantised", "Quantiser", "Residual", "TokenDensity", "TokenPrior", "TokenTransformer",
+    "VQAutoencoder", "adaptive_weight", "choose", "nucleus", "perplexity", "straight_through",
 ]  # fmt: skip
