@@ -77,6 +77,9 @@ def card(slug: str) -> str:
         f"`{slug}`", FAMILIES[system.family], system.paper, lesson(system.lesson, here),
         f"[model]({link(file, here)})", f"[example]({link(example, here)})",
     ]  # fmt: skip
+    figures = ROOT / "benchmarks" / "results" / system.family / "figures.md"
+    if figures.exists():
+        facts.append(f"[figures]({link(figures, here)})")
     parts.append(" · ".join(fact for fact in facts if fact) + "\n")
     if path := picture(slug):
         parts.append(f"![samples of {slug}]({link(path, here)})\n")

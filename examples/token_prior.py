@@ -4,6 +4,7 @@
     python examples/token_prior.py --conditional             # told the digit: a class a row
     python examples/token_prior.py --quantiser scales        # 1 + 4 + 16 integers, coarse to fine
     python examples/token_prior.py --prior var               # ... and a whole scale in a pass
+    python examples/token_prior.py --prior pixelcnn          # convolutions over the map
     python examples/token_prior.py --prior maskgit           # hide and guess, 8 passes
     python examples/token_prior.py --data emoji              # 8 x 8 integers of 128 values
     python examples/token_prior.py --codes runs/vqvae/last.npz --data emoji
@@ -14,7 +15,8 @@ log P is of the test pictures' integers. Baseline: VQVAE.sample, which draws eac
 often as it occurs at its place. Frechet: of 1000 samples and half of the training pictures, in the
 features of our classifier of the data; the VQ-VAE's reconstructions of the other half are as near
 as a prior can be asked to come. Nats of two kinds of integers (--quantiser) are not to be compared;
-maskgit has none but those of a hidden integer.
+with the decoder's they are: bits a number bound -log2 P(x) of the grey values. maskgit has no such
+figure, only the nats of a hidden integer; nor has a VQ-GAN, whose decoder is no density.
 """
 
 import time
@@ -70,7 +72,7 @@ else:
     kind = args.quantiser or ("scales" if args.prior == "var" else "ema")
     codes_config = {"shape": train.shape[1:], "width": args.codes_width, "size": args.size,
                     "dim": args.dim, "halvings": 1 if train.shape[-1] < 16 else 2,
-                    "quantiser": kind}  # fmt: skip
+                    "quantiser": kind, "levels": train_set.maximum + 1}  # fmt: skip
     codes = vqvae.build(codes_config).to(args.device)
     loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
     steps = args.codes_epochs * len(loader)
@@ -133,9 +135,15 @@ print(f"{steps} steps in {run.seconds:.1f} s, seed {args.seed}; {len(test)} test
       f"{args.data}: {model.length} integers of {model.size} values each")  # fmt: skip
 alone = model.codes.log_usage(test_tokens).mean().item()
 if args.prior == "maskgit":
-    print(f"test log P(integer | those that are not hidden) {-evaluate():.2f} nats")
+    print(f"test log P(integer | those that are not hidden) {-evaluate():.2f} nats; no bits")
 else:
+    given_tokens = tg.cat([codes.log_prob_bound(x, tg.zeros(len(x), device=args.device))
+                           for x in test.split(200)])  # fmt: skip
+    bits = [metrics.bits_per_dim(nats, test[0].numel())
+            for nats in (evaluate(), -given_tokens.mean().item())]  # fmt: skip
     print(f"test log P(tokens) {-evaluate():.2f} nats, each integer alone {alone:.2f}")
+    print(f"at most {sum(bits):.3f} bits a number of {codes.levels} values: {bits[0]:.3f} for the "
+          f"integers, {bits[1]:.3f} for the grey values given them")  # fmt: skip
 start = time.perf_counter()
 samples = model.sample(1000, seeded(4), rows(1000), **how)
 spent = time.perf_counter() - start

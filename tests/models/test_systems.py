@@ -65,6 +65,7 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("text_to_image", PICTURE | {"words": ["a", "cat"], "width": 8, "ae_width": 4, "T": 4}),
     ("text_to_image", PICTURE | {"words": ["a"], "width": 8, "ae_width": 4, "T": 4, "net": "dit"}),
     ("token_prior", PICTURE | {"codes": CODES, "width": 8, "layers": 1}),
+    ("token_prior", LABELLED | {"codes": CODES, "width": 8, "layers": 2, "prior": "pixelcnn"}),
     ("token_prior", PICTURE | {"codes": SCALES, "width": 8, "layers": 1, "prior": "var"}),
     ("token_prior", LABELLED | {"codes": CODES, "width": 8, "layers": 1, "prior": "maskgit"}),
     ("token_prior", LABELLED | {"codes": CODES, "width": 8, "layers": 1}),

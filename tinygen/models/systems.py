@@ -188,7 +188,8 @@ def restore(
         raise FloatingPointError(f"restore: {checkpoint}: {broken} holds NaN; take another one")
     model: Any = build(slug, config)
     model.load_state_dict(objects["model"])
-    if averaged and "ema" in objects:  # of the model, or of the part of it that samples
+    # Of the model, or of the part that samples. Before its first update it is no average.
+    if averaged and "ema" in objects and objects["ema"]["num_updates"]:
         part = getattr(model, "G", model)
         part.load_state_dict(objects["ema"]["shadow"], strict=False)  # parameters, no buffers
     return slug, config, model.eval()

@@ -23,7 +23,7 @@ def small(
     config = {"codes": codes, "prior": prior, "width": 8, "layers": 2, "heads": 2} | more
     model = build(config).double()
     for name, p in model.named_parameters():
-        if p.ndim == 2 and not name.startswith("codes"):
+        if p.ndim > 1 and not name.startswith("codes"):
             p.data.mul_(3.0)
     return model
 
@@ -33,7 +33,7 @@ def sequences(model: Any) -> tg.Tensor:
     return tg.tensor(list(itertools.product(range(model.size), repeat=model.length)))
 
 
-DENSITIES = ["gpt", "var"]
+DENSITIES = ["gpt", "pixelcnn", "var"]
 
 
 @pytest.mark.parametrize("prior", DENSITIES)
@@ -68,7 +68,7 @@ def test_drawing_is_the_same_with_a_cache_and_without(prior: str) -> None:
         return choose(logits, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (vq.tokens, vq.var):
+        for module in (vq.tokens, vq.raster, vq.var):
             patch.setattr(module, "choose", noted)
         a, b = (
             model.draw(20, tg.Generator().manual_seed(0), labels, cache=cached)
@@ -143,14 +143,51 @@ def test_bad_input_is_named() -> None:
         small(classes=3).sample(1)
     with pytest.raises(ValueError, match="temperature > 0, got 0"):
         model.sample(1, temperature=0.0)
-    with pytest.raises(ValueError, match="prior 'lstm'; there are gpt, var, maskgit"):
+    with pytest.raises(ValueError, match="prior 'lstm'; there are gpt, pixelcnn, var"):
         build({"codes": {"shape": (1, 4, 4)}, "prior": "lstm"})
     with pytest.raises(ValueError, match="expected codes to be a VQ-VAE's config, got 'x.npz'"):
         build({"codes": "x.npz"})
     with pytest.raises(ValueError, match="quantiser scales or residual, got one with Codebook"):
         build({"codes": {"shape": (1, 4, 4)}, "prior": "var"})
+    with pytest.raises(ValueError, match="maps of 4 x 4 integers, got 21 integers of several"):
+        build({"codes": {"shape": (1, 8, 8), "halvings": 1, "quantiser": "scales"},
+               "prior": "pixelcnn"})  # fmt: skip
     with pytest.raises(ValueError, match="passes"):
         small("maskgit", passes=0)
+
+
+# --- a PixelCNN -----------------------------------------------------------------------------------
+
+
+def test_a_place_sees_every_integer_before_it_and_no_other() -> None:
+    """The gradient of the logits in the integers, each as a row of size numbers."""
+    model = small("pixelcnn", size=5, shape=(1, 8, 8))  # 4 x 4 places
+    read = lambda hot: (hot @ model.net.vectors.weight).movedim(2, 1).reshape(1, -1, 4, 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "_map", lambda hot: hot)
+        patch.setattr(model.net, "_read", read)
+        cotangent = tg.randn(16, 5, dtype=tg.float64)
+        total = lambda hot: (model(hot) * cotangent).sum((0, 2))
+        slopes = tg.autograd.functional.jacobian(total, tg.rand(1, 16, 5, dtype=tg.float64))
+    found = np.abs(slopes.numpy()).sum((1, 3)) != 0  # (logits of, integer)
+    assert (found == np.tril(np.ones((16, 16)), -1)).all()
+
+
+def test_integers_have_no_order() -> None:
+    """Each is read as a vector of its own: no line has all of them on it."""
+    model = small("pixelcnn", size=5)
+    tokens = tg.tensor([[k, 0, 0, 0] for k in range(5)])
+    seen = model.net._read(model._map(tokens))[:, :, 0, 0].detach().numpy()
+    assert np.linalg.matrix_rank(seen - seen[0]) == 4
+
+
+def test_two_maps_of_a_product_stand_below_each_other() -> None:
+    codes = {"shape": (1, 4, 4), "width": 4, "halvings": 1, "size": 2, "dim": 4}
+    tg.manual_seed(0)
+    config = {"codes": codes | {"quantiser": "product"}, "prior": "pixelcnn", "width": 8}
+    model = build(config | {"layers": 3}).double()
+    assert model.net.shape == (1, 4, 2) and model.draw(5).shape == (5, 8)
+    assert model.log_prob(sequences(model)).exp().sum().item() == pytest.approx(1.0, abs=1e-10)
 
 
 # --- next scale -----------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ from examples import checked, run, steps
 SMALL = "--epochs 2 --batch 512 --codes-epochs 2 --codes-width 4 --dim 4 --size 8 --width 8"
 
 
-@pytest.mark.parametrize("options", ["--conditional --top-p 0.9", "--prior var", "--prior maskgit"])
+@pytest.mark.parametrize(
+    "options", ["--conditional --top-p 0.9", "--prior pixelcnn", "--prior var", "--prior maskgit"]
+)
 def test_variants(tmp_path: Path, options: str) -> None:
     said = checked(tmp_path, "token_prior", *SMALL.split(), *options.split())
     for name in ("samples", "alone", "curves"):

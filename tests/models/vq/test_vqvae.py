@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 
 import numpy as np
 import pytest
 
 import tinygen as tg
 from tinygen.models import vq
+from tinygen.models.likelihoods import logistic_bins
 from tinygen.models.vq import Codebook, FiniteScalar, Product, Quantiser, Residual
 from tinygen.models.vq.vqvae import QUANTISERS, build
 
@@ -166,19 +167,45 @@ def test_perplexity_lies_between_one_and_all() -> None:
 
 
 @pytest.mark.parametrize("kind", QUANTISERS)
-def test_measured_bound_is_below_log_p_of_every_other_law(kind: str) -> None:
+def test_no_other_scale_of_the_error_gives_a_higher_bound(kind: str) -> None:
     tg.manual_seed(0)
-    config = {"shape": (1, 8, 8), "width": 4, "dim": 4, "size": 8, "quantiser": kind}
-    model, x = build(config), 2.0 * tg.rand(12, 1, 8, 8) - 1.0
+    config = {"shape": (2, 8, 8), "width": 4, "dim": 4, "size": 8, "quantiser": kind, "levels": 9}
+    model, x = build(config), tg.randint(9, (12, 2, 8, 8)).float() / 4.0 - 1.0
+    x[:, 1] *= 0.25
+    x[:, 1] = (4.0 * x[:, 1]).round() / 4.0  # a channel that is nearly even
     terms = model.terms((x,))
     assert terms["loss"].item() == pytest.approx((terms["error"] + terms["codes"]).item())
-    model.eval().measure(x, batch=5)
-    best = model.log_prob_bound(x).mean().item()
-    assert np.allclose(model.usage.sum(1).numpy(), 1.0)
-    error = (model.decode(model.encode(x)) - x).square().mean().item()
-    assert model.log_var.item() == pytest.approx(math.log(error), rel=1e-5)
-    model.log_var.add_(0.5)
-    assert model.log_prob_bound(x).mean().item() < best, "the variance was not the best one"
+    model.eval().measure(x)
+    best, found = model.log_prob_bound(x).mean().item(), model.log_scale.clone()
+    assert np.allclose(model.usage.sum(1).numpy(), 1.0) and np.ptp(found.numpy()) > 0.1
+    for channel, by in itertools.product(range(2), (-0.1, 0.1)):
+        model.log_scale.copy_(found)
+        model.log_scale[channel] += by
+        assert model.log_prob_bound(x).mean().item() < best, "the scale was not the best one"
+
+
+@tg.no_grad()
+def test_the_bound_is_one_term_of_the_exact_sum_over_all_codes() -> None:
+    tg.manual_seed(0)
+    config = {"shape": (1, 2, 2), "width": 12, "halvings": 1, "dim": 2, "size": 5, "levels": 3}
+    model = build(config).double()
+    rows = list(itertools.product([-1.0, 0.0, 1.0], repeat=4))
+    x = tg.tensor(rows, dtype=tg.float64).reshape(-1, 1, 2, 2)  # all pictures that there are
+    model.terms((x,))
+    model.eval().measure(x)
+    codes = tg.arange(5).unsqueeze(1)  # one integer a picture
+    log_p = [
+        prior + logistic_bins(x, model.decode(code), model.log_scale, 3).sum((1, 2, 3))
+        for prior, code in zip(model.log_usage(codes), codes.split(1))
+    ]
+    exact = tg.logsumexp(tg.stack(log_p), 0)
+    assert exact.exp().sum().item() == pytest.approx(1.0, abs=1e-7)
+    bound, chosen = model.log_prob_bound(x).numpy(), model.encode(x)[:, 0].tolist()
+    assert (bound < exact.numpy()).all() and len(set(chosen)) > 1
+    expected = [log_p[k][i].item() for i, k in enumerate(chosen)]
+    assert np.allclose(bound, expected, atol=1e-12)
+    told = model.log_prob_bound(x, tg.zeros(81) - 2.0).numpy()
+    assert np.allclose(told - bound, -2.0 - model.log_usage(model.encode(x)).numpy(), atol=1e-6)
 
 
 @each
@@ -214,3 +241,5 @@ def test_bad_input_is_named() -> None:
     for number in (float("nan"), float("inf")):  # some vector is the nearest of NaN, too
         with pytest.raises(ValueError, match="VQVAE.encode: expected finite pictures, got some"):
             model.eval().encode(tg.full((1, 1, 8, 8), number))
+    with pytest.raises(ValueError, match="expected 256 grey values from -1 to 1, got others"):
+        model.log_prob_bound(tg.zeros(2, 1, 8, 8) + 0.001)

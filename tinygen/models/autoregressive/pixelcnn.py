@@ -32,7 +32,8 @@ class PixelCNN(Raster):
 
     likelihood: "bernoulli" (levels 2), "softmax" or "logistic". classes: labels the pictures have.
     embedding: instead of labels, numbers (B, embedding) that the picture is given, so that a
-    PixelCNN can be the decoder of an autoencoder. ValueError where these cannot go together, and
+    PixelCNN can be the decoder of an autoencoder. symbols: the values have no order, as those of a
+    codebook; each is read as a vector of its own. ValueError where these cannot go together, and
     for pixels that are no grey value.
 
     >>> import tinygen as tg
@@ -45,21 +46,23 @@ class PixelCNN(Raster):
     def __init__(
         self, shape: Sequence[int], width: int = 32, layers: int = 6, kernel: int = 3,
         *, gated: bool = True, likelihood: str = "bernoulli", levels: int = 2, classes: int = 0,
-        embedding: int = 0,
+        embedding: int = 0, symbols: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(shape, likelihood, levels, classes, embedding)
         positive("PixelCNN", width=width, layers=layers)
         if self.given and not gated:
             raise ValueError("PixelCNN: only the gated network is told labels or an embedding")
         self.gated = gated
+        self.vectors = nn.Embedding(levels, width) if symbols else None
+        self.channels = width if symbols else 1  # of what the first layer reads
         if gated:
             self.body = nn.ModuleList(
-                nets.GatedBlock(width if i else 1, width, kernel if i else kernel + 4, self.given,
-                                first=i == 0) for i in range(layers)
+                nets.GatedBlock(width if i else self.channels, width, kernel if i else kernel + 4,
+                                self.given, first=i == 0) for i in range(layers)
             )  # fmt: skip
         else:
             self.body = nn.ModuleList(
-                nets.MaskedConv2d("B" if i else "A", width if i else 1, width,
+                nets.MaskedConv2d("B" if i else "A", width if i else self.channels, width,
                                   kernel if i else kernel + 4) for i in range(layers)
             )  # fmt: skip
         self.head = nn.Sequential(
@@ -69,15 +72,22 @@ class PixelCNN(Raster):
 
     def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
         c = self._given(given, len(x))
+        x = self._read(x)
         if self.gated:
-            v = h = x - 0.5
+            v = h = x
             for block in self.body:
                 v, h = block(v, h, c)
             return self.head(h)
-        h = self.body[0](x - 0.5)
+        h = self.body[0](x)
         for layer in list(self.body)[1:]:
             h = h + layer(relu(h))
         return self.head(h)
+
+    def _read(self, x: Tensor) -> Tensor:
+        """What the first layer sees of pixels, (B, 1, H, W) -> (B, channels, H, W)."""
+        if self.vectors is None:
+            return x - 0.5
+        return self.vectors((x[:, 0] * (self.law.levels - 1)).round().long()).movedim(-1, 1)
 
     def in_turn(
         self, x: Tensor, given: Tensor | None = None, seen: int = 0
@@ -93,11 +103,12 @@ class PixelCNN(Raster):
         blocks = [nets.GatedPixels(cast(nets.GatedBlock, b), n, width, c) for b in self.body]
         for row in range(height):
             for column in range(width):
-                h = x[:, :, row, column - 1] - 0.5 if column else zeros(n, 1).to(x)
+                left = x[:, :, row : row + 1, column - 1 : column]
+                h = self._read(left)[:, :, 0, 0] if column else zeros(n, self.channels).to(x)
                 for block in blocks:
                     h = block.read(h, column)
                 yield h
-            v = x[:, :, row : row + 1] - 0.5
+            v = self._read(x[:, :, row : row + 1])
             for block in blocks:
                 v = block.next_row(v)
 
@@ -116,7 +127,8 @@ class PixelCNN(Raster):
                     layer.write(relu(h), column)
                     h = h + layer.read(column)
                 yield h
-                first.write(x[:, :, row, column] - 0.5, column)
+                new = self._read(x[:, :, row : row + 1, column : column + 1])
+                first.write(new[:, :, 0, 0], column)
 
 
 def build(config: Mapping[str, Any]) -> PixelCNN:

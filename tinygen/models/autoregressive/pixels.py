@@ -16,7 +16,6 @@ from ...ops import (
     arange,
     cat,
     clamp,
-    expm1,
     log_softmax,
     logsumexp,
     multinomial,
@@ -26,7 +25,7 @@ from ...ops import (
     zeros,
 )  # fmt: skip
 from ...tensor import Tensor
-from ..likelihoods import sum_dims
+from ..likelihoods import logistic_bins, sum_dims
 
 __all__ = ["Coin", "LAWS", "Logistics", "PixelLaw", "Table", "begun", "grey_values", "likeliest"]
 
@@ -146,11 +145,10 @@ class Table(PixelLaw):
 class Logistics(PixelLaw):
     """A mixture of logistic laws cut at the grey values (Salimans et al. 2017, arXiv:1701.05517).
 
-        P(x) = sum_m w_m (F((x + h - mu_m) / s_m) - F((x - h - mu_m) / s_m)),   F the sigmoid,
+        P(x) = sum_m w_m P_m(x),   P_m those of likelihoods.logistic_bins
 
-    with h half the distance of two grey values; the first and the last take what is left outside,
-    so that the sum over all values is 1. Numbers: `mixture` each of logits of w, mu in units of the
-    whole range about its middle, and log s (at least -7).
+    Numbers: `mixture` each of logits of w, mu in units of the whole range about its middle, and log
+    s (at least -7).
     """
 
     def __init__(self, levels: int, mixture: int = 5) -> None:
@@ -160,15 +158,8 @@ class Logistics(PixelLaw):
 
     def each(self, x: Tensor, numbers: Tensor) -> Tensor:
         weight, mean, log_s = numbers.split(self.mixture, 1)
-        log_s, h = clamp(log_s, min=-7.0), 1.0 / (self.levels - 1)  # the range is -1..1 here
-        x = 2.0 * x - 1.0
-        inverse = (-log_s).exp()
-        above, below = (x + h - mean) * inverse, (x - h - mean) * inverse
-        # F(a) - F(b) = F(a) (1 - F(b)) (1 - e^(b - a)); its logarithm loses no digits.
-        inside = F.logsigmoid(above) - F.softplus(below) + (-expm1(-2.0 * h * inverse)).log()
-        edge = where(x > 1.0 - h, -F.softplus(below), inside)
-        edge = where(x < -1.0 + h, F.logsigmoid(above), edge)
-        return logsumexp(log_softmax(weight, 1) + edge, 1)
+        bins = logistic_bins(2.0 * x - 1.0, mean, clamp(log_s, min=-7.0), self.levels)
+        return logsumexp(log_softmax(weight, 1) + bins, 1)
 
     def table(self, numbers: Tensor, temperature: float = 1.0) -> Tensor:
         weight, mean, log_s = numbers.split(self.mixture, 1)

@@ -16,8 +16,9 @@ from .quantise import (
     perplexity,
     straight_through,
 )
+from .raster import NextPlace
 from .token_prior import PRIORS
-from .tokens import NextToken, TokenDensity, TokenPrior, choose, nucleus
+from .tokens import NextToken, TokenDensity, TokenPrior, TokenTransformer, choose, nucleus
 from .var import NextScale
 from .vqgan import VQGAN, adaptive_weight
 from .vqvae import QUANTISERS, VQVAE
@@ -25,7 +26,8 @@ from .window import slide
 
 __all__ = [
     "PRIORS", "QUANTISERS", "SPACES", "VQGAN", "VQVAE", "Codebook", "Conditioned", "FiniteScalar",
-    "KLAutoencoder", "LatentDiffusion", "Masked", "NextScale", "NextToken", "Pixels", "Product",
-    "Quantised", "Quantiser", "Residual", "TokenDensity", "TokenPrior", "VQAutoencoder",
-    "adaptive_weight", "choose", "nucleus", "perplexity", "slide", "straight_through",
+    "KLAutoencoder", "LatentDiffusion", "Masked", "NextPlace", "NextScale", "NextToken", "Pixels",
+    "Product", "Quantised", "Quantiser", "Residual", "TokenDensity", "TokenPrior",
+    "TokenTransformer", "VQAutoencoder", "adaptive_weight", "choose", "nucleus", "perplexity",
+    "slide", "straight_through",
 ]  # fmt: skip

@@ -35,7 +35,8 @@ from ..systems import NEEDED, settings, split
 from . import vqvae
 
 __all__ = [
-    "ERRORS", "KLAutoencoder", "LatentDiffusion", "Pixels", "SPACES", "VQAutoencoder", "autoencoder", "build",
+    "ERRORS", "KLAutoencoder", "LatentDiffusion", "Pixels", "SPACES", "VQAutoencoder",
+    "autoencoder", "build",
 ]  # fmt: skip
 
 

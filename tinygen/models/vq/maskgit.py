@@ -22,13 +22,13 @@ from ...ops import cat, full, log_softmax, ones, rand, where
 from ...tape import no_grad
 from ...tensor import Tensor
 from ..systems import split
-from .tokens import TokenPrior, choose
+from .tokens import TokenTransformer, choose
 from .vqvae import VQVAE
 
 __all__ = ["Masked"]
 
 
-class Masked(TokenPrior):
+class Masked(TokenTransformer):
     """A transformer in which every place sees every other; `passes` of them for a sample.
 
     >>> import tinygen as tg

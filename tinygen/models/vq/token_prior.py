@@ -2,6 +2,7 @@
 
     gpt      log P(t) = sum_i log P(t_i | t_1 .. t_{i-1})     a pass of the transformer an integer
              (van den Oord et al. 2017, arXiv:1711.00937; Esser et al. 2020, arXiv:2012.09841)
+    pixelcnn the same by convolutions over the map            (see raster.py)
     var      log P(t) = sum_k log P(t_k | t_1 .. t_{k-1})     a pass a scale, coarse to fine
              (Tian et al. 2024, arXiv:2404.02905)
     maskgit  log P(t_i | some of the others), hidden ones     a few passes, the surest first
@@ -24,21 +25,23 @@ from ..systems import NEEDED, settings
 from . import vqvae
 from .conditioned import Conditioned
 from .maskgit import Masked
+from .raster import NextPlace
 from .tokens import NextToken, TokenPrior
 from .var import NextScale
 
 __all__ = ["PRIORS", "build"]
 
 PRIORS: dict[str, Callable[..., TokenPrior]] = {
-    "gpt": NextToken, "var": NextScale, "maskgit": Masked,
+    "gpt": NextToken, "pixelcnn": NextPlace, "var": NextScale, "maskgit": Masked,
 }  # fmt: skip
 
 
 def build(config: Mapping[str, Any]) -> TokenPrior:
     """prior: one of PRIORS; codes: the config of a VQ-VAE; width, layers, heads, classes.
 
-    "var" takes codes with quantiser "scales" (or "residual"); "maskgit" draws in `passes`.
-    condition: the shape of pictures that "gpt" is told (see Conditioned), None for none.
+    "pixelcnn" has no heads; "var" takes codes with quantiser "scales" (or "residual"); "maskgit"
+    draws in `passes`. condition: the shape of pictures that "gpt" is told (see Conditioned), None
+    for none.
     """
     c = settings(
         "token_prior", config, codes=NEEDED, prior="gpt", width=64, layers=4, heads=4, classes=0,
@@ -48,10 +51,14 @@ def build(config: Mapping[str, Any]) -> TokenPrior:
         raise ValueError(f"token_prior: prior {c.prior!r}; there are {', '.join(PRIORS)}")
     if not isinstance(c.codes, Mapping):
         raise ValueError(f"token_prior: expected codes to be a VQ-VAE's config, got {c.codes!r}")
+    codes = vqvae.build(c.codes)
     if c.condition is not None:
         if c.prior != "gpt" or c.classes:
             raise ValueError("token_prior: a condition is for prior gpt, and without classes")
-        return Conditioned(vqvae.build(c.codes), c.condition, c.width, c.layers, c.heads)
-    more = {"passes": c.passes} if c.prior == "maskgit" else {}
-    codes = vqvae.build(c.codes)
-    return PRIORS[c.prior](codes, c.width, c.layers, c.heads, c.classes, **more)
+        return Conditioned(codes, c.condition, c.width, c.layers, c.heads)
+    how = {"width": c.width, "layers": c.layers, "classes": c.classes}
+    if c.prior != "pixelcnn":
+        how["heads"] = c.heads
+    if c.prior == "maskgit":
+        how["passes"] = c.passes
+    return PRIORS[c.prior](codes, **how)

@@ -3,7 +3,7 @@
     log P(t) = sum_i log P(t_i | t_1 .. t_{i-1}),      picture = decoder(t)
 
 The VQ-VAE is trained already and stays as it is; it is part of the model, so that a checkpoint is
-whole. The transformer reads the label, or nothing, as its first token.
+whole. A transformer reads the label, or nothing, as its first token.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..autoregressive.pixels import likeliest
 from ..systems import split
 from .vqvae import VQVAE
 
-__all__ = ["NextToken", "TokenDensity", "TokenPrior", "choose", "nucleus"]
+__all__ = ["NextToken", "TokenDensity", "TokenPrior", "TokenTransformer", "choose", "nucleus"]
 
 
 def nucleus(logits: Tensor, p: float | None) -> Tensor:
@@ -63,9 +63,9 @@ def choose(
 
 
 class TokenPrior(nn.Module):
-    """A transformer of `length` places over the integers of `codes`, which are frozen.
+    """A law of the integers of `codes`, which are frozen; a subclass says how they are drawn.
 
-    classes: labels the pictures have, 0 for none. A subclass says what is read and drawn.
+    classes: labels the pictures have, 0 for none.
 
     >>> import tinygen as tg
     >>> config = {"codes": {"shape": (1, 8, 8), "width": 8, "size": 16}, "width": 8}
@@ -74,20 +74,14 @@ class TokenPrior(nn.Module):
     ((5, 1, 8, 8), 4)
     """
 
-    passes: int  # how often the transformer runs for a sample
+    passes: int  # how often the network runs for a sample
 
-    def __init__(
-        self, codes: VQVAE, width: int = 64, layers: int = 4, heads: int = 4, classes: int = 0, *,
-        length: int, mask: Tensor | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, codes: VQVAE, classes: int = 0) -> None:
         super().__init__()
         integers(type(self).__name__, 0, classes=classes)
         self.codes = codes.requires_grad_(False).eval()
         self.shape, self.pixels, self.classes = codes.shape, codes.pixels, classes
         self.size, self.length = codes.quantiser.size, codes.tokens
-        self.starts = nn.Embedding(max(1, classes), width)
-        self.net = nets.Transformer(length, width, layers, heads, mask)
-        self.head = nn.Linear(width, self.size)
 
     def train(self, mode: bool = True) -> Any:
         """As Module.train, but the VQ-VAE stays in evaluation mode: its codebook must not move."""
@@ -107,16 +101,6 @@ class TokenPrior(nn.Module):
             )  # fmt: skip
         return x
 
-    def start(self, n: int, labels: Tensor | None) -> Tensor:
-        """The first token of n pictures, (n, 1, width): one for each class, or one for all."""
-        name = type(self).__name__
-        if (labels is None) == bool(self.classes):
-            given = "none were" if labels is None else "labels were"
-            raise ValueError(f"{name}: the model has {self.classes} classes, and {given} given")
-        if labels is None:
-            return self.starts.weight.unsqueeze(0).expand(n, 1, -1)
-        return self.starts(nets.check_labels(name, labels, n, self.classes)).unsqueeze(1)
-
     def draw(
         self, n: int, generator: Generator | None = None, labels: Tensor | None = None,
         *args: Any, **how: Any,
@@ -130,6 +114,29 @@ class TokenPrior(nn.Module):
     ) -> Tensor:
         """n pictures: the decoder's of the integers that `draw` makes, which takes `how`."""
         return self.codes.decode(self.draw(n, generator, labels, **how))
+
+
+class TokenTransformer(TokenPrior):
+    """A prior that is a transformer of `length` places; what it reads first is `start`'s."""
+
+    def __init__(
+        self, codes: VQVAE, width: int = 64, layers: int = 4, heads: int = 4, classes: int = 0, *,
+        length: int, mask: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(codes, classes)
+        self.starts = nn.Embedding(max(1, classes), width)
+        self.net = nets.Transformer(length, width, layers, heads, mask)
+        self.head = nn.Linear(width, self.size)
+
+    def start(self, n: int, labels: Tensor | None) -> Tensor:
+        """The first token of n pictures, (n, 1, width): one for each class, or one for all."""
+        name = type(self).__name__
+        if (labels is None) == bool(self.classes):
+            given = "none were" if labels is None else "labels were"
+            raise ValueError(f"{name}: the model has {self.classes} classes, and {given} given")
+        if labels is None:
+            return self.starts.weight.unsqueeze(0).expand(n, 1, -1)
+        return self.starts(nets.check_labels(name, labels, n, self.classes)).unsqueeze(1)
 
 
 class TokenDensity(TokenPrior):
@@ -158,7 +165,7 @@ class TokenDensity(TokenPrior):
         return {"loss": -log_p, "log_prob": log_p}
 
 
-class NextToken(TokenDensity):
+class NextToken(TokenDensity, TokenTransformer):
     """One integer after the other, in the order of the codes; as many passes as integers."""
 
     def __init__(

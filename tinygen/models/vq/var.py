@@ -20,13 +20,13 @@ from ...tape import no_grad
 from ...tensor import Tensor
 from .. import nets
 from .quantise import Residual
-from .tokens import TokenDensity, choose
+from .tokens import TokenDensity, TokenTransformer, choose
 from .vqvae import VQVAE
 
 __all__ = ["NextScale"]
 
 
-class NextScale(TokenDensity):
+class NextScale(TokenDensity, TokenTransformer):
     """As many passes as the quantiser has scales (or steps, where all are of one size).
 
     ValueError where the VQ-VAE's quantiser is no `Residual`.

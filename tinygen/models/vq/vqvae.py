@@ -13,18 +13,18 @@ near are never chosen again (restarts); z grows without bound where beta is 0.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ... import nn
 from ...backend import Generator
+from ...checks import integers
 from ...nn import functional as F
-from ...ops import multinomial, tensor, zeros
+from ...ops import multinomial, where, zeros, zeros_like
 from ...tape import no_grad
 from ...tensor import Tensor
 from .. import nets
-from ..likelihoods import gaussian_log_prob
+from ..likelihoods import logistic_bins, sum_dims
 from ..systems import NEEDED, settings, split
 from .quantise import Codebook, FiniteScalar, Product, Quantised, Quantiser, Residual
 
@@ -45,20 +45,22 @@ class VQVAE(nn.Module):
     classes = 0
     pixels = (-1.0, 1.0)
     usage: Tensor
-    log_var: Tensor
+    log_scale: Tensor
 
     def __init__(
-        self, shape: Sequence[int], encoder: nn.Module, decoder: nn.Module, quantiser: Quantiser
-    ) -> None:
+        self, shape: Sequence[int], encoder: nn.Module, decoder: nn.Module, quantiser: Quantiser,
+        levels: int = 256,
+    ) -> None:  # fmt: skip
         super().__init__()
+        integers("VQVAE", 2, levels=levels)
         self.shape, self.encoder, self.decoder = tuple(shape), encoder, decoder
-        self.quantiser = quantiser
+        self.quantiser, self.levels = quantiser, levels
         with no_grad():
             self.map = encoder(zeros(1, *shape)).shape[2:]
         self.tokens = quantiser.tokens(*self.map)
-        # What `measure` finds: how often each integer is at each place, and log E (x - decoder)^2.
+        # What `measure` finds: how often each integer is at each place, and each channel's error.
         self.register_buffer("usage", zeros(self.tokens, quantiser.size) + 1.0 / quantiser.size)
-        self.register_buffer("log_var", tensor(0.0))
+        self.register_buffer("log_scale", zeros(shape[0], 1, 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Quantised]:
         """The reconstruction of x, and what was quantised on the way."""
@@ -103,14 +105,27 @@ class VQVAE(nn.Module):
 
     @no_grad()
     def measure(self, x: Tensor, batch: int = 256) -> None:
-        """Note from training pictures how often each integer occurs, and the squared error."""
-        usage, error = zeros(*self.usage.shape), 0.0
+        """Note from training pictures how often each integer occurs, and how wrong the decoder is.
+
+        Of its error it keeps the scale of each channel that makes the first `batch` likeliest.
+        """
+        usage = zeros(*self.usage.shape)
         for part in x.split(batch):
-            tokens = self.encode(part)
-            usage += F.one_hot(tokens, self.quantiser.size).float().sum(0).cpu()
-            error += (self.decode(tokens) - part).square().sum().item()
+            usage += F.one_hot(self.encode(part), self.quantiser.size).float().sum(0).cpu()
         self.usage.copy_((usage + 1e-3) / (usage + 1e-3).sum(1, keepdim=True))
-        self.log_var.fill_(math.log(error / x.numel()))
+        x = x[:batch]
+        made, low = self.decode(self.encode(x)), zeros_like(self.log_scale) - 7.0
+        high = low + 8.0
+        for _ in range(24):  # the worse third of the interval falls away
+            third = (high - low) / 3.0
+            left, right = (
+                logistic_bins(x, made, s, self.levels).mean((0, 2, 3), keepdim=True)[0]
+                for s in (low + third, high - third)
+            )
+            low, high = (
+                where(left > right, low, low + third), where(left > right, high - third, high)
+            )  # fmt: skip
+        self.log_scale.copy_((low + high) / 2.0)
 
     def log_usage(self, tokens: Tensor) -> Tensor:
         """log P(tokens) in nats, (B,), each integer alone, as `measure` found them."""
@@ -119,14 +134,23 @@ class VQVAE(nn.Module):
 
     @no_grad()
     def log_prob_bound(self, x: Tensor, log_prior: Tensor | None = None) -> Tensor:
-        """log P(tokens) + log p(x | tokens) <= log p(x) in nats, (B,), with `measure`'s Gaussian.
+        """log P(t) + log P(x | t) in nats, (B,), of the integers t that the encoder chooses.
 
-        log_prior: log P(tokens) of a prior, (B,); None: each integer alone, as often as it occurs
-        at its place. x: dequantised, if the bound is to be on grey values.
+        With P(x) = sum over all t of P(t) P(x | t) this is at most log P(x), as one term of a sum.
+        P(x | t): grey values of a logistic about the decoder's picture (`logistic_bins`), each
+        channel's scale `measure`'s. log_prior: log P(t) of a prior, (B,); None: each integer alone,
+        as often as it occurs at its place. ValueError for x that is not of `levels` grey values.
         """
+        grey = (0.5 * x + 0.5) * (self.levels - 1)
+        if not (((grey - grey.round()).abs() < 1e-3) & (x.abs() <= 1.0)).all():
+            raise ValueError(
+                f"VQVAE.log_prob_bound: expected {self.levels} grey values from -1 to 1, got "
+                "others; build the model with the pictures' levels"
+            )
         tokens = self.encode(x)
         log_prior = self.log_usage(tokens) if log_prior is None else log_prior
-        return log_prior + gaussian_log_prob(x, self.decode(tokens), self.log_var)
+        bins = logistic_bins(x, self.decode(tokens), self.log_scale, self.levels)
+        return log_prior + sum_dims(bins)
 
     @no_grad()
     def sample(
@@ -145,17 +169,19 @@ QUANTISERS = ("ema", "loss", "residual", "scales", "product", "fsq")
 def build(config: Mapping[str, Any]) -> VQVAE:
     """quantiser: one of QUANTISERS; size, dim: of the codebook; width, halvings, blocks, beta.
 
+    levels: grey values of a pixel, for the bound.
+
     "residual": `steps` codebooks; "scales": maps of side 1, 2, 4, .. up to the whole one, one
     codebook; "product": `steps` groups of channels; "fsq": dim channels of 5 values each.
     """
     c = settings(
         "vqvae", config, shape=NEEDED, width=32, halvings=2, blocks=1, size=128, dim=16, beta=0.25,
-        quantiser="ema", steps=2,
+        quantiser="ema", steps=2, levels=256,
     )  # fmt: skip
     if c.quantiser not in QUANTISERS:
         raise ValueError(f"vqvae: quantiser {c.quantiser!r}; there are {', '.join(QUANTISERS)}")
     encoder, decoder = nets.map_autoencoder(c.shape, c.dim, c.width, c.halvings, c.blocks)
-    return VQVAE(c.shape, encoder, decoder, _quantiser(c))
+    return VQVAE(c.shape, encoder, decoder, _quantiser(c), c.levels)
 
 
 def _quantiser(c: Any) -> Quantiser:
