@@ -78,6 +78,7 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("began", PICTURE | {"width": 2}),
     ("aae", PICTURE | {"hidden": 8, "encoder": "implicit"}),
     ("aae", LABELLED | {"hidden": 8, "encoder": "gaussian", "prior": "mixture"}),
+    ("aae", LABELLED | {"hidden": 8, "latent": 3, "prior": "classes", "weight": 5.0}),
     ("diffusion_2d", {"hidden": 8, "T": 4}),
     ("ddpm", LABELLED | {"width": 4, "T": 4, "loss": "hybrid", "levels": 17}),
     ("score", {"hidden": 8, "levels": 3, "chain": 2}),

@@ -93,6 +93,44 @@ def test_a_label_asks_for_its_part_and_unknown_for_any() -> None:
     assert off.max() < 0.5, "a label's draws are of another part"
 
 
+def test_a_code_that_says_a_class() -> None:
+    model, x = model_and_data(prior="classes", classes=3, latent=2, weight=0.7)
+    labels = tg.tensor([2, -1, 0, -1, -1, 1])
+    z = model.encode(x)
+    assert z.shape == (6, 5) and np.allclose(z[:, 2:].sum(1).detach().numpy(), 1.0)
+    assert (model.classify(x) == z[:, 2:].argmax(1)).all()
+    wrong = -sum(math.log(z[i, 2 + k].item()) for i, k in ((0, 2), (2, 0), (5, 1))) / 3
+    terms, plain = model.terms((x, labels)), model.terms((x,))
+    assert terms["wrong"].item() == pytest.approx(wrong, rel=1e-5) and "wrong" not in plain
+    whole = plain["loss"].item() + 0.7 * wrong
+    assert terms["loss"].item() == pytest.approx(whole, rel=1e-6)
+    unknown = tg.full((6,), -1)
+    assert model.terms((x, unknown))["loss"].item() == pytest.approx(plain["loss"].item())
+    prior = model.draw(900, generator=tg.Generator().manual_seed(0)).numpy()
+    assert set(np.unique(prior[:, 2:])) == {0.0, 1.0} and (prior[:, 2:].sum(1) == 1.0).all()
+    assert np.abs(prior[:, 2:].mean(0) - 1 / 3).max() < 0.06
+    assert np.abs(np.corrcoef(prior.T)[:2, 2:]).max() < 0.1, "looks and class are not independent"
+    asked = model.draw(6, tg.tensor([0, 1, 2, 0, 1, 2]))
+    assert asked[:, 2:].argmax(1).tolist() == [0, 1, 2, 0, 1, 2]
+
+
+def test_unlabelled_pictures_help_to_classify() -> None:
+    """Four labels, one a class; two classes on a line that only the others show as two lumps."""
+    tg.manual_seed(0)
+    k = tg.arange(120) % 2
+    x = (0.3 + 0.4 * k.float()).reshape(-1, 1, 1, 1) + 0.05 * tg.randn(120, 1, 4, 4)
+    labels = tg.where(tg.arange(120) < 4, k, tg.full((120,), -1, dtype=np.int64))
+    model, _ = model_and_data(prior="classes", classes=2, latent=2, weight=5.0)
+    both = [*model.encoder.parameters(), *model.decoder.parameters()]
+    opts = [tg.optim.Adam(both, 3e-3), tg.optim.Adam(model.D.parameters(), 3e-3)]
+    for _ in range(80):
+        for opt, terms in zip(opts, (model.terms, model.discriminator_terms)):
+            opt.zero_grad()
+            terms((x, labels))["loss"].backward()
+            opt.step()
+    assert (model.classify(x) == k).float().mean().item() > 0.98
+
+
 def test_training_brings_the_codes_to_a_prior_drawn_by_hand() -> None:
     model, _ = model_and_data(weight=100.0, hidden=32)
     model.prior = drawn(tg.tensor([[3.0, -1.0]]), 0.5)
@@ -121,6 +159,9 @@ def test_bad_input_is_named() -> None:
         build(PICTURE | {"encoder": "x"})
     with pytest.raises(ValueError, match="labels were given; this model has none"):
         model_and_data()[0].sample(2, labels=tg.tensor([0, 1]))
+    for more in ({}, {"classes": 3, "encoder": "gaussian"}):
+        with pytest.raises(ValueError, match="classes needs labels, and a deterministic encoder"):
+            build(PICTURE | {"prior": "classes"} | more)
     model, x = model_and_data(prior="mixture", classes=3)
     with pytest.raises(ValueError, match="3"):
         model.sample(2, labels=tg.tensor([0, 3]))

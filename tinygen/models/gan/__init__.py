@@ -4,7 +4,7 @@ Read in the order objectives, penalties, gan, training; then the systems.
 Networks are in models/nets.
 """
 
-from .aae import AAE, drawn
+from .aae import AAE, ClassifyingAAE, drawn
 from .began import BEGAN
 from .gan import GAN, pack
 from .objectives import (
@@ -35,6 +35,7 @@ from .training import (
 __all__ = [
     "AAE",
     "BEGAN",
+    "ClassifyingAAE",
     "GAN",
     "OBJECTIVES",
     "PENALTIES",

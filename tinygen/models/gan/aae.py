@@ -11,6 +11,10 @@ prior may be drawn by hand. Three encoders, and they are different models:
     gaussian        z = mu(x) + s(x) eps
     implicit        z = e(x, eps):         any law; no density
 
+With a few labels: D is told the label of a code, which asks for that part of the prior. Or, prior
+"classes", the code is (z, y) with y = softmax(..) a class, its prior N(0, I) times one class of all
+alike, and those x whose label is known add -log y[label] (section 5 of the paper).
+
 What goes wrong: a judge that is too strong tears the codes apart (hence lambda); with a gaussian
 encoder s may go to 0, since no KL asks for it.
 """
@@ -27,7 +31,7 @@ from ... import nn
 from ...backend import Generator
 from ...checks import integers, numbers
 from ...nn import functional as F
-from ...ops import cat, cos, full, rand, randint, randn, sin, stack, where
+from ...ops import cat, cos, full, rand, randint, randn, sin, softmax, stack, where
 from ...tape import no_grad
 from ...tensor import Tensor
 from .. import nets
@@ -36,7 +40,7 @@ from ..nets.condition import check_labels
 from ..systems import NEEDED, settings, split
 from .objectives import objective
 
-__all__ = ["AAE", "ENCODERS", "PRIORS", "Prior", "build", "drawn"]
+__all__ = ["AAE", "ClassifyingAAE", "ENCODERS", "PRIORS", "Prior", "build", "drawn"]
 
 ENCODERS = ("deterministic", "gaussian", "implicit")
 
@@ -77,7 +81,18 @@ def roll(latent: int, parts: int) -> Prior:
     return prior
 
 
-PRIORS = {"gaussian": gaussian, "mixture": mixture, "swiss_roll": roll}
+def classes(latent: int, parts: int) -> Prior:
+    """(z, y): z of N(0, I), and y a class as a row of `parts` numbers, 1 at its place."""
+
+    def prior(n: int, part: Tensor | None, generator: Generator | None) -> Tensor:
+        z = randn(n, latent, generator=generator)
+        k = randint(parts, (n,), generator=generator) if part is None else part
+        return cat([z, F.one_hot(k, parts).to(z)], 1)
+
+    return prior
+
+
+PRIORS = {"gaussian": gaussian, "mixture": mixture, "swiss_roll": roll, "classes": classes}
 
 
 def drawn(points: Tensor, spread: float = 0.05) -> Prior:
@@ -193,6 +208,44 @@ class AAE(nn.Module):
         return self.decoder(self.draw(n, labels, generator))
 
 
+class ClassifyingAAE(AAE):
+    """Codes (z, y), (B, latent + classes): what kind of thing it is, and how it looks.
+
+    D sees codes alone, no labels. `terms` has also "wrong", -log y[label] of those that have one.
+
+    >>> import tinygen as tg
+    >>> model = tg.models.build("aae", {"shape": (1, 8, 8), "classes": 10, "prior": "classes"})
+    >>> x, labels = tg.rand(4, 1, 8, 8), tg.tensor([3, -1, -1, 7])         # two are unknown
+    >>> sorted(model.terms((x, labels))), model.classify(x).shape
+    (['adversarial', 'error', 'loss', 'wrong'], (4,))
+    """
+
+    def encode(self, x: Tensor, generator: Generator | None = None) -> Tensor:
+        code = super().encode(x, generator)
+        return cat([code[:, : -self.classes], softmax(code[:, -self.classes :], 1)], 1)
+
+    @no_grad()
+    def classify(self, x: Tensor) -> Tensor:
+        """The likeliest class of pictures, (B,)."""
+        return self.encode(x)[:, -self.classes :].argmax(1)
+
+    def terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
+        x, labels = split(batch)
+        terms = super().terms((x,))
+        if labels is None or not (labels >= 0).any():
+            return terms
+        rows = (labels >= 0).nonzero()[:, 0]
+        y = self.encode(x[rows])[:, -self.classes :].gather(1, labels[rows].unsqueeze(1))
+        wrong = -y.clamp(min=1e-6).log().mean()
+        return terms | {"wrong": wrong, "loss": terms["loss"] + self.weight * wrong}
+
+    def discriminator_terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:
+        return super().discriminator_terms((split(batch)[0],))
+
+    def _judge(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        return self.D(z)
+
+
 def build(config: Mapping[str, Any]) -> AAE:
     """encoder: one of ENCODERS; prior: one of PRIORS; latent, hidden, classes, weight: see AAE."""
     c = settings(
@@ -205,18 +258,23 @@ def build(config: Mapping[str, Any]) -> AAE:
             f"aae: encoder {c.encoder!r}, prior {c.prior!r}; there are {', '.join(ENCODERS)}, and "
             f"{', '.join(PRIORS)}"
         )
-    if c.prior != "gaussian" and c.latent != 2:
+    if c.prior in ("mixture", "swiss_roll") and c.latent != 2:
         raise ValueError(f"aae: the prior {c.prior} lies in the plane, but latent is {c.latent}")
     if c.classes and c.prior == "gaussian":
         raise ValueError("aae: a gaussian prior has no parts for classes; take mixture, swiss_roll")
+    if c.prior == "classes" and (not c.classes or c.encoder != "deterministic"):
+        raise ValueError("aae: the prior classes needs labels, and a deterministic encoder")
+    kinds = c.classes if c.prior == "classes" else 0  # numbers of a code that say a class
+    code = c.latent + kinds
     noise = 16 if c.encoder == "implicit" else 0
     encoder, decoder = nets.mlp_autoencoder(
-        c.shape, c.latent, c.hidden, moments=2 if c.encoder == "gaussian" else 1
+        c.shape, code, c.hidden, moments=2 if c.encoder == "gaussian" else 1
     )
     if noise:
         encoder = nets.mlp([math.prod(c.shape) + noise, c.hidden, c.hidden, c.latent])
     decoder.append(nn.Sigmoid())
-    told = c.classes + 1 if c.classes else 0
-    D = nets.mlp([c.latent + told, c.hidden, c.hidden, 1])
-    return AAE(encoder, decoder, D, PRIORS[c.prior](c.latent, c.classes), kind=c.encoder,
+    told = c.classes + 1 if c.classes and not kinds else 0
+    D = nets.mlp([code + told, c.hidden, c.hidden, 1])
+    model = ClassifyingAAE if kinds else AAE
+    return model(encoder, decoder, D, PRIORS[c.prior](c.latent, c.classes), kind=c.encoder,
                classes=c.classes, noise=noise, weight=c.weight, variance=c.variance)  # fmt: skip
