@@ -96,6 +96,53 @@ def test_what_is_drawn_is_what_the_picture_says() -> None:
     assert right.double().mean().item() > 0.9
 
 
+# --- told a caption -------------------------------------------------------------------------------
+
+CAPTION = {"condition": {"size": 9, "length": 6}}
+
+
+def test_given_a_caption_the_probabilities_of_all_sequences_sum_to_one() -> None:
+    model = model_of((1, 4, 4), size=3, **CAPTION)
+    all_ = tg.tensor(list(itertools.product(range(3), repeat=4)))
+    captions = [None, *(tg.tensor([row] * 81) for row in ([1, 5, 2], [1, 7, 2], [1, 5, 7, 2]))]
+    laws = [model.log_prob(all_, tokens) for tokens in captions]
+    for log_p in laws:
+        assert log_p.exp().sum().item() == pytest.approx(1.0, abs=1e-10)
+    assert min((a - b).abs().max().item() for a, b in itertools.combinations(laws, 2)) > 1e-3
+
+
+def test_padding_says_nothing_and_every_place_reads_every_word() -> None:
+    model, tokens = model_of(**CAPTION), tg.randint(5, (1, 16))
+    caption = tg.tensor([[1, 5, 7, 2]])
+    logits = model(tokens, caption)
+    longer = tg.cat([caption, tg.zeros(1, 2).long()], 1)
+    assert (model(tokens, longer) - logits).abs().max().item() < 1e-12
+    for word in range(4):
+        other = caption.clone()
+        other[0, word] = 8
+        assert ((model(tokens, other) - logits).abs().max(2).values > 1e-9).all()
+    a, b = (model.draw(9, tg.Generator().manual_seed(0), caption.expand(9, 4), cache=c)
+            for c in (True, False))  # fmt: skip
+    assert (a == b).all()
+
+
+def test_it_learns_what_the_captions_say() -> None:
+    tg.manual_seed(0)
+    codes = {"shape": (1, 4, 4), "width": 4, "halvings": 1, "size": 2, "dim": 4}
+    model = build({"codes": codes, "width": 16, "layers": 1} | CAPTION).double().train()
+    bits = tg.tensor(list(itertools.product(range(2), repeat=4)))  # a word for each place
+    captions = tg.cat(
+        [tg.ones(16, 1).long(), bits + tg.tensor([2, 4, 2, 4]), tg.full((16, 1), 8)], 1
+    )
+    opt = tg.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01)
+    for _ in range(100):
+        opt.zero_grad()
+        model.terms((bits, captions))["loss"].backward()
+        opt.step()
+    right = model.eval().draw(16, tg.Generator().manual_seed(0), captions) == bits
+    assert right.double().mean().item() > 0.9
+
+
 # --- a window that slides -------------------------------------------------------------------------
 
 
@@ -179,5 +226,9 @@ def test_bad_input_is_named() -> None:
     told = model_of(condition=(1, 8, 8))
     with pytest.raises(ValueError, match=r"expected 2 pictures \(1, 8, 8\), got \(2, 3, 8, 8\)"):
         told.sample(2, labels=tg.zeros(2, 3, 8, 8))
+    with pytest.raises(ValueError, match=r"Captioned: expected 2 captions, got \(3, 4\)"):
+        model_of(**CAPTION).sample(2, labels=tg.ones(3, 4).long())
+    with pytest.raises(ValueError, match=r"integer tokens \(B, L\) with L <= 6, got"):
+        model_of(**CAPTION).sample(2, labels=tg.ones(2, 7).long())
     with pytest.raises(ValueError, match="expected hidden .* got 2"):
         vq.Conditioned(model.codes, (1, 8, 8), hidden=2.0)

@@ -3,7 +3,7 @@
 Here too: diffusion in such maps before they are rounded, or in maps that never are.
 """
 
-from .conditioned import Conditioned
+from .conditioned import Captioned, Conditioned, Told
 from .latent_diffusion import SPACES, KLAutoencoder, LatentDiffusion, Pixels, VQAutoencoder
 from .maskgit import Masked
 from .quantise import (
@@ -25,9 +25,9 @@ from .vqvae import QUANTISERS, VQVAE
 from .window import slide
 
 __all__ = [
-    "PRIORS", "QUANTISERS", "SPACES", "VQGAN", "VQVAE", "Codebook", "Conditioned", "FiniteScalar",
-    "KLAutoencoder", "LatentDiffusion", "Masked", "NextPlace", "NextScale", "NextToken", "Pixels",
-    "Product", "Quantised", "Quantiser", "Residual", "TokenDensity", "TokenPrior",
-    "TokenTransformer", "VQAutoencoder", "adaptive_weight", "choose", "nucleus", "perplexity",
-    "slide", "straight_through",
+    "PRIORS", "QUANTISERS", "SPACES", "VQGAN", "VQVAE", "Captioned", "Codebook", "Conditioned",
+    "FiniteScalar", "KLAutoencoder", "LatentDiffusion", "Masked", "NextPlace", "NextScale",
+    "NextToken", "Pixels", "Product", "Quantised", "Quantiser", "Residual", "Told", "TokenDensity",
+    "TokenPrior", "TokenTransformer", "VQAutoencoder", "adaptive_weight", "choose", "nucleus",
+    "perplexity", "slide", "straight_through",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ from typing import Any
 
 from ..systems import NEEDED, settings
 from . import vqvae
-from .conditioned import Conditioned
+from .conditioned import Captioned, Conditioned
 from .maskgit import Masked
 from .raster import NextPlace
 from .tokens import NextToken, TokenPrior
@@ -40,8 +40,8 @@ def build(config: Mapping[str, Any]) -> TokenPrior:
     """prior: one of PRIORS; codes: the config of a VQ-VAE; width, layers, heads, classes.
 
     "pixelcnn" has no heads; "var" takes codes with quantiser "scales" (or "residual"); "maskgit"
-    draws in `passes`. condition: the shape of pictures that "gpt" is told (see Conditioned), None
-    for none.
+    draws in `passes`. condition: what "gpt" is told: the shape of pictures (Conditioned), or of
+    captions {"size": tokens, "length": the most} (Captioned); None for nothing.
     """
     c = settings(
         "token_prior", config, codes=NEEDED, prior="gpt", width=64, layers=4, heads=4, classes=0,
@@ -55,7 +55,10 @@ def build(config: Mapping[str, Any]) -> TokenPrior:
     if c.condition is not None:
         if c.prior != "gpt" or c.classes:
             raise ValueError("token_prior: a condition is for prior gpt, and without classes")
-        return Conditioned(codes, c.condition, c.width, c.layers, c.heads)
+        net = {"width": c.width, "layers": c.layers, "heads": c.heads}
+        if isinstance(c.condition, Mapping):
+            return Captioned(codes, **c.condition, **net)
+        return Conditioned(codes, c.condition, **net)
     how = {"width": c.width, "layers": c.layers, "classes": c.classes}
     if c.prior != "pixelcnn":
         how["heads"] = c.heads
