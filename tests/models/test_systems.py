@@ -134,7 +134,7 @@ def test_samples_are_those_of_their_generator(slug: str, config: dict[str, Any])
     assert np.array_equal(before, tg.get_rng_state()), "the default generator was used"
 
 
-@each
+@drawing
 def test_of_none_there_are_none(slug: str, config: dict[str, Any]) -> None:
     x = drawn(built(slug, config).eval(), 0)
     assert x.shape == (0, *config.get("shape", (2,)))

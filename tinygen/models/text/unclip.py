@@ -133,7 +133,7 @@ class UnCLIP(LatentDiffusion):
             captions = [captions] if isinstance(captions, str) else captions
             if len(captions) not in (1, n):
                 raise ValueError(f"UnCLIP: {n} samples of {len(captions)} captions; give 1 or {n}")
-            captions = [*captions] * (n // len(captions))
+            captions = [*captions] * (n if len(captions) == 1 else 1)
             labels = self.imagine(captions, generator, **options) if prior else self.read(captions)
         elif labels is None:
             quick = {k: v for k, v in options.items() if k != "guidance"}
@@ -146,8 +146,9 @@ def build(config: Mapping[str, Any]) -> UnCLIP:
 
     clip: a config of clip.build, whose shape and words are these unless given. hidden, layers: of
     the prior's perceptron. space, dim, halvings, ae_width, blocks, kl, error, size: of the
-    autoencoder, as those of latent_diffusion.build; drop, width, depth, schedule, T, parameterisation: of both
-    diffusions. The decoder's U-Net has two sizes, with attention at the smaller one.
+    autoencoder, as those of latent_diffusion.build; drop, width, depth, schedule, T,
+    parameterisation: of both diffusions. The decoder's U-Net has two sizes, with attention at the
+    smaller one.
     """
     c = settings(
         "unclip", config, shape=NEEDED, words=NEEDED, clip={}, hidden=256, layers=4, space="kl",
