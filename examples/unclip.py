@@ -26,11 +26,11 @@ from tinygen.run import Run, count, fraction, non_negative, options
 
 TEXTS = ["a red circle above a blue square", "a large green triangle, at night",
          "a small yellow cross left of a large purple circle, by day", "a red square"]  # fmt: skip
-parser = options(__doc__, "unclip", data=("scenes",), steps=3000, batch=64, lr=1e-3)
+parser = options(__doc__, "unclip", data=("scenes",), steps=4000, batch=64, lr=1.5e-3)
 parser.add_argument("--text", nargs="+", default=TEXTS, metavar="CAPTION", help="what to draw")
 parser.add_argument("--scenes", type=count, default=20_000, help="training pictures (20000)")
 parser.add_argument("--clip", help="a checkpoint of examples/clip.py instead of a new CLIP")
-parser.add_argument("--first", type=fraction, default=0.33, help="of the steps: first stage (0.33)")
+parser.add_argument("--first", type=fraction, default=0.4, help="of the steps: first stage (0.4)")
 parser.add_argument("--dim", type=count, default=8, help="channels of the latents (8)")
 parser.add_argument("--ae-width", type=count, default=16, help="features of the autoencoder (16)")
 parser.add_argument("--width", type=count, default=32, help="features of the U-Net (32)")
