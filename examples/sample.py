@@ -48,6 +48,8 @@ args = parser.parse_args()
 # --- model ------------------------------------------------------------------------------------
 slug, config, model = restore(args.checkpoint, averaged=not args.raw)
 model.to(args.device)
+if not hasattr(model, "sample"):
+    parser.error(f"{args.checkpoint} holds a {slug}, which does not draw: see examples/{slug}.py")
 given = {way.dest: getattr(args, way.dest) for way in ways if getattr(args, way.dest) is not None}
 if given and not isinstance(model, (diffusion.DDPM, vq.LatentDiffusion)):
     names = ", ".join(f"--{name}" for name in given)
@@ -59,7 +61,7 @@ if args.labels and not model.classes:
 if args.labels and max(args.labels) >= model.classes:
     parser.error(f"--labels: expected 0..{model.classes - 1}, got {max(args.labels)}")
 
-if args.captions and not isinstance(model, text.TextToImage):
+if args.captions and not isinstance(model, (text.TextToImage, text.UnCLIP)):
     parser.error(f"--captions: the {slug} of {args.checkpoint} does not read")
 
 args.n = args.n or (8 if args.captions else 100)

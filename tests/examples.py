@@ -39,8 +39,11 @@ TINY = {
     " --halvings 1 --T 4 --n 20",
     "token_prior": "--epochs 2 --batch 512 --codes-epochs 2 --codes-width 4 --dim 4 --size 8"
     " --width 8 --layers 1 --heads 2",
+    "clip": "--steps 4 --batch 8 --width 4 --n 20 --scenes 60 --text-width 8 --text-layers 1",
     "text_to_image": "--steps 4 --first 0.5 --batch 8 --width 8 --ae-width 4 --T 4 --n 4"
     " --scenes 60 --text-width 8 --text-layers 1",
+    "unclip": "--steps 4 --first 0.5 --batch 8 --width 8 --ae-width 4 --hidden 8 --T 4 --n 4 --k 2"
+    " --scenes 60",
     "ncsn": "--epochs 2 --batch 512 --width 4 --levels 2 --chain 2",
     "energy": "--steps 4 --batch 16 --hidden 8 --chain 2 --size 50 --walk 4",
 }

@@ -30,12 +30,8 @@ from tinygen.models import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-PICTURES = (
-    "samples.png",
-    "guided.png",
-    "texts.png",
-    "reconstructions.png",
-)  # the first there is is shown
+# The first of these that there is is shown.
+PICTURES = ("samples.png", "guided.png", "texts.png", "retrieved.png", "reconstructions.png")
 
 
 def commands(slug: str) -> list[str]:

@@ -24,7 +24,8 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(slug: str, tmp_path: Path) -
     assert steps(out) == [1, 2, 3, 4]
     pictures = re.search(rf"^pictures in runs/{slug}/: (.*)$", said, re.MULTILINE)
     assert pictures and all((out / name).stat().st_size > 500 for name in pictures[1].split(", "))
-    assert {"samples.png", "guided.png", "reconstructions.png"} & set(pictures[1].split(", "))
+    main = {"samples.png", "guided.png", "reconstructions.png", "retrieved.png"}
+    assert main & set(pictures[1].split(", "))
     assert re.search(r" in \d+\.\d s", said)
 
     parts = tmp_path / "parts"
@@ -40,7 +41,8 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(slug: str, tmp_path: Path) -
     found, config, model = models.restore(out / "last.npz")
     labels = tg.arange(3) if model.classes else None
     assert found == slug and config["out"] == f"runs/{slug}"
-    assert model.sample(3, tg.Generator().manual_seed(0), labels).shape[0] == 3
+    if hasattr(model, "sample"):  # test_systems.py knows which have none
+        assert model.sample(3, tg.Generator().manual_seed(0), labels).shape[0] == 3
 
 
 @pytest.mark.parametrize("slug", models.SYSTEMS)

@@ -4,9 +4,10 @@
     ddpm        models/diffusion/ddpm.py      examples/ddpm.py     test_ddpm.py        ddpm.md
 
 A system's file has `build(config) -> model`, config being a dict that JSON can hold. Every model
-has `sample(n, generator=None, labels=None)`, and `terms(batch) -> dict` with the "loss" to minimise
-and the named parts it is made of; a GAN, which has two players, has `discriminator_terms(batch)`
-and `generator_terms(n)`. A batch is what a loader yields: (x,) or (x, labels).
+has `sample(n, generator=None, labels=None)`, but for CLIP, which compares and does not draw, and
+`terms(batch) -> dict` with the "loss" to minimise and the named parts it is made of; a GAN, which
+has two players, has `discriminator_terms(batch)` and `generator_terms(n)`. A batch is what a loader
+yields: (x,) or (x, labels), where captions are labels too, as tokens.
 """
 
 from __future__ import annotations
@@ -117,9 +118,17 @@ SYSTEMS: dict[str, System] = {
     "ddpm": System(
         "diffusion", "Denoising diffusion model of images", "Ho et al. 2020, arXiv:2006.11239", 17
     ),
+    "clip": System(
+        "text", "CLIP: pictures and captions compared", "Radford et al. 2021, arXiv:2103.00020",
+        None,
+    ),
     "text_to_image": System(
         "text", "Text to image: latent diffusion that reads captions",
         "Rombach et al. 2022, arXiv:2112.10752", None,
+    ),
+    "unclip": System(
+        "text", "unCLIP: a caption, CLIP's embedding, a picture",
+        "Ramesh et al. 2022, arXiv:2204.06125", None,
     ),
     "score": System(
         "score", "Score matching in the plane: exact, sliced, denoising",

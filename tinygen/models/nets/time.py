@@ -53,9 +53,10 @@ def with_label(context: Tensor, net: nn.Module | None, labels: Tensor | None) ->
 
 
 class TimeMLP(nn.Module):
-    """(x (B, dims), time (B,)[, labels (B,)]) -> (B, out): residual layers that all see the time.
+    """(x (B, dims), time (B,)[, labels]) -> (B, out): residual layers that all see the time.
 
-    The last layer begins at 0. classes > 0 takes labels 0 .. classes, the last one for "none".
+    The last layer begins at 0. classes > 0 takes labels (B,) in 0 .. classes, the last one for
+    "none"; vectors > 0 takes such (B, vectors) for labels.
     ValueError unless hidden is even and all sizes are >= 1.
 
     >>> import tinygen as tg
@@ -66,7 +67,7 @@ class TimeMLP(nn.Module):
 
     def __init__(
         self, dims: int = 2, hidden: int = 128, layers: int = 3, classes: int = 0,
-        out: int | None = None,
+        out: int | None = None, vectors: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         if min(dims, hidden, layers) < 1 or hidden % 2:
@@ -76,7 +77,7 @@ class TimeMLP(nn.Module):
             )
         self.hidden = hidden
         self.time = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
-        self.label = label_net(classes, 0, hidden)
+        self.label = label_net(classes, vectors, hidden)
         self.first = nn.Linear(dims, hidden)
         self.layers = nn.ModuleList([nn.Linear(hidden, hidden) for _ in range(layers)])
         self.last = nn.Linear(hidden, out or dims)
@@ -84,7 +85,7 @@ class TimeMLP(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
-        """x (B, dims), time (B,) in 0..1000, labels (B,) integers or None -> (B, out)."""
+        """x (B, dims), time (B,) in 0..1000, labels (B, ...) or None -> (B, out)."""
         context = with_label(self.time(sinusoids(time, self.hidden)), self.label, labels)
         h = self.first(x)
         for layer in self.layers:

@@ -3,6 +3,8 @@
 These stand on all other families: an autoencoder of vq, a chain of diffusion.
 """
 
+from .clip import CLIP, best_of, contrastive_loss
 from .text_to_image import TextToImage
+from .unclip import UnCLIP
 
-__all__ = ["TextToImage"]
+__all__ = ["CLIP", "TextToImage", "UnCLIP", "best_of", "contrastive_loss"]
