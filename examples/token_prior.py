@@ -17,7 +17,7 @@ features of our classifier of the data; the VQ-VAE's reconstructions of the othe
 as a prior can be asked to come. Nats of two kinds of integers (--quantiser) are not to be compared;
 with the decoder's they are: bits a number bound -log2 P(x) of the grey values. maskgit has no such
 figure, only the nats of a hidden integer; nor has a VQ-GAN, whose decoder is no density.
-It learns slower than gpt: Frechet 2.7 after 30 epochs of digits, 0.8 after 100.
+maskgit learns slower than gpt: Frechet 2.7 after 30 epochs of digits, 0.8 after 100.
 """
 
 import time
