@@ -69,7 +69,7 @@ def report(found: dict[str, Any], picture: str | None) -> str:
             ),
         ]  # fmt: skip
         if picture:
-            names = ", ".join(name[5:] for name in drawn)
+            names = "; ".join(name[5:] for name in drawn)
             parts += [f"![samples]({picture})\n\nA row each: {names}.\n"]
         dense = {name: runs for name, runs in drawn.items() if "log_p" in runs[0]}
         parts += [
