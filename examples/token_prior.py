@@ -5,7 +5,7 @@
     python examples/token_prior.py --quantiser scales        # 1 + 4 + 16 integers, coarse to fine
     python examples/token_prior.py --prior var               # ... and a whole scale in a pass
     python examples/token_prior.py --prior pixelcnn          # convolutions over the map
-    python examples/token_prior.py --prior maskgit           # hide and guess, 8 passes
+    python examples/token_prior.py --prior maskgit --epochs 100      # hide and guess, 8 passes
     python examples/token_prior.py --data emoji              # 8 x 8 integers of 128 values
     python examples/token_prior.py --codes runs/vqvae/last.npz --data emoji
 
@@ -17,6 +17,7 @@ features of our classifier of the data; the VQ-VAE's reconstructions of the othe
 as a prior can be asked to come. Nats of two kinds of integers (--quantiser) are not to be compared;
 with the decoder's they are: bits a number bound -log2 P(x) of the grey values. maskgit has no such
 figure, only the nats of a hidden integer; nor has a VQ-GAN, whose decoder is no density.
+maskgit learns slower than gpt: Frechet 2.7 after 30 epochs of digits, 0.8 after 100.
 """
 
 import time
@@ -30,8 +31,8 @@ from tinygen.plot.report import Report
 from tinygen.run import Run, count, fraction, options, positive
 
 SETS = sorted(data.SOURCES, key=lambda name: name != "digits")  # digits first
-parser = options(__doc__, "token_prior", data=SETS, epochs={"digits": 30, "others": 20}, batch=64,
-                 lr=3e-3)  # fmt: skip
+parser = options(__doc__, "token_prior", data=SETS, lr=3e-3, batch=64,
+                 epochs={"digits": 30, "emoji": 40, "others": 20})  # fmt: skip
 parser.add_argument("--prior", choices=vq.PRIORS, default="gpt", help="what draws the integers")
 parser.add_argument("--conditional", action="store_true", help="tell it the labels")
 parser.add_argument("--width", type=count, default=32, help="numbers of a token (32)")
@@ -42,8 +43,8 @@ parser.add_argument("--top-k", type=count, help="draw from the k likeliest value
 parser.add_argument("--top-p", type=fraction, help="draw from the likeliest that have together p")
 parser.add_argument("--passes", type=count, default=8, help="of a sample of maskgit (8)")
 parser.add_argument("--codes", help="a checkpoint of examples/vqvae.py instead of a new VQ-VAE")
-parser.add_argument("--codes-epochs", type=count, default={"digits": 30, "others": 20},
-                    help="of the VQ-VAE (digits 30, others 20)")  # fmt: skip
+parser.add_argument("--codes-epochs", type=count, default={"digits": 30, "emoji": 40, "others": 20},
+                    help="of the VQ-VAE (digits 30, emoji 40, others 20)")  # fmt: skip
 parser.add_argument("--codes-width", type=count, default=32, help="its features (32)")
 parser.add_argument("--quantiser", choices=vq.QUANTISERS, help="its integers (ema; var: scales)")
 parser.add_argument("--size", type=count, default={"digits": 32, "others": 128},
@@ -151,9 +152,9 @@ print(f"{model.passes} passes of the transformer a sample, {spent:.2f} ms (1000 
 by_itself = model.codes.sample(1000, seeded(5))
 if args.data in ("digits", "emoji"):
     judge = metrics.digits_classifier() if args.data == "digits" else metrics.emoji_classifier()
-    half = min(1000, len(train) // 2)  # of the data, and others
-    real = judge.features(train[:half].cpu())
-    made = model.codes.decode(tokens[half:]) if len(tokens) > half else test
+    half = len(train) // 2  # every other picture: they may stand in order
+    real = judge.features(train[: 2 * half : 2].cpu())
+    made = model.codes.decode(tokens[1::2])
     for name, x in (("samples", samples), ("each integer alone", by_itself),
                     ("reconstructions of others", made)):  # fmt: skip
         distance = metrics.frechet_distance(real, judge.features(x.cpu()))

@@ -16,6 +16,7 @@ import json
 import math
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from codes_page import report
 
 import tinygen as tg
 from tinygen import data, metrics, plot
@@ -52,7 +54,9 @@ DRAW: dict[str, dict[str, Any]] = {
     "draw latent diffusion, vq": {"codes": "ema", "space": "vq"},
     "draw pixel diffusion": {"space": "pixels"},
 }
-GROUPS, NOISES = 4, (0.0, 1.0, 2.0, 4.5, 9.0, 18.0)
+GROUPS = 4
+BUDGETS = {"keep": KEEP_SECONDS, "first": FIRST_SECONDS, "draw": DRAW_SECONDS, "groups": GROUPS}
+NOISES = (0.0, 1.0, 2.0, 4.5, 9.0, 18.0)
 MAPS = {"shape": (3, 32, 32), "dim": 8}  # of every autoencoder: 8 x 8 places, 8 numbers a place
 
 
@@ -245,103 +249,13 @@ def ms(sample: Callable[[int], Any], n: int) -> float:
     return 1000.0 * min(times) / n
 
 
-# --- the page -------------------------------------------------------------------------------------
-
-
-def over(runs: Sequence[dict[str, Any]], name: str, digits: int = 2) -> str:
-    """Mean over the seeds, and what they are apart; - where there is none."""
-    values = [np.mean(run[name]) for run in runs if name in run]
-    if not values:
-        return "-"
-    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.{digits}f}{spread}"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
-
-
-def report(found: dict[str, Any]) -> str:
-    v, rows = found["versions"], found["rows"]
-    kept = {name: runs for name, runs in rows.items() if name.startswith("keep")}
-    drawn = {name: runs for name, runs in rows.items() if name.startswith("draw")}
-    parts = [
-        "# Codes in numbers\n",
-        f"Made by `benchmarks/quality/codes.py`; tinygen {v['tinygen']}, NumPy {v['numpy']}, "
-        f"Python {v['python']}. Seconds and milliseconds are of one core's time.\n",
-        "## What integers keep of a test picture\n",
-        f"VQ-VAEs after {KEEP_SECONDS:g} s of training each, one seed. Bits a number: the integers "
-        "by their frequencies at each place and the grey values given the decoder's picture "
-        "(`VQVAE.log_prob_bound`), at most so many. Perceptual: in our features of emoji. Integers "
-        "that say more need more bits themselves: log2 of size for each.\n",
-        table(
-            ["data, quantiser", "integers", "size", "perplexity", "PSNR", "SSIM", "perceptual",
-             "bits a number", "steps"],
-            [[name[5:], runs[0]["integers"], runs[0]["size"], over(runs, "perplexity", 1),
-              over(runs, "psnr"), over(runs, "ssim", 3), over(runs, "perceptual", 3),
-              over(runs, "bits", 3), runs[0]["steps"]] for name, runs in kept.items()],
-        ),
-    ]  # fmt: skip
-    if drawn:
-        floor = found["floor"]
-        parts += [
-            "## What is drawn in them: emoji at equal time\n",
-            f"No labels. {FIRST_SECONDS:g} s for the autoencoder (8 x 8 places), "
-            f"{DRAW_SECONDS:g} s for what draws in it, their sum for the diffusion of pixels; of "
-            "each the averaged weights that are best on 100 held-out pictures. Frechet, precision "
-            "and recall against 1047 "
-            f"training pictures, the mean of {GROUPS} groups of 230, the size of the test set, "
-            f"which has {floor['frechet'][0]:.2f}, {floor['precision']:.2f}, "
-            f"{floor['recall']:.2f}: no model is asked for less. Reconstructed: the test pictures "
-            "after the autoencoder, what a prior over it could reach. Time: 100 at once and one "
-            "alone.\n",
-            table(
-                ["what draws", "Frechet", "reconstructed", "precision", "recall", "passes",
-                 "ms of 100", "ms of one", "without cache", "steps, best at"],
-                [[name[5:], over(runs, "frechet"), over(runs, "reconstructed"),
-                  over(runs, "precision"), over(runs, "recall"), runs[0]["passes"],
-                  over(runs, "many", 1), over(runs, "one", 0), over(runs, "uncached", 0),
-                  f"{runs[0]['steps']}, {runs[0].get('best_at', '-')}"]
-                 for name, runs in drawn.items()],
-            ),
-        ]  # fmt: skip
-        if (OUT / "codes.png").exists():
-            names = ", ".join(name[5:] for name in drawn)
-            parts += [f"![samples](codes.png)\n\nA row each: {names}.\n"]
-        dense = {name: runs for name, runs in drawn.items() if "log_p" in runs[0]}
-        parts += [
-            "## Bits of tokens and decoder\n",
-            "Test log P(tokens) in nats and, with the decoder's discretised logistic, at most so "
-            "many bits a number of 256 grey values. VAR's integers are others, and more. MaskGIT, "
-            "a VQ-GAN and the diffusions have no such number. Milliseconds a token, one picture at "
-            "a time.\n",
-            table(
-                ["prior", "integers", "log P(tokens)", "bits a number", "ms a token", "uncached"],
-                [[name[5:], runs[0]["integers"], over(runs, "log_p", 1), over(runs, "bits", 3),
-                  *(f"{np.mean([r[k] for r in runs]) / runs[0]['integers']:.2f}"
-                    if k in runs[0] and "uncached" in runs[0] else "-"
-                    for k in ("one", "uncached"))] for name, runs in dense.items()],
-            ),
-        ]  # fmt: skip
-        if noisy := drawn.get("draw maskgit"):
-            parts += [
-                "## The noise of MaskGIT\n",
-                f"Frechet against the noise of its confidence ({noisy[0]['passes']} passes), draws "
-                "that the table above does not count.\n",
-                table(["noise", *map(str, NOISES)],
-                      [["Frechet", *(f"{np.mean([r['noise'][str(n)] for r in noisy]):.2f}"
-                                     for n in NOISES)]]),
-            ]  # fmt: skip
-    return "\n".join(parts)
-
-
-def picture(names: Sequence[str]) -> None:
-    """Twelve samples of each row that draws, seed 0, where they are still there."""
-    files = [KEPT / f"{name}-0.npz" for name in names]
+def picture(names: Sequence[str]) -> str | None:
+    """Sixteen samples of each row that draws, seed 0, made anew where they are all still there."""
+    files, path = [KEPT / f"{name}-0.npz" for name in names], OUT / "codes.png"
     if files and all(file.exists() for file in files):
-        draws = tg.cat([tg.load(file)["x"][:16] for file in files])
-        plot.image_grid(draws, nrow=16, value_range=(-1, 1), path=OUT / "codes.png")
+        draws = tg.cat([tg.load(file)["x"][:16] for file in files]).clamp(-1.0, 1.0)
+        plot.image_grid(draws, nrow=16, value_range=(-1, 1), path=path)
+    return path.name if path.exists() else None
 
 
 def main() -> None:
@@ -355,6 +269,8 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / "figures.json"
     found = json.loads(path.read_text()) if path.exists() else {"rows": {}}
+    if found.setdefault("budgets", BUDGETS) != BUDGETS:
+        sys.exit(f"{path} has rows of other budgets, {found['budgets']}: remove it first")
     found["versions"] = {
         "tinygen": tg.__version__, "numpy": np.__version__, "python": platform.python_version()
     }  # fmt: skip
@@ -369,8 +285,8 @@ def main() -> None:
                 found.setdefault("floor", judged(emoji()[2]))
                 print(name, row, flush=True)
                 path.write_text(json.dumps(found, indent=1) + "\n")
-    picture([name for name in DRAW if name in found["rows"]])
-    (OUT / "figures.md").write_text(report(found))
+    drawn = picture([name for name in DRAW if name in found["rows"]])
+    (OUT / "figures.md").write_text(report(found, drawn))
 
 
 if __name__ == "__main__":
