@@ -237,7 +237,8 @@ class _Slow:
     """An op whose backward waits."""
 
     def __init__(self, op: Any, wait: Any) -> None:
-        self.name, self.shares, self._op, self._wait = op.name, op.shares, op, wait
+        self.name, self.shares, self.add_to = op.name, op.shares, op.add_to
+        self._op, self._wait = op, wait
 
     def pull_back(self, i: int, g: Any, saved: Any, parent: Any) -> Any:
         return self._op.pull_back(i, self._wait(g), saved, parent)
