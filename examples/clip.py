@@ -26,9 +26,9 @@ from tinygen.run import Run, count, options
 TEXTS = ["a red circle", "a small green triangle", "a large yellow cross, at night",
          "a blue square above a green circle"]  # fmt: skip
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-parser = options(__doc__, "clip", data=("scenes",), steps=2000, batch=128, lr=2e-3)
+parser = options(__doc__, "clip", data=("scenes",), steps=800, batch=128, lr=1e-3)
 parser.add_argument("--text", nargs="+", default=TEXTS, metavar="CAPTION", help="what to look for")
-parser.add_argument("--scenes", type=count, default=20_000, help="training pictures (20000)")
+parser.add_argument("--scenes", type=count, default=10_000, help="training pictures (10000)")
 parser.add_argument("--dim", type=count, default=64, help="of the vectors (64)")
 parser.add_argument("--width", type=count, default=8, help="features of what sees (8)")
 parser.add_argument("--text-width", type=count, default=64, help="of the vector of a word (64)")
