@@ -3,7 +3,8 @@
     python examples/clip.py
     python examples/clip.py --text "a green cross, at night" "a large circle"   # look for these
 
-Expect: 4 min on 2 cores; 0 % of captions found among 200 (chance 0.5 %).
+Expect: about 2 min on 2 cores; with half these steps and half the batch, 66 % of pictures find
+their caption among 100 (chance 2 %).
 
 The data are scenes of one or two shapes, drawn as the run begins, with captions as those of
 examples/text_to_image.py. Three claims, each beside chance, on test scenes and on scenes that show
@@ -26,9 +27,9 @@ from tinygen.run import Run, count, options
 TEXTS = ["a red circle", "a small green triangle", "a large yellow cross, at night",
          "a blue square above a green circle"]  # fmt: skip
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-parser = options(__doc__, "clip", data=("scenes",), steps=2000, batch=128, lr=2e-3)
+parser = options(__doc__, "clip", data=("scenes",), steps=800, batch=128, lr=1e-3)
 parser.add_argument("--text", nargs="+", default=TEXTS, metavar="CAPTION", help="what to look for")
-parser.add_argument("--scenes", type=count, default=20_000, help="training pictures (20000)")
+parser.add_argument("--scenes", type=count, default=10_000, help="training pictures (10000)")
 parser.add_argument("--dim", type=count, default=64, help="of the vectors (64)")
 parser.add_argument("--width", type=count, default=8, help="features of what sees (8)")
 parser.add_argument("--text-width", type=count, default=64, help="of the vector of a word (64)")

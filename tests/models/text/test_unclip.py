@@ -91,6 +91,17 @@ def test_guidance_1_is_the_conditional_prior() -> None:
     assert np.abs((told - nothing).detach().numpy()).max() > 1e-3
 
 
+def test_the_prior_draws_of_the_caption_with_guidance() -> None:
+    made = model().eval()
+    for g in (1.0, 2.5):
+        drawn = made.prior.sample(2, seeded(), made.read(CAPTIONS), guidance=g).numpy()
+        unit = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+        z = made.imagine(CAPTIONS, seeded(), guidance=g).numpy()
+        assert np.allclose(z, math.sqrt(6) * unit), g
+    assert not np.allclose(z, made.imagine(CAPTIONS, seeded()).numpy())
+    assert not np.allclose(z, made.imagine(CAPTIONS[::-1], seeded(), guidance=2.5).numpy())
+
+
 def test_a_caption_s_picture_is_that_of_the_embedding_that_the_prior_draws() -> None:
     made = model().eval()
     one = seeded()
