@@ -1,6 +1,7 @@
 """Pictures from captions: train an autoencoder, then a diffusion of its latents that reads.
 
-    python examples/text_to_image.py --text "a red circle above a blue square"
+    python examples/text_to_image.py
+    python examples/text_to_image.py --text "a red circle above a blue square" "a green cross"
     python examples/text_to_image.py --space pixels             # no autoencoder
     python examples/text_to_image.py --net dit --width 96 --depth 4     # a transformer denoises
     python examples/sample.py text_to_image --captions "a green triangle"     # trained already
