@@ -6,14 +6,15 @@
     python examples/acgan.py --objective hinge --norm spectral
     python examples/acgan.py --resume
 
-Expect: @@
+Expect: 3 min on 2 cores; 99.5 % of 1000 samples are what was asked for (a cGAN at equal
+steps 99.4 %), two of a class lie 0.86 times as far apart as data (a cGAN's 0.90).
 
 G gets the label beside the code z; D has two heads on one trunk, for the source and for the class
 (Odena et al. 2016, arXiv:1610.09585). G is paid for pictures whose class D names rightly, weight w
 (--class-weight, 1 in the paper). Its claim, that samples are of the class asked for, is measured by
 our own classifier; its known weak spot is that a class loses its variety as w rises: how far apart
-samples of a class lie, beside data, and the recall. benchmarks/results/gan/labels.md has w beside
-a cGAN at equal steps.
+samples of a class lie, beside data, and the recall. benchmarks/results/gan/labels.md has several w
+beside a cGAN at equal steps.
 
 At the end: a class a row and a code a column, and walks between codes.
 """

@@ -7,13 +7,14 @@
     python examples/semi_gan.py --data fashion
     python examples/semi_gan.py --resume
 
-Expect: @@
+Expect: 2 min on 2 cores; test error 10.5 %, without the unlabelled pictures 14.4 %.
 
 D tells the ten classes apart, and an eleventh, "sample", whose logit is 0 (Salimans et al. 2016,
 arXiv:1606.03498): Z = sum e^l_k, p(data) = Z / (Z + 1). Labelled pictures teach it the classes,
 the others that they are of some class, samples that they are of none. G learns to match the mean of
 D's last features. Beside it an equal network learns from the labelled pictures alone, with the
-same batches: the difference is what unlabelled pictures are worth.
+same batches: the difference is what unlabelled pictures are worth. At the end: a class a row, the
+ten of 1000 samples that D is surest of.
 
 Test digits are by other writers than the training digits: our frozen classifier, which had all 1415
 labels, names 92 % of them rightly. benchmarks/results/gan/labels.md has three seeds of each.
@@ -110,6 +111,9 @@ print(f"{len(known)} labels of {len(train)} {args.data}: {args.steps} steps in "
       f"{run.seconds:.1f} s, seed {args.seed}")  # fmt: skip
 print(f"test error {error(model):.1f} %; without the unlabelled pictures {error(alone):.1f} %")
 report = Report(args.out, model)
-report.grid("samples", model.sample(100, seeded(2)))
+made = model.sample(1000, seeded(2))
+belief = model.probabilities(made)
+surest = [belief[:, k].argsort(descending=True)[:10] for k in range(classes)]
+report.grid("samples", made[tg.cat(surest)])  # a class a row
 report.curves("error", "error_alone", units="%")
 report.close()

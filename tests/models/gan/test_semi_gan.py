@@ -49,6 +49,7 @@ def test_k_logits_say_what_k_plus_1_do(eleventh: float) -> None:
     p = [v / v.sum(1, keepdims=True) for v in p]
     Z = np.exp(logits[1] - eleventh).sum(1)
     assert np.allclose(1 - p[1][:, 3], Z / (Z + 1), rtol=1e-13)
+    assert np.allclose(model.probabilities(unlabelled).numpy(), p[1], rtol=1e-12)
     assert np.allclose(model.judge(unlabelled).sigmoid().detach().numpy(), Z / (Z + 1), rtol=1e-12)
     of_class = p[0][np.arange(5), LABELS.numpy()] / (1 - p[0][:, 3])
     supervised = -np.log(of_class).mean()

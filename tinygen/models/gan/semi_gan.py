@@ -10,9 +10,10 @@ to 0, and log Z is an ordinary GAN's logit of "data". The unlabelled pictures te
 them is of some class: the borders between classes go where neither data nor samples are.
 arXiv:1606.03498.
 
-What goes wrong: a G trained to fool D, not to match features, makes better pictures and a worse
-classifier: samples of the very law of the data have nothing to say about borders. With labels
-enough, or features taken after the last layer, nothing is gained.
+What goes wrong: a D without noise in its layers tells the few samples from data by heart, the
+unlabelled part of its loss is 0 and so is what it teaches. Feature matching makes soft pictures;
+those of a G that fools D look better. That it also makes the better classifier is the paper's
+finding; benchmarks/results/gan/labels.md has both.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 from ... import nn
 from ...checks import numbers
 from ...nn import functional as F
-from ...ops import logsumexp, square
+from ...ops import cat, logsumexp, softmax, square, zeros_like
 from ...tape import no_grad
 from ...tensor import Tensor
 from .. import nets
@@ -60,13 +61,17 @@ class SemiGAN(GAN):
         return logsumexp(self.D(x), 1)
 
     @no_grad()
-    def classify(self, x: Tensor) -> Tensor:
-        """The likeliest class of clean x, in evaluation mode: (B, ...) -> integers (B,)."""
+    def probabilities(self, x: Tensor) -> Tensor:
+        """p(k | x) and, last, p(sample | x), in evaluation mode: (B, ...) -> (B, K + 1)."""
         training = self.D.training
         self.D.eval()
-        out = self.D(x).argmax(1)
+        logits = self.D(x)
         self.D.train(training)
-        return out
+        return softmax(cat([logits, zeros_like(logits[:, :1])], 1), 1)
+
+    def classify(self, x: Tensor) -> Tensor:
+        """The likeliest class of data x, in evaluation mode: (B, ...) -> integers (B,)."""
+        return self.probabilities(x)[:, :-1].argmax(1)
 
     def supervised(self, x: Tensor, labels: Tensor) -> Tensor:
         """-E log p(y | x, x is data), in nats: alone, the loss of an ordinary classifier."""
