@@ -17,7 +17,7 @@ bold samples minus that of thin ones is a direction of the code that makes any c
 """
 
 import tinygen as tg
-from tinygen import data, metrics
+from tinygen import data
 from tinygen.models import gan, latent
 from tinygen.models.gan import cgan
 from tinygen.plot.report import Report
@@ -101,8 +101,5 @@ bolder = bolder / bolder.norm() * args.latent**0.5  # as long as a code is
 report.moves("bolder", codes[:classes], bolder, 1, 9, every)
 report.curves("loss_d", "loss_g")
 if args.data == "digits":
-    judged = metrics.digits_classifier().probabilities(every_class(100).cpu()).argmax(1)
-    asked = every.repeat_interleave(100).cpu().numpy()
-    print(f"{100 * (judged == asked).mean():.1f} % of 1000 samples are what was asked for, "
-          "says our classifier")  # fmt: skip
+    report.asked(train, train_set.labels, every_class(100), every.repeat_interleave(100))
 report.close()

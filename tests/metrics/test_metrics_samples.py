@@ -228,6 +228,23 @@ def test_precision_and_recall_tell_bad_samples_from_missing_modes() -> None:
     assert metrics.precision_recall(x, stray).precision == pytest.approx(0.5, abs=0.06)
 
 
+def test_within_class_distance_is_that_of_pairs_of_a_class() -> None:
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal((30, 2)) + 5, np.repeat([0, 1, 3], [5, 10, 15])
+    x[labels == 1] += 100  # how far apart the classes are does not matter
+    means = []
+    for kind in (0, 1, 3):
+        part = x[labels == kind]
+        means.append(np.mean([np.linalg.norm(a - b) for i, a in enumerate(part) for b in part[:i]]))
+    distance = metrics.within_class_distance
+    assert distance(x, labels) == pytest.approx(np.mean(means), rel=1e-9)
+    assert distance(3 * x, labels) == pytest.approx(3 * np.mean(means), rel=1e-9)
+    assert distance(tg.tensor(x).reshape(30, 1, 2), tg.tensor(labels)) == distance(x, labels)
+    for wrong in (labels[:-1], np.arange(30), labels[:, None]):
+        with pytest.raises(ValueError, match="within_class_distance: expected 30 labels, two or"):
+            distance(x, wrong)
+
+
 def test_two_sample_test_is_at_chance_for_the_same_law_only() -> None:
     rng = np.random.default_rng(0)
     same = [

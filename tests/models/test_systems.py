@@ -78,6 +78,8 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("gan", PICTURE | {"hidden": 8, "virtual": 4, "objective": "wgan_gp"}),
     ("dcgan", PICTURE | {"width": 2, "minibatch": 2}),
     ("cgan", LABELLED | {"width": 2}),
+    ("acgan", LABELLED | {"width": 2}),
+    ("semi_gan", LABELLED | {"hidden": 8}),
     ("wgan", PICTURE | {"width": 2}),
     ("wgan", {"shape": (2,), "line": True}),
     ("began", PICTURE | {"width": 2}),

@@ -18,6 +18,7 @@ from .features import (
     mmd_squared,
     nearest_neighbours,
     precision_recall,
+    within_class_distance,
 )
 from .likelihood import active_units, bits_per_dim, mean_and_error, psnr, rate_distortion, ssim
 from .samples import ModeReport, gaussian_like, mode_report
@@ -53,4 +54,5 @@ __all__ = [
     "rate_distortion",
     "ssim",
     "wasserstein_1d",
+    "within_class_distance",
 ]

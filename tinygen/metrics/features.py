@@ -17,7 +17,7 @@ from .samples import as_rows, squared_distances
 __all__ = [
     "C2ST", "PrecisionRecall", "class_counts", "classifier_two_sample_test", "duplicates",
     "frechet_distance", "inception_score", "kernel_distance", "mmd_squared", "nearest_neighbours",
-    "precision_recall",
+    "precision_recall", "within_class_distance",
 ]  # fmt: skip
 
 
@@ -208,6 +208,34 @@ def classifier_two_sample_test(x: Any, y: Any, k: int | None = None, seed: int =
     accuracy = float(right.mean())
     z = (accuracy - 0.5) / math.sqrt(0.25 / n)
     return C2ST(accuracy, 0.5 * math.erfc(z / math.sqrt(2)))
+
+
+def within_class_distance(x: Any, labels: Any) -> float:
+    """How far apart two of a class lie, on average: low where each class has few forms.
+
+    x: data or samples (n, d), labels: (n,), two or more of each class that occurs. The mean over
+    pairs of a class, then over classes.
+
+    >>> import numpy as np, tinygen as tg
+    >>> x = np.array([[0.0], [2.0], [100.0], [104.0]])
+    >>> tg.metrics.within_class_distance(x, np.array([0, 0, 1, 1]))
+    3.0
+    """
+    rows, kinds = as_rows(x, "within_class_distance"), np.asarray(labels)
+    found, counts = np.unique(kinds, return_counts=True)
+    if kinds.shape != (len(rows),) or counts.min(initial=2) < 2:
+        raise ValueError(
+            f"within_class_distance: expected {len(rows)} labels, two or more of each class, got "
+            f"shape {kinds.shape}, at least {counts.min(initial=2)} of each"
+        )
+    means = []
+    for kind, n in zip(found, counts):
+        part = rows[kinds == kind]
+        part = part - part.mean(0)  # large numbers cost digits of small distances
+        apart = np.sqrt(squared_distances(part, part))
+        np.fill_diagonal(apart, 0.0)
+        means.append(apart.sum() / (n * (n - 1)))
+    return float(np.mean(means))
 
 
 # --- what a classifier says -----------------------------------------------------------------------

@@ -103,6 +103,13 @@ SYSTEMS: dict[str, System] = {
         "gan", "Deep convolutional GAN", "Radford et al. 2015, arXiv:1511.06434", None
     ),
     "cgan": System("gan", "Conditional GAN", "Mirza and Osindero 2014, arXiv:1411.1784", None),
+    "acgan": System(
+        "gan", "GAN with a class head", "Odena et al. 2016, arXiv:1610.09585", None
+    ),
+    "semi_gan": System(
+        "gan", "Semi-supervised GAN: D is the classifier",
+        "Salimans et al. 2016, arXiv:1606.03498", None,
+    ),
     "wgan": System(
         "gan", "Wasserstein GAN with weight clipping", "Arjovsky et al. 2017, arXiv:1701.07875", 13
     ),

@@ -134,6 +134,23 @@ class Report:
             print(f"Frechet of {len(z)} of {name}: {distance:.3f}")
         print(f"classes {metrics.class_counts(p)}, score {metrics.inception_score(p):.2f} of 10")
 
+    def asked(self, train: Tensor, labels: Tensor, pictures: Tensor, asked: Tensor) -> None:
+        """Print what our classifier of the 8 x 8 digits says of samples of the classes `asked`.
+
+        How many are what was asked for, and how various each class is beside data of `labels`.
+        """
+        classifier = metrics.digits_classifier()
+        kinds, pictures, train = asked.cpu().numpy(), pictures.cpu(), train.cpu()
+        right = (classifier.probabilities(pictures).argmax(1) == kinds).mean()
+        x, y = classifier.features(train), classifier.features(pictures)
+        apart = metrics.within_class_distance(y, kinds)
+        of_data = metrics.within_class_distance(x, labels.cpu().numpy())
+        near = metrics.precision_recall(x[:1000], y)
+        print(f"{100 * right:.1f} % of {len(y)} samples are what was asked for, "
+              "says our classifier")  # fmt: skip
+        print(f"two samples of a class lie {apart / of_data:.2f} times as far apart as two data; "
+              f"precision {near.precision:.2f}, recall {near.recall:.2f}")  # fmt: skip
+
     def curves(self, *keys: str, units: str = "") -> None:
         """curves.png: these values of the run's log."""
         curves(self.folder / "log.jsonl", keys, units=units, path=self.folder / "curves.png")

@@ -5,6 +5,7 @@ Networks are in models/nets.
 """
 
 from .aae import AAE, ClassifyingAAE, drawn
+from .acgan import ACGAN
 from .began import BEGAN
 from .gan import GAN, pack
 from .objectives import (
@@ -20,6 +21,7 @@ from .objectives import (
     two_jsd,
 )
 from .penalties import PENALTIES, input_gradients, interpolates, perturbed, zero_on_data
+from .semi_gan import SemiGAN
 from .training import (
     Extragradient,
     OptimisticAdam,
@@ -34,6 +36,7 @@ from .training import (
 
 __all__ = [
     "AAE",
+    "ACGAN",
     "BEGAN",
     "ClassifyingAAE",
     "GAN",
@@ -43,6 +46,7 @@ __all__ = [
     "Objective",
     "OptimisticAdam",
     "OptimisticSGD",
+    "SemiGAN",
     "collapse",
     "critic_gap",
     "cross_entropy",

@@ -1,11 +1,12 @@
 """Networks without an objective, shared by the families: what they are of, never what for.
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
-(layers that look at more than one example), dcgan (generator and discriminator), time, unet,
-masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by
-pixel), transformer (attention that does not look ahead), coupling (what a flow asks), patches (a
-judge of patches), perceptual (features to compare pictures by), spatial (pictures to a map of
-features and back), text (captions), dit (a transformer in the U-Net's place).
+(layers that look at more than one example), dcgan (generator and discriminator), heads (what
+features say of the class), time, unet, masked (what comes later is not seen), recurrent (LSTMs over
+pictures), pixelwise (both, pixel by pixel), transformer (attention that does not look ahead),
+coupling (what a flow asks), patches (a judge of patches), perceptual (features to compare pictures
+by), spatial (pictures to a map of features and back), text (captions), dit (a transformer in the
+U-Net's place).
 """
 
 from .autoencoding import (
@@ -28,6 +29,7 @@ from .dcgan import (
     AutoencoderEnergy,
     dcgan,
     dcgan_energy,
+    dcgan_trunk,
     halvings,
     mlp_energy,
     mlp_gan,
@@ -35,6 +37,7 @@ from .dcgan import (
 )
 from .dense import mlp
 from .dit import DiT, DiTBlock
+from .heads import ClassHead, Noise, SourceAndClass, noisy_trunk
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .patches import PatchDiscriminator
 from .perceptual import EmojiFeatures, Perceptual, perceptual
@@ -50,6 +53,7 @@ __all__ = [
     "AUTOENCODERS",
     "AutoencoderEnergy",
     "Cache",
+    "ClassHead",
     "Conditional",
     "DiT",
     "DiTBlock",
@@ -64,11 +68,13 @@ __all__ = [
     "Maxout",
     "MinibatchDiscrimination",
     "PatchDiscriminator",
+    "Noise",
     "Perceptual",
     "ReferenceBatchNorm",
     "RowLSTM",
     "RowPixels",
     "ResidualBlock",
+    "SourceAndClass",
     "TextEncoder",
     "TimeMLP",
     "Transformer",
@@ -81,6 +87,7 @@ __all__ = [
     "coupling_net",
     "dcgan",
     "dcgan_energy",
+    "dcgan_trunk",
     "halvings",
     "is_word",
     "map_autoencoder",
@@ -88,6 +95,7 @@ __all__ = [
     "mlp_autoencoder",
     "mlp_energy",
     "mlp_gan",
+    "noisy_trunk",
     "perceptual",
     "referenced",
     "set_output_bias",

@@ -18,8 +18,8 @@ from .batch import Maxout, MinibatchDiscrimination
 from .dense import mlp
 
 __all__ = [
-    "AutoencoderEnergy", "LEAK", "MAX_START", "dcgan", "dcgan_energy", "halvings", "mlp_energy",
-    "mlp_gan", "spectrally_normalised", "start_small",
+    "AutoencoderEnergy", "LEAK", "MAX_START", "dcgan", "dcgan_energy", "dcgan_trunk", "halvings",
+    "mlp_energy", "mlp_gan", "spectrally_normalised", "start_small",
 ]  # fmt: skip
 
 LEAK = 0.2  # slope of DCGAN's LeakyReLU
@@ -136,12 +136,7 @@ def dcgan(
     ((5, 1, 8, 8), (5,))
     """
     positive("dcgan", latent=latent, width=width)
-    if norm not in ("batch", "layer", "spectral", "none"):
-        raise ValueError(f"dcgan: norm must be batch, layer, spectral or none, got {norm!r}")
-    if len(shape) != 3 or shape[1] != shape[2]:
-        raise ValueError(f"dcgan: expected a square picture (C, S, S), got {tuple(shape)}")
-    start, n = halvings(shape[1])
-    widths = [width * 2**i for i in range(n)]
+    start, widths = _sides(shape, width, norm)
     up = _up(shape[0], widths[::-1], start, latent + classes)
     down = _down(shape[0] * packed + classes, widths, norm)
     last = [nn.Conv2d(widths[-1], 1, start), nn.Flatten(0)]
@@ -152,6 +147,34 @@ def dcgan(
     for net in (generator, judge):
         net.apply(start_small)
     return generator, spectrally_normalised(judge) if norm == "spectral" else judge
+
+
+def dcgan_trunk(
+    shape: Sequence[int], width: int = 32, *, norm: str = "layer"
+) -> tuple[nn.Sequential, int]:
+    """D of `dcgan` without its last layer, for heads of your own: (B, *shape) -> (B, features).
+
+    Returns it and the number of features; the weights start as each layer's own do. norm "spectral"
+    is for the whole of D: apply `spectrally_normalised` when its heads are on.
+
+    >>> import tinygen as tg
+    >>> trunk, features = tg.models.nets.dcgan_trunk((1, 8, 8), width=4)
+    >>> features, trunk(tg.zeros(5, 1, 8, 8)).shape
+    (32, (5, 32))
+    """
+    positive("dcgan_trunk", width=width)
+    start, widths = _sides(shape, width, norm)
+    return nn.Sequential(*_down(shape[0], widths, norm), nn.Flatten()), widths[-1] * start**2
+
+
+def _sides(shape: Sequence[int], width: int, norm: str) -> tuple[int, list[int]]:
+    """The smallest side and the channels at each size, from the largest; or a ValueError."""
+    if norm not in ("batch", "layer", "spectral", "none"):
+        raise ValueError(f"dcgan: norm must be batch, layer, spectral or none, got {norm!r}")
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ValueError(f"dcgan: expected a square picture (C, S, S), got {tuple(shape)}")
+    start, n = halvings(shape[1])
+    return start, [width * 2**i for i in range(n)]
 
 
 def _up(channels: int, widths: Sequence[int], start: int, latent: int) -> list[nn.Module]:
