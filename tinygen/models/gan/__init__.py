@@ -20,6 +20,7 @@ from .objectives import (
     two_jsd,
 )
 from .penalties import PENALTIES, input_gradients, interpolates, perturbed, zero_on_data
+from .sdgan import SDGAN
 from .training import (
     Extragradient,
     OptimisticAdam,
@@ -39,6 +40,7 @@ __all__ = [
     "GAN",
     "OBJECTIVES",
     "PENALTIES",
+    "SDGAN",
     "Extragradient",
     "Objective",
     "OptimisticAdam",
