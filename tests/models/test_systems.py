@@ -83,6 +83,7 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("wgan", PICTURE | {"width": 2}),
     ("wgan", {"shape": (2,), "line": True}),
     ("began", PICTURE | {"width": 2}),
+    ("sdgan", PICTURE | {"width": 2}),
     ("aae", PICTURE | {"hidden": 8, "encoder": "implicit"}),
     ("aae", LABELLED | {"hidden": 8, "encoder": "gaussian", "prior": "mixture"}),
     ("aae", LABELLED | {"hidden": 8, "latent": 3, "prior": "classes", "weight": 5.0}),

@@ -19,6 +19,7 @@ from .indexed import ConcatDataset, Dataset, Subset, TensorDataset, random_split
 from .loader import DataLoader, default_collate
 from .samplers import (
     BatchSampler,
+    PairSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -53,6 +54,7 @@ __all__ = [
     "DataLoader",
     "Dataset",
     "ImageDataset",
+    "PairSampler",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",

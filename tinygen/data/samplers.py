@@ -16,8 +16,8 @@ from ..checks import positive
 from ..ops import as_tensor, multinomial
 
 __all__ = [
-    "BatchSampler", "RandomSampler", "Sampler", "SequentialSampler", "SubsetRandomSampler",
-    "WeightedRandomSampler",
+    "BatchSampler", "PairSampler", "RandomSampler", "Sampler", "SequentialSampler",
+    "SubsetRandomSampler", "WeightedRandomSampler",
 ]  # fmt: skip
 
 
@@ -120,6 +120,58 @@ class WeightedRandomSampler(Sampler):
             self.weights, self.num_samples, self.replacement, generator=self.generator
         )
         return iter(drawn.tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class PairSampler(Sampler):
+    """Pairs of one identity in a row: indices 2 i and 2 i + 1 of an epoch are two items of one.
+
+    identities: (N,), who each item is of. An identity is drawn uniformly, then two of its items,
+    never one twice. num_samples: indices in an epoch, an even number (N, or N - 1). ValueError for
+    fewer than two identities, or one with a single item: there is no pair to learn from.
+
+    >>> import tinygen as tg
+    >>> who = tg.tensor([0, 0, 1, 1])
+    >>> pair = list(tg.data.PairSampler(who, num_samples=2))
+    >>> sorted(pair) in ([0, 1], [2, 3])
+    True
+    """
+
+    def __init__(
+        self, identities: Any, num_samples: int | None = None, generator: Generator | None = None
+    ) -> None:
+        who = as_tensor(identities).cpu().numpy()
+        if who.ndim != 1:
+            raise ValueError(f"PairSampler: expected one row of identities, got {who.shape}")
+        self.order = np.argsort(who, kind="stable")  # one identity's items beside each other
+        names, self.first, self.count = np.unique(
+            who[self.order], return_index=True, return_counts=True
+        )
+        if len(names) < 2:
+            raise ValueError(
+                f"PairSampler: all {len(who)} items are of one identity; two or more are needed, "
+                "or nothing says what the items of one have in common"
+            )
+        if self.count.min() < 2:
+            raise ValueError(
+                f"PairSampler: identity {names[self.count.argmin()]} has a single item, which is "
+                "no pair; leave it out"
+            )
+        self.num_samples = len(who) // 2 * 2 if num_samples is None else num_samples
+        self.generator = generator
+        positive("PairSampler", num_samples=self.num_samples)
+        if self.num_samples % 2:
+            raise ValueError(f"PairSampler: num_samples {self.num_samples} is odd: no pairs")
+
+    def __iter__(self) -> Iterator[int]:
+        source, n = (self.generator or default_generator).numpy, self.num_samples // 2
+        who = source.integers(len(self.count), size=n)
+        one = source.integers(self.count[who])
+        other = source.integers(self.count[who] - 1)
+        other += other >= one  # any but the first
+        return iter(self.order[self.first[who, None] + np.stack([one, other], 1)].ravel().tolist())
 
     def __len__(self) -> int:
         return self.num_samples

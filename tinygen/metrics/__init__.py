@@ -1,8 +1,8 @@
 """Numbers about a model and its samples; each says what it was measured on, and how it is biased.
 
 In reading order: likelihood (units, distances between pictures), samples (modes of a known law),
-transport (Wasserstein distances, exactly), features (two samples compared), classifier, captions
-(do a scene's facts hold?).
+transport (Wasserstein distances, exactly), features (two samples compared), classifier,
+verification (two pictures of one identity?), captions (do a scene's facts hold?).
 """
 
 from .captions import CaptionScore, caption_score
@@ -23,6 +23,7 @@ from .features import (
 from .likelihood import active_units, bits_per_dim, mean_and_error, psnr, rate_distortion, ssim
 from .samples import ModeReport, gaussian_like, mode_report
 from .transport import Transport, critic_slope, optimal_transport, wasserstein_1d
+from .verification import Verifier, fit_verifier, roc_auc
 
 __all__ = [
     "C2ST",
@@ -30,6 +31,7 @@ __all__ = [
     "Classifier",
     "ModeReport",
     "Transport",
+    "Verifier",
     "active_units",
     "bits_per_dim",
     "caption_score",
@@ -40,6 +42,7 @@ __all__ = [
     "duplicates",
     "emoji_classifier",
     "fit_classifier",
+    "fit_verifier",
     "frechet_distance",
     "gaussian_like",
     "inception_score",
@@ -52,6 +55,7 @@ __all__ = [
     "precision_recall",
     "psnr",
     "rate_distortion",
+    "roc_auc",
     "ssim",
     "wasserstein_1d",
     "within_class_distance",

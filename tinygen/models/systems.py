@@ -116,6 +116,9 @@ SYSTEMS: dict[str, System] = {
     "began": System(
         "gan", "Boundary equilibrium GAN", "Berthelot et al. 2017, arXiv:1703.10717", None
     ),
+    "sdgan": System(
+        "gan", "SD-GAN: a code of who, a code of how", "Donahue et al. 2018, arXiv:1705.07904", None
+    ),
     "aae": System(
         "gan", "Adversarial autoencoder", "Makhzani et al. 2015, arXiv:1511.05644", None
     ),

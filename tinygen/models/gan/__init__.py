@@ -21,6 +21,7 @@ from .objectives import (
     two_jsd,
 )
 from .penalties import PENALTIES, input_gradients, interpolates, perturbed, zero_on_data
+from .sdgan import SDGAN
 from .semi_gan import SemiGAN
 from .training import (
     Extragradient,
@@ -42,6 +43,7 @@ __all__ = [
     "GAN",
     "OBJECTIVES",
     "PENALTIES",
+    "SDGAN",
     "Extragradient",
     "Objective",
     "OptimisticAdam",

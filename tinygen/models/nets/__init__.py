@@ -1,8 +1,9 @@
 """Networks without an objective, shared by the families: what they are of, never what for.
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
-(layers that look at more than one example), dcgan (generator and discriminator), heads (what
-features say of the class), time, unet, masked (what comes later is not seen), recurrent (LSTMs over
+(layers that look at more than one example), dcgan (generator and discriminator), siamese (a
+discriminator of pairs), heads (what features say of the class), time, unet, masked (what comes
+later is not seen), recurrent (LSTMs over
 pictures), pixelwise (both, pixel by pixel), transformer (attention that does not look ahead),
 coupling (what a flow asks), patches (a judge of patches), perceptual (features to compare pictures
 by), spatial (pictures to a map of features and back), text (captions), dit (a transformer in the
@@ -43,6 +44,7 @@ from .patches import PatchDiscriminator
 from .perceptual import EmojiFeatures, Perceptual, perceptual
 from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
 from .recurrent import DiagonalBiLSTM, RowLSTM
+from .siamese import Siamese, siamese_dcgan
 from .spatial import ResidualBlock, map_autoencoder
 from .text import TextEncoder, is_word
 from .time import TimeMLP, sinusoids
@@ -74,6 +76,7 @@ __all__ = [
     "RowLSTM",
     "RowPixels",
     "ResidualBlock",
+    "Siamese",
     "SourceAndClass",
     "TextEncoder",
     "TimeMLP",
@@ -99,6 +102,7 @@ __all__ = [
     "perceptual",
     "referenced",
     "set_output_bias",
+    "siamese_dcgan",
     "sinusoids",
     "spectrally_normalised",
 ]
