@@ -3,11 +3,10 @@
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), siamese (a
 discriminator of pairs), heads (what features say of the class), time, unet, masked (what comes
-later is not seen), recurrent (LSTMs over
-pictures), pixelwise (both, pixel by pixel), transformer (attention that does not look ahead),
-coupling (what a flow asks), patches (a judge of patches), perceptual (features to compare pictures
-by), spatial (pictures to a map of features and back), text (captions), dit (a transformer in the
-U-Net's place).
+later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by pixel), transformer
+(attention that does not look ahead), coupling (what a flow asks), patches (a judge of patches),
+perceptual (features to compare pictures by), spatial (pictures to a map of features and back), text
+(captions), dit (a transformer in the U-Net's place).
 """
 
 from .autoencoding import (
