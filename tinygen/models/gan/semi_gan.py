@@ -11,9 +11,8 @@ them is of some class: the borders between classes go where neither data nor sam
 arXiv:1606.03498.
 
 What goes wrong: a D without noise in its layers tells the few samples from data by heart, the
-unlabelled part of its loss is 0 and so is what it teaches. Feature matching makes soft pictures;
-those of a G that fools D look better. That it also makes the better classifier is the paper's
-finding; benchmarks/results/gan/labels.md has both.
+unlabelled part of its loss is 0 and so is what it teaches. Feature matching makes soft pictures,
+and in the paper the better classifier; on 8 x 8 digits a G that fools D teaches D as much.
 """
 
 from __future__ import annotations
