@@ -1,7 +1,7 @@
 """Train an ACGAN on labelled images: D is not told the label, it has to say it.
 
     python examples/acgan.py                        # digits
-    python examples/acgan.py --class-weight 10      # surer of the class, and less various
+    python examples/acgan.py --class-weight 0.1     # less sure of the class, more various
     python examples/acgan.py --data fashion
     python examples/acgan.py --objective hinge --norm spectral
     python examples/acgan.py --resume
