@@ -4,10 +4,10 @@
     python examples/text_to_image.py --text "a red circle above a blue square" "a green cross"
     python examples/text_to_image.py --space pixels             # no autoencoder
     python examples/text_to_image.py --net dit --width 96 --depth 4     # a transformer denoises
-    python examples/sample.py text_to_image --captions "a green triangle"     # trained already
     python examples/sample.py runs/text_to_image/last.npz --captions "a small red cross, at night"
 
-Expect: 15 min on 2 cores; 0 % of facts right on seen pairs, 0 % on unseen ones.
+Expect: 60 min on 2 cores; 54 % of facts right, 58 % of unseen pairs (guidance 2): number, time
+and colours mostly, shapes seldom; of the autoencoder's pictures 99.8 %.
 
 The data are scenes of one or two shapes, drawn as the run begins; captions name number, sizes,
 colours, shapes, sides and the time, or leave the sizes and the time out. An oracle reads the

@@ -1,13 +1,13 @@
 """Text to image in numbers: guidance, and re-ranking by CLIP, on seen and unseen pairs.
 
-    python benchmarks/quality/text.py --clip runs/clip/last.npz      # examples/clip.py makes it
+    python benchmarks/quality/text.py runs/text_to_image/last.npz --clip runs/clip/last.npz
 
-Of the bundled checkpoint `text_to_image`: the share of facts that an oracle reads in its pictures,
-and of pictures that show all of them (metrics.caption_score), for captions of scenes that were not
-trained on; "unseen" ones each name a pair of colour and shape that no training picture shows. With
---clip, of some pictures a caption the one that CLIP likes best (text.best_of), beside the first of
-them and the one that the oracle likes best, which nothing that chooses can surpass. The tables go
-to benchmarks/results/text/figures.{json,md}.
+Of a checkpoint of examples/text_to_image.py: the share of facts that an oracle reads in its
+pictures, and of pictures that show all of them (metrics.caption_score), for captions of scenes that
+were not trained on; "unseen" ones each name a pair of colour and shape that no training picture
+shows. With --clip, of some pictures a caption the one that CLIP likes best (text.best_of), beside
+the first of them and the one that the oracle likes best, which nothing that chooses can surpass.
+The tables go to benchmarks/results/text/figures.{json,md}.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def page(found: dict[str, Any]) -> str:
     """figures.md."""
     lines = [
         "# Text to image in numbers\n",
-        f"Made by `benchmarks/quality/text.py` of the bundled checkpoint `text_to_image`: "
+        f"Made by `benchmarks/quality/text.py` of a run of examples/text_to_image.py: "
         f"{found['n']} captions a row, of scenes that were not trained on; facts (and pictures "
         f"with all their facts) that the oracle finds right, in per cent; 20 steps of DDIM; "
         f"tinygen {found['tinygen']}, NumPy {found['numpy']}, Python {found['python']}.\n",
@@ -79,7 +79,7 @@ def page(found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clip", type=Path, help="a checkpoint of examples/clip.py")
-    parser.add_argument("--checkpoint", default="text_to_image", help="the bundled one")
+    parser.add_argument("checkpoint", type=Path, help="of examples/text_to_image.py")
     parser.add_argument("--n", type=int, default=200, help="captions (200)")
     parser.add_argument("--draws", type=int, default=4, help="pictures to choose from (4)")
     args = parser.parse_args()

@@ -38,7 +38,7 @@ def captioned(
         raise ValueError(f"{name}: {len(x)} pictures for {len(captions)} captions")
     each, (h, w) = len(x) // len(captions), x.shape[1:3]
     zoom = max(1, round(90 / max(h, w)))
-    tall, head, edge = h * zoom, 26, 10  # all in pixels of the picture
+    tall, head, edge = h * zoom, 36, 10  # all in pixels of the picture
     width = max(each * (w + 1) * zoom, 9 * max(map(len, captions))) + 2 * edge
     height = len(captions) * (tall + head) + edge
     with in_style():
@@ -48,5 +48,5 @@ def captioned(
             bottom = height - (k + 1) * (tall + head)
             box = (edge, bottom, line.shape[1] * zoom, tall)
             show(figure.add_axes(in_parts(box, (width, height))), line)
-            figure.text(edge / width, (bottom + tall + 5) / height, caption, va="bottom")
+            figure.text(edge / width, (bottom + tall + 4) / height, caption, va="bottom")
     return finish(figure, path, name)
