@@ -3,8 +3,8 @@
     python examples/clip.py
     python examples/clip.py --text "a green cross, at night" "a large circle"   # look for these
 
-Expect: about 2 min on 2 cores; with half these steps and half the batch, 66 % of pictures find
-their caption among 100 (chance 2 %).
+Expect: 2 to 12 min on 2 cores; 57 % of pictures find their caption among 200 (chance 1.5 %); it
+names every colour, 44 % of the shapes (chance 25), and does not see which is which (50 %).
 
 The data are scenes of one or two shapes, drawn as the run begins, with captions as those of
 examples/text_to_image.py. Three claims, each beside chance, on test scenes and on scenes that show
