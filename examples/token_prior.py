@@ -15,9 +15,8 @@ log P is of the test pictures' integers. Baseline: VQVAE.sample, which draws eac
 often as it occurs at its place. Frechet: of 1000 samples and half of the training pictures, in the
 features of our classifier of the data; the VQ-VAE's reconstructions of the other half are as near
 as a prior can be asked to come. Nats of two kinds of integers (--quantiser) are not to be compared;
-with the decoder's they are: bits a number bound -log2 P(x) of the grey values. maskgit has no such
-figure, only the nats of a hidden integer; nor has a VQ-GAN, whose decoder is no density.
-maskgit learns slower than gpt: Frechet 2.7 after 30 epochs of digits, 0.8 after 100.
+with the decoder's they are: bits a number bound -log2 P(x) of the grey values. A VQ-GAN has none,
+whose decoder is no density, nor maskgit, which is slow: Frechet 2.7 after 30 epochs, 0.8 after 100.
 """
 
 import time
@@ -54,10 +53,8 @@ args = parser.parse_args()
 
 # --- data -----------------------------------------------------------------------------------------
 tg.manual_seed(args.seed)
-train_set, test_set = (
-    data.load(args.data, split, root=args.root, download=args.download)
-    for split in ("train", "test")
-)
+where = {"root": args.root, "download": args.download}
+train_set, test_set = (data.load(args.data, split, **where) for split in ("train", "test"))
 train, test = (part.to_symmetric().to(args.device) for part in (train_set, test_set))
 classes = len(train_set.classes) if args.conditional else 0
 given = lambda labels: labels.to(args.device) if classes else None
@@ -95,9 +92,8 @@ else:
 config = vars(args) | {"codes": codes_config, "classes": classes}  # models.restore builds it again
 model = token_prior.build(config).to(args.device)
 model.codes.load_state_dict(codes.state_dict())
-tokens, test_tokens = (
-    tg.cat([model.tokens(x) for x in part.split(200)]) for part in (train, test)
-)  # pictures become integers once
+once = lambda pictures: tg.cat([model.tokens(x) for x in pictures.split(200)])
+tokens, test_tokens = once(train), once(test)
 pairs = data.TensorDataset(tokens, train_set.labels)
 loader = data.DataLoader(pairs, args.batch, shuffle=True, drop_last=True)
 steps = args.epochs * len(loader)
@@ -138,10 +134,9 @@ alone = model.codes.log_usage(test_tokens).mean().item()
 if args.prior == "maskgit":
     print(f"test log P(integer | those that are not hidden) {-evaluate():.2f} nats; no bits")
 else:
-    given_tokens = tg.cat([codes.log_prob_bound(x, tg.zeros(len(x), device=args.device))
-                           for x in test.split(200)])  # fmt: skip
-    bits = [metrics.bits_per_dim(nats, test[0].numel())
-            for nats in (evaluate(), -given_tokens.mean().item())]  # fmt: skip
+    none = tg.zeros(len(test), device=args.device)  # nats of the integers: these are added below
+    rest = tg.cat([*map(codes.log_prob_bound, test.split(200), none.split(200))]).mean().item()
+    bits = [metrics.bits_per_dim(nats, test[0].numel()) for nats in (evaluate(), -rest)]
     print(f"test log P(tokens) {-evaluate():.2f} nats, each integer alone {alone:.2f}")
     print(f"at most {sum(bits):.3f} bits a number of {codes.levels} values: {bits[0]:.3f} for the "
           f"integers, {bits[1]:.3f} for the grey values given them")  # fmt: skip
@@ -153,8 +148,7 @@ by_itself = model.codes.sample(1000, seeded(5))
 if args.data in ("digits", "emoji"):
     judge = metrics.digits_classifier() if args.data == "digits" else metrics.emoji_classifier()
     half = len(train) // 2  # every other picture: they may stand in order
-    real = judge.features(train[: 2 * half : 2].cpu())
-    made = model.codes.decode(tokens[1::2])
+    real, made = judge.features(train[: 2 * half : 2].cpu()), model.codes.decode(tokens[1::2])
     for name, x in (("samples", samples), ("each integer alone", by_itself),
                     ("reconstructions of others", made)):  # fmt: skip
         distance = metrics.frechet_distance(real, judge.features(x.cpu()))

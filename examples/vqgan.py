@@ -1,7 +1,6 @@
 """Train a VQ-GAN: integers for a picture, and a decoder whose pictures have to look right.
 
     python examples/vqgan.py                               # emoji: 8 x 8 integers of 128 values
-    python examples/vqgan.py --perceptual 0                # a judge of patches alone
     python examples/vqgan.py --plain                       # |x - y| alone, no judge: blurred
     python examples/vqgan.py --data fashion                # 28 x 28 (Debian: dataset-fashion-mnist)
     python examples/vqgan.py --condition lines             # and a prior that colours drawings
@@ -11,9 +10,8 @@ Expect: 4 min on 2 cores; PSNR 21.0 dB, Frechet 0.22 (of examples/vqvae.py 21.2 
 
 First --warm of the steps without the judge. Its claim: pictures that look right cost some squared
 error. Hence two measures: PSNR, which --plain wins, and the Frechet distance between test pictures
-and their reconstructions, in features of a classifier that no loss has seen (emoji only).
-
---condition, --beyond: a transformer then learns which integers follow which. Told the drawings of
+and their reconstructions, in features of a classifier that no loss has seen (emoji only). With
+--condition, --beyond a transformer then learns which integers follow which. Told the drawings of
 test pictures, its claim is to be nearer to these than when it is told nothing, or another's. For
 --beyond scenes are pieces of a plane that is tiled with them, and a window slides over the map.
 """
@@ -37,13 +35,10 @@ parser.add_argument("--dim", type=count, default=16, help="numbers in a vector (
 parser.add_argument("--width", type=count, default=32, help="features at half size (32)")
 parser.add_argument("--d-width", type=count, default=32, help="features of D (32)")
 parser.add_argument("--condition", choices=["lines"], help="colour drawings (emoji only)")
-parser.add_argument("--beyond", type=count, nargs=2, metavar=("H", "W"),
-                    help="draw pictures of H x W pixels")  # fmt: skip
+parser.add_argument("--beyond", type=count, nargs=2, metavar=("H", "W"), help="pixels to draw")
 parser.add_argument("--prior-steps", type=count, default=1000, help="of the transformer (1000)")
-parser.add_argument("--prior-width", type=count, default=64, help="numbers of its tokens (64)")
 args = parser.parse_args()
-if args.plain:
-    args.perceptual = 0.0
+args.perceptual *= not args.plain
 if args.condition and args.data != "emoji":
     parser.error(f"--condition lines: only emoji come with drawings, got --data {args.data}")
 
@@ -54,8 +49,8 @@ if args.data == "scenes":
     move = lambda x: x.roll(tg.randint(32, (2,)).tolist(), (1, 2))
     train, test = (tg.stack([move(x) for x in part.to_symmetric()]) for part in sets)
 else:
-    sets = [data.load(args.data, split, root=args.root, download=args.download)
-            for split in ("train", "test")]  # fmt: skip
+    where = {"root": args.root, "download": args.download}
+    sets = [data.load(args.data, split, **where) for split in ("train", "test")]
     train, test = (part.to_symmetric() for part in sets)
 test = test.to(args.device)
 loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
@@ -113,8 +108,7 @@ report.pairs(test[:20], made[:20])
 report.grid("independent", model.sample(60, seeded(4)), title="each integer drawn alone")
 report.curves("error", *([] if args.plain else ["adversarial"]))
 if not (args.condition or args.beyond):
-    report.close()
-    raise SystemExit
+    raise SystemExit(report.close())
 
 # --- a prior over the integers, of the pictures and their mirror images ---------------------------
 lines = [data.to_symmetric(part.details["line"]) if args.condition else None for part in sets]
@@ -122,8 +116,8 @@ both = lambda x: tg.cat([x, x.flip(3)])
 pairs = [tg.cat([model.G.encode(x.to(args.device)) for x in both(train).split(100)])]
 pairs += [both(lines[0])] if args.condition else []
 loader = data.DataLoader(data.TensorDataset(*pairs), args.batch, shuffle=True, drop_last=True)
-config = {"codes": config, "width": args.prior_width, "layers": 3, "heads": 4,
-          "condition": lines[0].shape[1:] if args.condition else None}  # fmt: skip
+config = {"codes": config, "layers": 3}
+config["condition"] = lines[0].shape[1:] if args.condition else None
 prior = token_prior.build(config).to(args.device)
 prior.codes.load_state_dict(model.G.state_dict())
 opt = tg.optim.AdamW([p for p in prior.parameters() if p.requires_grad], lr=3e-3, weight_decay=0.1)
@@ -140,18 +134,14 @@ for _, batch in zip(run.steps(args.prior_steps), loader.forever()):
     schedule.step()
     ema.update()
     run.log(**terms)
-    if run.every(100) or run.last:
-        prior.eval()
-        with tg.no_grad():
-            run.log(test_loss=-prior.log_prob(tokens, told).mean())
-        prior.train()
 ema.copy_to()
-prior.eval()
 with tg.no_grad():
-    nats = -prior.log_prob(tokens, told).mean().item()
-print(f"prior: {args.prior_steps} steps in {run.seconds:.1f} s; test -log P(integers"
-      f"{' | lines' if args.condition else ''}) {nats:.1f} nats, each alone "
-      f"{-model.G.log_usage(tokens).mean().item():.1f}")  # fmt: skip
+    nats = -prior.eval().log_prob(tokens, told).mean().item()
+alone = -model.G.log_usage(tokens).mean().item()
+print(
+    f"prior: {args.prior_steps} steps in {run.seconds:.1f} s; test -log P(integers"
+    f"{' | lines' if args.condition else ''}) {nats:.1f} nats, each alone {alone:.1f}"
+)
 if args.condition:
     draw = lambda x, seed: prior.sample(len(test), seeded(seed), x).clamp(-1.0, 1.0)
     drawn = {"its lines": draw(told, 5), "another's lines": draw(told.roll(1, 0), 6),
@@ -161,11 +151,10 @@ if args.condition:
         print(f"{name if x is made else 'told ' + name}: distance P to the truth "
               f"{model.distance(x, test).mean().item():.3f}, Frechet {away:.2f}")  # fmt: skip
     rows = [told.expand(-1, 3, -1, -1), drawn["its lines"], draw(told, 8), test]
-    some = slice(0, len(test), len(test) // 10)
-    report.grid("coloured", tg.cat([x[some][:10] for x in rows]), title="lines, two draws, truth")
+    some = [x[:: len(test) // 10][:10] for x in rows]
+    report.grid("coloured", tg.cat(some), title="lines, two draws, truth")
 if args.beyond:
-    height, width = (side * part // whole for side, part, whole in
-                     zip(args.beyond, model.G.map, train.shape[2:]))  # fmt: skip
-    large = vq.slide(prior, 6, height, width, seeded(9))
-    report.grid("beyond", large, nrow=2)
+    places = [side * part // whole for side, part, whole in
+              zip(args.beyond, model.G.map, train.shape[2:])]  # fmt: skip
+    report.grid("beyond", vq.slide(prior, 6, *places, seeded(9)), nrow=2)
 report.close()

@@ -20,7 +20,7 @@ def test_variants(tmp_path: Path, options: str) -> None:
 
 @pytest.mark.parametrize("options", ["--condition lines", "--data scenes --beyond 40 48"])
 def test_a_prior_is_trained_where_something_is_drawn(tmp_path: Path, options: str) -> None:
-    words = [*WORDS, "--plain", "--prior-steps", 2, "--prior-width", 8, *options.split()]
+    words = [*WORDS, "--plain", "--prior-steps", 2, *options.split()]
     said = run(tmp_path, "vqgan", *words)
     assert said.returncode == 0, said.stderr
     assert "prior: 2 steps" in said.stdout
