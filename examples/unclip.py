@@ -1,11 +1,12 @@
 """Pictures from captions by way of CLIP: a prior draws an embedding, a decoder draws the picture.
 
-    python examples/unclip.py --text "a red circle above a blue square"
+    python examples/unclip.py
+    python examples/unclip.py --text "a red circle above a blue square" "a green cross"
     python examples/unclip.py --clip runs/clip/last.npz            # a CLIP that is trained already
     python examples/sample.py runs/unclip/last.npz --sampler ddim --steps 25
 
-Expect: about 12 min on 2 cores; its figures are not recorded yet: after a sixteenth of the training
-0 % of the facts are right.
+Expect: 11 min on 2 cores; 13 % of facts right, with the prior or without it, 20 % with the best of
+4 by CLIP: colours and times, hardly a shape. It wants far more training.
 
 The data are those of examples/clip.py. First CLIP and an autoencoder are trained, side by side;
 then the prior and the decoder. An oracle reads pictures of --n test captions, and of captions whose
