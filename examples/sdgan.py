@@ -6,7 +6,7 @@
     python examples/sdgan.py --data people       # persons in six skin tones; draws the font's emoji
     python examples/sdgan.py --resume
 
-Expect: 3 min on 2 cores; AUC 0.88, --mismatched 0.51 (the data's pairs 0.96, of new fonts 0.93).
+Expect: 3 min on 2 cores; AUC 0.86, --mismatched 0.51 (the data's pairs 0.96, of new fonts 0.93).
 
 D is shown pairs: two letters of one font, or two pictures that G made of one identity code and two
 observation codes (Donahue et al. 2018, arXiv:1705.07904; their sizes: --identity 50 --observation
