@@ -53,3 +53,11 @@ def test_bad_input_is_named():
         tokenizer.decode(tg.tensor([[999]]))
     with pytest.raises(ValueError, match="a word stands twice"):
         WordTokenizer(["red", "red"])
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_strictly_a_text_has_words(text):
+    tokenizer = WordTokenizer(["a", "cat"])
+    assert tokenizer([text]).tolist() == [[1, 2]]
+    with pytest.raises(ValueError, match="an empty caption"):
+        tokenizer(["a cat", text], strict=True)

@@ -55,7 +55,7 @@ class WordTokenizer:
         """Tokens (N, length) int64; without a length, that of the longest text.
 
         ValueError for a text that does not fit: nothing is cut off in silence; and where `strict`,
-        for a word that is not known.
+        for an empty text and a word that is not known.
         """
         if strict:
             self._check(texts)
@@ -63,6 +63,8 @@ class WordTokenizer:
         return _rows(texts, rows, length)
 
     def _check(self, texts: Sequence[str]) -> None:
+        if not all(map(_split, texts)):
+            raise ValueError("tokenizer: got an empty caption; write words, or give no captions")
         strange = [word for text in texts for word in _split(text) if word not in self._number]
         if strange:
             known = ", ".join(self.words[len(SPECIAL) :])

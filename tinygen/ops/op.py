@@ -83,8 +83,7 @@ class Spec:
     broadcasts = False
     view = False  # may its output share memory with its input?
     kernel: str | None = None  # the one of kernels/activations.cu that is the forward on a GPU
-    # For an op that picks a part of its one input: add a cotangent of it to the input's gradient.
-    add_to: Callable[..., None] | None = None
+    add_to: Callable[..., None] | None = None  # of a part of x: adds its cotangent to x's gradient
 
     def __init__(self, forward: Callable[..., Array]) -> None:
         code = forward.__code__

@@ -139,7 +139,7 @@ def test_what_can_be_told() -> None:
     [
         (["a dog"], "the word 'dog' is not known; there are a, black, cat, red"),
         ([""], "an empty caption"),
-        ([], "an empty caption"),
+        ([], "2 samples of 0 captions; give 1 or 2"),
         (["a cat a cat a cat"], "needs length 8, got length=7"),
         (["a cat"] * 3, "2 samples of 3 captions; give 1 or 2"),
     ],

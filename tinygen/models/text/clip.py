@@ -88,8 +88,6 @@ class CLIP(nn.Module):
 
     def tokens(self, captions: Sequence[str]) -> Tensor:
         """(N, L); ValueError for an empty caption, an unknown word and one that is too long."""
-        if not captions or not all(text.strip() for text in captions):
-            raise ValueError("CLIP: an empty caption; say what may be seen")
         tokens = self.tokenizer(captions, self.captions.length, strict=True)
         return tokens.to(self.log_scale.device)
 

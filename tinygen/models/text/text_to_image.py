@@ -32,7 +32,20 @@ from ..diffusion.process import schedule
 from ..systems import NEEDED, settings
 from ..vq.latent_diffusion import LatentDiffusion, autoencoder
 
-__all__ = ["TextToImage", "build"]
+__all__ = ["TextToImage", "build", "one_each"]
+
+
+def one_each(name: str, captions: Sequence[str] | str, n: int) -> list[str]:
+    """Captions for n samples: those n, or one for all; ValueError for another number.
+
+    >>> from tinygen.models.text.text_to_image import one_each
+    >>> one_each("me", "a cat", 2)
+    ['a cat', 'a cat']
+    """
+    given = [captions] if isinstance(captions, str) else list(captions)
+    if len(given) not in (1, n):
+        raise ValueError(f"{name}: {n} samples of {len(given)} captions; give 1 or {n}")
+    return given * n if len(given) == 1 else given
 
 
 class TextToImage(LatentDiffusion):
@@ -60,9 +73,6 @@ class TextToImage(LatentDiffusion):
 
     def tokens(self, captions: Sequence[str]) -> Tensor:
         """(N, L); ValueError for an empty caption, an unknown word and one that is too long."""
-        blank = [text for text in captions if not text.strip()]
-        if blank or not captions:
-            raise ValueError("TextToImage: an empty caption; say what to draw, or give none")
         return self.tokenizer(captions, self.length, strict=True).to(self.scale.device)
 
     @no_grad()
@@ -86,12 +96,7 @@ class TextToImage(LatentDiffusion):
         pictures of any kind.
         """
         if captions is not None:
-            labels = self.read([captions] if isinstance(captions, str) else captions)
-            if len(labels) not in (1, n):
-                raise ValueError(
-                    f"TextToImage: {n} samples of {len(labels)} captions; give 1 or {n}"
-                )
-            labels = labels.expand(n, *labels.shape[1:])
+            labels = self.read(one_each("TextToImage", captions, n))
         elif labels is not None:  # read once, not at each step
             labels = self.diffusion.told(labels, empty(n, 0))
         return super().sample(n, generator, labels, **options)

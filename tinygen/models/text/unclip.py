@@ -32,6 +32,7 @@ from ..diffusion.process import schedule
 from ..systems import NEEDED, settings, split
 from ..vq.latent_diffusion import LatentDiffusion, autoencoder
 from . import clip
+from .text_to_image import one_each
 
 __all__ = ["UnCLIP", "build"]
 
@@ -130,10 +131,7 @@ class UnCLIP(LatentDiffusion):
         With neither, pictures of any kind. prior=False gives the decoder the caption's own.
         """
         if captions is not None:
-            captions = [captions] if isinstance(captions, str) else captions
-            if len(captions) not in (1, n):
-                raise ValueError(f"UnCLIP: {n} samples of {len(captions)} captions; give 1 or {n}")
-            captions = [*captions] * (n if len(captions) == 1 else 1)
+            captions = one_each("UnCLIP", captions, n)
             labels = self.imagine(captions, generator, **options) if prior else self.read(captions)
         elif labels is None:
             quick = {k: v for k, v in options.items() if k != "guidance"}
