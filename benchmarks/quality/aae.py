@@ -8,26 +8,13 @@ Each row is examples/aae.py as it stands, run with these options and the seeds 0
 are those that it prints. They go to benchmarks/results/gan/aae-figures.{json,md}.
 """
 
-import argparse
-import itertools
-import json
-import os
-import platform
 import re
-import resource
-import statistics
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
-import numpy as np
+from rows import RESULTS, fill, load, options, over, said, table
 
-import tinygen as tg
 from tinygen.models.gan.aae import ENCODERS
 
-ROOT = Path(__file__).resolve().parents[2]
-OUT = ROOT / "benchmarks" / "results" / "gan"
+OUT = RESULTS / "gan"
 FASHION = ["--data", "fashion", "--hidden", "128", "--epochs", "4", "--weight", "300"]
 LABELS = ["--labels", "100", "--latent", "8", "--epochs", "100"]
 ROWS = {
@@ -46,33 +33,11 @@ SAID = {
 }
 
 
-def run(options: list[str], seed: int) -> dict[str, float]:
+def run(name: str, seed: int) -> dict[str, float]:
     """What one run of the example prints, by name."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(ROOT / "examples" / "aae.py"), *options]
-        command += ["--seed", str(seed), "--out", folder]
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-        done = subprocess.run(command, capture_output=True, text=True,
-                              env=os.environ | {"PYTHONPATH": str(ROOT)})  # fmt: skip
-        used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-    if done.returncode:
-        sys.exit(done.stderr[-500:])
-    found = {name: re.findall(pattern, done.stdout) for name, pattern in SAID.items()}
-    return {"seed": seed, "cpu": round(used, 1)} | {
-        name: float(number[0]) for name, number in found.items() if number
-    }
-
-
-def over(runs: list[dict[str, float]], name: str) -> str:
-    """Mean ± standard deviation over the seeds."""
-    values = [row[name] for row in runs]
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{spread}"
-
-
-def table(header: list[str], rows: list[list[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+    text, cpu = said("aae", ROWS[name], seed)
+    found = {name: re.findall(pattern, text) for name, pattern in SAID.items()}
+    return {"cpu": cpu} | {name: float(number[0]) for name, number in found.items() if number}
 
 
 def report(found: dict) -> str:
@@ -97,8 +62,8 @@ def report(found: dict) -> str:
             "and spread first.\n",
             table(
                 ["prior", "encoder", "told apart, %", "each seed", "squared error", "CPU s"],
-                [[prior, encoder.replace("_", " "), over(runs, "told_apart"),
-                  ", ".join(f"{row['told_apart']:.1f}" for row in runs), over(runs, "error"),
+                [[prior, encoder.replace("_", " "), over(runs, "told_apart", 1),
+                  ", ".join(f"{row['told_apart']:.1f}" for row in runs), over(runs, "error", 1),
                   runs[0]["cpu"]] for prior, encoder, runs in codes],
             ),
         ]  # fmt: skip
@@ -110,7 +75,7 @@ def report(found: dict) -> str:
             "the code says a class and how it looks; mixture: a class is a petal.\n",
             table(
                 ["prior", "trained on", "test pictures right, %", "each seed", "CPU s"],
-                [[prior, kind, over(runs, "right"),
+                [[prior, kind, over(runs, "right", 1),
                   ", ".join(f"{row['right']:.1f}" for row in runs), runs[0]["cpu"]]
                  for prior, kind, runs in labels],
             ),
@@ -119,26 +84,9 @@ def report(found: dict) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--match", default="", help="only rows with this in the name")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--report", action="store_true", help="only write the tables")
-    args = parser.parse_args()
-    path = OUT / "aae-figures.json"
-    found = json.loads(path.read_text()) if path.exists() else {"rows": {}}
-    found["versions"] = {
-        "tinygen": tg.__version__, "numpy": np.__version__, "python": platform.python_version()
-    }  # fmt: skip
-    for seed, (name, options) in itertools.product(range(args.seeds), ROWS.items()):
-        runs = found["rows"].get(name, [])
-        wanted = not args.report and args.match in name
-        if wanted and all(row["seed"] != seed for row in runs):
-            found["rows"][name] = [*runs, run(options, seed)]
-            found["rows"] = {key: found["rows"][key] for key in ROWS if key in found["rows"]}
-            print(name, found["rows"][name][-1], flush=True)
-            path.write_text(json.dumps(found, indent=1) + "\n")
+    args, path = options(__doc__, seeds=3), OUT / "aae-figures.json"
+    found = load(path)
+    fill(path, found, ROWS, run, args)
     (OUT / "aae-figures.md").write_text(report(found))
 
 

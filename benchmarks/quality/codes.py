@@ -11,28 +11,23 @@ the rows that draw stay in runs/codes and are trained once. The numbers and the 
 to benchmarks/results/vq.
 """
 
-import argparse
-import json
 import math
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from codes_page import report
+from rows import RESULTS, ROOT, fill, load, options
 
 import tinygen as tg
 from tinygen import data, metrics, plot
 from tinygen.models import nets, vq
 from tinygen.models.vq import latent_diffusion, token_prior, vqvae
 
-ROOT = Path(__file__).resolve().parents[2]
-OUT = ROOT / "benchmarks" / "results" / "vq"
+OUT = RESULTS / "vq"
 KEPT = ROOT / "runs" / "codes"
 KEEP_SECONDS, FIRST_SECONDS, DRAW_SECONDS = 15.0, 100.0, 60.0
 KEEP = {
@@ -152,7 +147,7 @@ def keep(name: str, seed: int) -> dict[str, Any]:
         if source == "emoji":
             row["perceptual"] = nets.perceptual()(made, y).mean().item()
     return row | {
-        "seed": seed, "integers": model.tokens, "size": model.quantiser.size,
+        "integers": model.tokens, "size": model.quantiser.size,
         "psnr": metrics.psnr(made, y, data_range=2.0).mean().item(),
         "ssim": metrics.ssim(made, y, data_range=2.0).mean().item(),
         "perplexity": vq.perplexity(tokens, model.quantiser.size),
@@ -180,7 +175,7 @@ def draw(name: str, seed: int) -> dict[str, Any]:
     config, (x, held, test) = DRAW[name], emoji()
     first, before = autoencoder(config["codes"], seed) if "codes" in config else (None, None)
     tg.manual_seed(seed)
-    row: dict[str, Any] = {"seed": seed}
+    row: dict[str, Any] = {}
     if "space" in config:
         model = first
         if config["space"] != "kl":
@@ -259,32 +254,14 @@ def picture(names: Sequence[str]) -> str | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--match", default="", help="only rows with this in the name")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--report", action="store_true", help="only write the page")
-    args = parser.parse_args()
-    OUT.mkdir(parents=True, exist_ok=True)
-    path = OUT / "figures.json"
-    found = json.loads(path.read_text()) if path.exists() else {"rows": {}}
+    args, path = options(__doc__, seeds=1), OUT / "figures.json"
+    found = load(path)
     if found.setdefault("budgets", BUDGETS) != BUDGETS:
         sys.exit(f"{path} has rows of other budgets, {found['budgets']}: remove it first")
-    found["versions"] = {
-        "tinygen": tg.__version__, "numpy": np.__version__, "python": platform.python_version()
-    }  # fmt: skip
-    for seed in range(args.seeds):
-        for name in (*DRAW, *KEEP):
-            runs = found["rows"].get(name, [])
-            wanted = not args.report and args.match in name and (seed == 0 or name in DRAW)
-            if wanted and all(row["seed"] != seed for row in runs):
-                row = draw(name, seed) if name in DRAW else keep(name, seed)
-                found["rows"][name] = [*runs, row]
-                found["rows"] = {k: found["rows"][k] for k in (*KEEP, *DRAW) if k in found["rows"]}
-                found.setdefault("floor", judged(emoji()[2]))
-                print(name, row, flush=True)
-                path.write_text(json.dumps(found, indent=1) + "\n")
+    if not args.report:
+        found.setdefault("floor", judged(emoji()[2]))
+    one = lambda name, seed: draw(name, seed) if name in DRAW else keep(name, seed)
+    fill(path, found, DRAW | KEEP, one, args, lambda name, seed: seed == 0 or name in DRAW)
     drawn = picture([name for name in DRAW if name in found["rows"]])
     (OUT / "figures.md").write_text(report(found, drawn))
 

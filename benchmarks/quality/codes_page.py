@@ -1,24 +1,9 @@
 """The page of benchmarks/quality/codes.py, made of its numbers."""
 
-import statistics
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
-
-def over(runs: Sequence[dict[str, Any]], name: str, digits: int = 2) -> str:
-    """Mean over the seeds, and what they are apart; - where there is none."""
-    values = [np.mean(run[name]) for run in runs if name in run]
-    if not values:
-        return "-"
-    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.{digits}f}{spread}"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+from rows import over, table
 
 
 def report(found: dict[str, Any], picture: str | None) -> str:
@@ -41,7 +26,7 @@ def report(found: dict[str, Any], picture: str | None) -> str:
                 ["data, quantiser", "integers", "size", "perplexity", "PSNR", "SSIM", "perceptual",
                  "bits a number", "steps"],
                 [[name[5:], runs[0]["integers"], runs[0]["size"], over(runs, "perplexity", 1),
-                  over(runs, "psnr"), over(runs, "ssim", 3), over(runs, "perceptual", 3),
+                  over(runs, "psnr", 2), over(runs, "ssim", 3), over(runs, "perceptual", 3),
                   over(runs, "bits", 3), runs[0]["steps"]] for name, runs in kept.items()],
             ),
         ]  # fmt: skip
@@ -61,8 +46,8 @@ def report(found: dict[str, Any], picture: str | None) -> str:
             table(
                 ["what draws", "Frechet", "reconstructed", "precision", "recall", "passes",
                  "ms of 100", "ms of one", "without cache", "steps, best at"],
-                [[name[5:], over(runs, "frechet"), over(runs, "reconstructed"),
-                  over(runs, "precision"), over(runs, "recall"), runs[0]["passes"],
+                [[name[5:], over(runs, "frechet", 2), over(runs, "reconstructed", 2),
+                  over(runs, "precision", 2), over(runs, "recall", 2), runs[0]["passes"],
                   over(runs, "many", 1), over(runs, "one", 0), over(runs, "uncached", 0),
                   f"{runs[0]['steps']}, {runs[0].get('best_at', '-')}"]
                  for name, runs in drawn.items()],

@@ -8,26 +8,13 @@ Each row is examples/flow.py as it stands, run with these options and the seeds 
 seed 0 alone); the numbers are those that it prints. They go to benchmarks/results/flow.
 """
 
-import argparse
-import itertools
-import json
-import os
-import platform
 import re
-import resource
 import statistics
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
-import numpy as np
+from rows import RESULTS, fill, load, options, over, said, table
 
-import tinygen as tg
-
-ROOT = Path(__file__).resolve().parents[2]
-OUT = ROOT / "benchmarks" / "results" / "flow"
+OUT = RESULTS / "flow"
 KINDS = ("realnvp", "glow", "spline", "maf", "ffjord", "matching")
 ROWS = {
     **{f"two_moons {kind}": ["--flow", kind] for kind in KINDS},
@@ -46,38 +33,18 @@ PUBLISHED = {  # bits a dimension of 8-bit MNIST, from a tutorial's table of pap
 }  # fmt: skip
 
 
-def run(options: list[str], seed: int) -> dict[str, float]:
+def run(name: str, seed: int) -> dict[str, float]:
     """What one run of the example prints, by name."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(ROOT / "examples" / "flow.py"), *options]
-        command += ["--seed", str(seed), "--out", folder]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-    if done.returncode:
-        sys.exit(done.stderr[-500:])
-    if pixels := "bits" in done.stdout:
+    text, cpu = said("flow", ROWS[name], seed)
+    if pixels := "bits" in text:
         names = ["own", "error", "gaussian"]
     else:
         names = ["own", "error", "law", "entropy", "gaussian"]
-    (found,) = re.findall(PICTURES if pixels else PLANE, done.stdout)
-    steps = int(re.findall(r"(\d+) steps in", done.stdout)[0])
-    return {"seed": seed, "steps": steps, "cpu": round(used, 1)} | {
+    (found,) = re.findall(PICTURES if pixels else PLANE, text)
+    steps = int(re.findall(r"(\d+) steps in", text)[0])
+    return {"steps": steps, "cpu": cpu} | {
         name: float(number) for name, number in zip(names, found)
     }
-
-
-def over(runs: list[dict[str, float]], name: str) -> str:
-    """Mean ± standard deviation over the seeds."""
-    values = [row[name] for row in runs]
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{spread}"
-
-
-def table(header: list[str], rows: list[list[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
 
 
 def report(found: dict[str, Any]) -> str:
@@ -99,7 +66,7 @@ def report(found: dict[str, Any]) -> str:
             f"Gaussian {one['gaussian']:.3f}. Differences are less noisy than the numbers.\n",
             table(
                 ["flow", "-log p(x)", "above the law", "seeds", "steps", "CPU s"],
-                [[name.split()[1], over(rows[name], "own"),
+                [[name.split()[1], over(rows[name], "own", 3),
                   f"{statistics.mean(r['own'] - r['law'] for r in rows[name]):.3f}",
                   len(rows[name]), first[name]["steps"], first[name]["cpu"]] for name in plane],
             ),
@@ -113,8 +80,8 @@ def report(found: dict[str, Any]) -> str:
             "(10,000 test images). One Gaussian: full covariance, of the training images.\n",
             table(
                 ["data and flow", "bits a pixel", "one Gaussian", "seeds", "steps", "CPU s"],
-                [[name, over(rows[name], "own"), over(rows[name], "gaussian"), len(rows[name]),
-                  first[name]["steps"], first[name]["cpu"]] for name in pictures],
+                [[name, over(rows[name], "own", 3), over(rows[name], "gaussian", 3),
+                  len(rows[name]), first[name]["steps"], first[name]["cpu"]] for name in pictures],
             ),
             "Published, all on 8-bit **MNIST**: other data, other networks, to be compared in kind "
             "and not in value: "
@@ -124,27 +91,9 @@ def report(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--match", default="", help="only rows with this in the name")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--report", action="store_true", help="only write the tables")
-    args = parser.parse_args()
-    OUT.mkdir(parents=True, exist_ok=True)
-    path = OUT / "figures.json"
-    found = json.loads(path.read_text()) if path.exists() else {"rows": {}}
-    found["versions"] = {
-        "tinygen": tg.__version__, "numpy": np.__version__, "python": platform.python_version()
-    }  # fmt: skip
-    for seed, (name, options) in itertools.product(range(args.seeds), ROWS.items()):
-        runs = found["rows"].get(name, [])
-        wanted = not args.report and args.match in name and (seed == 0 or "fashion" not in name)
-        if wanted and all(row["seed"] != seed for row in runs):
-            found["rows"][name] = [*runs, run(options, seed)]
-            found["rows"] = {key: found["rows"][key] for key in ROWS if key in found["rows"]}
-            print(name, found["rows"][name][-1], flush=True)
-            path.write_text(json.dumps(found, indent=1) + "\n")
+    args, path = options(__doc__, seeds=3), OUT / "figures.json"
+    found = load(path)
+    fill(path, found, ROWS, run, args, lambda name, seed: seed == 0 or "fashion" not in name)
     (OUT / "figures.md").write_text(report(found))
 
 

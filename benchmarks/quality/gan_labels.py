@@ -8,26 +8,12 @@ Each row is an example as it stands, run on the digits with these options and th
 numbers are those that it prints. They go to benchmarks/results/gan/labels.{json,md}.
 """
 
-import argparse
-import itertools
-import json
-import os
-import platform
 import re
-import resource
-import statistics
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
-import numpy as np
+from rows import RESULTS, fill, load, options, over, said, table
 
-import tinygen as tg
-
-ROOT = Path(__file__).resolve().parents[2]
-OUT = ROOT / "benchmarks" / "results" / "gan"
+OUT = RESULTS / "gan"
 EQUAL = ["--steps", "3000", "--width", "16"]
 AAE = ["--prior", "classes", "--latent", "8", "--epochs", "100"]
 ROWS = {
@@ -49,33 +35,17 @@ SAID = {
 }
 
 
-def run(slug: str, options: list[str], seed: int) -> dict[str, float]:
+def run(name: str, seed: int) -> dict[str, float]:
     """What one run of the example prints, by name."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(ROOT / "examples" / f"{slug}.py"), *options]
-        command += ["--seed", str(seed), "--out", folder]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-    if done.returncode:
-        sys.exit(done.stderr[-500:])
-    found = {name: re.findall(pattern, done.stdout) for name, pattern in SAID.items()}
-    return {"seed": seed, "cpu": round(used, 1)} | {
-        name: float(numbers[0]) for name, numbers in found.items() if numbers
-    }
+    slug, *words = ROWS[name]
+    text, cpu = said(slug, words, seed)
+    found = {name: re.findall(pattern, text) for name, pattern in SAID.items()}
+    return {"cpu": cpu} | {name: float(number[0]) for name, number in found.items() if number}
 
 
-def over(runs: list[dict[str, float]], name: str, digits: int = 1) -> str:
-    """Mean ± standard deviation over the seeds."""
-    values = [row[name] if name != "in_part" else 100 - row[name] for row in runs]
-    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.{digits}f}{spread}"
-
-
-def table(header: list[str], rows: list[list[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+def wrong(runs: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The same with a test error in each, which the autoencoder does not print."""
+    return [{"error": round(100 - row.get("in_part", 100), 1)} | row for row in runs]
 
 
 def report(found: dict[str, Any]) -> str:
@@ -93,7 +63,7 @@ def report(found: dict[str, Any]) -> str:
         "multiple of that of two training pictures; w: the weight of the class.\n",
         table(
             ["system", "asked for, %", "apart", "precision", "recall", "seeds", "CPU s"],
-            [[name, over(runs, "right"), over(runs, "apart", 2), over(runs, "precision", 2),
+            [[name, over(runs, "right", 1), over(runs, "apart", 2), over(runs, "precision", 2),
               over(runs, "recall", 2), len(runs), runs[0]["cpu"]]
              for name, runs in {**of("cgan"), **of("acgan")}.items()],
         ),
@@ -105,35 +75,17 @@ def report(found: dict[str, Any]) -> str:
         "regard to class, and what it does alone is in aae-figures.md.\n",
         table(
             ["system, labels", "test error, %", "alone, %", "each seed", "CPU s"],
-            [[name, over(runs, "error" if "error" in runs[0] else "in_part"),
-              over(runs, "alone") if "alone" in runs[0] else "",
-              ", ".join(str(r.get("error", round(100 - r.get("in_part", 0), 1))) for r in runs),
-              runs[0]["cpu"]] for name, runs in {**of("semi"), **of("aae")}.items()],
+            [[name, over(wrong(runs), "error", 1), over(runs, "alone", 1),
+              ", ".join(str(row["error"]) for row in wrong(runs)), runs[0]["cpu"]]
+             for name, runs in {**of("semi"), **of("aae")}.items()],
         ),
     ])  # fmt: skip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--match", default="", help="only rows with this in the name")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--report", action="store_true", help="only write the tables")
-    args = parser.parse_args()
-    path = OUT / "labels.json"
-    found = json.loads(path.read_text()) if path.exists() else {"rows": {}}
-    found["versions"] = {
-        "tinygen": tg.__version__, "numpy": np.__version__, "python": platform.python_version()
-    }  # fmt: skip
-    for seed, (name, (slug, *options)) in itertools.product(range(args.seeds), ROWS.items()):
-        runs = found["rows"].get(name, [])
-        wanted = not args.report and args.match in name
-        if wanted and all(row["seed"] != seed for row in runs):
-            found["rows"][name] = [*runs, run(slug, options, seed)]
-            found["rows"] = {key: found["rows"][key] for key in ROWS if key in found["rows"]}
-            print(name, found["rows"][name][-1], flush=True)
-            path.write_text(json.dumps(found, indent=1) + "\n")
+    args, path = options(__doc__, seeds=3), OUT / "labels.json"
+    found = load(path)
+    fill(path, found, ROWS, run, args)
     (OUT / "labels.md").write_text(report(found))
 
 
