@@ -27,34 +27,37 @@ from tinygen.models import vq
 from tinygen.models.text import text_to_image
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
 from tinygen.plot.report import Report
-from tinygen.run import Run, count, fraction, non_negative, options
+from tinygen.run import Run, count, fraction, non_negative, options, positive
 
 TEXTS = ["a red circle above a blue square", "a large green triangle, at night",
          "a small yellow cross left of a large purple circle, by day", "a red square"]  # fmt: skip
-parser = options(__doc__, "text_to_image", data=("scenes",), steps=11_500, batch=64, lr=1.5e-3)
+parser = options(__doc__, "text_to_image", data=("scenes",), steps=3000, batch=64, lr=1.5e-3)
 parser.add_argument("--text", nargs="+", default=TEXTS, metavar="CAPTION", help="what to draw")
 parser.add_argument("--scenes", type=count, default=40_000, help="training pictures (40000)")
+parser.add_argument("--turned", action="store_true", help="shapes at any angle, not upright")
+parser.add_argument("--muon", type=non_negative, default=4e-3, help="rate of the matrices (4e-3)")
 parser.add_argument("--space", choices=vq.SPACES, default="kl", help="what is diffused (kl)")
-parser.add_argument("--first", type=fraction, default=0.35, help="of the steps: autoencoder (0.35)")
+parser.add_argument("--first", type=fraction, default=0.2, help="of the steps: autoencoder (0.2)")
 parser.add_argument("--dim", type=count, default=8, help="channels of the latents (8)")
 parser.add_argument("--kl", type=non_negative, default=1e-3, help="weight of the KL (1e-3)")
 parser.add_argument("--ae-width", type=count, default=32, help="features of the autoencoder (32)")
 parser.add_argument("--net", choices=["unet", "dit"], default="unet", help="what denoises (unet)")
-parser.add_argument("--width", type=count, default=40, help="features of --net (40)")
+parser.add_argument("--width", type=count, default=72, help="features of --net (72)")
 parser.add_argument("--depth", type=count, default=1, help="blocks a size, or of dit (1)")
 parser.add_argument("--text-width", type=count, default=64, help="of the vector of a word (64)")
 parser.add_argument("--text-layers", type=count, default=2, help="of the encoder of words (2)")
 parser.add_argument("--drop", type=fraction, default=0.1, help="captions left out (0.1)")
 parser.add_argument("--T", type=count, default=200, help="steps of the chain (200)")
+parser.add_argument("--shift", type=positive, default=0.5, help="of the schedule to noise (0.5)")
 parser.add_argument("--ema", type=fraction, default=0.999, help="decay of the averaged weights")
-parser.add_argument("--guidance", type=non_negative, default=3.0, help="of the samples (3)")
+parser.add_argument("--guidance", type=non_negative, default=2.0, help="of the samples (2)")
 parser.add_argument("--n", type=count, default=200, help="samples that the oracle reads (200)")
 args = parser.parse_args()
 
 # --- data -----------------------------------------------------------------------------------------
 tg.manual_seed(args.seed)
 rng = np.random.default_rng(args.seed)
-train_set = data.scenes(args.scenes, seed=args.seed, most=2)
+train_set = data.scenes(args.scenes, seed=args.seed, most=2, turned=args.turned)
 short = [text if i % 2 else shorten(text, rng) for i, text in enumerate(train_set.captions)]
 tokenizer = data.WordTokenizer.fit(train_set.captions)
 length = tokenizer(train_set.captions).shape[1]
@@ -63,17 +66,24 @@ loader = data.DataLoader(
     data.TensorDataset(train, tokenizer(short, length)), args.batch, shuffle=True, drop_last=True
 )
 asked = {"seen": "test", "unseen": "held_out"}
-asked = {name: data.scenes(args.n, args.seed, split, most=2) for name, split in asked.items()}
+asked = {name: data.scenes(args.n, args.seed, split, most=2, turned=args.turned)
+         for name, split in asked.items()}  # fmt: skip
 
 # --- model and optimizers -------------------------------------------------------------------------
 config = vars(args) | {"shape": (3, 32, 32), "words": tokenizer.words[4:], "length": length}
 model = text_to_image.build(config).to(args.device)  # models.restore builds it from the config
 model.tokens(args.text)  # an error at once, for a word that it does not know
 first = 0 if args.space == "pixels" else max(1, round(args.first * args.steps))
-parts = (model.diffusion,) if first == 0 else (model.diffusion, model.autoencoder)
-opts = [tg.optim.Adam(part.parameters(), lr=args.lr) for part in parts]
+parts = [model.diffusion] if first == 0 else [model.diffusion, model.autoencoder]
 lengths = (max(1, args.steps - first), first)
-schedules = [CosineAnnealingLR(opt, T_max=n) for opt, n in zip(opts, lengths)]
+outer = [f"condition.encoder.{name}" for name in ("tokens", "places")]
+outer += ["net.first", "net.last", "encoder.0"]  # first and last layers
+opts, rates = [], []  # of each part: Muon for the matrices within, Adam for all else
+for part, n in zip(parts, lengths):
+    within, rest = tg.optim.muon.matrices(part, but=outer)
+    muon = tg.optim.Muon(within, args.muon, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+    opts.append([muon, tg.optim.Adam(rest, args.lr)])
+    rates.append([CosineAnnealingLR(opt, T_max=n) for opt in opts[-1]])
 ema = tg.optim.EMA(model, args.ema)
 seeded = lambda seed: tg.Generator(args.device).manual_seed(seed)
 quick = {"sampler": "ddim", "steps": min(25, args.T)}
@@ -91,17 +101,18 @@ def draw(captions, seed, guidance=args.guidance):
 # --- loop -----------------------------------------------------------------------------------------
 run = Run(args.out, config=config, resume=args.resume, system="text_to_image")
 run.track(model=model, ema=ema, loader=loader)
-run.track(**{f"opt{i}": opt for i, opt in enumerate(opts)})
-run.track(**{f"schedule{i}": schedule for i, schedule in enumerate(schedules)})
+run.track(**{f"opt{i}{j}": opt for i, pair in enumerate(opts) for j, opt in enumerate(pair)})
+run.track(**{f"rate{i}{j}": rate for i, pair in enumerate(rates) for j, rate in enumerate(pair)})
 for step, batch in zip(run.steps(args.steps), loader.forever()):
     stage = int(step <= first)  # 1: the autoencoder
     batch = [part.to(args.device) for part in batch]
     terms = model.autoencoder_terms(batch) if stage else model.terms(batch)
-    opts[stage].zero_grad()
+    parts[stage].zero_grad()
     terms["loss"].backward()
     tg.nn.utils.clip_grad_norm_(parts[stage].parameters(), 1.0)
-    opts[stage].step()
-    schedules[stage].step()
+    for opt, rate in zip(opts[stage], rates[stage]):
+        opt.step()
+        rate.step()
     if stage:
         run.log(**{f"ae_{name}": value for name, value in terms.items()})
     else:

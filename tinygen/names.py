@@ -123,8 +123,8 @@ GROUPS: tuple[tuple[str, str, str], ...] = (
         "dropout, dropout2d, leaky_relu",
     ),
     (
-        "LBFGS ASGD Adadelta Adafactor Adamax Muon NAdam RAdam Rprop",
-        "five optimizers are written out to be read; these are their variants",
+        "LBFGS ASGD Adadelta Adafactor Adamax NAdam RAdam Rprop",
+        "six optimizers are written out to be read; these are their variants",
         "SGD, Adagrad, RMSprop, Adam or AdamW",
     ),
     (

@@ -487,6 +487,7 @@ OPTIMIZERS: dict[str, Any] = {
     "amsgrad": lambda ps: optim.Adam(ps, lr=0.01, amsgrad=True),
     "AdamW": lambda ps: optim.AdamW(ps, lr=0.01, weight_decay=0.1, eps=1e-3),
     "Adagrad": lambda ps: optim.Adagrad(ps, lr=0.01, lr_decay=0.1, weight_decay=0.1),
+    "Muon": lambda ps: optim.Muon([p for p in ps if p.ndim > 1], lr=0.01),
 }
 
 

@@ -1,6 +1,7 @@
 """Scenes: what is drawn is what the caption says, and the oracle sees exactly that."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from tinygen.data.scenes import (
     label_map,
     random_scene,
     read,
+    scenes,
     shorten,
 )  # fmt: skip
 
@@ -45,6 +47,26 @@ def test_the_oracle_reads_what_was_drawn(size, noise):
         picture = draw(scene, size) + noise * rng.normal(size=(3, size, size))
         seen = holds(np.clip(picture, 0, 1), scene.caption)
         assert all(seen.values()), (scene.caption, seen)
+
+
+def test_upright_scenes_are_the_same_but_for_their_angles():
+    turned, upright = (scenes(40, seed=3, most=2, turned=turned) for turned in (True, False))
+    assert turned.captions == upright.captions
+    pairs = zip(turned.details["scenes"], upright.details["scenes"])
+    for a, b in pairs:
+        assert replace(a, things=tuple(replace(t, angle=0.0) for t in a.things)) == replace(
+            b, things=tuple(replace(t, angle=0.0) for t in b.things)
+        )
+        assert all(holds(draw(b), b.caption).values())
+    assert any(t.angle for scene in turned.details["scenes"] for t in scene.things)
+    for shape in SHAPES:  # symmetric left and right, and a triangle stands on its base
+        picture = draw(next(
+            Scene((replace(t, x=0.5, y=0.5),)) for scene in upright.details["scenes"]
+            for t in scene.things if t.shape == shape
+        ))  # fmt: skip
+        assert np.allclose(picture, picture[:, :, ::-1])
+        rows = (abs(picture - picture[:, :1, :1]).max(0) > 0.3).sum(1)
+        assert (rows[:16].sum() < rows[16:].sum()) == (shape == "triangle")
 
 
 def test_the_oracle_rejects_one_changed_fact():

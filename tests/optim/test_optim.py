@@ -177,6 +177,63 @@ def test_weight_decay_alone_pulls_to_zero(kind):
         np.testing.assert_allclose(path[-1], np.array([3.0, 4.0]) * (1 - 0.005) ** 20, rtol=1e-12)
 
 
+POLYNOMIALS = [(3.4445, -4.775, 2.0315), (1.5, -0.5, 0.0), (2.0, -1.5, 0.5)]
+
+
+@pytest.mark.parametrize("coefficients", POLYNOMIALS)
+@pytest.mark.parametrize("shape", [(4, 4), (3, 7), (7, 3), (1, 5), (5, 1)])
+def test_muon_s_iteration_is_its_polynomial_of_the_singular_values(shape, coefficients):
+    g = np.random.default_rng(0).normal(size=shape)
+    u, s, v = np.linalg.svd(g, full_matrices=False)
+    s /= np.linalg.norm(g)
+    a, b, c = coefficients
+    for _ in range(5):
+        s = a * s + b * s**3 + c * s**5
+    found = optim.muon.orthogonalised(g, coefficients, 5, 1e-7)
+    np.testing.assert_allclose(found, (u * s) @ v, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (5, 2, 3, 3)])
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("adjust", [None, "match_rms_adamw"])
+def test_muon_moves_by_orthogonal_matrices(shape, nesterov, adjust):
+    """Enough steps of a polynomial that converges: momentum's polar factor, of its singular value
+    decomposition."""
+    rng = np.random.default_rng(1)
+    p, buf = leaf(rng.normal(size=shape)), np.zeros((shape[0], math.prod(shape[1:])))
+    x, mu, lr, decay = p._array.reshape(buf.shape).copy(), 0.8, 0.1, 0.3
+    opt = optim.Muon([p], lr, decay, mu, nesterov, (1.5, -0.5, 0.0), 0.0, 60, adjust)
+    for _ in range(3):
+        g = rng.normal(size=buf.shape)
+        set_grad(p, g)
+        opt.step()
+        buf = mu * buf + (1 - mu) * g
+        u, _, v = np.linalg.svd((1 - mu) * g + mu * buf if nesterov else buf, full_matrices=False)
+        n, m = buf.shape
+        ratio = 0.2 * max(n, m) ** 0.5 if adjust else max(1.0, n / m) ** 0.5
+        x = (1 - lr * decay) * x - lr * ratio * (u @ v)
+        np.testing.assert_allclose(p._array.reshape(buf.shape), x, rtol=1e-8, atol=1e-9)
+
+
+def test_muon_stays_where_there_is_no_gradient_and_keeps_float16():
+    p = leaf(np.ones((2, 3)), np.float16)
+    opt = optim.Muon([p], weight_decay=0.0)
+    set_grad(p, np.zeros((2, 3)))
+    opt.step()
+    assert (p._array == 1).all() and p._array.dtype == np.float16
+    set_grad(p, np.full((2, 3), 6e4))
+    opt.step()
+    assert np.isfinite(p._array).all() and (p._array < 1).all()
+
+
+def test_matrices_are_muon_s_and_all_else_is_adam_s():
+    net = tg.nn.Sequential(tg.nn.Conv2d(1, 2, 3), tg.nn.GroupNorm(1, 2), tg.nn.Linear(2, 2))
+    within, rest = optim.muon.matrices(net)
+    assert [p.ndim for p in within] == [4, 2] and {p.ndim for p in rest} == {1}
+    within, rest = optim.muon.matrices(net, but=["0."])
+    assert within == [net[2].weight] and len(rest) == 5
+
+
 # --- what all optimizers share --------------------------------------------------------------
 
 KINDS = {
@@ -185,6 +242,7 @@ KINDS = {
     "rmsprop": lambda ps: optim.RMSprop(ps, momentum=0.5, centered=True, weight_decay=0.01),
     "adam": lambda ps: optim.Adam(ps, amsgrad=True),
     "adamw": lambda ps: optim.AdamW(ps),
+    "muon": lambda ps: optim.Muon(ps),
 }
 kinds = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS.keys())
 
@@ -226,12 +284,12 @@ def test_layouts_do_not_change_the_numbers(make):
 
 @kinds
 def test_a_parameter_without_gradient_is_left_alone(make):
-    p, q = leaf([1.0, 2.0]), leaf([3.0])
+    p, q = leaf([[1.0, 2.0]]), leaf([[3.0]])
     opt = make([p, q])
-    set_grad(p, [1.0, 1.0])
+    set_grad(p, [[1.0, 1.0]])
     opt.step()
-    assert q._array.tolist() == [3.0] and q._version[0] == 0 and q not in opt.state
-    assert p._array.tolist() != [1.0, 2.0]
+    assert q._array.tolist() == [[3.0]] and q._version[0] == 0 and q not in opt.state
+    assert p._array.tolist() != [[1.0, 2.0]]
 
 
 @kinds
@@ -315,6 +373,7 @@ def test_backward_after_step_notices_the_change():
 
 
 ONE = [leaf([1.0])]
+TWO = [wrap(np.ones((2, 2))).requires_grad_()]
 BAD = [
     (lambda: optim.SGD([]), ValueError, "empty parameter list"),
     (lambda: optim.SGD(ONE[0]), TypeError, "iterable of Tensors"),
@@ -341,6 +400,10 @@ BAD = [
     (lambda: optim.Adam(ONE, betas=(0.9, 1.0)), ValueError, "Invalid beta parameter at index 1"),
     (lambda: optim.Adam(ONE, eps=-1), ValueError, "Adam: expected eps >= 0, got -1"),
     (lambda: optim.AdamW(ONE, weight_decay=-1), ValueError, "AdamW: expected weight_decay"),
+    (lambda: optim.Muon(ONE), ValueError, r"Muon: expected matrices.*shape .*give it to Adam"),
+    (lambda: optim.Muon(TWO, adjust_lr_fn="x"), ValueError, "adjust_lr_fn 'x'; there are original"),
+    (lambda: optim.Muon(TWO, momentum=-1), ValueError, "Muon: expected momentum >= 0, got -1"),
+    (lambda: optim.Muon(TWO, ns_steps=0), ValueError, "Muon: expected ns_steps >= 1, got 0"),
     (lambda: optim.EMA(ONE, decay=1.0), ValueError, r"decay in \[0, 1\)"),
     (lambda: optim.EMA(3), TypeError, "expected a Module or a list of Tensors, got int"),
     (lambda: optim.clip_weights_(ONE, 0.0), ValueError, "expected c > 0, got 0.0"),

@@ -96,9 +96,28 @@ def test_state_dicts_load_both_ways(name, options):
     assert_same(ours, theirs, np.float64)
 
 
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("adjust", [None, "original", "match_rms_adamw"])
+@pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4)])
+def test_muon(shape, adjust, nesterov):
+    """PyTorch's iterates in bfloat16, three digits: the way that was gone is compared."""
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=shape).astype(np.float32)
+    p = wrap(start.copy()).requires_grad_()
+    q = torch.from_numpy(start.copy()).requires_grad_()
+    options = {"lr": 0.01, "momentum": 0.9, "nesterov": nesterov, "adjust_lr_fn": adjust}
+    a, b = optim.Muon([p], **options), torch.optim.Muon([q], **options)
+    for _ in range(5):
+        feed([p], [q], rng)
+        a.step()
+        b.step()
+    ours, theirs = p._array - start, q.detach().numpy() - start
+    assert np.abs(ours - theirs).max() < 0.03 * np.abs(theirs).max()
+
+
 def test_defaults_are_pytorchs():
-    ours, theirs = twins(np.float32)
-    for name in ("SGD", "Adagrad", "RMSprop", "Adam", "AdamW"):
+    ours, theirs = ([p for p in side if p.ndim == 2] for side in twins(np.float32))
+    for name in ("SGD", "Adagrad", "RMSprop", "Adam", "AdamW", "Muon"):
         mine = getattr(optim, name)(ours).defaults
         torchs = getattr(torch.optim, name)(theirs).defaults
         assert mine == {key: torchs[key] for key in mine}

@@ -39,6 +39,7 @@ TIMES = {"day": (0.93, 0.96, 1.0), "night": (0.05, 0.06, 0.16)}  # the backgroun
 RELATIONS = ("left of", "right of", "above", "below")
 HELD_OUT = (("red", "square"), ("blue", "triangle"), ("yellow", "circle"), ("purple", "cross"))
 SPLITS = ("train", "test", "held_out")
+UPRIGHT = {"circle": 0.0, "square": 0.0, "triangle": np.pi / 2, "cross": 0.0}  # angles
 TURN = {"circle": 0.0, "square": np.pi / 2, "triangle": 2 * np.pi / 3, "cross": np.pi / 2}
 REACH = {"circle": 1.0, "square": 1.2533, "triangle": 1.5551, "cross": 1.2533}  # of a radius of 1
 GAP, MARGIN = 0.1, 0.08  # between two shapes; between |dx| and |dy| of a relation
@@ -87,12 +88,18 @@ class Scene:
 
 
 def scenes(
-    n: int, seed: int = 0, split: str = "train", size: int = 32, most: int = 3
+    n: int,
+    seed: int = 0,
+    split: str = "train",
+    size: int = 32,
+    most: int = 3,
+    turned: bool = True,
 ) -> ImageDataset:
     """n scenes of 1 to `most` things with their captions: images (n, 3, size, size) uint8.
 
     split: "train" and "test" never show a pair of HELD_OUT and share no scene; every scene of
-    "held_out" shows one. labels: the first thing's place in SHAPES.
+    "held_out" shows one. turned: by any angle; without it the same scenes, each shape upright.
+    labels: the first thing's place in SHAPES.
 
     details: "scenes", the factors; "label_map" (n, 1, size, size), 0 for the background and 1 + the
     place in SHAPES; "twin", the same scenes by night where they are by day, and the other way.
@@ -110,7 +117,7 @@ def scenes(
     if split not in SPLITS:
         raise ValueError(f"scenes: no split is called {split!r}; there are {', '.join(SPLITS)}")
     rng = np.random.default_rng([seed, SPLITS.index(split)])
-    made = tuple(random_scene(rng, split == "held_out", most) for _ in range(n))
+    made = tuple(random_scene(rng, split == "held_out", most, turned) for _ in range(n))
     pictures = [np.stack([_bytes(draw(one, size)) for one in row])
                 for row in (made, [scene.twin for scene in made])]  # fmt: skip
     maps = np.stack([label_map(scene, size) for scene in made])
@@ -123,7 +130,9 @@ def scenes(
     )  # fmt: skip
 
 
-def random_scene(rng: np.random.Generator, held_out: bool = False, most: int = 3) -> Scene:
+def random_scene(
+    rng: np.random.Generator, held_out: bool = False, most: int = 3, turned: bool = True
+) -> Scene:
     """One scene of 1 to `most` things; held_out: it shows a pair of HELD_OUT, otherwise none."""
     while True:
         n = int(rng.integers(1, most + 1))
@@ -131,17 +140,18 @@ def random_scene(rng: np.random.Generator, held_out: bool = False, most: int = 3
         rare = any(pair in HELD_OUT for pair in pairs)
         if len(set(pairs)) < n or rare is not held_out:
             continue
-        things = tuple(_placed(rng, *pair) for pair in pairs)
+        things = tuple(_placed(rng, *pair, turned) for pair in pairs)
         if _apart(things):
             return Scene(things, str(rng.choice(list(TIMES))))
 
 
-def _placed(rng: np.random.Generator, colour: str, shape: str) -> Thing:
+def _placed(rng: np.random.Generator, colour: str, shape: str, turned: bool) -> Thing:
     size = str(rng.choice(list(SIZES)))
     radius = rng.uniform(*SIZES[size])
     edge = radius * REACH[shape] + 0.02
     x, y = rng.uniform(edge, 1 - edge, 2)
-    return Thing(shape, colour, size, x, y, radius, rng.uniform(0, TURN[shape] or 1))
+    angle = rng.uniform(0, TURN[shape] or 1)
+    return Thing(shape, colour, size, x, y, radius, angle if turned else UPRIGHT[shape])
 
 
 def _apart(things: tuple[Thing, ...]) -> bool:

@@ -4,17 +4,19 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..names import missing
 from . import lr_scheduler as lr_scheduler
+from . import muon as muon
 from .algorithms import SGD as SGD
 from .algorithms import Adagrad as Adagrad
 from .algorithms import Adam as Adam
 from .algorithms import AdamW as AdamW
 from .algorithms import RMSprop as RMSprop
 from .ema import EMA as EMA
+from .muon import Muon as Muon
 from .optimizer import Optimizer as Optimizer
 from .optimizer import clip_weights_ as clip_weights_
 
 __all__ = [
-    "Adagrad", "Adam", "AdamW", "EMA", "Optimizer", "RMSprop", "SGD", "clip_weights_",
+    "Adagrad", "Adam", "AdamW", "EMA", "Muon", "Optimizer", "RMSprop", "SGD", "clip_weights_",
     "lr_scheduler",
 ]  # fmt: skip
 

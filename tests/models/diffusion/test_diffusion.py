@@ -42,6 +42,14 @@ def test_alpha_bar_of_the_paper_s_betas() -> None:
         assert D.linear_betas(T).alphas_bar[T] == pytest.approx(value, rel=2e-3)
 
 
+@pytest.mark.parametrize("shift", [0.25, 0.5, 2.0])
+def test_a_shifted_cosine_has_so_many_times_the_signal(shift):
+    plain, shifted = D.cosine(100), D.cosine(100, shift=shift)
+    ratio = (shifted.a[1:-1] / shifted.s[1:-1]) / (plain.a[1:-1] / plain.s[1:-1])
+    assert ratio == pytest.approx(shift, rel=3e-3)
+    assert repr(shifted).startswith(f"VP cosine, shifted by {shift:g}, T = 100")
+
+
 @given(processes())
 def test_one_step_equals_the_composed_chain(process: D.Process) -> None:
     """x_t = r_t x_{t-1} + sqrt(v_t) eps, composed: the signal's factor and the variance."""

@@ -245,18 +245,22 @@ def linear_betas(
     return VP(np.minimum(betas, 0.999) if reference else betas, "VP linear")
 
 
-def cosine(T: int, offset: float = 0.008, max_beta: float = 0.999) -> VP:
+def cosine(T: int, offset: float = 0.008, max_beta: float = 0.999, shift: float = 1.0) -> VP:
     """alpha-bar_t = f(t) / f(0), f(t) = cos^2(pi/2 (t/T + offset) / (1 + offset)).
 
     Nichol and Dhariwal 2021 (arXiv:2102.09672); beta is cut at max_beta, or alpha-bar_T would be 0.
+    shift: a / s is `shift` times as large, so that below 1 more of the steps have much noise: for
+    data that much noise leaves readable (Hoogeboom et al. 2023, arXiv:2301.11093, section 3.1).
 
     >>> import tinygen as tg
     >>> tg.models.diffusion.cosine(2, offset=0.0).alphas_bar.round(4).tolist()
     [1.0, 0.5, 0.0005]
     """
     angle = (np.arange(_length(T) + 1) / T + offset) / (1 + offset) * np.pi / 2
-    f = np.square(np.cos(angle))
-    return VP(np.minimum(1 - f[1:] / f[:-1], max_beta), "VP cosine")
+    signal, noise = np.square(shift * np.cos(angle)), np.square(np.sin(angle))
+    f = signal / (signal + noise)
+    name = "VP cosine" if shift == 1.0 else f"VP cosine, shifted by {shift:g}"
+    return VP(np.minimum(1 - f[1:] / f[:-1], max_beta), name)
 
 
 def geometric(

@@ -28,7 +28,7 @@ from ...tensor import Tensor
 from .. import nets
 from ..diffusion.conditions import Captions
 from ..diffusion.ddpm import DDPM
-from ..diffusion.process import schedule
+from ..diffusion.process import cosine
 from ..systems import NEEDED, settings
 from ..vq.latent_diffusion import LatentDiffusion, autoencoder
 
@@ -107,22 +107,22 @@ def build(config: Mapping[str, Any]) -> TextToImage:
 
     length: the most tokens of a caption, <bos> and <eos> included. text_width, text_layers: of the
     encoder of words. space, dim, halvings, ae_width, blocks, kl, error, size: of the autoencoder,
-    as those of latent_diffusion.build; drop, net, width, depth, schedule, T, parameterisation: of
-    the diffusion. net="unet" has two sizes, or three for pixels, with attention where a map is at
-    most 8 x 8; "dit" is of depth blocks, of patches of 1 latent or 4 x 4 pixels.
+    as those of latent_diffusion.build; drop, net, width, depth, shift (of the cosine), T,
+    parameterisation: of the diffusion. net="unet" has two sizes, of equal width, or three for
+    pixels, with attention where a map is at most 8 x 8; "dit" is of depth blocks, of patches of 1
+    latent or 4 x 4 pixels.
     """
     c = settings(
         "text_to_image", config, shape=NEEDED, words=NEEDED, length=16, text_width=64,
         text_layers=2, space="kl", dim=8, halvings=2, ae_width=32, blocks=1, kl=1e-3, error="rms",
-        size=128, drop=0.1, net="unet", width=40, depth=1, schedule="cosine", T=200,
-        parameterisation="v",
+        size=128, drop=0.1, net="unet", width=72, depth=1, shift=0.5, T=200, parameterisation="v",
     )  # fmt: skip
     shape, pair = autoencoder(c)
     tokenizer = WordTokenizer(c.words)
     encoder = nets.TextEncoder(len(tokenizer), c.length, c.text_width, c.text_layers)
     net = _net(c, shape)
     diffusion = DDPM(
-        schedule(c.schedule, c.T), net, shape, predicts=c.parameterisation, drop=c.drop,
+        cosine(c.T, shift=c.shift), net, shape, predicts=c.parameterisation, drop=c.drop,
         bounded=c.space == "pixels", condition=Captions(encoder, [BOS, EOS]),
     )  # fmt: skip
     return TextToImage(c.shape, pair, diffusion, tokenizer, c.length)
@@ -135,6 +135,6 @@ def _net(c: Any, shape: tuple[int, ...]) -> nn.Module:
         return nets.DiT(channels, size, 4 if pixels else 1, c.width, c.depth, words=c.text_width)
     if c.net != "unet":
         raise ValueError(f"text_to_image: net {c.net!r}; there are unet, dit")
-    sizes = (1, 2, 4) if pixels else (1, 2)
+    sizes = (1, 2, 4) if pixels else (1, 1)
     small = [k for k in range(len(sizes)) if size[0] <= 8 * 2**k] or [len(sizes) - 1]
     return nets.UNet(channels, c.width, sizes, c.depth, small, words=c.text_width)
