@@ -22,7 +22,7 @@ from tinygen.data.scenes import COLOURS, SHAPES, describe, shorten
 from tinygen.models.text import clip
 from tinygen.optim.lr_scheduler import CosineAnnealingLR
 from tinygen.plot.report import Report
-from tinygen.run import Run, count, options
+from tinygen.run import Run, count, non_negative, options
 
 TEXTS = ["a red circle", "a small green triangle", "a large yellow cross, at night",
          "a blue square above a green circle"]  # fmt: skip
@@ -30,6 +30,7 @@ OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "bel
 parser = options(__doc__, "clip", data=("scenes",), steps=800, batch=128, lr=1e-3)
 parser.add_argument("--text", nargs="+", default=TEXTS, metavar="CAPTION", help="what to look for")
 parser.add_argument("--scenes", type=count, default=10_000, help="training pictures (10000)")
+parser.add_argument("--muon", type=non_negative, default=4e-3, help="rate of the matrices (4e-3)")
 parser.add_argument("--dim", type=count, default=64, help="of the vectors (64)")
 parser.add_argument("--width", type=count, default=8, help="features of what sees (8)")
 parser.add_argument("--text-width", type=count, default=64, help="of the vector of a word (64)")
@@ -55,7 +56,10 @@ asked = {name: data.scenes(args.n, args.seed, split, most=2) for name, split in 
 config = vars(args) | {"shape": (3, 32, 32), "words": tokenizer.words[4:], "length": length}
 model = clip.build(config).to(args.device)  # models.restore builds it from the config
 model.tokens(args.text)  # an error at once, for a word that it does not know
-opt = tg.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=0.01)
+outer = ["pictures.0.0", "pictures.6", "captions.tokens", "captions.places", "project"]
+opt = tg.optim.muon.with_adam(
+    model.named_parameters(), args.muon, args.lr, outer, weight_decay=0.01
+)
 schedule = CosineAnnealingLR(opt, T_max=args.steps)
 
 # --- loop -----------------------------------------------------------------------------------------

@@ -65,9 +65,8 @@ train = train_set.to_symmetric()
 loader = data.DataLoader(
     data.TensorDataset(train, tokenizer(short, length)), args.batch, shuffle=True, drop_last=True
 )
-asked = {"seen": "test", "unseen": "held_out"}
 asked = {name: data.scenes(args.n, args.seed, split, most=2, turned=args.turned)
-         for name, split in asked.items()}  # fmt: skip
+         for name, split in {"seen": "test", "unseen": "held_out"}.items()}  # fmt: skip
 
 # --- model and optimizers -------------------------------------------------------------------------
 config = vars(args) | {"shape": (3, 32, 32), "words": tokenizer.words[4:], "length": length}
@@ -76,14 +75,10 @@ model.tokens(args.text)  # an error at once, for a word that it does not know
 first = 0 if args.space == "pixels" else max(1, round(args.first * args.steps))
 parts = [model.diffusion] if first == 0 else [model.diffusion, model.autoencoder]
 lengths = (max(1, args.steps - first), first)
-outer = [f"condition.encoder.{name}" for name in ("tokens", "places")]
-outer += ["net.first", "net.last", "encoder.0"]  # first and last layers
-opts, rates = [], []  # of each part: Muon for the matrices within, Adam for all else
-for part, n in zip(parts, lengths):
-    within, rest = tg.optim.muon.matrices(part, but=outer)
-    muon = tg.optim.Muon(within, args.muon, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
-    opts.append([muon, tg.optim.Adam(rest, args.lr)])
-    rates.append([CosineAnnealingLR(opt, T_max=n) for opt in opts[-1]])
+outer = ["net.first", "net.last", "encoder.0", "condition.encoder.t", "condition.encoder.places"]
+opts = [tg.optim.muon.with_adam(part.named_parameters(), args.muon, args.lr, outer)
+        for part in parts]  # fmt: skip
+schedules = [CosineAnnealingLR(opt, T_max=n) for opt, n in zip(opts, lengths)]
 ema = tg.optim.EMA(model, args.ema)
 seeded = lambda seed: tg.Generator(args.device).manual_seed(seed)
 quick = {"sampler": "ddim", "steps": min(25, args.T)}
@@ -101,18 +96,17 @@ def draw(captions, seed, guidance=args.guidance):
 # --- loop -----------------------------------------------------------------------------------------
 run = Run(args.out, config=config, resume=args.resume, system="text_to_image")
 run.track(model=model, ema=ema, loader=loader)
-run.track(**{f"opt{i}{j}": opt for i, pair in enumerate(opts) for j, opt in enumerate(pair)})
-run.track(**{f"rate{i}{j}": rate for i, pair in enumerate(rates) for j, rate in enumerate(pair)})
+run.track(**{f"opt{i}": opt for i, opt in enumerate(opts)})
+run.track(**{f"schedule{i}": schedule for i, schedule in enumerate(schedules)})
 for step, batch in zip(run.steps(args.steps), loader.forever()):
     stage = int(step <= first)  # 1: the autoencoder
     batch = [part.to(args.device) for part in batch]
     terms = model.autoencoder_terms(batch) if stage else model.terms(batch)
-    parts[stage].zero_grad()
+    opts[stage].zero_grad()
     terms["loss"].backward()
     tg.nn.utils.clip_grad_norm_(parts[stage].parameters(), 1.0)
-    for opt, rate in zip(opts[stage], rates[stage]):
-        opt.step()
-        rate.step()
+    opts[stage].step()
+    schedules[stage].step()
     if stage:
         run.log(**{f"ae_{name}": value for name, value in terms.items()})
     else:
@@ -144,8 +138,7 @@ with ema.swap():
     began, levels, found = time.perf_counter(), sorted({1.0, 2.0, args.guidance, 5.0}), {}
     for name, scenes in asked.items():
         for g in levels:
-            right = score(draw(scenes.captions, 10, g), scenes.captions)
-            found[name, g] = right
+            found[name, g] = right = score(draw(scenes.captions, 10, g), scenes.captions)
             print(f"guidance {g:g}, {args.n} captions of {name} pairs: facts right "
                   f"{right.facts:.1%}, all of them {right.exact:.1%}")  # fmt: skip
     print(f"{(time.perf_counter() - began) / (args.n * len(found)):.3f} s a picture, "

@@ -31,6 +31,7 @@ TEXTS = ["a red circle above a blue square", "a large green triangle, at night",
 parser = options(__doc__, "unclip", data=("scenes",), steps=4000, batch=64, lr=1.5e-3)
 parser.add_argument("--text", nargs="+", default=TEXTS, metavar="CAPTION", help="what to draw")
 parser.add_argument("--scenes", type=count, default=20_000, help="training pictures (20000)")
+parser.add_argument("--muon", type=non_negative, default=4e-3, help="rate of the matrices (4e-3)")
 parser.add_argument("--clip", help="a checkpoint of examples/clip.py instead of a new CLIP")
 parser.add_argument("--first", type=fraction, default=0.4, help="of the steps: first stage (0.4)")
 parser.add_argument("--dim", type=count, default=8, help="channels of the latents (8)")
@@ -71,9 +72,13 @@ loader = data.DataLoader(
     data.TensorDataset(train, model.tokens(short).cpu()), args.batch, shuffle=True, drop_last=True
 )
 first = max(1, round(args.first * args.steps))
-early = [*model.autoencoder.parameters(), *([] if args.clip else model.clip.parameters())]
-late = [*model.diffusion.parameters(), *model.prior.parameters()]
-opts = [tg.optim.Adam(late, lr=args.lr), tg.optim.Adam(early, lr=args.lr)]
+outer = ["clip.pictures.0.0", "clip.pictures.6", "clip.captions.t", "clip.captions.places"]
+outer += ["clip.project", "autoencoder.encoder.0", "diffusion.net.first", "diffusion.net.last"]
+outer += ["prior.net.first", "prior.net.last"]
+early = ("autoencoder.",) if args.clip else ("autoencoder.", "clip.")
+parts = [("diffusion.", "prior."), early]
+parts = [[p for p in model.named_parameters() if p[0].startswith(names)] for names in parts]
+opts = [tg.optim.muon.with_adam(part, args.muon, args.lr, outer) for part in parts]
 lengths = (max(1, args.steps - first), first)
 schedules = [CosineAnnealingLR(opt, T_max=n) for opt, n in zip(opts, lengths)]
 ema = tg.optim.EMA(model, args.ema)
@@ -106,7 +111,7 @@ for step, batch in zip(run.steps(args.steps), loader.forever()):
         terms = model.terms(batch)
     opts[stage].zero_grad()
     terms["loss"].backward()
-    tg.nn.utils.clip_grad_norm_(early if stage else late, 1.0)
+    tg.nn.utils.clip_grad_norm_([p for _, p in parts[stage]], 1.0)
     opts[stage].step()
     schedules[stage].step()
     if stage:

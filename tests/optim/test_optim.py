@@ -228,10 +228,12 @@ def test_muon_stays_where_there_is_no_gradient_and_keeps_float16():
 
 def test_matrices_are_muon_s_and_all_else_is_adam_s():
     net = tg.nn.Sequential(tg.nn.Conv2d(1, 2, 3), tg.nn.GroupNorm(1, 2), tg.nn.Linear(2, 2))
-    within, rest = optim.muon.matrices(net)
-    assert [p.ndim for p in within] == [4, 2] and {p.ndim for p in rest} == {1}
-    within, rest = optim.muon.matrices(net, but=["0."])
-    assert within == [net[2].weight] and len(rest) == 5
+    muon, adam = optim.muon.with_adam(net.named_parameters(), 0.1, 0.2, ["1."], 0.3).param_groups
+    assert [p.ndim for p in muon["params"]] == [4, 2] and {p.ndim for p in adam["params"]} == {1}
+    assert (muon["lr"], adam["lr"]) == (0.1, 0.2) and muon["adjust_lr_fn"] == "match_rms_adamw"
+    assert muon["weight_decay"] == adam["weight_decay"] == 0.3
+    muon, adam = optim.muon.with_adam(net.named_parameters(), 0.1, 0.2, ["0."]).param_groups
+    assert muon["params"] == [net[2].weight] and len(adam["params"]) == 5
 
 
 # --- what all optimizers share --------------------------------------------------------------
@@ -404,6 +406,10 @@ BAD = [
     (lambda: optim.Muon(TWO, adjust_lr_fn="x"), ValueError, "adjust_lr_fn 'x'; there are original"),
     (lambda: optim.Muon(TWO, momentum=-1), ValueError, "Muon: expected momentum >= 0, got -1"),
     (lambda: optim.Muon(TWO, ns_steps=0), ValueError, "Muon: expected ns_steps >= 1, got 0"),
+    (lambda: optim.Together(optim.SGD(ONE), 3), TypeError, "Together: int is not an Optimizer"),
+    (lambda: optim.Together(optim.SGD(ONE), optim.Adam(ONE)), ValueError, "parameters of its own"),
+    (lambda: optim.Together(), ValueError, "Together: expected optimizers"),
+    (lambda: optim.Together(optim.SGD(ONE)).add_param_group({}), TypeError, "one of its optimizer"),
     (lambda: optim.EMA(ONE, decay=1.0), ValueError, r"decay in \[0, 1\)"),
     (lambda: optim.EMA(3), TypeError, "expected a Module or a list of Tensors, got int"),
     (lambda: optim.clip_weights_(ONE, 0.0), ValueError, "expected c > 0, got 0.0"),
@@ -605,6 +611,80 @@ def test_ema_state_dict_round_trip_and_misfit():
     assert fresh.shadow["0"].tolist() == ema.shadow["0"].tolist()
     with pytest.raises(RuntimeError, match=r"missing '1'; '0' has shape \(2,\), expected \(3,\)"):
         optim.EMA([leaf([0.0] * 3), leaf([0.0])]).load_state_dict(ema.state_dict())
+
+
+# --- together -------------------------------------------------------------------------------
+
+
+def both(seed=0):
+    rng = np.random.default_rng(seed)
+    a, b = leaf(rng.normal(size=(2, 3))), leaf(rng.normal(size=4))
+    return a, b, optim.Together(optim.Muon([a], lr=0.1), optim.Adam([b], lr=0.01))
+
+
+def run_both(a, b, opt, steps, seed=1):
+    rng, schedule = np.random.default_rng(seed), lr_scheduler.ExponentialLR(opt, 0.9)
+    for _ in range(steps):
+        set_grad(a, rng.normal(size=a.shape))
+        set_grad(b, rng.normal(size=b.shape))
+        opt.step()
+        schedule.step()
+    return schedule
+
+
+def test_together_is_each_alone_under_one_schedule():
+    a, b, opt = both()
+    c, d, _ = both()
+    schedule = run_both(a, b, opt, 4)
+    assert schedule.get_last_lr() == pytest.approx([0.1 * 0.9**4, 0.01 * 0.9**4])
+    rng, alone = np.random.default_rng(1), [optim.Muon([c], lr=0.1), optim.Adam([d], lr=0.01)]
+    rates = [lr_scheduler.ExponentialLR(each, 0.9) for each in alone]
+    for _ in range(4):
+        set_grad(c, rng.normal(size=c.shape))
+        set_grad(d, rng.normal(size=d.shape))
+        for each, rate in zip(alone, rates):
+            each.step()
+            rate.step()
+    assert np.array_equal(a._array, c._array) and np.array_equal(b._array, d._array)
+    assert set(opt.state) == {a, b}
+    opt.zero_grad()
+    assert a.grad is None and b.grad is None
+
+
+def test_together_goes_on_bit_for_bit_and_loads_all_or_nothing():
+    a, b, opt = both()
+    run_both(a, b, opt, 3)
+    c, d, other = both(5)
+    c.data.copy_(a.detach())
+    d.data.copy_(b.detach())
+    other.load_state_dict(opt.state_dict())
+    run_both(a, b, opt, 3, seed=2)
+    run_both(c, d, other, 3, seed=2)
+    assert np.array_equal(a._array, c._array) and np.array_equal(b._array, d._array)
+    good = other.state_dict()["optimizers"]
+    held = other.optimizers[0].state[c]["momentum_buffer"].numpy().copy()
+    _, _, new = both()
+    wrong = {"optimizers": [new.state_dict()["optimizers"][0], {"state": {}, "param_groups": []}]}
+    with pytest.raises(ValueError, match="different number of parameter groups"):
+        other.load_state_dict(wrong)
+    assert np.array_equal(other.optimizers[0].state[c]["momentum_buffer"].numpy(), held)
+    with pytest.raises(ValueError, match="of 1 optimizers, here are 2"):
+        other.load_state_dict({"optimizers": good[:1]})
+
+
+def test_together_takes_a_closure_once():
+    a, b, opt = both()
+    calls = []
+
+    def closure():
+        calls.append(1)
+        opt.zero_grad()
+        loss = (a * a).sum() + (b * b).sum()
+        loss.backward()
+        return loss
+
+    before = float((a._array**2).sum() + (b._array**2).sum())
+    assert opt.step(closure).item() == pytest.approx(before) and calls == [1]
 
 
 # --- pieces -----------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ from .ema import EMA as EMA
 from .muon import Muon as Muon
 from .optimizer import Optimizer as Optimizer
 from .optimizer import clip_weights_ as clip_weights_
+from .together import Together as Together
 
 __all__ = [
-    "Adagrad", "Adam", "AdamW", "EMA", "Muon", "Optimizer", "RMSprop", "SGD", "clip_weights_",
-    "lr_scheduler",
+    "Adagrad", "Adam", "AdamW", "EMA", "Muon", "Optimizer", "RMSprop", "SGD", "Together",
+    "clip_weights_", "lr_scheduler",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # for a type checker, a name that is not there is an error of its own

@@ -11,9 +11,11 @@ import numpy as np
 from ..backend import Array
 from ..checks import integers, numbers
 from ..tensor import Tensor, wrap
+from .algorithms import AdamW
 from .optimizer import Group, Optimizer, State
+from .together import Together
 
-__all__ = ["Muon", "matrices", "orthogonalised"]
+__all__ = ["Muon", "orthogonalised", "with_adam"]
 
 RATIOS = ("original", "match_rms_adamw")
 
@@ -100,22 +102,33 @@ class Muon(Optimizer):
         param -= lr * ratio * u.reshape(param.shape)
 
 
-def matrices(module: Any, but: Sequence[str] = ()) -> tuple[list[Tensor], list[Tensor]]:
-    """The parameters of a module as Muon and Adam divide them: (weights of two and more dimensions,
-    all else). but: how the names begin of the weights that are Adam's too: those of the first and
-    last layer, embeddings.
+def with_adam(
+    named: Iterable[tuple[str, Tensor]],
+    lr: float,
+    adam_lr: float,
+    but: Sequence[str] = (),
+    weight_decay: float = 0.0,
+) -> Together:
+    """Named parameters, as their kinds want: Muon ("match_rms_adamw") for those of two and more
+    dimensions, AdamW for all else.
+
+    but: how the names begin of the matrices that are AdamW's too: first and last layers,
+    embeddings.
 
     >>> net = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.Linear(3, 3))
-    >>> within, rest = optim.muon.matrices(net, but=["0."])
-    >>> [list(p.shape) for p in within], [list(p.shape) for p in rest]
-    ([[3, 3]], [[3, 2], [3], [3]])
+    >>> opt = optim.muon.with_adam(net.named_parameters(), lr=4e-3, adam_lr=1e-3, but=["0."])
+    >>> [[list(p.shape) for p in group["params"]] for group in opt.param_groups]
+    [[[3, 3]], [[3, 2], [3], [3]]]
     """
     within: list[Tensor] = []
     rest: list[Tensor] = []
-    for name, p in module.named_parameters():
+    for name, p in named:
         hidden = p.ndim > 1 and not name.startswith(tuple(but))
         (within if hidden else rest).append(p)
-    return within, rest
+    return Together(
+        Muon(within, lr, weight_decay, adjust_lr_fn="match_rms_adamw"),
+        AdamW(rest, adam_lr, weight_decay=weight_decay),
+    )
 
 
 def orthogonalised(
