@@ -21,6 +21,7 @@ from .objectives import (
     two_jsd,
 )
 from .penalties import PENALTIES, input_gradients, interpolates, perturbed, zero_on_data
+from .progan import Growth, ProGAN
 from .sdgan import SDGAN
 from .semi_gan import SemiGAN
 from .training import (
@@ -41,6 +42,7 @@ __all__ = [
     "BEGAN",
     "ClassifyingAAE",
     "GAN",
+    "Growth",
     "OBJECTIVES",
     "PENALTIES",
     "SDGAN",
@@ -48,6 +50,7 @@ __all__ = [
     "Objective",
     "OptimisticAdam",
     "OptimisticSGD",
+    "ProGAN",
     "SemiGAN",
     "collapse",
     "critic_gap",

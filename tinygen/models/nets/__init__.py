@@ -2,7 +2,8 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), siamese (a
-discriminator of pairs), heads (what features say of the class), time, unet, masked (what comes
+discriminator of pairs), equalised (weights scaled where they are used), growing (networks that grow
+while they are trained), heads (what features say of the class), time, unet, masked (what comes
 later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by pixel), transformer
 (attention that does not look ahead), coupling (what a flow asks), patches (a judge of patches),
 perceptual (features to compare pictures by), spatial (pictures to a map of features and back), text
@@ -19,6 +20,7 @@ from .autoencoding import (
 from .batch import (
     Maxout,
     MinibatchDiscrimination,
+    MinibatchStdDev,
     ReferenceBatchNorm,
     WithReference,
     referenced,
@@ -37,6 +39,8 @@ from .dcgan import (
 )
 from .dense import mlp
 from .dit import DiT, DiTBlock
+from .equalised import EqualConv2d, EqualLinear, PixelNorm
+from .growing import Growing, GrowingD, GrowingG, faded, growing, grown, shrunk, sides
 from .heads import ClassHead, Noise, SourceAndClass, noisy_trunk
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .patches import PatchDiscriminator
@@ -61,20 +65,27 @@ __all__ = [
     "DiagonalBiLSTM",
     "DiagonalPixels",
     "EmojiFeatures",
+    "EqualConv2d",
+    "EqualLinear",
     "GatedBlock",
     "GatedPixels",
+    "Growing",
+    "GrowingD",
+    "GrowingG",
     "MaskedConv2d",
     "MaskedMLP",
     "MaskedPixels",
     "Maxout",
     "MinibatchDiscrimination",
-    "PatchDiscriminator",
+    "MinibatchStdDev",
     "Noise",
+    "PatchDiscriminator",
     "Perceptual",
+    "PixelNorm",
     "ReferenceBatchNorm",
+    "ResidualBlock",
     "RowLSTM",
     "RowPixels",
-    "ResidualBlock",
     "Siamese",
     "SourceAndClass",
     "TextEncoder",
@@ -90,6 +101,9 @@ __all__ = [
     "dcgan",
     "dcgan_energy",
     "dcgan_trunk",
+    "faded",
+    "growing",
+    "grown",
     "halvings",
     "is_word",
     "map_autoencoder",
@@ -101,7 +115,9 @@ __all__ = [
     "perceptual",
     "referenced",
     "set_output_bias",
+    "shrunk",
     "siamese_dcgan",
+    "sides",
     "sinusoids",
     "spectrally_normalised",
 ]

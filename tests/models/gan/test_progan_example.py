@@ -1,0 +1,30 @@
+"""examples/progan.py: at full size at once, stopped while it grows, resumed by other stages."""
+
+from pathlib import Path
+
+from examples import checked, run
+
+SHORT = "--steps 3 --batch 8 --width 2 --most 4 --side 8 --stage-steps 2".split()
+
+
+def test_at_once_and_by_another_objective(tmp_path: Path) -> None:
+    said = checked(tmp_path, "progan", *SHORT, "--grow", "off", "--objective", "non_saturating",
+                   "--target", 1e6)  # fmt: skip
+    assert "8 pixels at once" in said and "Frechet 1e+06 first reached after" in said
+
+
+def test_stage_and_fade_are_resumed_and_no_other_stages(tmp_path: Path) -> None:
+    checked(tmp_path, "progan", *SHORT, "--data", "digits")
+    sampled = checked(tmp_path, "sample", "runs/progan/last.npz", "--n", 4)
+    assert "4 samples of a progan" in sampled
+    done = run(tmp_path, "progan", *SHORT, "--data", "digits", "--resume", "--stage-steps", 3)
+    assert done.returncode and "it was grown by other stages: 4, 8 pixels, 2 steps each" in (
+        done.stderr
+    )
+    said = checked(tmp_path, "progan", *SHORT, "--data", "digits", "--resume", "--steps", 4)
+    assert "4 steps in" in said
+
+
+def test_a_side_that_cannot_be_grown(tmp_path: Path) -> None:
+    done = run(tmp_path, "progan", "--side", 28)
+    assert done.returncode and "S = 4 times a power of two" in done.stderr.splitlines()[-1]
