@@ -85,6 +85,8 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("began", PICTURE | {"width": 2}),
     ("sdgan", PICTURE | {"width": 2}),
     ("progan", PICTURE | {"width": 2, "latent": 4}),
+    ("stylegan", PICTURE | {"width": 2, "latent": 4, "truncation": 0.7}),
+    ("stylegan", PICTURE | {"width": 2, "latent": 4, "adain": True, "ada": 0.6}),
     ("aae", PICTURE | {"hidden": 8, "encoder": "implicit"}),
     ("aae", LABELLED | {"hidden": 8, "encoder": "gaussian", "prior": "mixture"}),
     ("aae", LABELLED | {"hidden": 8, "latent": 3, "prior": "classes", "weight": 5.0}),

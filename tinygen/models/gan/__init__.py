@@ -6,6 +6,7 @@ Networks are in models/nets.
 
 from .aae import AAE, ClassifyingAAE, drawn
 from .acgan import ACGAN
+from .augment import AdaptiveAugment, augmented
 from .began import BEGAN
 from .gan import GAN, pack
 from .objectives import (
@@ -24,6 +25,7 @@ from .penalties import PENALTIES, input_gradients, interpolates, perturbed, zero
 from .progan import Growth, ProGAN
 from .sdgan import SDGAN
 from .semi_gan import SemiGAN
+from .stylegan import StyleGAN
 from .training import (
     Extragradient,
     OptimisticAdam,
@@ -39,6 +41,7 @@ from .training import (
 __all__ = [
     "AAE",
     "ACGAN",
+    "AdaptiveAugment",
     "BEGAN",
     "ClassifyingAAE",
     "GAN",
@@ -52,6 +55,8 @@ __all__ = [
     "OptimisticSGD",
     "ProGAN",
     "SemiGAN",
+    "StyleGAN",
+    "augmented",
     "collapse",
     "critic_gap",
     "cross_entropy",

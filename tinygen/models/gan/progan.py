@@ -146,7 +146,7 @@ class ProGAN(GAN):
 def build(config: Mapping[str, Any]) -> ProGAN:
     """For pictures of `shape` (C, S, S) in [-1, 1], S = 4 2^k; at stage 0.
 
-    width, most, group: see nets.growing. weight: of the objective's penalty, its own unless given.
+    width, most, group: see nets.growing. penalty, weight: the objective's own unless given.
 
     >>> import tinygen as tg
     >>> model = tg.models.build("progan", {"shape": (1, 8, 8), "latent": 4, "width": 4})
@@ -155,8 +155,8 @@ def build(config: Mapping[str, Any]) -> ProGAN:
     """
     c = settings(
         "progan", config, shape=NEEDED, objective="wgan_gp", latent=64, width=16, most=64, group=4,
-        drift=1e-3, weight=None,
+        drift=1e-3, penalty=None, weight=None,
     )  # fmt: skip
     nets.sides("progan", c.shape)
     G, D = nets.growing(c.shape, c.latent, c.width, c.most, group=c.group)
-    return ProGAN(G, D, c.objective, c.latent, drift=c.drift, weight=c.weight)
+    return ProGAN(G, D, c.objective, c.latent, drift=c.drift, penalty=c.penalty, weight=c.weight)

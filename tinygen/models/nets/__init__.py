@@ -3,11 +3,11 @@
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), siamese (a
 discriminator of pairs), equalised (weights scaled where they are used), growing (networks that grow
-while they are trained), heads (what features say of the class), time, unet, masked (what comes
-later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by pixel), transformer
-(attention that does not look ahead), coupling (what a flow asks), patches (a judge of patches),
-perceptual (features to compare pictures by), spatial (pictures to a map of features and back), text
-(captions), dit (a transformer in the U-Net's place).
+while they are trained), style (weights that a style scales), heads (what features say of the
+class), time, unet, masked (what comes later is not seen), recurrent (LSTMs over pictures),
+pixelwise (both, pixel by pixel), transformer (attention that does not look ahead), coupling (what a
+flow asks), patches (a judge of patches), perceptual (features to compare pictures by), spatial
+(pictures to a map of features and back), text (captions), dit (a transformer in the U-Net's place).
 """
 
 from .autoencoding import (
@@ -49,6 +49,7 @@ from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
 from .recurrent import DiagonalBiLSTM, RowLSTM
 from .siamese import Siamese, siamese_dcgan
 from .spatial import ResidualBlock, map_autoencoder
+from .style import AdaIN, ModulatedConv2d, NoiseInjection, StyleD, StyleG, style_networks
 from .text import TextEncoder, is_word
 from .time import TimeMLP, sinusoids
 from .transformer import Cache, Transformer, TransformerBlock
@@ -56,6 +57,7 @@ from .unet import UNet
 
 __all__ = [
     "AUTOENCODERS",
+    "AdaIN",
     "AutoencoderEnergy",
     "Cache",
     "ClassHead",
@@ -78,7 +80,9 @@ __all__ = [
     "Maxout",
     "MinibatchDiscrimination",
     "MinibatchStdDev",
+    "ModulatedConv2d",
     "Noise",
+    "NoiseInjection",
     "PatchDiscriminator",
     "Perceptual",
     "PixelNorm",
@@ -88,6 +92,8 @@ __all__ = [
     "RowPixels",
     "Siamese",
     "SourceAndClass",
+    "StyleD",
+    "StyleG",
     "TextEncoder",
     "TimeMLP",
     "Transformer",
@@ -120,4 +126,5 @@ __all__ = [
     "sides",
     "sinusoids",
     "spectrally_normalised",
+    "style_networks",
 ]
