@@ -2,7 +2,8 @@
 
     python examples/progan.py                            # the faces among the emoji, 32 x 32
     python examples/progan.py --grow off --steps 1400    # the same net at full size at once
-    python examples/progan.py --data fashion --objective non_saturating
+    python examples/progan.py --objective wgan_gp        # the paper's
+    python examples/progan.py --data fashion --gamma 0.02
     python examples/progan.py --side 64 --width 16 --most 128 --steps 6000
     python examples/progan.py --resume
 
@@ -23,7 +24,7 @@ from tinygen import data, metrics
 from tinygen.models import gan
 from tinygen.models.gan import progan
 from tinygen.plot.report import Report
-from tinygen.run import Run, count, fraction, options, positive
+from tinygen.run import Run, count, fraction, non_negative, options, positive
 
 ROWS = [name for name, row in gan.OBJECTIVES.items() if row.output != "energy" and not row.clip]
 BETAS = (0.0, 0.99)  # the paper's: no memory of where the other player stood
@@ -31,14 +32,16 @@ BETAS = (0.0, 0.99)  # the paper's: no memory of where the other player stood
 parser = options(__doc__, "progan", data=data.SQUARES, steps=2500, batch=32, lr=1e-3)
 parser.add_argument("--grow", choices=["on", "off"], default="on", help="off: full size at once")
 parser.add_argument("--stage-steps", type=count, default=500, help="of a stage but the last (500)")
-parser.add_argument("--objective", choices=ROWS, default="wgan_gp", metavar="ROW",
+parser.add_argument("--objective", choices=ROWS, default="non_saturating", metavar="ROW",
                     help=", ".join(ROWS))  # fmt: skip
+parser.add_argument("--gamma", type=non_negative, default=0.1,
+                    help="weight of R1, for objectives without a penalty (0.1)")  # fmt: skip
 parser.add_argument("--side", type=count, default=32, help="pixels a side, 4 2^k (32)")
 parser.add_argument("--width", type=count, default=16, help="channels at full size (16)")
 parser.add_argument("--most", type=count, default=64, help="channels at most (64)")
 parser.add_argument("--latent", type=count, default=64, help="dimensions of z (64)")
 parser.add_argument("--target", type=positive, default=4.0, help="Frechet distance to reach (4)")
-parser.add_argument("--ema", type=fraction, default=0.995, help="decay of G's average (0.995)")
+parser.add_argument("--ema", type=fraction, default=0.99, help="decay of G's average (0.99)")
 args = parser.parse_args()
 
 # --- data -------------------------------------------------------------------------------------

@@ -92,6 +92,8 @@ for step in run.steps(args.steps):
     ema.update()
     run.log(loss_d=terms["loss"], loss_g=of_g["loss"], d_real=terms["real"], d_fake=terms["fake"],
             p=model.augment.p if model.augment else 0.0)  # fmt: skip
+    if lazy:
+        run.log(path=of_g["path"], length=of_g["length"])
     if run.every(250) or run.last:
         with ema.swap():
             run.log(frechet=frechet(400))

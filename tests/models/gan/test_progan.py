@@ -14,6 +14,7 @@ from tinygen.models.gan import Growth, ProGAN, progan
 from tinygen.run import Run
 
 CONFIG = {"shape": (2, 16, 16), "latent": 5, "width": 2, "most": 4, "group": 2}
+PAPER = {"objective": "wgan_gp"}
 
 
 def small(seed: int = 0, **config: object) -> ProGAN:
@@ -107,14 +108,16 @@ def test_what_is_in_play_learns_and_the_rest_waits() -> None:
 
 def test_wgan_gp_with_drift() -> None:
     """The loss is the critic's gap, 10 times the penalty and 0.001 E[D(x)^2] of the data."""
-    model, x = small(), pictures(4, 16)
+    model, x = small(**PAPER), pictures(4, 16)
     model.grow(2, 0.5)
     tg.manual_seed(5)
     terms = model.discriminator_terms((x,))
     on_real = np_of(model.D(model.shown(x)))
     by_hand = terms["fake"] - terms["real"] + 10 * terms["penalty"] + 1e-3 * (on_real**2).mean()
     assert terms["loss"].item() == pytest.approx(by_hand.item(), rel=1e-12)
-    assert model.weight == 10 and small(weight=3.0).weight == 3 and not model.apart
+    assert model.weight == 10 and not model.apart
+    r1 = small(gamma=0.3)
+    assert (r1.penalty_name, r1.weight, r1.objective_name) == ("r1", 0.3, "non_saturating")
 
 
 def test_the_penalty_at_order_two_through_a_fade() -> None:

@@ -9,7 +9,8 @@ pictures differs. `stage` and `alpha` are the state of the growing, buffers of G
 checkpoint holds; when to be where is configuration, `Growth`, and a run cannot go on with another.
 
 The paper's objective is `wgan_gp` with 1 step of D, and drift: + 0.001 E[D(x)^2], which holds the
-critic's free constant near 0.
+critic's free constant near 0. `non_saturating` with R1, as in the follow-up (1812.04948), is the
+default.
 
 What goes wrong: with alpha the wrong way round a new block is thrown at D at once and taken back;
 data that are not faded as samples are give D the sharpness to tell them by; the std of a whole
@@ -28,6 +29,7 @@ from ...tensor import Tensor
 from .. import nets
 from ..systems import NEEDED, settings
 from .gan import GAN
+from .objectives import objective
 
 __all__ = ["Growth", "ProGAN", "build"]
 
@@ -146,7 +148,8 @@ class ProGAN(GAN):
 def build(config: Mapping[str, Any]) -> ProGAN:
     """For pictures of `shape` (C, S, S) in [-1, 1], S = 4 2^k; at stage 0.
 
-    width, most, group: see nets.growing. penalty, weight: the objective's own unless given.
+    width, most, group: see nets.growing. gamma: of R1, for objectives without a penalty of their
+    own.
 
     >>> import tinygen as tg
     >>> model = tg.models.build("progan", {"shape": (1, 8, 8), "latent": 4, "width": 4})
@@ -154,9 +157,11 @@ def build(config: Mapping[str, Any]) -> ProGAN:
     (0, (3, 1, 4, 4), (3, 1, 8, 8))
     """
     c = settings(
-        "progan", config, shape=NEEDED, objective="wgan_gp", latent=64, width=16, most=64, group=4,
-        drift=1e-3, penalty=None, weight=None,
+        "progan", config, shape=NEEDED, objective="non_saturating", latent=64, width=16, most=64,
+        group=4, gamma=0.1, drift=1e-3,
     )  # fmt: skip
     nets.sides("progan", c.shape)
     G, D = nets.growing(c.shape, c.latent, c.width, c.most, group=c.group)
-    return ProGAN(G, D, c.objective, c.latent, drift=c.drift, penalty=c.penalty, weight=c.weight)
+    own = objective(c.objective).penalty is not None
+    r1: dict[str, Any] = {} if own else {"penalty": "r1", "weight": c.gamma}
+    return ProGAN(G, D, c.objective, c.latent, drift=c.drift, **r1)
