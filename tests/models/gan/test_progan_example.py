@@ -1,4 +1,4 @@
-"""examples/progan.py: at full size at once, stopped while it grows, resumed by other stages."""
+"""examples/progan.py: at full size at once; sampled and resumed while it grows."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def test_at_once_and_by_another_objective(tmp_path: Path) -> None:
     assert "8 pixels at once" in said and "Frechet 1e+06 first reached after" in said
 
 
-def test_stage_and_fade_are_resumed_and_no_other_stages(tmp_path: Path) -> None:
+def test_samples_of_a_stage_on_the_way_and_no_resume_with_others(tmp_path: Path) -> None:
     checked(tmp_path, "progan", *SHORT, "--data", "digits")
     sampled = checked(tmp_path, "sample", "runs/progan/last.npz", "--n", 4)
     assert "4 samples of a progan" in sampled
@@ -21,10 +21,3 @@ def test_stage_and_fade_are_resumed_and_no_other_stages(tmp_path: Path) -> None:
     assert done.returncode and "it was grown by other stages: 4, 8 pixels, 2 steps each" in (
         done.stderr
     )
-    said = checked(tmp_path, "progan", *SHORT, "--data", "digits", "--resume", "--steps", 4)
-    assert "4 steps in" in said
-
-
-def test_a_side_that_cannot_be_grown(tmp_path: Path) -> None:
-    done = run(tmp_path, "progan", "--side", 28)
-    assert done.returncode and "S = 4 times a power of two" in done.stderr.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""examples/stylegan.py: its variants, a resumed run with its p, samples from the checkpoint."""
+"""examples/stylegan.py: its variants, and samples from the checkpoint."""
 
 from pathlib import Path
 
@@ -13,3 +13,7 @@ SHORT = "--steps 2 --batch 8 --width 2 --most 4 --side 8 --latent 4 --layers 2".
 def test_variants(tmp_path: Path, options: str) -> None:
     said = checked(tmp_path, "stylegan", *SHORT, *options.split())
     assert "path length |J^T y| of 1000 w" in said and "mixing.png" in said
+    if "--adain" in options:
+        assert "4 samples of a stylegan" in checked(
+            tmp_path, "sample", "runs/stylegan/last.npz", "--n", 4
+        )

@@ -144,7 +144,7 @@ class AdaIN(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """(1 + s) (x - mean) / std + b, (s, b) = affine(w)."""
-        scale, shift = self.affine(w).reshape(*w.shape[:1], -1, 1, 1).chunk(2, 1)
+        scale, shift = self.affine(w).unsqueeze(2).unsqueeze(3).chunk(2, 1)
         x = x - mean(x, (2, 3), keepdim=True)
         x = x * rsqrt(mean(square(x), (2, 3), keepdim=True) + EPS)
         return (1.0 + scale) * x + shift
