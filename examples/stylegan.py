@@ -107,7 +107,7 @@ ema.copy_to()
 print(f"{'AdaIN' if args.adain else 'StyleGAN2'} on {args.data}, ADA {args.ada:g}: {args.steps} "
       f"steps in {run.seconds:.1f} s, seed {args.seed}")  # fmt: skip
 model.eval()
-codes = model.draw(1000, seeded(5)).split(100)
+codes = model.draw(1000, seeded(5)).split(50)
 lengths = tg.cat([model.path_lengths(model.G.styles(z).detach()).detach() for z in codes])
 print(f"path length |J^T y| of 1000 w: {lengths.mean().item():.3f}, its spread "
       f"{(lengths.std() / lengths.mean()).item():.3f} of that; perceptual path length "

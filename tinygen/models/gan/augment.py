@@ -1,8 +1,8 @@
 """Adaptive discriminator augmentation: D sees turned, moved and recoloured pictures only (ADA).
 
-Each kind of change is made to each picture with probability p. Real and generated pictures go
-through the same pipeline, so G is asked for the augmented data's preimage, which is the data as
-long as p < 1: turned back and forth no way is the only one that fits (Karras et al. 2020,
+Each kind of change is made to each picture, real or generated, with probability p. G has to make
+what looks like data once both are augmented, and as long as a change is often left out (p below
+0.8) only the data do: augmentations do not leak into samples (Karras et al. 2020,
 arXiv:2006.06676). p follows how much D overfits:
 
     r = E sign D(x) on data,     p += sign(r - target) n / images    after n pictures
