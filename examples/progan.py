@@ -7,6 +7,9 @@
     python examples/progan.py --side 64 --width 16 --most 128 --steps 6000
     python examples/progan.py --resume
 
+Expect: 7 min on 2 cores; that is from the cost of a step, no whole run is recorded yet. A small one
+(--width 8 --most 32 --steps 500 --stage-steps 100) had Frechet 24.6 after its 16 pixels, step 300.
+
 Form comes first, where a step costs a twentieth, and detail when there is something to add it to
 (Karras et al. 2018, arXiv:1710.10196; theirs: --side 1024 --latent 512 --most 512). A stage takes
 --stage-steps steps, over the first half of which alpha fades its block in; the last stage has the
