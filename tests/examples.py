@@ -32,6 +32,8 @@ TINY = {
     "wgan": "--steps 4 --batch 16 --width 2 --warm 1 --critic-steps 2",
     "began": "--steps 4 --batch 16 --width 2",
     "sdgan": "--steps 4 --batch 16 --width 2 --judge-steps 2",
+    "progan": "--steps 4 --batch 8 --width 2 --most 4 --side 8 --stage-steps 2",
+    "stylegan": "--steps 4 --batch 8 --width 2 --most 4 --side 8 --latent 4 --layers 2",
     "aae": "--epochs 2 --batch 512 --hidden 8",
     "diffusion_2d": "--steps 4 --batch 16 --hidden 8 --T 4",
     "ddpm": "--epochs 2 --batch 512 --width 4 --T 4",

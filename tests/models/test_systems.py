@@ -84,6 +84,9 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("wgan", {"shape": (2,), "line": True}),
     ("began", PICTURE | {"width": 2}),
     ("sdgan", PICTURE | {"width": 2}),
+    ("progan", PICTURE | {"width": 2, "latent": 4}),
+    ("stylegan", PICTURE | {"width": 2, "latent": 4, "truncation": 0.7}),
+    ("stylegan", PICTURE | {"width": 2, "latent": 4, "adain": True, "ada": 0.6}),
     ("aae", PICTURE | {"hidden": 8, "encoder": "implicit"}),
     ("aae", LABELLED | {"hidden": 8, "encoder": "gaussian", "prior": "mixture"}),
     ("aae", LABELLED | {"hidden": 8, "latent": 3, "prior": "classes", "weight": 5.0}),
@@ -160,6 +163,8 @@ def test_terms_have_a_loss_that_reaches_every_parameter(slug: str, config: dict[
     if "words" in config:
         labels = model.tokens(["a cat", "cat", "a a cat"] * 2)
     batch = (x,) if labels is None else (x, labels)
+    if slug == "progan":
+        model.grow(1, 0.5)  # all of it is in play
     if isinstance(model, models.gan.GAN):
         for part, terms in (
             (model.D, model.discriminator_terms(batch)),

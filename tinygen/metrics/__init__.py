@@ -6,7 +6,13 @@ verification (two pictures of one identity?), captions (do a scene's facts hold?
 """
 
 from .captions import CaptionScore, caption_score
-from .classifier import Classifier, digits_classifier, emoji_classifier, fit_classifier
+from .classifier import (
+    Classifier,
+    digits_classifier,
+    emoji_classifier,
+    emoji_features,
+    fit_classifier,
+)
 from .features import (
     C2ST,
     class_counts,
@@ -41,6 +47,7 @@ __all__ = [
     "digits_classifier",
     "duplicates",
     "emoji_classifier",
+    "emoji_features",
     "fit_classifier",
     "fit_verifier",
     "frechet_distance",

@@ -119,6 +119,14 @@ SYSTEMS: dict[str, System] = {
     "sdgan": System(
         "gan", "SD-GAN: a code of who, a code of how", "Donahue et al. 2018, arXiv:1705.07904", None
     ),
+    "progan": System(
+        "gan", "Progressive GAN: grown from 4 x 4 pixels", "Karras et al. 2018, arXiv:1710.10196",
+        None,
+    ),
+    "stylegan": System(
+        "gan", "StyleGAN2: styles for each convolution", "Karras et al. 2020, arXiv:1912.04958",
+        None,
+    ),
     "aae": System(
         "gan", "Adversarial autoencoder", "Makhzani et al. 2015, arXiv:1511.05644", None
     ),

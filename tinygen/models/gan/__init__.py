@@ -6,6 +6,7 @@ Networks are in models/nets.
 
 from .aae import AAE, ClassifyingAAE, drawn
 from .acgan import ACGAN
+from .augment import AdaptiveAugment, augmented
 from .began import BEGAN
 from .gan import GAN, pack
 from .objectives import (
@@ -21,8 +22,10 @@ from .objectives import (
     two_jsd,
 )
 from .penalties import PENALTIES, input_gradients, interpolates, perturbed, zero_on_data
+from .progan import Growth, ProGAN
 from .sdgan import SDGAN
 from .semi_gan import SemiGAN
+from .stylegan import StyleGAN
 from .training import (
     Extragradient,
     OptimisticAdam,
@@ -38,9 +41,11 @@ from .training import (
 __all__ = [
     "AAE",
     "ACGAN",
+    "AdaptiveAugment",
     "BEGAN",
     "ClassifyingAAE",
     "GAN",
+    "Growth",
     "OBJECTIVES",
     "PENALTIES",
     "SDGAN",
@@ -48,7 +53,10 @@ __all__ = [
     "Objective",
     "OptimisticAdam",
     "OptimisticSGD",
+    "ProGAN",
     "SemiGAN",
+    "StyleGAN",
+    "augmented",
     "collapse",
     "critic_gap",
     "cross_entropy",

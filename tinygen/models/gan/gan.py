@@ -115,7 +115,9 @@ class GAN(nn.Module):
     @property
     def apart(self) -> bool:
         """Whether D judges each sample by itself: neither packed nor with a look at its batch."""
-        return self.pack == 1 and not self._holds(nn.BatchNorm2d, nets.MinibatchDiscrimination)
+        return self.pack == 1 and not self._holds(
+            nn.BatchNorm2d, nets.MinibatchDiscrimination, nets.MinibatchStdDev
+        )
 
     def _holds(self, *kinds: type[nn.Module]) -> bool:
         return any(isinstance(module, kinds) for module in self.D.modules())

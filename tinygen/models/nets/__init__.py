@@ -2,11 +2,12 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), siamese (a
-discriminator of pairs), heads (what features say of the class), time, unet, masked (what comes
-later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by pixel), transformer
-(attention that does not look ahead), coupling (what a flow asks), patches (a judge of patches),
-perceptual (features to compare pictures by), spatial (pictures to a map of features and back), text
-(captions), dit (a transformer in the U-Net's place).
+discriminator of pairs), equalised (weights scaled where they are used), growing (networks that grow
+while they are trained), style (weights that a style scales), heads (what features say of the
+class), time, unet, masked (what comes later is not seen), recurrent (LSTMs over pictures),
+pixelwise (both, pixel by pixel), transformer (attention that does not look ahead), coupling (what a
+flow asks), patches (a judge of patches), perceptual (features to compare pictures by), spatial
+(pictures to a map of features and back), text (captions), dit (a transformer in the U-Net's place).
 """
 
 from .autoencoding import (
@@ -19,6 +20,7 @@ from .autoencoding import (
 from .batch import (
     Maxout,
     MinibatchDiscrimination,
+    MinibatchStdDev,
     ReferenceBatchNorm,
     WithReference,
     referenced,
@@ -37,6 +39,8 @@ from .dcgan import (
 )
 from .dense import mlp
 from .dit import DiT, DiTBlock
+from .equalised import EqualConv2d, EqualLinear, PixelNorm
+from .growing import Growing, GrowingD, GrowingG, faded, growing, grown, shrunk, sides
 from .heads import ClassHead, Noise, SourceAndClass, noisy_trunk
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .patches import PatchDiscriminator
@@ -45,6 +49,7 @@ from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
 from .recurrent import DiagonalBiLSTM, RowLSTM
 from .siamese import Siamese, siamese_dcgan
 from .spatial import ResidualBlock, map_autoencoder
+from .style import AdaIN, ModulatedConv2d, NoiseInjection, StyleD, StyleG, style_networks
 from .text import TextEncoder, is_word
 from .time import TimeMLP, sinusoids
 from .transformer import Cache, Transformer, TransformerBlock
@@ -52,6 +57,7 @@ from .unet import UNet
 
 __all__ = [
     "AUTOENCODERS",
+    "AdaIN",
     "AutoencoderEnergy",
     "Cache",
     "ClassHead",
@@ -61,22 +67,33 @@ __all__ = [
     "DiagonalBiLSTM",
     "DiagonalPixels",
     "EmojiFeatures",
+    "EqualConv2d",
+    "EqualLinear",
     "GatedBlock",
     "GatedPixels",
+    "Growing",
+    "GrowingD",
+    "GrowingG",
     "MaskedConv2d",
     "MaskedMLP",
     "MaskedPixels",
     "Maxout",
     "MinibatchDiscrimination",
-    "PatchDiscriminator",
+    "MinibatchStdDev",
+    "ModulatedConv2d",
     "Noise",
+    "NoiseInjection",
+    "PatchDiscriminator",
     "Perceptual",
+    "PixelNorm",
     "ReferenceBatchNorm",
+    "ResidualBlock",
     "RowLSTM",
     "RowPixels",
-    "ResidualBlock",
     "Siamese",
     "SourceAndClass",
+    "StyleD",
+    "StyleG",
     "TextEncoder",
     "TimeMLP",
     "Transformer",
@@ -90,6 +107,9 @@ __all__ = [
     "dcgan",
     "dcgan_energy",
     "dcgan_trunk",
+    "faded",
+    "growing",
+    "grown",
     "halvings",
     "is_word",
     "map_autoencoder",
@@ -101,7 +121,10 @@ __all__ = [
     "perceptual",
     "referenced",
     "set_output_bias",
+    "shrunk",
     "siamese_dcgan",
+    "sides",
     "sinusoids",
     "spectrally_normalised",
+    "style_networks",
 ]
