@@ -7,6 +7,7 @@ Networks are in models/nets.
 from .aae import AAE, ClassifyingAAE, drawn
 from .acgan import ACGAN
 from .began import BEGAN
+from .biggan import BigGAN, orthogonal_penalty
 from .gan import GAN, pack
 from .objectives import (
     OBJECTIVES,
@@ -39,6 +40,7 @@ __all__ = [
     "AAE",
     "ACGAN",
     "BEGAN",
+    "BigGAN",
     "ClassifyingAAE",
     "GAN",
     "OBJECTIVES",
@@ -63,6 +65,7 @@ __all__ = [
     "log_ratio",
     "max_weight",
     "objective",
+    "orthogonal_penalty",
     "pack",
     "perturbed",
     "ramp",

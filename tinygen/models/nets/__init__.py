@@ -2,13 +2,15 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), siamese (a
-discriminator of pairs), heads (what features say of the class), time, unet, masked (what comes
+discriminator of pairs), heads (what features say of the class), attention (among the places of a
+map), biggan (both players, told the class throughout), time, unet, masked (what comes
 later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by pixel), transformer
 (attention that does not look ahead), coupling (what a flow asks), patches (a judge of patches),
 perceptual (features to compare pictures by), spatial (pictures to a map of features and back), text
 (captions), dit (a transformer in the U-Net's place).
 """
 
+from .attention import SelfAttention2d
 from .autoencoding import (
     AUTOENCODERS,
     classifier,
@@ -23,7 +25,8 @@ from .batch import (
     WithReference,
     referenced,
 )
-from .condition import Conditional, check_labels
+from .biggan import BigGANGenerator, biggan
+from .condition import Conditional, ConditionalBatchNorm2d, check_labels
 from .coupling import coupling_net
 from .dcgan import (
     AutoencoderEnergy,
@@ -37,7 +40,7 @@ from .dcgan import (
 )
 from .dense import mlp
 from .dit import DiT, DiTBlock
-from .heads import ClassHead, Noise, SourceAndClass, noisy_trunk
+from .heads import ClassHead, Noise, Projection, SourceAndClass, noisy_trunk
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .patches import PatchDiscriminator
 from .perceptual import EmojiFeatures, Perceptual, perceptual
@@ -53,9 +56,11 @@ from .unet import UNet
 __all__ = [
     "AUTOENCODERS",
     "AutoencoderEnergy",
+    "BigGANGenerator",
     "Cache",
     "ClassHead",
     "Conditional",
+    "ConditionalBatchNorm2d",
     "DiT",
     "DiTBlock",
     "DiagonalBiLSTM",
@@ -71,10 +76,12 @@ __all__ = [
     "PatchDiscriminator",
     "Noise",
     "Perceptual",
+    "Projection",
     "ReferenceBatchNorm",
     "RowLSTM",
     "RowPixels",
     "ResidualBlock",
+    "SelfAttention2d",
     "Siamese",
     "SourceAndClass",
     "TextEncoder",
@@ -83,6 +90,7 @@ __all__ = [
     "TransformerBlock",
     "UNet",
     "WithReference",
+    "biggan",
     "check_labels",
     "classifier",
     "conv_autoencoder",
