@@ -24,6 +24,7 @@ from .objectives import (
 from .penalties import PENALTIES, input_gradients, interpolates, perturbed, zero_on_data
 from .sdgan import SDGAN
 from .semi_gan import SemiGAN
+from .text_gan import TextGAN, mismatched
 from .training import (
     Extragradient,
     OptimisticAdam,
@@ -51,6 +52,7 @@ __all__ = [
     "OptimisticAdam",
     "OptimisticSGD",
     "SemiGAN",
+    "TextGAN",
     "collapse",
     "critic_gap",
     "cross_entropy",
@@ -64,6 +66,7 @@ __all__ = [
     "least_squares_d",
     "log_ratio",
     "max_weight",
+    "mismatched",
     "objective",
     "orthogonal_penalty",
     "pack",

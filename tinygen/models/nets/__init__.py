@@ -7,7 +7,7 @@ map), biggan (both players, told the class throughout), time, unet, masked (what
 later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by pixel), transformer
 (attention that does not look ahead), coupling (what a flow asks), patches (a judge of patches),
 perceptual (features to compare pictures by), spatial (pictures to a map of features and back), text
-(captions), dit (a transformer in the U-Net's place).
+(captions), text_gan (both players, told a caption), dit (a transformer in the U-Net's place).
 """
 
 from .attention import SelfAttention2d
@@ -48,7 +48,8 @@ from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
 from .recurrent import DiagonalBiLSTM, RowLSTM
 from .siamese import Siamese, siamese_dcgan
 from .spatial import ResidualBlock, map_autoencoder
-from .text import TextEncoder, is_word
+from .text import TextEncoder, is_word, one_each
+from .text_gan import Captioned, Matching, text_gan
 from .time import TimeMLP, sinusoids
 from .transformer import Cache, Transformer, TransformerBlock
 from .unet import UNet
@@ -58,6 +59,7 @@ __all__ = [
     "AutoencoderEnergy",
     "BigGANGenerator",
     "Cache",
+    "Captioned",
     "ClassHead",
     "Conditional",
     "ConditionalBatchNorm2d",
@@ -72,6 +74,7 @@ __all__ = [
     "MaskedMLP",
     "MaskedPixels",
     "Maxout",
+    "Matching",
     "MinibatchDiscrimination",
     "PatchDiscriminator",
     "Noise",
@@ -106,10 +109,12 @@ __all__ = [
     "mlp_energy",
     "mlp_gan",
     "noisy_trunk",
+    "one_each",
     "perceptual",
     "referenced",
     "set_output_bias",
     "siamese_dcgan",
     "sinusoids",
     "spectrally_normalised",
+    "text_gan",
 ]
