@@ -18,8 +18,8 @@ may leave sizes and the time out, as in text_to_image.py, the diffusion model be
 The measure: an oracle reads the pictures (metrics.caption_score), and says which share of the facts
 of their captions hold, and of those of another's captions, which is what chance gives; "unseen"
 captions each name a pair of colour and shape that no training picture shows. Of emoji, a
-classifier says whether the picture is of the group that its name belongs to. texts.png: a row of
-pictures for each --text; between.png: from one to the next.
+classifier says whether the picture is of the group that its name belongs to. samples.png: a row
+of pictures for each --text; between.png: from one to the next.
 """
 
 import numpy as np
@@ -142,7 +142,7 @@ else:
           f"{of_data:.1%}, of the largest group {chance:.1%}")  # fmt: skip
 look = {"value_range": (-1, 1), "clip": True}
 plot.captioned(draw([text for text in texts for _ in range(8)]), texts,
-               path=f"{args.out}/texts.png", **look)  # fmt: skip
+               path=f"{args.out}/samples.png", **look)  # fmt: skip
 vectors, way = model.read(texts), tg.linspace(0.0, 1.0, 8, device=args.device)[:, None]
 walk = [model.decode(model.draw(1, seeded(i)).expand(8, args.latent), (1.0 - way) * a + way * b)
         for i, (a, b) in enumerate(zip(vectors, vectors[1:]))]  # fmt: skip

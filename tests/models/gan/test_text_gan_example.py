@@ -16,6 +16,8 @@ def test_without_captions_half_way(tmp_path: Path) -> None:
     short = [*SHORT.split(), "--scenes", 40, "--between", 0, "--objective", "hinge"]
     said = checked(tmp_path, "text_gan", *short, "--text", "a red square")
     assert "captions of unseen pairs: facts right" in said and "between.png" not in said
+    last = tmp_path / "runs" / "text_gan" / "last.npz"
+    checked(tmp_path, "sample", last, "--captions", "a red circle", "a blue cross", "--n", 2)
 
 
 def test_an_unknown_word_is_said_at_once(tmp_path: Path) -> None:
