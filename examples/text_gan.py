@@ -7,7 +7,8 @@
     python examples/text_gan.py --data emoji                    # their names
     python examples/sample.py runs/text_gan/last.npz --captions "a small red cross, at night"
 
-Expect: 15 min on 2 cores.
+Expect: 15 min on 2 cores; its score is not measured yet. After 800 steps of --width 16 --scenes
+3000 day and night follow the caption, shapes do not: of 400 pictures the oracle reads none.
 
 GAN-INT-CLS (Reed et al. 2016, arXiv:1605.05396; their sizes, for 64 x 64 pixels: --width 64
 --latent 100 --told 128 --lr 2e-4). A transformer reads the captions; it is a part of D and learns
