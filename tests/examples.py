@@ -28,6 +28,8 @@ TINY = {
     "dcgan": "--steps 4 --batch 16 --width 2 --virtual 4 --noise 0.1",
     "cgan": "--steps 4 --batch 16 --width 2",
     "acgan": "--steps 4 --batch 16 --width 2",
+    "biggan": "--steps 4 --batch 16 --width 2",
+    "text_gan": "--steps 4 --batch 8 --width 2 --scenes 60 --n 4 --text-width 8",
     "semi_gan": "--steps 4 --batch 16 --hidden 8 --labelled 20",
     "wgan": "--steps 4 --batch 16 --width 2 --warm 1 --critic-steps 2",
     "began": "--steps 4 --batch 16 --width 2",

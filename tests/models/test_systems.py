@@ -79,6 +79,8 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("dcgan", PICTURE | {"width": 2, "minibatch": 2}),
     ("cgan", LABELLED | {"width": 2}),
     ("acgan", LABELLED | {"width": 2}),
+    ("biggan", LABELLED | {"width": 2, "latent": 6}),
+    ("text_gan", TOLD | {"width": 2, "latent": 4, "text_width": 8}),
     ("semi_gan", LABELLED | {"hidden": 8}),
     ("wgan", PICTURE | {"width": 2}),
     ("wgan", {"shape": (2,), "line": True}),

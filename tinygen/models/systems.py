@@ -110,6 +110,14 @@ SYSTEMS: dict[str, System] = {
         "gan", "Semi-supervised GAN: D is the classifier",
         "Salimans et al. 2016, arXiv:1606.03498", None,
     ),
+    "biggan": System(
+        "gan", "BigGAN: all classes in one model, and truncation",
+        "Brock et al. 2019, arXiv:1809.11096", None,
+    ),
+    "text_gan": System(
+        "gan", "Text to image: a GAN that is told captions", "Reed et al. 2016, arXiv:1605.05396",
+        None,
+    ),
     "wgan": System(
         "gan", "Wasserstein GAN with weight clipping", "Arjovsky et al. 2017, arXiv:1701.07875", 13
     ),

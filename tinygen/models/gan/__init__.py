@@ -8,6 +8,7 @@ from .aae import AAE, ClassifyingAAE, drawn
 from .acgan import ACGAN
 from .augment import AdaptiveAugment, augmented
 from .began import BEGAN
+from .biggan import BigGAN, orthogonal_penalty
 from .gan import GAN, pack
 from .objectives import (
     OBJECTIVES,
@@ -26,6 +27,7 @@ from .progan import Growth, ProGAN
 from .sdgan import SDGAN
 from .semi_gan import SemiGAN
 from .stylegan import StyleGAN
+from .text_gan import TextGAN, mismatched
 from .training import (
     Extragradient,
     OptimisticAdam,
@@ -43,19 +45,21 @@ __all__ = [
     "ACGAN",
     "AdaptiveAugment",
     "BEGAN",
+    "BigGAN",
     "ClassifyingAAE",
+    "Extragradient",
     "GAN",
     "Growth",
     "OBJECTIVES",
-    "PENALTIES",
-    "SDGAN",
-    "Extragradient",
     "Objective",
     "OptimisticAdam",
     "OptimisticSGD",
+    "PENALTIES",
     "ProGAN",
+    "SDGAN",
     "SemiGAN",
     "StyleGAN",
+    "TextGAN",
     "augmented",
     "collapse",
     "critic_gap",
@@ -70,7 +74,9 @@ __all__ = [
     "least_squares_d",
     "log_ratio",
     "max_weight",
+    "mismatched",
     "objective",
+    "orthogonal_penalty",
     "pack",
     "perturbed",
     "ramp",

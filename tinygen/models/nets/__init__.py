@@ -4,12 +4,15 @@ In reading order: dense, condition (a label beside x), autoencoding (encoder and
 (layers that look at more than one example), dcgan (generator and discriminator), siamese (a
 discriminator of pairs), equalised (weights scaled where they are used), growing (networks that grow
 while they are trained), style (weights that a style scales), heads (what features say of the
-class), time, unet, masked (what comes later is not seen), recurrent (LSTMs over pictures),
-pixelwise (both, pixel by pixel), transformer (attention that does not look ahead), coupling (what a
-flow asks), patches (a judge of patches), perceptual (features to compare pictures by), spatial
-(pictures to a map of features and back), text (captions), dit (a transformer in the U-Net's place).
+class), attention (among the places of a map), biggan (both players, told the class throughout),
+time, unet, masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both,
+pixel by pixel), transformer (attention that does not look ahead), coupling (what a flow asks),
+patches (a judge of patches), perceptual (features to compare pictures by), spatial (pictures to a
+map of features and back), text (captions), text_gan (both players, told a caption), dit (a
+transformer in the U-Net's place).
 """
 
+from .attention import SelfAttention2d
 from .autoencoding import (
     AUTOENCODERS,
     classifier,
@@ -25,7 +28,8 @@ from .batch import (
     WithReference,
     referenced,
 )
-from .condition import Conditional, check_labels
+from .biggan import BigGANGenerator, biggan
+from .condition import Conditional, ConditionalBatchNorm2d, check_labels
 from .coupling import coupling_net
 from .dcgan import (
     AutoencoderEnergy,
@@ -41,7 +45,7 @@ from .dense import mlp
 from .dit import DiT, DiTBlock
 from .equalised import EqualConv2d, EqualLinear, PixelNorm
 from .growing import Growing, GrowingD, GrowingG, faded, growing, grown, shrunk, sides
-from .heads import ClassHead, Noise, SourceAndClass, noisy_trunk
+from .heads import ClassHead, Noise, Projection, SourceAndClass, noisy_trunk
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .patches import PatchDiscriminator
 from .perceptual import EmojiFeatures, Perceptual, perceptual
@@ -50,7 +54,8 @@ from .recurrent import DiagonalBiLSTM, RowLSTM
 from .siamese import Siamese, siamese_dcgan
 from .spatial import ResidualBlock, map_autoencoder
 from .style import AdaIN, ModulatedConv2d, NoiseInjection, StyleD, StyleG, style_networks
-from .text import TextEncoder, is_word
+from .text import TextEncoder, is_word, one_each
+from .text_gan import Captioned, Matching, text_gan
 from .time import TimeMLP, sinusoids
 from .transformer import Cache, Transformer, TransformerBlock
 from .unet import UNet
@@ -59,9 +64,12 @@ __all__ = [
     "AUTOENCODERS",
     "AdaIN",
     "AutoencoderEnergy",
+    "BigGANGenerator",
     "Cache",
+    "Captioned",
     "ClassHead",
     "Conditional",
+    "ConditionalBatchNorm2d",
     "DiT",
     "DiTBlock",
     "DiagonalBiLSTM",
@@ -77,6 +85,7 @@ __all__ = [
     "MaskedConv2d",
     "MaskedMLP",
     "MaskedPixels",
+    "Matching",
     "Maxout",
     "MinibatchDiscrimination",
     "MinibatchStdDev",
@@ -86,10 +95,12 @@ __all__ = [
     "PatchDiscriminator",
     "Perceptual",
     "PixelNorm",
+    "Projection",
     "ReferenceBatchNorm",
     "ResidualBlock",
     "RowLSTM",
     "RowPixels",
+    "SelfAttention2d",
     "Siamese",
     "SourceAndClass",
     "StyleD",
@@ -100,6 +111,7 @@ __all__ = [
     "TransformerBlock",
     "UNet",
     "WithReference",
+    "biggan",
     "check_labels",
     "classifier",
     "conv_autoencoder",
@@ -118,6 +130,7 @@ __all__ = [
     "mlp_energy",
     "mlp_gan",
     "noisy_trunk",
+    "one_each",
     "perceptual",
     "referenced",
     "set_output_bias",
@@ -127,4 +140,5 @@ __all__ = [
     "sinusoids",
     "spectrally_normalised",
     "style_networks",
+    "text_gan",
 ]
