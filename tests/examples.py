@@ -32,6 +32,7 @@ TINY = {
     "wgan": "--steps 4 --batch 16 --width 2 --warm 1 --critic-steps 2",
     "began": "--steps 4 --batch 16 --width 2",
     "sdgan": "--steps 4 --batch 16 --width 2 --judge-steps 2",
+    "bigan": "--steps 4 --batch 16 --width 2 --hidden 8",
     "aae": "--epochs 2 --batch 512 --hidden 8",
     "diffusion_2d": "--steps 4 --batch 16 --hidden 8 --T 4",
     "ddpm": "--epochs 2 --batch 512 --width 4 --T 4",

@@ -119,6 +119,9 @@ SYSTEMS: dict[str, System] = {
     "sdgan": System(
         "gan", "SD-GAN: a code of who, a code of how", "Donahue et al. 2018, arXiv:1705.07904", None
     ),
+    "bigan": System(
+        "gan", "BiGAN: an encoder, and a D of pairs", "Donahue et al. 2017, arXiv:1605.09782", None
+    ),
     "aae": System(
         "gan", "Adversarial autoencoder", "Makhzani et al. 2015, arXiv:1511.05644", None
     ),
@@ -207,10 +210,11 @@ def restore(
         raise FloatingPointError(f"restore: {checkpoint}: {broken} holds NaN; take another one")
     model: Any = build(slug, config)
     model.load_state_dict(objects["model"])
-    # Of the model, or of the part that samples. Before its first update it is no average.
+    # Of the model, by its names, or of the part that samples. Before its first update it is none.
     if averaged and "ema" in objects and objects["ema"]["num_updates"]:
-        part = getattr(model, "G", model)
-        part.load_state_dict(objects["ema"]["shadow"], strict=False)  # parameters, no buffers
+        shadow = objects["ema"]["shadow"]
+        part = model if set(shadow) <= set(model.state_dict()) else model.G
+        part.load_state_dict(shadow, strict=False)  # parameters, no buffers
     return slug, config, model.eval()
 
 

@@ -7,6 +7,7 @@ Networks are in models/nets.
 from .aae import AAE, ClassifyingAAE, drawn
 from .acgan import ACGAN
 from .began import BEGAN
+from .bigan import BiGAN
 from .gan import GAN, pack
 from .objectives import (
     OBJECTIVES,
@@ -39,6 +40,7 @@ __all__ = [
     "AAE",
     "ACGAN",
     "BEGAN",
+    "BiGAN",
     "ClassifyingAAE",
     "GAN",
     "OBJECTIVES",

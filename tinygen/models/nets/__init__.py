@@ -2,7 +2,8 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), siamese (a
-discriminator of pairs), heads (what features say of the class), time, unet, masked (what comes
+discriminator of pairs), heads (what features say of the class), joint (a discriminator of pictures
+with their codes), time, unet, masked (what comes
 later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by pixel), transformer
 (attention that does not look ahead), coupling (what a flow asks), patches (a judge of patches),
 perceptual (features to compare pictures by), spatial (pictures to a map of features and back), text
@@ -38,6 +39,7 @@ from .dcgan import (
 from .dense import mlp
 from .dit import DiT, DiTBlock
 from .heads import ClassHead, Noise, SourceAndClass, noisy_trunk
+from .joint import JointDiscriminator
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .patches import PatchDiscriminator
 from .perceptual import EmojiFeatures, Perceptual, perceptual
@@ -63,6 +65,7 @@ __all__ = [
     "EmojiFeatures",
     "GatedBlock",
     "GatedPixels",
+    "JointDiscriminator",
     "MaskedConv2d",
     "MaskedMLP",
     "MaskedPixels",
