@@ -77,6 +77,7 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("gan", {"shape": (2,), "hidden": 8}),
     ("gan", PICTURE | {"hidden": 8, "virtual": 4, "objective": "wgan_gp"}),
     ("dcgan", PICTURE | {"width": 2, "minibatch": 2}),
+    ("dcgan", PICTURE | {"width": 2, "encoding": 3, "entropy": 0.1}),
     ("cgan", LABELLED | {"width": 2}),
     ("acgan", LABELLED | {"width": 2}),
     ("semi_gan", LABELLED | {"hidden": 8}),

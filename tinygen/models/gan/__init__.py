@@ -1,6 +1,6 @@
 """Generative adversarial networks: one table of objectives, the model that uses a row, the tricks.
 
-Read in the order objectives, penalties, gan, training; then the systems.
+Read in the order objectives, penalties, diversity, gan, training; then the systems.
 Networks are in models/nets.
 """
 
@@ -8,6 +8,7 @@ from .aae import AAE, ClassifyingAAE, drawn
 from .acgan import ACGAN
 from .began import BEGAN
 from .bigan import BiGAN
+from .diversity import entropy
 from .gan import GAN, pack
 from .objectives import (
     OBJECTIVES,
@@ -57,6 +58,7 @@ __all__ = [
     "d_steps",
     "drawn",
     "energy_gap",
+    "entropy",
     "frozen",
     "hinge_d",
     "input_gradients",
