@@ -32,7 +32,7 @@ parser.add_argument("--stochastic", action="store_true", help="E gives mu and lo
 parser.add_argument("--norm", choices=["batch", "layer", "spectral", "none"], default="batch",
                     help="of D, and but for spectral of E (batch)")  # fmt: skip
 parser.add_argument("--width", type=count, default=32, help="channels at full size (32)")
-parser.add_argument("--latent", type=count, default=32, help="dimensions of z (32)")
+parser.add_argument("--latent", type=count, default=16, help="dimensions of z (16)")
 parser.add_argument("--hidden", type=count, default=256, help="units of D's layers on codes (256)")
 parser.add_argument("--ema", type=fraction, default=0.99, help="decay of the averages (0.99)")
 args = parser.parse_args()

@@ -135,7 +135,7 @@ def build(config: Mapping[str, Any]) -> BiGAN:
     codes and pairs. objective: one of ROWS. latent, width: see nets.dcgan.
     """
     c = settings(
-        "bigan", config, shape=NEEDED, objective="non_saturating", latent=32, width=32, hidden=256,
+        "bigan", config, shape=NEEDED, objective="non_saturating", latent=16, width=32, hidden=256,
         norm="batch", unary=False, stochastic=False,
     )  # fmt: skip
     G, _ = nets.dcgan(c.shape, c.latent, c.width)
