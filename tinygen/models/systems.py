@@ -210,10 +210,11 @@ def restore(
         raise FloatingPointError(f"restore: {checkpoint}: {broken} holds NaN; take another one")
     model: Any = build(slug, config)
     model.load_state_dict(objects["model"])
-    # Of the model, by its names, or of the part that samples. Before its first update it is none.
+    # Of the model, or of the part that samples. Before its first update it is no average.
     if averaged and "ema" in objects and objects["ema"]["num_updates"]:
         shadow = objects["ema"]["shadow"]
-        part = model if set(shadow) <= set(model.state_dict()) else model.G
+        whole = set(shadow) <= set(model.state_dict())
+        part = model if whole else getattr(model, "G", model)
         part.load_state_dict(shadow, strict=False)  # parameters, no buffers
     return slug, config, model.eval()
 
