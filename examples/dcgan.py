@@ -74,8 +74,8 @@ if args.encoding:  # the encoder of an autoencoder; it stays as it is from here 
     decoder, _ = nets.dcgan(train.shape[1:], args.encoding, args.width)
     decoder.to(args.device)
     opt = tg.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
-    for _, (x,) in zip(range(args.encoding_steps), batches):
-        x = x.to(args.device)
+    for _ in range(args.encoding_steps):  # not by the loader: a resumed run does this again
+        x = known[tg.randint(len(known), (args.batch,))].to(args.device)
         opt.zero_grad()
         (decoder(encoder(x)) - x).square().flatten(1).sum(1).mean().backward()
         opt.step()

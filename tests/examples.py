@@ -25,7 +25,8 @@ TINY = {
     "vae": "--epochs 2 --batch 512 --hidden 8 --importance 2 --objective iwae",
     "hierarchical": "--epochs 2 --batch 512 --hidden 8 --sizes 4 2 --importance 2",
     "gan": "--steps 4 --batch 16 --hidden 8 --virtual 4 --pack 2",
-    "dcgan": "--steps 4 --batch 16 --width 2 --virtual 4 --noise 0.1",
+    "dcgan": "--steps 4 --batch 16 --width 2 --virtual 4 --noise 0.1 --encoding 3"
+    " --encoding-steps 2",
     "cgan": "--steps 4 --batch 16 --width 2",
     "acgan": "--steps 4 --batch 16 --width 2",
     "semi_gan": "--steps 4 --batch 16 --hidden 8 --labelled 20",
