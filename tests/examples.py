@@ -25,7 +25,8 @@ TINY = {
     "vae": "--epochs 2 --batch 512 --hidden 8 --importance 2 --objective iwae",
     "hierarchical": "--epochs 2 --batch 512 --hidden 8 --sizes 4 2 --importance 2",
     "gan": "--steps 4 --batch 16 --hidden 8 --virtual 4 --pack 2",
-    "dcgan": "--steps 4 --batch 16 --width 2 --virtual 4 --noise 0.1",
+    "dcgan": "--steps 4 --batch 16 --width 2 --virtual 4 --noise 0.1 --encoding 3"
+    " --encoding-steps 2",
     "cgan": "--steps 4 --batch 16 --width 2",
     "acgan": "--steps 4 --batch 16 --width 2",
     "biggan": "--steps 4 --batch 16 --width 2",
@@ -36,6 +37,7 @@ TINY = {
     "sdgan": "--steps 4 --batch 16 --width 2 --judge-steps 2",
     "progan": "--steps 4 --batch 8 --width 2 --most 4 --side 8 --stage-steps 2",
     "stylegan": "--steps 4 --batch 8 --width 2 --most 4 --side 8 --latent 4 --layers 2",
+    "bigan": "--steps 4 --batch 16 --width 2 --hidden 8",
     "aae": "--epochs 2 --batch 512 --hidden 8",
     "diffusion_2d": "--steps 4 --batch 16 --hidden 8 --T 4",
     "ddpm": "--epochs 2 --batch 512 --width 4 --T 4",

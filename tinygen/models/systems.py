@@ -135,6 +135,9 @@ SYSTEMS: dict[str, System] = {
         "gan", "StyleGAN2: styles for each convolution", "Karras et al. 2020, arXiv:1912.04958",
         None,
     ),
+    "bigan": System(
+        "gan", "BiGAN: an encoder, and a D of pairs", "Donahue et al. 2017, arXiv:1605.09782", None
+    ),
     "aae": System(
         "gan", "Adversarial autoencoder", "Makhzani et al. 2015, arXiv:1511.05644", None
     ),
@@ -225,8 +228,10 @@ def restore(
     model.load_state_dict(objects["model"])
     # Of the model, or of the part that samples. Before its first update it is no average.
     if averaged and "ema" in objects and objects["ema"]["num_updates"]:
-        part = getattr(model, "G", model)
-        part.load_state_dict(objects["ema"]["shadow"], strict=False)  # parameters, no buffers
+        shadow = objects["ema"]["shadow"]
+        whole = set(shadow) <= set(model.state_dict())
+        part = model if whole else getattr(model, "G", model)
+        part.load_state_dict(shadow, strict=False)  # parameters, no buffers
     return slug, config, model.eval()
 
 

@@ -1,6 +1,6 @@
 """Generative adversarial networks: one table of objectives, the model that uses a row, the tricks.
 
-Read in the order objectives, penalties, gan, training; then the systems.
+Read in the order objectives, penalties, diversity, gan, training; then the systems.
 Networks are in models/nets.
 """
 
@@ -9,6 +9,8 @@ from .acgan import ACGAN
 from .augment import AdaptiveAugment, augmented
 from .began import BEGAN
 from .biggan import BigGAN, orthogonal_penalty
+from .bigan import BiGAN
+from .diversity import entropy
 from .gan import GAN, pack
 from .objectives import (
     OBJECTIVES,
@@ -45,6 +47,7 @@ __all__ = [
     "ACGAN",
     "AdaptiveAugment",
     "BEGAN",
+    "BiGAN",
     "BigGAN",
     "ClassifyingAAE",
     "Extragradient",
@@ -67,6 +70,7 @@ __all__ = [
     "d_steps",
     "drawn",
     "energy_gap",
+    "entropy",
     "frozen",
     "hinge_d",
     "input_gradients",

@@ -4,12 +4,12 @@ In reading order: dense, condition (a label beside x), autoencoding (encoder and
 (layers that look at more than one example), dcgan (generator and discriminator), siamese (a
 discriminator of pairs), equalised (weights scaled where they are used), growing (networks that grow
 while they are trained), style (weights that a style scales), heads (what features say of the
-class), attention (among the places of a map), biggan (both players, told the class throughout),
-time, unet, masked (what comes later is not seen), recurrent (LSTMs over pictures), pixelwise (both,
-pixel by pixel), transformer (attention that does not look ahead), coupling (what a flow asks),
-patches (a judge of patches), perceptual (features to compare pictures by), spatial (pictures to a
-map of features and back), text (captions), text_gan (both players, told a caption), dit (a
-transformer in the U-Net's place).
+class), joint (a discriminator of pictures with their codes), attention (among the places of a map),
+biggan (both players, told the class throughout), time, unet, masked (what comes later is not seen),
+recurrent (LSTMs over pictures), pixelwise (both, pixel by pixel), transformer (attention that does
+not look ahead), coupling (what a flow asks), patches (a judge of patches), perceptual (features to
+compare pictures by), spatial (pictures to a map of features and back), text (captions), text_gan
+(both players, told a caption), dit (a transformer in the U-Net's place).
 """
 
 from .attention import SelfAttention2d
@@ -46,6 +46,7 @@ from .dit import DiT, DiTBlock
 from .equalised import EqualConv2d, EqualLinear, PixelNorm
 from .growing import Growing, GrowingD, GrowingG, faded, growing, grown, shrunk, sides
 from .heads import ClassHead, Noise, Projection, SourceAndClass, noisy_trunk
+from .joint import JointDiscriminator
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .patches import PatchDiscriminator
 from .perceptual import EmojiFeatures, Perceptual, perceptual
@@ -82,6 +83,7 @@ __all__ = [
     "Growing",
     "GrowingD",
     "GrowingG",
+    "JointDiscriminator",
     "MaskedConv2d",
     "MaskedMLP",
     "MaskedPixels",
