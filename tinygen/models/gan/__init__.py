@@ -8,8 +8,8 @@ from .aae import AAE, ClassifyingAAE, drawn
 from .acgan import ACGAN
 from .augment import AdaptiveAugment, augmented
 from .began import BEGAN
-from .biggan import BigGAN, orthogonal_penalty
 from .bigan import BiGAN
+from .biggan import BigGAN, orthogonal_penalty
 from .diversity import entropy
 from .gan import GAN, pack
 from .objectives import (
