@@ -5,7 +5,7 @@
     python examples/sample.py runs/cgan/last.npz --n 100 --labels 3 --seed 1 --out threes.png
     python examples/sample.py runs/ddpm/last.npz --sampler ddim --steps 20 --guidance 2
     python examples/sample.py runs/ddpm/last.npz --inpaint   # the right half, given the left one
-    python examples/sample.py runs/text_to_image/last.npz --captions "a green triangle"
+    python examples/sample.py text_to_image --captions "a green triangle" "a red cross, at night"
 
 `tinygen sample ...` is the same. Averaged weights are used where the run kept them, unless --raw. A
 model that knows labels draws a class a row unless --labels are given, one that reads captions
@@ -66,7 +66,7 @@ if args.captions and not isinstance(model, (text.TextToImage, text.UnCLIP, gan.T
 
 args.n = args.n or (8 if args.captions else 100)
 named = str(args.checkpoint) in pretrained()
-if named and slug == "ddpm" and not {"sampler", "steps"} & set(given):
+if named and slug in ("ddpm", "text_to_image") and not {"sampler", "steps"} & set(given):
     given |= {"sampler": "ddim", "steps": 20}
 if args.captions:
     given = {name: config[name] for name in ("guidance",) if name in config} | given

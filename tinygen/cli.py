@@ -85,11 +85,11 @@ Draw samples with examples/sample.py, whose options all work here. From a checkp
 
   tinygen sample runs/vae/last.npz
   tinygen sample runs/cgan/last.npz --labels 3 --n 20 --out threes.png
-  tinygen sample runs/text_to_image/last.npz --captions "a green triangle"
 
 or, without any training, from one that comes with tinygen:
 
   tinygen sample vae-fashion
+  tinygen sample text_to_image --captions "a green triangle"
 """
 
 DATA = """\
