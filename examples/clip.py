@@ -3,8 +3,8 @@
     python examples/clip.py
     python examples/clip.py --text "a green cross, at night" "a large circle"   # look for these
 
-Expect: 2 to 12 min on 2 cores; 57 % of pictures find their caption among 200 (chance 1.5 %); it
-names every colour, 44 % of the shapes (chance 25), and does not see which is which (50 %).
+Expect: 6 min on 2 cores; 86 % of pictures find their caption among 200 (chance 1.5 %); it names
+every colour, 84 % of the shapes (chance 25), and does not see which is which (54 %, chance 50).
 
 The data are scenes of one or two shapes, drawn as the run begins, with captions as those of
 examples/text_to_image.py. Three claims, each beside chance, on test scenes and on scenes that show

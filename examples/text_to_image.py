@@ -65,9 +65,8 @@ short = [text if i % 2 else shorten(text, rng) for i, text in enumerate(train_se
 tokenizer = data.WordTokenizer.fit(train_set.captions)
 length = tokenizer(train_set.captions).shape[1]
 train = train_set.to_symmetric()
-loader = data.DataLoader(
-    data.TensorDataset(train, tokenizer(short, length)), args.batch, shuffle=True, drop_last=True
-)
+pairs = data.TensorDataset(train, tokenizer(short, length))
+loader = data.DataLoader(pairs, args.batch, shuffle=True, drop_last=True)
 asked = {name: data.scenes(args.n, args.seed, split, most=2, turned=args.turned)
          for name, split in {"seen": "test", "unseen": "held_out"}.items()}  # fmt: skip
 
@@ -77,10 +76,10 @@ model = text_to_image.build(config).to(args.device)  # models.restore builds it 
 model.tokens(args.text)  # an error at once, for a word that it does not know
 first = 0 if args.space == "pixels" else max(1, round(args.first * args.steps))
 parts = [model.diffusion] if first == 0 else [model.diffusion, model.autoencoder]
-lengths = (max(1, args.steps - first), first)
 outer = ["net.first", "net.last", "encoder.0", "condition.encoder.t", "condition.encoder.places"]
-opts = [tg.optim.muon.with_adam(part.named_parameters(), args.muon, args.lr, outer)
-        for part in parts]  # fmt: skip
+names = [part.named_parameters() for part in parts]
+opts = [tg.optim.muon.with_adam(each, args.muon, args.lr, outer) for each in names]
+lengths = (max(1, args.steps - first), first)
 schedules = [CosineAnnealingLR(opt, T_max=n) for opt, n in zip(opts, lengths)]
 ema = tg.optim.EMA(model, args.ema)
 seeded = lambda seed: tg.Generator(args.device).manual_seed(seed)
@@ -90,10 +89,9 @@ eight = [text for text in args.text for _ in range(8)]
 
 def draw(captions, seed, guidance=args.guidance):
     """A picture for each caption, in parts of 100."""
-    rows = [captions[i : i + 100] for i in range(0, len(captions), 100)]
-    made = [model.sample(len(row), seeded(seed + i), captions=row, guidance=guidance, **quick)
-            for i, row in enumerate(rows)]  # fmt: skip
-    return tg.cat(made)
+    rows = enumerate(captions[i : i + 100] for i in range(0, len(captions), 100))
+    how = quick | {"guidance": guidance}
+    return tg.cat([model.sample(len(c), seeded(seed + i), captions=c, **how) for i, c in rows])
 
 
 # --- loop -----------------------------------------------------------------------------------------
@@ -142,8 +140,8 @@ with ema.swap():
     for name, scenes in asked.items():
         for g in levels:
             found[name, g] = right = score(draw(scenes.captions, 10, g), scenes.captions)
-            print(f"guidance {g:g}, {args.n} captions of {name} pairs: facts right "
-                  f"{right.facts:.1%}, all of them {right.exact:.1%}")  # fmt: skip
+            shares = f"facts right {right.facts:.1%}, all of them {right.exact:.1%}"
+            print(f"guidance {g:g}, {args.n} captions of {name} pairs: {shares}")
     each = (time.perf_counter() - began) / (args.n * len(found))
     print(f"{each:.3f} s a picture, {quick['steps']} steps of DDIM")
     look = {"value_range": (-1, 1), "clip": True}
@@ -156,7 +154,7 @@ with ema.swap():
         walk.append(model.sample(8, labels=mixed, start=noise.expand(8, *noise.shape[1:]),
                                  guidance=args.guidance, **quick))  # fmt: skip
 if walk:
-    plot.captioned(tg.cat(walk), [f"{a}  ->  {b}" for a, b in zip(args.text, args.text[1:])],
-                   path=f"{args.out}/between.png", **look)  # fmt: skip
+    ways = [f"{a}  ->  {b}" for a, b in zip(args.text, args.text[1:])]
+    plot.captioned(tg.cat(walk), ways, path=f"{args.out}/between.png", **look)
 report.curves("loss", *(["ae_error"] if first else []))
 report.close()
