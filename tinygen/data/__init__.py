@@ -6,13 +6,14 @@
 
 `toy(name, n)` and `load(name)` list the names they know when given another; `toy_log_prob` and
 `toy_entropy` are exact. `scenes(n)` draws pictures with captions, `polygons.triangles(n)` a
-manifold, `folder` and `pairs` read your own; `fonts` draws emoji and letters at other sizes,
-`transforms` crops, blurs, degrades and masks.
+manifold, `folder` and `pairs` read your own; `aligned` pairs drawings and colours; `fonts` draws
+emoji and letters at other sizes, `transforms` crops, blurs, degrades and masks.
 """
 
 from . import fonts, polygons, transforms
+from .aligned import ALIGNED, aligned
 from .datasets import default_root, load
-from .files import folder, pairs
+from .files import folder, pairs, picture
 from .formats import read_cifar10, read_idx, write_idx
 from .images import ImageDataset, to_symmetric, to_uint8, to_unit
 from .indexed import ConcatDataset, Dataset, Subset, TensorDataset, random_split
@@ -46,6 +47,7 @@ from .toy import (
 from .toy_density import toy_entropy, toy_log_prob
 
 __all__ = [
+    "ALIGNED",
     "SOURCES",
     "TOYS",
     "ByteTokenizer",
@@ -64,6 +66,7 @@ __all__ = [
     "TensorDataset",
     "WordTokenizer",
     "WeightedRandomSampler",
+    "aligned",
     "checkerboard",
     "checkerboard_centers",
     "default_collate",
@@ -75,6 +78,7 @@ __all__ = [
     "grid_centers",
     "load",
     "pairs",
+    "picture",
     "parallel_lines",
     "pinwheel",
     "polygons",

@@ -4,9 +4,9 @@ In reading order: dense, condition (a label beside x), autoencoding (encoder and
 (layers that look at more than one example), dcgan (generator and discriminator), siamese (a
 discriminator of pairs), heads (what features say of the class), time, unet, masked (what comes
 later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by pixel), transformer
-(attention that does not look ahead), coupling (what a flow asks), patches (a judge of patches),
-perceptual (features to compare pictures by), spatial (pictures to a map of features and back), text
-(captions), dit (a transformer in the U-Net's place).
+(attention that does not look ahead), coupling (what a flow asks), unet_generator (a picture of
+another), patches (a judge of patches), perceptual (features to compare pictures by), spatial
+(pictures to a map of features and back), text (captions), dit (a transformer in the U-Net's place).
 """
 
 from .autoencoding import (
@@ -39,7 +39,7 @@ from .dense import mlp
 from .dit import DiT, DiTBlock
 from .heads import ClassHead, Noise, SourceAndClass, noisy_trunk
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
-from .patches import PatchDiscriminator
+from .patches import PatchDiscriminator, patch_halvings
 from .perceptual import EmojiFeatures, Perceptual, perceptual
 from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
 from .recurrent import DiagonalBiLSTM, RowLSTM
@@ -49,6 +49,7 @@ from .text import TextEncoder, is_word
 from .time import TimeMLP, sinusoids
 from .transformer import Cache, Transformer, TransformerBlock
 from .unet import UNet
+from .unet_generator import UNetGenerator
 
 __all__ = [
     "AUTOENCODERS",
@@ -82,6 +83,7 @@ __all__ = [
     "Transformer",
     "TransformerBlock",
     "UNet",
+    "UNetGenerator",
     "WithReference",
     "check_labels",
     "classifier",
@@ -98,6 +100,7 @@ __all__ = [
     "mlp_energy",
     "mlp_gan",
     "noisy_trunk",
+    "patch_halvings",
     "perceptual",
     "referenced",
     "set_output_bias",
