@@ -8,7 +8,8 @@ same x. D judges patches, each by itself: what is sharp is seen in a patch, what
 by the distance. z is dropout, which stays on when a picture is translated.
 
 Of several answers to one x the distance alone gives a single one: |y - G| the median of each pixel,
-(y - G)^2 its mean, grey where the answers are red and green. D calls both fake.
+(y - G)^2 its mean, a brown where the answers are red and green. A picture of such pixels need be no
+answer at all, and D tells it by its patches.
 
 What goes wrong: D that is not shown x is content with any y, whatever x was; G learns to do without
 its noise, and two translations of a picture are almost alike; without skips all that is to be drawn
