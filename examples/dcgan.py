@@ -3,6 +3,7 @@
     python examples/dcgan.py                                  # digits
     python examples/dcgan.py --objective hinge --norm spectral
     python examples/dcgan.py --objective wgan_gp --d-steps 3
+    python examples/dcgan.py --encoding 32                    # D sees an encoder's codes, no pixels
     python examples/dcgan.py --data fashion --width 16 --steps 4000    # 28 x 28
     python examples/dcgan.py --resume
 
@@ -18,7 +19,7 @@ a third's), nearest training pictures, and measures in our own classifier's feat
 
 import tinygen as tg
 from tinygen import data
-from tinygen.models import gan
+from tinygen.models import gan, nets
 from tinygen.models.gan import dcgan
 from tinygen.plot.report import Report
 from tinygen.run import Run, count, fraction, non_negative, options, whole
@@ -42,6 +43,12 @@ parser.add_argument("--smoothing", type=fraction, default=0.0, help="one-sided l
 parser.add_argument("--noise", type=non_negative, default=0.0,
                     help="std of instance noise; falls to 0")  # fmt: skip
 parser.add_argument("--pack", type=count, default=1, help="samples that D sees at once (PacGAN)")
+parser.add_argument("--entropy", type=non_negative, default=0.0,
+                    help="weight of the samples' entropy in G's loss")  # fmt: skip
+parser.add_argument("--encoding", type=whole, default=0, metavar="N",
+                    help="D sees N numbers of an encoder that was trained before")  # fmt: skip
+parser.add_argument("--encoding-steps", type=count, default=500, help="of it (500)")
+parser.add_argument("--pictures", type=count, help="the first so many alone (all)")
 parser.add_argument("--ema", type=fraction, default=0.99, help="decay of G's average (0.99)")
 args = parser.parse_args()
 
@@ -49,7 +56,8 @@ args = parser.parse_args()
 tg.manual_seed(args.seed)
 train_set = data.load(args.data, root=args.root, download=args.download)
 train = train_set.to_symmetric()  # in [-1, 1], as tanh makes them
-loader = data.DataLoader(data.TensorDataset(train), args.batch, shuffle=True, drop_last=True)
+known = train[: args.pictures]  # what the nets are shown
+loader = data.DataLoader(data.TensorDataset(known), args.batch, shuffle=True, drop_last=True)
 batches = loader.forever()
 seeded = lambda seed: tg.Generator(args.device).manual_seed(seed)
 
@@ -57,8 +65,21 @@ seeded = lambda seed: tg.Generator(args.device).manual_seed(seed)
 config = vars(args) | {"shape": train.shape[1:]}  # models.restore builds it from this again
 model = dcgan.build(config).to(args.device)
 opt_g = tg.optim.Adam(model.G.parameters(), lr=args.lr, betas=BETAS)
-opt_d = tg.optim.Adam(model.D.parameters(), lr=args.lr, betas=BETAS)
+learns = [p for p in model.D.parameters() if p.requires_grad]
+opt_d = tg.optim.Adam(learns, lr=args.lr, betas=BETAS)
 ema = tg.optim.EMA(model.G, args.ema)
+
+if args.encoding:  # the encoder of an autoencoder; it stays as it is from here on
+    encoder = model.D[0].requires_grad_(True)
+    decoder, _ = nets.dcgan(train.shape[1:], args.encoding, args.width)
+    decoder.to(args.device)
+    opt = tg.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
+    for _ in range(args.encoding_steps):  # not by the loader: a resumed run does this again
+        x = known[tg.randint(len(known), (args.batch,))].to(args.device)
+        opt.zero_grad()
+        (decoder(encoder(x)) - x).square().flatten(1).sum(1).mean().backward()
+        opt.step()
+    encoder.requires_grad_(False)
 
 # --- loop -------------------------------------------------------------------------------------
 run = Run(args.out, config=config, resume=args.resume, system="dcgan")
@@ -72,7 +93,7 @@ for step in run.steps(args.steps):
         terms["loss"].backward()
         opt_d.step()
         if model.objective.clip:  # wgan's critic: without a bound its gap is no distance
-            tg.optim.clip_weights_(model.D.parameters(), model.objective.clip)
+            tg.optim.clip_weights_(learns, model.objective.clip)
     with gan.frozen(model.D):
         loss = model.generator_terms(args.batch)["loss"]
         opt_g.zero_grad()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import tinygen as tg
 from tinygen import data, plot
-from tinygen.models import diffusion, pretrained, restore, text, vq
+from tinygen.models import diffusion, gan, pretrained, restore, text, vq
 from tinygen.plot.report import Report
 from tinygen.run import count, device, fraction, non_negative, options, whole
 
@@ -71,7 +71,7 @@ if args.labels and not model.classes:
 if args.labels and max(args.labels) >= model.classes:
     parser.error(f"--labels: expected 0..{model.classes - 1}, got {max(args.labels)}")
 
-if args.captions and not isinstance(model, (text.TextToImage, text.UnCLIP)):
+if args.captions and not isinstance(model, (text.TextToImage, text.UnCLIP, gan.TextGAN)):
     parser.error(f"--captions: the {slug} of {args.checkpoint} does not read")
 
 args.n = args.n or (8 if args.captions else 100)
@@ -79,7 +79,7 @@ named = str(args.checkpoint) in pretrained()
 if named and slug == "ddpm" and not {"sampler", "steps"} & set(given):
     given |= {"sampler": "ddim", "steps": 20}
 if args.captions:
-    given = {"guidance": config["guidance"]} | given
+    given = {name: config[name] for name in ("guidance",) if name in config} | given
     given["captions"] = [said for said in args.captions for _ in range(args.n)]
     args.n = len(given["captions"])
 

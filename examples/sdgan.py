@@ -3,7 +3,7 @@
     python examples/sdgan.py                     # A to Z of 55 fonts
     python examples/sdgan.py --mismatched        # real pairs of any two fonts: what it is beside
     python examples/sdgan.py --size 32 --characters 62     # larger, and a-z, 0-9
-    python examples/sdgan.py --data people       # persons in six skin tones; draws the font's emoji
+    python examples/sdgan.py --data people --size 32 --width 16    # in six skin tones; drawn
     python examples/sdgan.py --resume
 
 Expect: 3 min on 2 cores; AUC 0.86, --mismatched 0.51 (the data's pairs 0.96, of new fonts 0.93).

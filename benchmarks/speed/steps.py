@@ -28,10 +28,12 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 
 import codes  # noqa: E402
+import gans  # noqa: E402
+import styles  # noqa: E402
 import workloads  # noqa: E402
 from workloads import Step  # noqa: E402
 
-STEPS = workloads.STEPS | codes.STEPS
+STEPS = workloads.STEPS | codes.STEPS | gans.STEPS | styles.STEPS
 SIDES = ("tinygen", "torch", "torch+malloc")
 KEEP_FREED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 # What a machine may set to keep OpenBLAS from using the CPU that it has; MKL does not look at it.

@@ -72,6 +72,8 @@ def steps() -> dict[str, Any]:
         return {
             **importlib.import_module("workloads").STEPS,
             **importlib.import_module("codes").STEPS,
+            **importlib.import_module("gans").STEPS,
+            **importlib.import_module("styles").STEPS,
         }
     finally:
         sys.path.remove(str(SPEED))
@@ -80,7 +82,7 @@ def steps() -> dict[str, Any]:
 NAMES = (
     "1 MLP VAE|2 toy GAN|3 DCGAN 28 px|4 WGAN-GP critic|5 DDPM U-Net 28 px|6 DDPM U-Net 8 px|"
     "7 DDIM sampling 8 px|8 gated PixelCNN|9 image transformer|10 RealNVP 28 px|11 token prior|"
-    "12 VQ-GAN 32 px|13 latent diffusion 32 px"
+    "12 VQ-GAN 32 px|13 latent diffusion 32 px|14 BigGAN 28 px|15 StyleGAN2 32 px"
 ).split("|")
 
 

@@ -78,7 +78,7 @@ WITHOUT_NUMBERS = {
     "Parameter",
     "ParameterList",
 }
-BASES = {"Optimizer", "LRScheduler", "SequentialLR"}
+BASES = {"Optimizer", "LRScheduler", "SequentialLR", "Together"}
 # Indices, and what may well be negative.
 SIGNED = {"dim", "start_dim", "end_dim", "ignore_index", "padding_idx", "alpha", "beta", "value"}
 SIGNED |= {"threshold", "negative_slope", "min_val", "max_val", "init", "gamma", "eta_min"}
@@ -92,7 +92,7 @@ def classes() -> Iterator[tuple[str, Callable[..., Any]]]:
                 if issubclass(made, lr_scheduler.LRScheduler):
                     yield name, lambda made=made, **kw: made(sgd(), **kw)
                 elif made.__module__.startswith("tinygen.optim"):
-                    yield name, lambda made=made, **kw: made([tg.ones(2)], **kw)
+                    yield name, lambda made=made, **kw: made([tg.ones(2, 2)], **kw)
                 elif made.__module__.startswith("tinygen.nn"):
                     yield name, made
 

@@ -6,8 +6,9 @@
 
 `toy(name, n)` and `load(name)` list the names they know when given another; `toy_log_prob` and
 `toy_entropy` are exact. `scenes(n)` draws pictures with captions, `polygons.triangles(n)` a
-manifold, `folder` and `pairs` read your own; `aligned` pairs drawings and colours; `fonts` draws
-emoji and letters at other sizes, `transforms` crops, blurs, degrades and masks.
+manifold, `squares(name, side)` makes a set's pictures as large as a network asks for; `folder` and
+`pairs` read your own; `aligned` pairs drawings and colours; `fonts` draws emoji and letters at
+other sizes, `transforms` crops, blurs, degrades and masks.
 """
 
 from . import fonts, polygons, transforms
@@ -29,6 +30,7 @@ from .samplers import (
 )
 from .scenes import scenes
 from .sources import SOURCES, Source
+from .squares import SQUARES, squares
 from .text import ByteTokenizer, WordTokenizer
 from .toy import (
     TOYS,
@@ -49,6 +51,7 @@ from .toy_density import toy_entropy, toy_log_prob
 __all__ = [
     "ALIGNED",
     "SOURCES",
+    "SQUARES",
     "TOYS",
     "ByteTokenizer",
     "BatchSampler",
@@ -87,6 +90,7 @@ __all__ = [
     "read_idx",
     "ring_centers",
     "scenes",
+    "squares",
     "swiss_roll",
     "to_symmetric",
     "to_uint8",

@@ -2,11 +2,18 @@
 
 In reading order: likelihood (units, distances between pictures), samples (modes of a known law),
 transport (Wasserstein distances, exactly), features (two samples compared), classifier,
-verification (two pictures of one identity?), captions (do a scene's facts hold?).
+verification (two pictures of one identity?), probe (what do codes say of the class?), captions (do
+a scene's facts hold?).
 """
 
 from .captions import CaptionScore, caption_score
-from .classifier import Classifier, digits_classifier, emoji_classifier, fit_classifier
+from .classifier import (
+    Classifier,
+    digits_classifier,
+    emoji_classifier,
+    emoji_features,
+    fit_classifier,
+)
 from .features import (
     C2ST,
     class_counts,
@@ -21,6 +28,7 @@ from .features import (
     within_class_distance,
 )
 from .likelihood import active_units, bits_per_dim, mean_and_error, psnr, rate_distortion, ssim
+from .probe import linear_probe
 from .samples import ModeReport, gaussian_like, mode_report
 from .transport import Transport, critic_slope, optimal_transport, wasserstein_1d
 from .verification import Verifier, fit_verifier, roc_auc
@@ -41,12 +49,14 @@ __all__ = [
     "digits_classifier",
     "duplicates",
     "emoji_classifier",
+    "emoji_features",
     "fit_classifier",
     "fit_verifier",
     "frechet_distance",
     "gaussian_like",
     "inception_score",
     "kernel_distance",
+    "linear_probe",
     "mean_and_error",
     "mmd_squared",
     "mode_report",

@@ -13,13 +13,16 @@ import numpy as np
 
 from .. import nn
 from ..backend import Array
+from ..data.transforms import resize
 from ..nn import functional as F
 from ..ops import ones, randn_like, randperm, softmax
 from ..optim import AdamW
 from ..tape import no_grad
 from ..tensor import Tensor
 
-__all__ = ["Classifier", "digits_classifier", "emoji_classifier", "fit_classifier"]
+__all__ = [
+    "Classifier", "digits_classifier", "emoji_classifier", "emoji_features", "fit_classifier",
+]  # fmt: skip
 
 WEIGHTS = Path(__file__).parent / "digits_classifier.npz"
 EMOJI_WEIGHTS = Path(__file__).parent / "emoji_classifier.npz"
@@ -129,6 +132,21 @@ def emoji_classifier() -> Classifier:
     (230, 32)
     """
     return _loaded(Classifier(channels=3, size=32, classes=8), EMOJI_WEIGHTS)
+
+
+def emoji_features(x: Tensor) -> Array:
+    """Features (N, 32) of pictures (N, C, S, S), grey or coloured, of any side, in [-1, 1].
+
+    As `emoji_classifier` sees them at 32 pixels, clipped and with their grey in three channels. For
+    other pictures than emoji too; distances of one set of data are then compared with each other.
+
+    >>> import tinygen as tg
+    >>> tg.metrics.emoji_features(tg.zeros(5, 1, 16, 16)).shape
+    (5, 32)
+    """
+    x = x.detach().cpu().clamp(-1.0, 1.0)
+    x = x if x.shape[-1] == 32 else resize(x, 32)
+    return emoji_classifier().features(x.expand(x.shape[0], 3, 32, 32))
 
 
 def _loaded(model: Classifier, weights: Path) -> Classifier:

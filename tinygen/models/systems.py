@@ -112,6 +112,14 @@ SYSTEMS: dict[str, System] = {
         "gan", "Semi-supervised GAN: D is the classifier",
         "Salimans et al. 2016, arXiv:1606.03498", None,
     ),
+    "biggan": System(
+        "gan", "BigGAN: all classes in one model, and truncation",
+        "Brock et al. 2019, arXiv:1809.11096", None,
+    ),
+    "text_gan": System(
+        "gan", "Text to image: a GAN that is told captions", "Reed et al. 2016, arXiv:1605.05396",
+        None,
+    ),
     "wgan": System(
         "gan", "Wasserstein GAN with weight clipping", "Arjovsky et al. 2017, arXiv:1701.07875", 13
     ),
@@ -120,6 +128,17 @@ SYSTEMS: dict[str, System] = {
     ),
     "sdgan": System(
         "gan", "SD-GAN: a code of who, a code of how", "Donahue et al. 2018, arXiv:1705.07904", None
+    ),
+    "progan": System(
+        "gan", "Progressive GAN: grown from 4 x 4 pixels", "Karras et al. 2018, arXiv:1710.10196",
+        None,
+    ),
+    "stylegan": System(
+        "gan", "StyleGAN2: styles for each convolution", "Karras et al. 2020, arXiv:1912.04958",
+        None,
+    ),
+    "bigan": System(
+        "gan", "BiGAN: an encoder, and a D of pairs", "Donahue et al. 2017, arXiv:1605.09782", None
     ),
     "aae": System(
         "gan", "Adversarial autoencoder", "Makhzani et al. 2015, arXiv:1511.05644", None
@@ -215,8 +234,10 @@ def restore(
     model.load_state_dict(objects["model"])
     # Of the model, or of the part that samples. Before its first update it is no average.
     if averaged and "ema" in objects and objects["ema"]["num_updates"]:
-        part = getattr(model, "G", model)
-        part.load_state_dict(objects["ema"]["shadow"], strict=False)  # parameters, no buffers
+        shadow = objects["ema"]["shadow"]
+        whole = set(shadow) <= set(model.state_dict())
+        part = model if whole else getattr(model, "G", model)
+        part.load_state_dict(shadow, strict=False)  # parameters, no buffers
     return slug, config, model.eval()
 
 

@@ -15,6 +15,7 @@ from examples import checked
         "--objective hinge --norm spectral",
         "--virtual 16 --minibatch 2 --smoothing 0.1",
         "--pack 2 --noise 0.1",
+        "--encoding 3 --encoding-steps 2 --entropy 0.1 --pictures 40",
     ],
 )
 def test_variants(tmp_path: Path, options: str) -> None:

@@ -1,12 +1,16 @@
 """Generative adversarial networks: one table of objectives, the model that uses a row, the tricks.
 
-Read in the order objectives, penalties, gan, training; then the systems.
+Read in the order objectives, penalties, diversity, gan, training; then the systems.
 Networks are in models/nets.
 """
 
 from .aae import AAE, ClassifyingAAE, drawn
 from .acgan import ACGAN
+from .augment import AdaptiveAugment, augmented
 from .began import BEGAN
+from .bigan import BiGAN
+from .biggan import BigGAN, orthogonal_penalty
+from .diversity import entropy
 from .gan import GAN, pack
 from .objectives import (
     OBJECTIVES,
@@ -21,8 +25,11 @@ from .objectives import (
     two_jsd,
 )
 from .penalties import PENALTIES, input_gradients, interpolates, perturbed, zero_on_data
+from .progan import Growth, ProGAN
 from .sdgan import SDGAN
 from .semi_gan import SemiGAN
+from .stylegan import StyleGAN
+from .text_gan import TextGAN, mismatched
 from .training import (
     Extragradient,
     OptimisticAdam,
@@ -38,23 +45,32 @@ from .training import (
 __all__ = [
     "AAE",
     "ACGAN",
+    "AdaptiveAugment",
     "BEGAN",
+    "BiGAN",
+    "BigGAN",
     "ClassifyingAAE",
-    "GAN",
-    "OBJECTIVES",
-    "PENALTIES",
-    "SDGAN",
     "Extragradient",
+    "GAN",
+    "Growth",
+    "OBJECTIVES",
     "Objective",
     "OptimisticAdam",
     "OptimisticSGD",
+    "PENALTIES",
+    "ProGAN",
+    "SDGAN",
     "SemiGAN",
+    "StyleGAN",
+    "TextGAN",
+    "augmented",
     "collapse",
     "critic_gap",
     "cross_entropy",
     "d_steps",
     "drawn",
     "energy_gap",
+    "entropy",
     "frozen",
     "hinge_d",
     "input_gradients",
@@ -62,7 +78,9 @@ __all__ = [
     "least_squares_d",
     "log_ratio",
     "max_weight",
+    "mismatched",
     "objective",
+    "orthogonal_penalty",
     "pack",
     "perturbed",
     "ramp",

@@ -18,11 +18,13 @@ import numpy as np
 
 from ... import nn
 from ...backend import Generator
+from ...checks import numbers
 from ...ops import randn
 from ...tape import no_grad
 from ...tensor import Tensor, wrap
 from .. import nets
 from ..systems import NEEDED, settings, split
+from .diversity import entropy
 from .objectives import cross_entropy, least_squares_d, objective
 from .penalties import PENALTIES
 
@@ -38,6 +40,7 @@ class GAN(nn.Module):
     smoothing: data is to be called real with probability 1 - smoothing only (one-sided)
     noise: std of the Gaussian noise on everything that D sees; may be lowered while training
     pack: D sees `pack` samples at once (PacGAN, arXiv:1712.04086)
+    entropy: what a nat for each dimension of a sample is worth to G, see diversity.py
 
     ValueError where objective, networks and options cannot go together.
 
@@ -55,7 +58,7 @@ class GAN(nn.Module):
     def __init__(
         self, G: nn.Module, D: nn.Module, objective_name: str, latent: int,
         *, penalty: str | None = None, weight: float | None = None,
-        smoothing: float = 0.0, noise: float = 0.0, pack: int = 1,
+        smoothing: float = 0.0, noise: float = 0.0, pack: int = 1, entropy: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.objective, self.objective_name = objective(objective_name), objective_name
@@ -64,7 +67,7 @@ class GAN(nn.Module):
         self.weight = self.objective.weight if weight is None else weight
         if penalty is not None and weight is None and self.weight == 0.0:
             self.weight = 10.0
-        self.smoothing, self.noise, self.pack = smoothing, noise, pack
+        self.smoothing, self.noise, self.pack, self.entropy = smoothing, noise, pack, entropy
         self._check()
 
     def _penalty(self, name: str | None) -> str | None:
@@ -80,6 +83,7 @@ class GAN(nn.Module):
             raise ValueError(f"GAN: expected noise, weight >= 0, got {self.noise}, {self.weight}")
         if self.latent < 1 or self.pack < 1:
             raise ValueError(f"GAN: expected latent, pack >= 1, got {self.latent}, {self.pack}")
+        numbers("GAN", 0.0, entropy=self.entropy)
         losses = (cross_entropy, least_squares_d)
         if self.smoothing and self.objective.discriminator not in losses:
             raise ValueError(
@@ -115,7 +119,9 @@ class GAN(nn.Module):
     @property
     def apart(self) -> bool:
         """Whether D judges each sample by itself: neither packed nor with a look at its batch."""
-        return self.pack == 1 and not self._holds(nn.BatchNorm2d, nets.MinibatchDiscrimination)
+        return self.pack == 1 and not self._holds(
+            nn.BatchNorm2d, nets.MinibatchDiscrimination, nets.MinibatchStdDev
+        )
 
     def _holds(self, *kinds: type[nn.Module]) -> bool:
         return any(isinstance(module, kinds) for module in self.D.modules())
@@ -182,9 +188,17 @@ class GAN(nn.Module):
         return self.objective.discriminator(on_real, on_fake, **target)
 
     def generator_terms(self, n: int, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """loss: G's on n fresh samples, a scalar. Inside `frozen(gan.D)` D is left alone."""
+        """loss: G's on n fresh samples, a scalar. Inside `frozen(gan.D)` D is left alone.
+
+        With an entropy term also "entropy": the samples', in nats for each of their dimensions.
+        """
         fake = self.G(self.draw(n), *_given(labels))
-        return {"loss": self.objective.generator(self.judge(fake, labels))}
+        loss = self.objective.generator(self.judge(fake, labels))
+        if not self.entropy:
+            return {"loss": loss}
+        flat = fake.flatten(1)
+        nats = entropy(flat) / flat.shape[1]
+        return {"loss": loss - self.entropy * nats, "entropy": nats}
 
 
 def _given(labels: Tensor | None) -> tuple[Tensor, ...]:
@@ -219,7 +233,7 @@ def build(config: Mapping[str, Any]) -> GAN:
     c = settings(
         "gan", config, shape=NEEDED, objective="non_saturating", latent=2, hidden=128, layers=3,
         batch_norm=False, maxout=0, spectral=False, virtual=0, minibatch=0, pack=1,
-        penalty=None, weight=None, smoothing=0.0, noise=0.0,
+        penalty=None, weight=None, smoothing=0.0, noise=0.0, entropy=0.0,
     )  # fmt: skip
     G, D = nets.mlp_gan(
         c.shape, c.latent, c.hidden, c.layers, batch_norm=c.batch_norm, maxout=c.maxout,
@@ -232,4 +246,5 @@ def build(config: Mapping[str, Any]) -> GAN:
     return GAN(
         G, D, c.objective, c.latent,
         penalty=c.penalty, weight=c.weight, smoothing=c.smoothing, noise=c.noise, pack=c.pack,
+        entropy=c.entropy,
     )  # fmt: skip

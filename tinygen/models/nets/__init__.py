@@ -2,13 +2,18 @@
 
 In reading order: dense, condition (a label beside x), autoencoding (encoder and decoder), batch
 (layers that look at more than one example), dcgan (generator and discriminator), siamese (a
-discriminator of pairs), heads (what features say of the class), time, unet, masked (what comes
-later is not seen), recurrent (LSTMs over pictures), pixelwise (both, pixel by pixel), transformer
-(attention that does not look ahead), coupling (what a flow asks), unet_generator (a picture of
-another), patches (a judge of patches), perceptual (features to compare pictures by), spatial
-(pictures to a map of features and back), text (captions), dit (a transformer in the U-Net's place).
+discriminator of pairs), equalised (weights scaled where they are used), growing (networks that grow
+while they are trained), style (weights that a style scales), heads (what features say of the
+class), joint (a discriminator of pictures with their codes), attention (among the places of a map),
+biggan (both players, told the class throughout), time, unet, masked (what comes later is not seen),
+recurrent (LSTMs over pictures), pixelwise (both, pixel by pixel), transformer (attention that does
+not look ahead), coupling (what a flow asks), unet_generator (a picture of another), patches (a
+judge of patches), perceptual (features to compare pictures by), spatial (pictures to a map of
+features and back), text (captions), text_gan (both players, told a caption), dit (a transformer in
+the U-Net's place).
 """
 
+from .attention import SelfAttention2d
 from .autoencoding import (
     AUTOENCODERS,
     classifier,
@@ -19,11 +24,13 @@ from .autoencoding import (
 from .batch import (
     Maxout,
     MinibatchDiscrimination,
+    MinibatchStdDev,
     ReferenceBatchNorm,
     WithReference,
     referenced,
 )
-from .condition import Conditional, check_labels
+from .biggan import BigGANGenerator, biggan
+from .condition import Conditional, ConditionalBatchNorm2d, check_labels
 from .coupling import coupling_net
 from .dcgan import (
     AutoencoderEnergy,
@@ -37,7 +44,10 @@ from .dcgan import (
 )
 from .dense import mlp
 from .dit import DiT, DiTBlock
-from .heads import ClassHead, Noise, SourceAndClass, noisy_trunk
+from .equalised import EqualConv2d, EqualLinear, PixelNorm
+from .growing import Growing, GrowingD, GrowingG, faded, growing, grown, shrunk, sides
+from .heads import ClassHead, Noise, Projection, SourceAndClass, noisy_trunk
+from .joint import JointDiscriminator
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
 from .patches import PatchDiscriminator, patch_halvings
 from .perceptual import EmojiFeatures, Perceptual, perceptual
@@ -45,7 +55,9 @@ from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
 from .recurrent import DiagonalBiLSTM, RowLSTM
 from .siamese import Siamese, siamese_dcgan
 from .spatial import ResidualBlock, map_autoencoder
-from .text import TextEncoder, is_word
+from .style import AdaIN, ModulatedConv2d, NoiseInjection, StyleD, StyleG, style_networks
+from .text import TextEncoder, is_word, one_each
+from .text_gan import Captioned, Matching, text_gan
 from .time import TimeMLP, sinusoids
 from .transformer import Cache, Transformer, TransformerBlock
 from .unet import UNet
@@ -53,31 +65,50 @@ from .unet_generator import UNetGenerator
 
 __all__ = [
     "AUTOENCODERS",
+    "AdaIN",
     "AutoencoderEnergy",
+    "BigGANGenerator",
     "Cache",
+    "Captioned",
     "ClassHead",
     "Conditional",
+    "ConditionalBatchNorm2d",
     "DiT",
     "DiTBlock",
     "DiagonalBiLSTM",
     "DiagonalPixels",
     "EmojiFeatures",
+    "EqualConv2d",
+    "EqualLinear",
     "GatedBlock",
     "GatedPixels",
+    "Growing",
+    "GrowingD",
+    "GrowingG",
+    "JointDiscriminator",
     "MaskedConv2d",
     "MaskedMLP",
     "MaskedPixels",
+    "Matching",
     "Maxout",
     "MinibatchDiscrimination",
-    "PatchDiscriminator",
+    "MinibatchStdDev",
+    "ModulatedConv2d",
     "Noise",
+    "NoiseInjection",
+    "PatchDiscriminator",
     "Perceptual",
+    "PixelNorm",
+    "Projection",
     "ReferenceBatchNorm",
+    "ResidualBlock",
     "RowLSTM",
     "RowPixels",
-    "ResidualBlock",
+    "SelfAttention2d",
     "Siamese",
     "SourceAndClass",
+    "StyleD",
+    "StyleG",
     "TextEncoder",
     "TimeMLP",
     "Transformer",
@@ -85,6 +116,7 @@ __all__ = [
     "UNet",
     "UNetGenerator",
     "WithReference",
+    "biggan",
     "check_labels",
     "classifier",
     "conv_autoencoder",
@@ -92,6 +124,9 @@ __all__ = [
     "dcgan",
     "dcgan_energy",
     "dcgan_trunk",
+    "faded",
+    "growing",
+    "grown",
     "halvings",
     "is_word",
     "map_autoencoder",
@@ -100,11 +135,16 @@ __all__ = [
     "mlp_energy",
     "mlp_gan",
     "noisy_trunk",
+    "one_each",
     "patch_halvings",
     "perceptual",
     "referenced",
     "set_output_bias",
+    "shrunk",
     "siamese_dcgan",
+    "sides",
     "sinusoids",
     "spectrally_normalised",
+    "style_networks",
+    "text_gan",
 ]

@@ -7,10 +7,14 @@ noise of batch norm (statistics of a fixed reference batch).
 from __future__ import annotations
 
 from ... import nn
-from ...ops import abs, amax, cat, exp, mean, rsqrt, square
+from ...checks import positive
+from ...ops import abs, amax, cat, exp, mean, rsqrt, sqrt, square
 from ...tensor import Tensor
 
-__all__ = ["Maxout", "MinibatchDiscrimination", "ReferenceBatchNorm", "WithReference", "referenced"]
+__all__ = [
+    "Maxout", "MinibatchDiscrimination", "MinibatchStdDev", "ReferenceBatchNorm", "WithReference",
+    "referenced",
+]  # fmt: skip
 
 
 class Maxout(nn.Module):
@@ -56,6 +60,38 @@ class MinibatchDiscrimination(nn.Module):
         distance = abs(m.unsqueeze(0) - m.unsqueeze(1)).sum(3)  # (B, B, kernels)
         closeness = exp(-distance).sum(1) - 1.0  # without the example itself, exp(0)
         return cat([x, closeness], 1)
+
+
+class MinibatchStdDev(nn.Module):
+    """One more plane, how much the examples of a group differ: (B, C, H, W) -> (B, C + 1, H, W).
+
+    The standard deviation of every number over `group` examples (of a batch of 2 groups: numbers 0,
+    2, 4, .. and 1, 3, 5, ..), averaged to one number a group (Karras et al. 2018, arXiv:1710.10196;
+    groups: their code). Where `group` does not divide the batch it is the next smaller size that
+    does.
+
+    >>> import tinygen as tg
+    >>> alike = tg.models.nets.MinibatchStdDev()(tg.ones(8, 3, 2, 2))
+    >>> alike.shape, round(alike[:, -1].max().item(), 3)
+    ((8, 4, 2, 2), 0.0)
+    """
+
+    def __init__(self, group: int = 4) -> None:
+        super().__init__()
+        positive("MinibatchStdDev", group=group)
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C + 1, H, W), the new plane last."""
+        n = x.shape[0]
+        if not n:
+            return cat([x, x[:, :1]], 1)
+        size = next(k for k in range(min(self.group, n), 0, -1) if n % k == 0)
+        groups = x.unflatten(0, (size, n // size))
+        variance = mean(square(groups - mean(groups, 0, keepdim=True)), 0)
+        deviation = mean(sqrt(variance + 1e-8), (1, 2, 3), keepdim=True)  # (groups, 1, 1, 1)
+        plane = deviation.repeat(size, 1, *x.shape[2:])
+        return cat([x, plane], 1)
 
 
 class ReferenceBatchNorm(nn.Module):

@@ -210,10 +210,10 @@ def start_small(module: nn.Module) -> None:
 def spectrally_normalised(net: nn.Module) -> nn.Module:
     """Every linear map of the net divided by its largest singular value; the net itself is changed.
 
-    `nn.utils.spectral_norm` on each. Miyato et al. 2018 (arXiv:1802.05957).
+    `nn.utils.spectral_norm` on each, embeddings included. Miyato et al. 2018 (arXiv:1802.05957).
     """
     for module in list(net.modules()):
-        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)):
             spectral_norm(module)
     return net
 

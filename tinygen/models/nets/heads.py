@@ -9,8 +9,9 @@ from ... import nn
 from ...checks import numbers, positive
 from ...ops import randn
 from ...tensor import Tensor
+from .condition import check_labels
 
-__all__ = ["ClassHead", "Noise", "SourceAndClass", "noisy_trunk"]
+__all__ = ["ClassHead", "Noise", "Projection", "SourceAndClass", "noisy_trunk"]
 
 
 class Noise(nn.Module):
@@ -98,3 +99,31 @@ class SourceAndClass(nn.Module):
         """x (B, ...) -> source (B,), logits of the classes (B, K)."""
         features = self.trunk(x)
         return self.source(features).flatten(0), self.head(features)
+
+
+class Projection(nn.Module):
+    """How real x is as one of its label: psi(phi) + <e_y, phi>, phi = trunk(x) (B, features).
+
+    x (B, ...), labels (B,) in 0..classes-1 -> raw (B,). psi is linear; e_y is a vector for each
+    class. The form is that of the best D where p(y | x) of data and of samples are softmaxes of
+    phi: log p(x, y) / q(x, y) = log p(y | x) / q(y | x), linear in phi for each y, + log p(x) /
+    q(x). Miyato and Koyama 2018 (arXiv:1802.05637). ValueError for labels that are none.
+
+    >>> import tinygen as tg
+    >>> D = tg.models.nets.Projection(tg.nn.Identity(), features=2, classes=10)
+    >>> D(tg.zeros(5, 2), tg.arange(5)).shape
+    (5,)
+    """
+
+    def __init__(self, trunk: nn.Module, features: int, classes: int) -> None:
+        super().__init__()
+        positive("Projection", features=features, classes=classes)
+        self.trunk, self.classes = trunk, classes
+        self.psi, self.embedding = nn.Linear(features, 1), nn.Embedding(classes, features)
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """psi(phi) + <e_y, phi>, (B,)."""
+        check_labels("Projection", labels, len(x), self.classes)
+        phi = self.trunk(x)
+        out: Tensor = self.psi(phi).flatten(0) + (self.embedding(labels) * phi).sum(1)
+        return out

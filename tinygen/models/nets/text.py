@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ... import nn
 from ...backend import refuse
 from ...checks import positive
@@ -9,7 +11,7 @@ from ...ops import randn
 from ...tensor import Tensor
 from .transformer import TransformerBlock
 
-__all__ = ["TextEncoder", "is_word"]
+__all__ = ["TextEncoder", "is_word", "one_each"]
 
 
 class TextEncoder(nn.Module):
@@ -67,3 +69,16 @@ def is_word(words: Tensor) -> Tensor:
     tensor([[ True, False]])
     """
     return (words != 0.0).any(-1)
+
+
+def one_each(name: str, captions: Sequence[str] | str, n: int) -> list[str]:
+    """Captions for n samples: those n, or one for all; ValueError for another number.
+
+    >>> from tinygen.models.nets import one_each
+    >>> one_each("me", "a cat", 2)
+    ['a cat', 'a cat']
+    """
+    given = [captions] if isinstance(captions, str) else list(captions)
+    if len(given) not in (1, n):
+        raise ValueError(f"{name}: {n} samples of {len(given)} captions; give 1 or {n}")
+    return given * n if len(given) == 1 else given

@@ -32,20 +32,7 @@ from ..diffusion.process import cosine
 from ..systems import NEEDED, settings
 from ..vq.latent_diffusion import LatentDiffusion, autoencoder
 
-__all__ = ["TextToImage", "build", "one_each"]
-
-
-def one_each(name: str, captions: Sequence[str] | str, n: int) -> list[str]:
-    """Captions for n samples: those n, or one for all; ValueError for another number.
-
-    >>> from tinygen.models.text.text_to_image import one_each
-    >>> one_each("me", "a cat", 2)
-    ['a cat', 'a cat']
-    """
-    given = [captions] if isinstance(captions, str) else list(captions)
-    if len(given) not in (1, n):
-        raise ValueError(f"{name}: {n} samples of {len(given)} captions; give 1 or {n}")
-    return given * n if len(given) == 1 else given
+__all__ = ["TextToImage", "build"]
 
 
 class TextToImage(LatentDiffusion):
@@ -96,7 +83,7 @@ class TextToImage(LatentDiffusion):
         pictures of any kind.
         """
         if captions is not None:
-            labels = self.read(one_each("TextToImage", captions, n))
+            labels = self.read(nets.one_each("TextToImage", captions, n))
         elif labels is not None:  # read once, not at each step
             labels = self.diffusion.told(labels, empty(n, 0))
         return super().sample(n, generator, labels, **options)

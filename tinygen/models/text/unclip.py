@@ -32,7 +32,6 @@ from ..diffusion.process import schedule
 from ..systems import NEEDED, settings, split
 from ..vq.latent_diffusion import LatentDiffusion, autoencoder
 from . import clip
-from .text_to_image import one_each
 
 __all__ = ["UnCLIP", "build"]
 
@@ -131,7 +130,7 @@ class UnCLIP(LatentDiffusion):
         With neither, pictures of any kind. prior=False gives the decoder the caption's own.
         """
         if captions is not None:
-            captions = one_each("UnCLIP", captions, n)
+            captions = nets.one_each("UnCLIP", captions, n)
             labels = self.imagine(captions, generator, **options) if prior else self.read(captions)
         elif labels is None:
             quick = {k: v for k, v in options.items() if k != "guidance"}
