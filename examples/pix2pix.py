@@ -11,7 +11,7 @@
     python examples/pix2pix.py --data grey               # grey emoji to colour
     python examples/pix2pix.py --resume --input sketch.png    # after training: your picture
 
-Expect: about 5 min on 2 cores; that is by the cost of a step, not a run. Seen with --steps 900: PSNR
+Expect: about 5 min on 2 cores; that is by the cost of a step, not by a run. With --steps 900: PSNR
 14.7 dB, Frechet 8.7 (of training pictures 2.8), inner lines still washed out.
 
 The U-Net G is given x and paid for being near the answer y and for what D, which judges patches of
