@@ -33,6 +33,7 @@ FAMILIES = {
     "gan": "Adversarial networks",
     "diffusion": "Diffusion",
     "vq": "Codes of integers",
+    "translation": "Pictures into pictures",
     "text": "Words and pictures",
 }
 

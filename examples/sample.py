@@ -6,6 +6,7 @@
     python examples/sample.py runs/ddpm/last.npz --sampler ddim --steps 20 --guidance 2
     python examples/sample.py runs/ddpm/last.npz --inpaint   # the right half, given the left one
     python examples/sample.py text_to_image --captions "a green triangle" "a red cross, at night"
+    python examples/sample.py runs/pix2pix/last.npz --input sketch.png   # sketch-translated.png
 
 `tinygen sample ...` is the same. Averaged weights are used where the run kept them, unless --raw. A
 model that knows labels draws a class a row unless --labels are given, one that reads captions
@@ -19,6 +20,7 @@ from pathlib import Path
 import tinygen as tg
 from tinygen import data, plot
 from tinygen.models import diffusion, gan, pretrained, restore, text, vq
+from tinygen.plot.report import Report
 from tinygen.run import count, device, fraction, non_negative, options, whole
 
 parser = options(__doc__)
@@ -27,6 +29,7 @@ parser.add_argument("checkpoint", type=Path, help="last.npz of a run of one of t
 parser.add_argument("--n", type=count, help="samples (100), or of each of --captions (8)")
 parser.add_argument("--labels", type=whole, nargs="+", metavar="K", help="classes, in equal parts")
 parser.add_argument("--captions", nargs="+", metavar="TEXT", help="what to draw, in words")
+parser.add_argument("--input", type=Path, nargs="+", metavar="FILE", help="what to translate")
 parser.add_argument("--seed", type=whole, default=0, help="of the samples (0)")
 parser.add_argument("--raw", action="store_true", help="the weights without their average")
 parser.add_argument("--device", type=device, default="cpu", help="cpu or cuda")
@@ -48,6 +51,13 @@ args = parser.parse_args()
 # --- model ------------------------------------------------------------------------------------
 slug, config, model = restore(args.checkpoint, averaged=not args.raw)
 model.to(args.device)
+if args.input and not hasattr(model, "translate"):
+    parser.error(f"--input: the {slug} of {args.checkpoint} does not translate pictures")
+if hasattr(model, "translate"):
+    if not args.input:
+        parser.error(f"{args.checkpoint} holds a {slug}, which translates: give it --input FILE")
+    generator = tg.Generator(args.device).manual_seed(args.seed)
+    raise SystemExit(Report(args.checkpoint.parent, model).translated(args.input, generator))
 if not hasattr(model, "sample"):
     parser.error(f"{args.checkpoint} holds a {slug}, which does not draw: see examples/{slug}.py")
 given = {way.dest: getattr(args, way.dest) for way in ways if getattr(args, way.dest) is not None}

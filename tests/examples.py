@@ -48,6 +48,7 @@ TINY = {
     " --halvings 1 --T 4 --n 20",
     "token_prior": "--epochs 2 --batch 512 --codes-epochs 2 --codes-width 4 --dim 4 --size 8"
     " --width 8 --layers 1 --heads 2",
+    "pix2pix": "--steps 4 --batch 16 --width 4 --d-width 4",
     "clip": "--steps 4 --batch 8 --width 4 --n 20 --scenes 60 --text-width 8 --text-layers 1",
     "text_to_image": "--steps 4 --first 0.5 --batch 8 --width 8 --ae-width 4 --T 4 --n 4"
     " --scenes 60 --text-width 8 --text-layers 1",

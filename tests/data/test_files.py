@@ -67,3 +67,21 @@ def test_bad_input_is_named(tmp_path):
         captions.write_text(text + "\n")
         with pytest.raises(ValueError, match=said):
             data.folder(tmp_path, 8, captions=captions)
+
+
+def test_one_picture_and_what_was_done_to_it(tmp_path):
+    save(tmp_path / "wide.png", (255, 0, 0), (40, 30))
+    pixels, notice = data.picture(tmp_path / "wide.png", 16, grey=True)
+    assert pixels.shape == (1, 1, 16, 16) and pixels.numpy()[0, 0, 0, 0] == 76
+    assert notice == ("wide.png: 40 x 30 pixels, RGB; its middle square is taken, at 16 x 16, grey")
+    save(tmp_path / "clear.png", (0, 0, 255, 0), (16, 16), "RGBA")
+    pixels, notice = data.picture(tmp_path / "clear.png", 16)
+    assert (pixels == 255).all() and notice == "clear.png: 16 x 16 pixels, RGBA; in colour"
+    save(tmp_path / "fits.png", 7, (16, 16), "L")
+    pixels, notice = data.picture(tmp_path / "fits.png", 16, grey=True)
+    assert (pixels == 7).all() and notice == ""
+    with pytest.raises(FileNotFoundError, match="there is no file .*none.png"):
+        data.picture(tmp_path / "none.png", 16)
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(ValueError, match="not a picture that Pillow can read"):
+        data.picture(tmp_path / "text.png", 16)

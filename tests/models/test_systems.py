@@ -65,6 +65,8 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("latent_diffusion", LABELLED | {"width": 4, "ae_width": 4, "T": 4}),
     ("latent_diffusion", PICTURE | {"width": 4, "ae_width": 4, "T": 4, "space": "vq", "size": 8}),
     ("latent_diffusion", PICTURE | {"width": 4, "T": 4, "space": "pixels"}),
+    ("pix2pix", PICTURE | {"told": (3, 8, 8), "width": 4, "d_width": 4}),
+    ("pix2pix", PICTURE | {"told": (1, 8, 8), "width": 4, "d_width": 4, "patch": 1, "blind": True}),
     ("clip", TOLD | {"width": 4, "dim": 8, "text_width": 8}),
     ("text_to_image", TOLD | {"width": 8, "ae_width": 4, "T": 4}),
     ("text_to_image", TOLD | {"width": 8, "ae_width": 4, "T": 4, "net": "dit"}),
@@ -121,9 +123,19 @@ def built(slug: str, config: dict[str, Any]) -> Any:
 
 
 def drawn(model: Any, n: int = 5, seed: int = 1) -> np.ndarray:
-    """The same n samples for the same seed, of labels 0, 1, 2, 0, .. where there are any."""
+    """The same n samples for the same seed, of labels 0, 1, 2, 0, .. where there are any.
+
+    Of what translates pictures: of the same n.
+    """
+    generator = tg.Generator().manual_seed(seed)
+    if hasattr(model, "translate"):
+        return model.translate(pictures(n, model.told), generator).numpy()
     labels = tg.arange(n) % model.classes if model.classes else None
-    return model.sample(n, tg.Generator().manual_seed(seed), labels).detach().numpy()
+    return model.sample(n, generator, labels).detach().numpy()
+
+
+def pictures(n: int, shape: Sequence[int]) -> tg.Tensor:
+    return tg.rand(n, *shape, generator=tg.Generator().manual_seed(0)) * 2.0 - 1.0
 
 
 def same(a: Any, b: Any) -> bool:
@@ -168,6 +180,13 @@ def test_terms_have_a_loss_that_reaches_every_parameter(slug: str, config: dict[
     if "words" in config:
         labels = model.tokens(["a cat", "cat", "a a cat"] * 2)
     batch = (x,) if labels is None else (x, labels)
+    if hasattr(model, "translate"):
+        batch = pictures(6, model.told), x
+        for part, terms in (
+            (model.D, model.discriminator_terms(batch)), (model.G, model.generator_terms(batch))
+        ):  # fmt: skip
+            assert terms["loss"].shape == () and reached(terms["loss"], list(part.parameters()))
+        return
     if slug == "progan":
         model.grow(1, 0.5)  # all of it is in play
     if isinstance(model, models.gan.GAN):
@@ -198,7 +217,8 @@ def test_a_checkpoint_gives_the_model_back(
     tg.manual_seed(7)
     name, found, again = models.restore(tmp_path / "last.npz")
     assert name == slug and found == json.loads(json.dumps(config)) and same(model, again)
-    assert not again.training and hasattr(again, "sample") == (slug not in SILENT)
+    draws = hasattr(again, "sample") or hasattr(again, "translate")
+    assert not again.training and draws == (slug not in SILENT)
     if slug not in SILENT:
         assert np.array_equal(drawn(model.eval()), drawn(again))
 

@@ -7,13 +7,14 @@
 `toy(name, n)` and `load(name)` list the names they know when given another; `toy_log_prob` and
 `toy_entropy` are exact. `scenes(n)` draws pictures with captions, `polygons.triangles(n)` a
 manifold, `squares(name, side)` makes a set's pictures as large as a network asks for; `folder` and
-`pairs` read your own; `fonts` draws emoji and letters at other sizes, `transforms` crops, blurs,
-degrades and masks.
+`pairs` read your own; `aligned` pairs drawings and colours; `fonts` draws emoji and letters at
+other sizes, `transforms` crops, blurs, degrades and masks.
 """
 
 from . import fonts, polygons, transforms
+from .aligned import ALIGNED, aligned
 from .datasets import default_root, load
-from .files import folder, pairs
+from .files import folder, pairs, picture
 from .formats import read_cifar10, read_idx, write_idx
 from .images import ImageDataset, to_symmetric, to_uint8, to_unit
 from .indexed import ConcatDataset, Dataset, Subset, TensorDataset, random_split
@@ -48,6 +49,7 @@ from .toy import (
 from .toy_density import toy_entropy, toy_log_prob
 
 __all__ = [
+    "ALIGNED",
     "SOURCES",
     "SQUARES",
     "TOYS",
@@ -67,6 +69,7 @@ __all__ = [
     "TensorDataset",
     "WordTokenizer",
     "WeightedRandomSampler",
+    "aligned",
     "checkerboard",
     "checkerboard_centers",
     "default_collate",
@@ -78,6 +81,7 @@ __all__ = [
     "grid_centers",
     "load",
     "pairs",
+    "picture",
     "parallel_lines",
     "pinwheel",
     "polygons",

@@ -3,6 +3,7 @@
     folder("photos", size=64)                          # labels: the subfolders
     folder("photos", 64, captions="photos/captions.txt")   # lines of "name.png<TAB>text"
     pairs("drawings", "photos", size=64)               # files of one name belong together
+    picture("sketch.png", 32, grey=True)               # one, and what was done to it
 
 Pictures are cut to their middle square, then made smaller (or larger) by Pillow, which this needs.
 """
@@ -16,11 +17,11 @@ import numpy as np
 
 from ..backend import Array
 from ..checks import positive
-from ..tensor import wrap
+from ..tensor import Tensor, wrap
 from .formats import PathLike
 from .images import ImageDataset
 
-__all__ = ["folder", "pairs"]
+__all__ = ["folder", "pairs", "picture"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
@@ -66,6 +67,29 @@ def pairs(a: PathLike, b: PathLike, size: int, grey: bool = False) -> ImageDatas
         f"{Path(a).name} to {Path(b).name}", images, np.zeros(len(names), int), ("pair",),
         details={"other": wrap(other), "files": tuple(names)},
     )  # fmt: skip
+
+
+def picture(path: PathLike, size: int, grey: bool = False) -> tuple[Tensor, str]:
+    """One picture, (1, 3, size, size) uint8 (grey: one channel), and a notice of what was changed.
+
+    The notice is empty where the file is so already, else a line such as "sketch.png: 300 x 200
+    pixels, RGB; its middle square is taken, at 32 x 32, grey". FileNotFoundError for no such file,
+    ValueError for one that is no picture; ImportError without Pillow.
+    """
+    positive("picture", size=size)
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(f"picture: there is no file {path}")
+    pixels = _read(file, size, grey)
+    from PIL import Image
+
+    with Image.open(file) as found:
+        (width, height), mode = found.size, found.mode
+    changes = ["its middle square is taken"] * (width != height)
+    changes += [f"at {size} x {size}"] * ((width, height) != (size, size))
+    changes += ["grey" if grey else "in colour"] * (mode != ("L" if grey else "RGB"))
+    notice = f"{file.name}: {width} x {height} pixels, {mode}; {', '.join(changes)}"
+    return wrap(pixels[None]), notice if changes else ""
 
 
 def _files(path: PathLike) -> tuple[Path, list[Path]]:

@@ -18,6 +18,7 @@ from . import (
     ode,
     score,
     text,
+    translation,
     vae,
     vq,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "restore",
     "score",
     "text",
+    "translation",
     "vae",
     "vq",
 ]

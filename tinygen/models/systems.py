@@ -5,9 +5,11 @@
 
 A system's file has `build(config) -> model`, config being a dict that JSON can hold. Every model
 has `sample(n, generator=None, labels=None)`, but for CLIP, which compares and does not draw, and
-`terms(batch) -> dict` with the "loss" to minimise and the named parts it is made of; a GAN, which
-has two players, has `discriminator_terms(batch)` and `generator_terms(n)`. A batch is what a loader
-yields: (x,) or (x, labels), where captions are labels too, as tokens.
+those of translation/, which make a picture of another: `translate(images, generator=None)`. Each
+has `terms(batch) -> dict` with the "loss" to minimise and the named parts it is made of; where two
+play, there are `discriminator_terms(batch)` and `generator_terms`, of n samples in a GAN, of a
+batch of pairs in pix2pix. A batch is what a loader yields: (x,) or (x, labels), where captions are
+labels too, as tokens.
 """
 
 from __future__ import annotations
@@ -146,6 +148,10 @@ SYSTEMS: dict[str, System] = {
     ),
     "ddpm": System(
         "diffusion", "Denoising diffusion model of images", "Ho et al. 2020, arXiv:2006.11239", 17
+    ),
+    "pix2pix": System(
+        "translation", "pix2pix: a picture into another, from pairs",
+        "Isola et al. 2016, arXiv:1611.07004", None,
     ),
     "clip": System(
         "text", "CLIP: pictures and captions compared", "Radford et al. 2021, arXiv:2103.00020",

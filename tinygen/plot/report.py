@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from .. import metrics
-from ..backend import Array
+from ..backend import Array, Generator
+from ..data import picture, to_symmetric
 from ..models import latent
 from ..ops import cat, linspace, tensor
 from ..tape import no_grad
 from ..tensor import Tensor
 from .curves import curves
 from .figure import PathLike, left_out
-from .images import image_grid, reconstruction_pairs
+from .images import image_grid, reconstruction_pairs, save_image
 
 __all__ = ["Report", "SUMS"]
 
@@ -62,6 +63,20 @@ class Report:
             originals, made, value_range=self.model.pixels, labels=labels, clip=True,
             path=self.folder / "reconstructions.png",
         )  # fmt: skip
+
+    def translated(self, files: Sequence[Path], generator: Generator | None = None) -> None:
+        """NAME-translated.png beside each of these files, by model.translate; prints where.
+
+        A file of another size or mode than model.told is fitted, and a notice says how.
+        """
+        channels, size, _ = self.model.told
+        device = next(iter(self.model.parameters())).device
+        for file in files:
+            pixels, notice = picture(file, size, grey=channels == 1)
+            made = self.model.translate(to_symmetric(pixels).to(device), generator)
+            path = file.with_name(f"{file.stem}-translated.png")
+            save_image(made, path, value_range=self.model.pixels, clip=True)
+            print(f"{notice}\n{path}" if notice else path)
 
     @no_grad()
     def walks(self, a: Tensor, b: Tensor, labels: Tensor | None = None, steps: int = 10) -> None:

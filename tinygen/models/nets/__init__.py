@@ -7,9 +7,10 @@ while they are trained), style (weights that a style scales), heads (what featur
 class), joint (a discriminator of pictures with their codes), attention (among the places of a map),
 biggan (both players, told the class throughout), time, unet, masked (what comes later is not seen),
 recurrent (LSTMs over pictures), pixelwise (both, pixel by pixel), transformer (attention that does
-not look ahead), coupling (what a flow asks), patches (a judge of patches), perceptual (features to
-compare pictures by), spatial (pictures to a map of features and back), text (captions), text_gan
-(both players, told a caption), dit (a transformer in the U-Net's place).
+not look ahead), coupling (what a flow asks), unet_generator (a picture of another), patches (a
+judge of patches), perceptual (features to compare pictures by), spatial (pictures to a map of
+features and back), text (captions), text_gan (both players, told a caption), dit (a transformer in
+the U-Net's place).
 """
 
 from .attention import SelfAttention2d
@@ -48,7 +49,7 @@ from .growing import Growing, GrowingD, GrowingG, faded, growing, grown, shrunk,
 from .heads import ClassHead, Noise, Projection, SourceAndClass, noisy_trunk
 from .joint import JointDiscriminator
 from .masked import GatedBlock, MaskedConv2d, MaskedMLP
-from .patches import PatchDiscriminator
+from .patches import PatchDiscriminator, patch_halvings
 from .perceptual import EmojiFeatures, Perceptual, perceptual
 from .pixelwise import DiagonalPixels, GatedPixels, MaskedPixels, RowPixels
 from .recurrent import DiagonalBiLSTM, RowLSTM
@@ -60,6 +61,7 @@ from .text_gan import Captioned, Matching, text_gan
 from .time import TimeMLP, sinusoids
 from .transformer import Cache, Transformer, TransformerBlock
 from .unet import UNet
+from .unet_generator import UNetGenerator
 
 __all__ = [
     "AUTOENCODERS",
@@ -112,6 +114,7 @@ __all__ = [
     "Transformer",
     "TransformerBlock",
     "UNet",
+    "UNetGenerator",
     "WithReference",
     "biggan",
     "check_labels",
@@ -133,6 +136,7 @@ __all__ = [
     "mlp_gan",
     "noisy_trunk",
     "one_each",
+    "patch_halvings",
     "perceptual",
     "referenced",
     "set_output_bias",
