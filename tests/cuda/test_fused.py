@@ -3,6 +3,8 @@ against float64, bugs planted in them, and where device="cuda" runs them."""
 
 from __future__ import annotations
 
+import weakref
+
 import fake_cupy
 import numpy as np
 import pytest
@@ -225,6 +227,29 @@ def test_more_parameters_than_a_launch_takes():
     cuda.adam_many(ps, *zeros, [np.ones_like(p) for p in ps], 1, 0.5)
     for p, b in zip(ps, before, strict=True):
         np.testing.assert_allclose(p, b - 0.5, rtol=1e-5, atol=1e-5)  # the first step is lr sign(g)
+
+
+def test_an_optimizers_tables_hold_on_to_no_gradient_and_follow_the_parameters():
+    with cuda.emulated():
+        w = tg.tensor(draw(5, 1), requires_grad=True)
+        opt = tg.optim.Adam([w], lr=0.5)
+
+        def moved():
+            before, w.grad = w._array.copy(), tg.ones(5)
+            gone = weakref.ref(w.grad._array)
+            opt.step()
+            w.grad = None
+            assert gone() is None
+            return before - w._array
+
+        close(moved(), np.full(5, 0.5), 1e-4)
+        close(moved(), np.full(5, 0.5), 1e-4)
+        w.data = tg.tensor(draw(5, 2))  # another array: the old one must not be written to
+        close(moved(), np.full(5, 0.5), 1e-4)
+        (tables,) = opt._tables.values()
+        assert tables.holds(
+            w._array, opt.state[w]["exp_avg"]._array, opt.state[w]["exp_avg_sq"]._array
+        )
 
 
 def test_bad_input_to_adam_many():

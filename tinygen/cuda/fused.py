@@ -6,6 +6,7 @@ and optim/algorithms.py call theirs by name. All are float32; other dtypes are C
 
 from collections.abc import Sequence
 from itertools import accumulate
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..threads import channel_rows
 from .library import ENOUGH_BLOCKS, kernels, uses_kernels
 
 __all__ = [
-    "Norm", "activation", "adam", "adam_many", "channel_norm", "channel_norm_back",
+    "AdamTables", "Norm", "activation", "adam", "adam_many", "channel_norm", "channel_norm_back",
     "channel_norm_weight", "moments", "normalises", "philox_bits", "philox_normal",
     "philox_uniform",
 ]  # fmt: skip
@@ -182,15 +183,48 @@ def adam_many(
     decoupled: bool = False,
 ) -> None:
     """adam of many parameters (lists of arrays), in one launch for each 64 of them."""
-    numbers = _step(step, lr, betas, eps, weight_decay, decoupled)
-    rows = [row for row in zip(ps, ms, vs, gs, strict=True) if row[0].size]
-    for row in rows:
-        _same_sizes(*row)
-    for some in (rows[i : i + MANY] for i in range(0, len(rows), MANY)):
-        sizes = [p.size for p, _, _, _ in some]
+    AdamTables(ps, ms, vs).step(gs, step, lr, betas, eps, weight_decay, decoupled)
+
+
+class AdamTables:
+    """Parameters and their averages, checked and laid out once as kernels/adam.cu takes them; each
+    step brings its gradients. ValueError where sizes differ."""
+
+    def __init__(self, ps: Sequence[Any], ms: Sequence[Any], vs: Sequence[Any]) -> None:
+        self.arrays = [*ps, *ms, *vs]
+        rows = list(zip(ps, ms, vs, strict=True))
+        for p, m, v in rows:
+            _same_sizes(p, m, v, p)
+        self.sizes = [p.size for p in ps]
+        full = [i for i, n in enumerate(self.sizes) if n]
+        self.parts = [full[i : i + MANY] for i in range(0, len(full), MANY)]
+        self.tables = [self._table([rows[i] for i in part]) for part in self.parts]
+
+    def _table(self, rows: list[Any]) -> tuple[int, Any]:
+        """The blocks and the `struct Tensors` of a launch."""
+        sizes = [p.size for p, _, _ in rows]
         first = [0, *accumulate(-(-n // STRIDE) for n in sizes)]
-        tensors = (*map(list, zip(*some, strict=True)), sizes, first)
-        kernels("adam.cu", some[0][0]).adam_many(first[-1], 256, tensors, numbers)
+        tensors = (*map(list, zip(*rows, strict=True)), [], sizes, first)
+        return first[-1], kernels("adam.cu", rows[0][0]).adam_many.pack("all", tensors)
+
+    def holds(self, *arrays: Any) -> bool:
+        """Is it of these very arrays: all parameters, then all of each average?"""
+        return len(arrays) == len(self.arrays) and all(map(is_, arrays, self.arrays))
+
+    def step(
+        self, gs: Sequence[Any], step: int, lr: float, betas: Betas, eps: float,
+        weight_decay: float, decoupled: bool,
+    ) -> None:  # fmt: skip
+        """adam_many with these gradients."""
+        numbers = _step(step, lr, betas, eps, weight_decay, decoupled)
+        if self.sizes != [g.size for g in gs]:
+            for g, p in zip(gs, self.arrays[: len(self.sizes)], strict=True):
+                _same_sizes(p, p, p, g)
+        for part, (blocks, tensors) in zip(self.parts, self.tables, strict=True):
+            kernel = kernels("adam.cu", self.arrays[part[0]]).adam_many
+            kernel.point(tensors, "all.g", [gs[i] for i in part])
+            kernel(blocks, 256, tensors, numbers)
+            kernel.point(tensors, "all.g", [])  # held on to no longer than needed
 
 
 def _same_sizes(p: Any, m: Any, v: Any, g: Any) -> None:
