@@ -18,9 +18,9 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "speed"
 BOUNDS = {  # launches (copies and fills among them), copies, fills, uploads, syncs
     "1 MLP VAE": (71, 6, 2, 1, 0),
     "2 toy GAN": (115, 3, 2, 1, 0),
-    "3 DCGAN 28 px": (262, 35, 14, 1, 0),
-    "4 WGAN-GP critic": (150, 28, 6, 1, 0),
-    "5 DDPM U-Net 28 px": (672, 136, 52, 2, 0),
+    "3 DCGAN 28 px": (227, 23, 2, 1, 0),
+    "4 WGAN-GP critic": (138, 24, 2, 1, 0),
+    "5 DDPM U-Net 28 px": (561, 92, 8, 2, 0),
 }
 
 pytestmark = pytest.mark.skipif(

@@ -17,7 +17,7 @@ from .library import ENOUGH_BLOCKS, kernels, uses_kernels
 
 __all__ = [
     "AdamTables", "Norm", "activation", "adam", "adam_many", "channel_norm", "channel_norm_back",
-    "channel_norm_weight", "moments", "normalises", "philox_bits", "philox_normal",
+    "channel_norm_weight", "channel_sums", "moments", "normalises", "philox_bits", "philox_normal",
     "philox_uniform",
 ]  # fmt: skip
 
@@ -109,6 +109,30 @@ def _products(u: Any, x: Any, mean: Any, rstd: Any) -> Any:
     kernel = kernels("channel_norm.cu", x).products_part
     kernel(blocks, (LANES, 8), parts[0], parts[1], u, x, mean, rstd, tuple(s))
     return parts
+
+
+FEW, PARTS = 512, 256  # pixels that one block adds up; chunks at most
+
+
+def channel_sums(x: Any, batch: bool) -> Any:
+    """The sums of an image x (N, C, ...) over its pixels, (N, C), and over the batch too, (C,)."""
+    rows = _in_c_order(channel_rows(x).reshape(1 if batch else len(x), -1, x.shape[1]))[0]
+    images, pixels, channels = rows.shape
+    tiles = images * -(-channels // LANES)
+    chunks = min(-(-pixels // SLAB), max(1, 4 * ENOUGH_BLOCKS // tiles), PARTS)
+    chunk = pixels if pixels <= FEW else -(-pixels // chunks)
+    kernel = kernels("channel_norm.cu", x).channel_sums
+    while pixels > chunk:
+        chunks = -(-pixels // chunk)
+        parts = np.empty_like(rows, shape=(images, chunks, channels), order="C")
+        kernel(tiles * chunks, (LANES, 8), parts, rows, Norm(pixels, chunk, channels, 1, chunks))
+        rows, pixels, chunk = parts, chunks, chunks
+    out = np.empty_like(rows, shape=(channels,) if batch else (images, channels), order="C")
+    kernel(tiles, (LANES, 8), out, rows, Norm(pixels, pixels, channels, 1, 1))
+    return out
+
+
+on_gpu.channel_sums = channel_sums
 
 
 def _add_groups(part: Any, weight: Any, batch: int, groups: int) -> Any:
