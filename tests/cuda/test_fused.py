@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import tinygen as tg
 import tinygen.nn.functional as F
-from tinygen import backend, cuda, nn
+from tinygen import autograd, backend, cuda, nn
 from tinygen.cuda import convolution, fused
 from tinygen.ops import on_gpu
 from tinygen.testing import sample
@@ -423,6 +423,22 @@ def test_a_step_runs_on_the_kernels_and_copies_no_image(gpu, monkeypatch):
     assert sorted(set(names)) == [
         "gate", "leaky", "sigmoid", "sigmoid_grad", "silu", "silu_grad", "softplus", "tanh_grad",
     ]  # fmt: skip
+
+
+def test_gradients_of_parameters_are_taken_over_as_they_are(gpu, monkeypatch):
+    """No copy: what a kernel or a sum made for a gradient is nobody else's."""
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.GroupNorm(2, 8), nn.ConvTranspose2d(8, 4, 2), nn.BatchNorm2d(4),
+        nn.Flatten(), nn.LayerNorm(100), nn.Linear(100, 3),
+    ).to("cuda")  # fmt: skip
+    made = []
+    accumulate = autograd._accumulate
+    monkeypatch.setattr(
+        autograd, "_accumulate", lambda leaf, g, *rest: (made.append(g), accumulate(leaf, g, *rest))
+    )
+    net(tg.tensor(sample((2, 1, 6, 6), 1), dtype=tg.float32).cuda()).square().sum().backward()
+    taken = [p.shape for p in net.parameters() if any(p.grad._array is g._array for g in made)]
+    assert taken == [p.shape for p in net.parameters()]
 
 
 def test_float32_nets_on_the_kernels_agree_with_the_cpu(gpu):

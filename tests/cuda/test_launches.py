@@ -16,11 +16,11 @@ from tinygen import cuda
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "speed"
 BOUNDS = {  # launches (copies and fills among them), copies, fills, uploads, syncs
-    "1 MLP VAE": (71, 6, 2, 1, 0),
-    "2 toy GAN": (115, 3, 2, 1, 0),
-    "3 DCGAN 28 px": (227, 23, 2, 1, 0),
+    "1 MLP VAE": (67, 2, 2, 1, 0),
+    "2 toy GAN": (112, 0, 2, 1, 0),
+    "3 DCGAN 28 px": (225, 21, 2, 1, 0),
     "4 WGAN-GP critic": (138, 24, 2, 1, 0),
-    "5 DDPM U-Net 28 px": (561, 92, 8, 2, 0),
+    "5 DDPM U-Net 28 px": (537, 68, 8, 2, 0),
 }
 
 pytestmark = pytest.mark.skipif(

@@ -99,7 +99,7 @@ def channel_norm_back(u: Any, x: Any, weight: Any, mean: Any, rstd: Any) -> Any:
 def channel_norm_weight(u: Any, x: Any, mean: Any, rstd: Any) -> Any:
     """The gradient for the weight of channel_norm, (C,)."""
     _, of_uz = _products(u, x, *_in_c_order(mean, rstd))
-    return _add_groups(of_uz, None, 1, of_uz.shape[1])[0]
+    return _add_groups(of_uz, None, 1, of_uz.shape[1], flat=True)
 
 
 def _products(u: Any, x: Any, mean: Any, rstd: Any) -> Any:
@@ -135,10 +135,10 @@ def channel_sums(x: Any, batch: bool) -> Any:
 on_gpu.channel_sums = channel_sums
 
 
-def _add_groups(part: Any, weight: Any, batch: int, groups: int) -> Any:
-    """Rows of partial sums (B chunks, C), weighted and added up: (B, groups)."""
+def _add_groups(part: Any, weight: Any, batch: int, groups: int, flat: bool = False) -> Any:
+    """Rows of partial sums (B chunks, C), weighted and added up: (B, groups), or flat."""
     s = Norm(1, 1, part.shape[1], groups, len(part) // batch)
-    out = np.empty_like(part, shape=(batch, groups), order="C")
+    out = np.empty_like(part, shape=(batch * groups,) if flat else (batch, groups), order="C")
     kernels("channel_norm.cu", part).add_groups(out.size, 256, out, part, weight, tuple(s))
     return out
 

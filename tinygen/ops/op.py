@@ -385,7 +385,9 @@ broadcast_to.vjp(lambda g, x_shape: sum_to(g, shape=x_shape))  # type: ignore[ha
 @op
 def sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     """x summed over the dimensions that broadcasting `shape` to x.shape would repeat."""
-    out = on_gpu.total(x, repeated(shape, x.shape), True)
+    dims = repeated(shape, x.shape)
+    keep = dims != tuple(range(x.ndim - len(shape)))  # else no reshape: a view is no gradient's own
+    out = on_gpu.total(x, dims, keep)
     return out if out.shape == shape else out.reshape(shape)
 
 
