@@ -179,6 +179,24 @@ products_part(float* part_u, float* part_uz, const float* u, const float* x, con
     part_uz[at.part * s.C + at.c] = sum_uz[0][lane];
 }
 
+// The same for u alone: a convolution's gradient for its bias. sums are (B, chunks, C), so that a
+// second launch, with the chunks as its pixels, ends it; few pixels are one chunk, and one launch.
+extern "C" __global__ void __launch_bounds__(256)
+channel_sums(float* sums, const float* u, Norm s) {
+    __shared__ float sum[ROWS][LANES];
+    const Place at = my_place(s);
+    const int lane = threadIdx.x, row = threadIdx.y;
+    float mine = 0.0f;
+#pragma unroll 8
+    for (long long p = at.first + row; p < at.last; p += ROWS) mine += u[index_of(s, at, p)];
+    sum[row][lane] = mine;
+    for (int half = ROWS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (row < half) sum[row][lane] += sum[row + half][lane];
+    }
+    if (row == 0 && at.c < s.C) sums[at.part * s.C + at.c] = sum[0][lane];
+}
+
 // Step 2: one block a group adds up `part` (B chunks, C), weighted by the channel (weight may be
 // null): sum (B, G). dw is the same with each channel a group of one, and all of the rows in one B.
 extern "C" __global__ void __launch_bounds__(256)

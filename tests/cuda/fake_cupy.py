@@ -8,6 +8,8 @@ results are never scalars, fresh memory is in C order (whatever the order of the
 integer indices that are out of bounds wrap around. Fresh memory is poisoned. Raw kernels run in
 the emulator, through tinygen's own launch code.
 
+WORK counts what a GPU would be given to do (kernels, products, copies, fills) and who waits for it.
+
 It says nothing of what a GPU does: of speed, of rounding, of the order in which work ends.
 """
 
@@ -19,6 +21,7 @@ import math
 import operator
 import sys
 import types
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -103,6 +106,14 @@ LINALG = """
     eigh(a, UPLO='L')
     svd(a, full_matrices=True, compute_uv=True)
 """
+VIEWS = """
+    broadcast_to transpose moveaxis swapaxes squeeze flip diagonal broadcast_arrays shape ndim size
+    result_type empty_like reshape
+""".split()  # of TABLE; a reshape that copies counts as a copy
+WORK: Counter[tuple[str, str]] = Counter()  # (kind, name): how often; kinds are KINDS
+KINDS = ("launch", "copy", "fill", "upload", "sync")
+KIND_OF = {"copy": "copy", "copyto": "copy", "zeros_like": "fill", "ones_like": "fill",
+           "full_like": "fill", "zeros": "fill", "ones": "fill", "full": "fill"}  # fmt: skip
 KEEPS_LAYOUT = {"copy", "zeros_like", "ones_like", "full_like", "empty_like"}
 SCALARS = (bool, int, float, np.generic)
 ADDABLE = ("int32", "uint32", "uint64", "float16", "float32", "float64")  # by atomicAdd
@@ -121,6 +132,10 @@ def poison(shape: Any, dtype: Any, order: str = "C") -> np.ndarray:
     array = np.empty(shape, dtype, order)
     array.fill(np.nan if array.dtype.kind == "f" else 77)
     return array
+
+
+def did(name: str, kind: str = "launch") -> None:
+    WORK[kind, name] += 1
 
 
 def _root(array: np.ndarray) -> np.ndarray:
@@ -196,24 +211,30 @@ class ndarray:  # noqa: N801  (CuPy's name)
     # --- to the host: only when asked for
 
     def get(self, stream: Any = None, order: str = "C") -> np.ndarray:
+        did("get", "sync")
         return self._host.copy(order=order)
 
     def __array__(self, dtype: Any = None) -> Any:
         raise TypeError(NO_CONVERSION)
 
     def item(self) -> Any:
+        did("item", "sync")
         return self._host.item()
 
     def tolist(self) -> Any:
+        did("tolist", "sync")
         return self._host.tolist()
 
     def __bool__(self) -> bool:
+        did("__bool__", "sync")
         return bool(self._host)
 
     def __int__(self) -> int:
+        did("__int__", "sync")
         return int(self._host.item())
 
     def __float__(self) -> float:
+        did("__float__", "sync")
         return float(self._host.item())
 
     def __format__(self, spec: str) -> str:
@@ -231,6 +252,7 @@ class ndarray:  # noqa: N801  (CuPy's name)
     # --- NumPy's two protocols
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        did(ufunc.__name__)
         if ufunc.__name__ == "matmul" and method == "__call__" and not kwargs:
             return _device(ufunc(*(_operand(x, scalars=False) for x in inputs)))
         if ufunc.__name__ not in UFUNCS or method != "__call__":
@@ -253,6 +275,8 @@ class ndarray:  # noqa: N801  (CuPy's name)
     def __getitem__(self, key: Any) -> ndarray:
         plain, advanced = _key(self, key)
         found = self._host[plain]
+        if advanced:
+            did("take")
         return ndarray._of(np.array(found, order="C")) if advanced else _device(found, self)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -260,15 +284,17 @@ class ndarray:  # noqa: N801  (CuPy's name)
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
         if not isinstance(value, (ndarray, np.ndarray, *SCALARS)):
             raise TypeError(f"Unsupported type {type(value)}")
+        did("set", "copy" if isinstance(value, ndarray) else "fill")
         self._host[_key(self, key)[0]] = value._host if isinstance(value, ndarray) else value
 
     def scatter_add(self, key: Any, value: Any) -> None:
         if self.dtype.name not in ADDABLE:
             raise TypeError(f"cupyx.scatter_add only supports {ADDABLE} as data type")
+        did("scatter_add")
         np.add.at(self._host, _key(self, key)[0], _operand(value))
 
     def reshape(self, *shape: Any, order: str = "C") -> ndarray:
-        return _device(self._host.reshape(*shape, order=order), self)
+        return self._looked_at("reshape", self._host.reshape(*shape, order=order))
 
     def transpose(self, *axes: Any) -> ndarray:
         return _device(self._host.transpose(*axes), self)
@@ -277,14 +303,22 @@ class ndarray:  # noqa: N801  (CuPy's name)
         return _device(self._host.view(dtype), self)
 
     def ravel(self, order: str = "C") -> ndarray:
-        return _device(self._host.ravel(order), self)
+        return self._looked_at("ravel", self._host.ravel(order))
+
+    def _looked_at(self, name: str, host: np.ndarray) -> ndarray:
+        out = _device(host, self)
+        if out.base is None:
+            did(name, "copy")
+        return out
 
     def astype(self, dtype: Any, order: str = "K", casting: Any = None, copy: bool = True) -> Any:
         if not copy and self.dtype == dtype:
             return self
+        did("astype", "copy")
         return ndarray._of(self._host.astype(dtype, order=order))
 
     def copy(self, order: str = "C") -> ndarray:
+        did("copy", "copy")
         return ndarray._of(self._host.copy(order=order))
 
     def __copy__(self) -> ndarray:
@@ -385,13 +419,18 @@ def _function(name: str, signature: inspect.Signature, module: Any = np) -> Any:
         if axis not in (None, ()) and isinstance(given[0], ndarray) and given[0].ndim == 0:
             raise np.exceptions.AxisError(f"axis {axis} is out of bounds for array of dimension 0")
         out = kwargs.get("out")
+        if name not in VIEWS:
+            did(name, KIND_OF.get(name, "launch"))
         result = getattr(module, name)(*_hosts(args), **_hosts(kwargs))
         result = tuple(result) if isinstance(result, tuple) else result  # a named one, too
         if name == "diagonal":  # NumPy's is read-only
             result.flags.writeable = True
         if name == "empty_like":
             result[...] = poison((), result.dtype)
-        return out if out is not None else _device(result, *given, layout=name in KEEPS_LAYOUT)
+        found = out if out is not None else _device(result, *given, layout=name in KEEPS_LAYOUT)
+        if name == "reshape" and found.base is None:
+            did(name, "copy")
+        return found
 
     return call
 
@@ -443,6 +482,7 @@ class RawModule:
             for p, a in zip(signature.parameters, args, strict=True):
                 null = isinstance(a, np.ndarray) and a.dtype == np.uint64 and not a
                 assert p.pointer == (isinstance(a, ndarray) or null), f"{p.name}: {type(a)}"
+            did(name)
             given = [a if isinstance(a, ndarray) or not p.pointer else None
                      for p, a in zip(signature.parameters, args, strict=True)]  # fmt: skip
             self.module.launch(name, signature, grid, block, _hosts(given), shared_mem)
@@ -453,6 +493,7 @@ class RawModule:
 def array(obj: Any, dtype: Any = None, copy: bool = True, order: str = "K") -> ndarray:
     if isinstance(obj, ndarray):
         return obj if not copy and dtype in (None, obj.dtype) else obj.astype(dtype or obj.dtype)
+    did("array", "upload")
     return ndarray._of(np.array(obj, dtype, order="C"))
 
 
@@ -487,16 +528,24 @@ def modules() -> dict[str, types.ModuleType]:
     )
     made["cupyx"].scatter_add = lambda a, slices, value: a.scatter_add(slices, value)
     for function in (math.erf, math.erfc):
-        setattr(made["cupyx.scipy.special"], function.__name__, lambda x, f=function: ndarray._of(
-            np.vectorize(f, otypes=[x.dtype])(x._host) if x.size else x._host.copy()
-        ))  # fmt: skip
+        setattr(made["cupyx.scipy.special"], function.__name__, _special(function))
     return made
+
+
+def _special(function: Any) -> Any:
+    def call(x: ndarray) -> ndarray:
+        did(function.__name__)
+        values = np.vectorize(function, otypes=[x.dtype])
+        return ndarray._of(values(x._host) if x.size else x._host.copy())
+
+    return call
 
 
 def _created(function: Any) -> Any:
     def create(*args: Any, **kwargs: Any) -> ndarray:
         if any(isinstance(a, np.ndarray) for a in args):
             raise TypeError(f"Unsupported type {np.ndarray}")
+        did(function.__name__, KIND_OF.get(function.__name__, "launch"))
         return ndarray._of(function(*args, **kwargs))
 
     return create

@@ -167,6 +167,27 @@ def test_sizes_past_the_limits_are_refused(k):
     k.f(1, 32, args[0], read_only, *args[2:])
 
 
+@pytest.mark.parametrize(
+    "value, error, message",
+    [
+        ((1.0, 2, 0.5, 3), TypeError, r"argument 's\.n' \(.*\): expected an integer, got 1.0"),
+        ((1, 2, "3", 4), TypeError, r"argument 's\.scale' .*expected a number, got str"),
+        ((2**31, 2, 0.5, 3), OverflowError, r"'s\.n' .*2147483648 does not fit in int32"),
+        ((1, 2, 0.5, 3, 4), TypeError, "expected a tuple of 4 numbers"),
+    ],
+)
+def test_wrong_members_of_a_struct_are_refused_by_name(k, value, error, message):
+    with pytest.raises(error, match=message):
+        k.g(1, 1, zeros(1, np.float64), value)
+
+
+def test_a_struct_of_numpys_numbers_is_the_struct_of_pythons(k):
+    out = zeros(2, np.float64)
+    k.g(1, 1, out[:1], (1, 2, 0.3, 2**40))
+    k.g(1, 1, out[1:], (np.int64(1), np.uint8(2), np.float64(0.3), np.int64(2**40)))
+    assert out[0] == out[1] > 2**40
+
+
 def test_a_name_that_is_no_kernel(k):
     with pytest.raises(AttributeError, match="demo.cu has no kernel 'q'; it has f, g, h, t<7>"):
         k.q(1, 1)
@@ -399,6 +420,12 @@ def test_out_of_memory_says_how_much_was_asked_and_is_free(fake_cupy):
 def test_no_nvrtc_says_what_to_install(fake_cupy):
     with pytest.raises(RuntimeError, match="NVRTC not found: pip install"), cuda.explained():
         raise ImportError("libnvrtc.so.12: cannot open shared object file")
+
+    class DynamicLibNotFoundError(RuntimeError):  # CuPy 14's, from cuda-pathfinder
+        pass
+
+    with pytest.raises(RuntimeError, match="NVRTC not found: pip install"), cuda.explained():
+        raise DynamicLibNotFoundError('Failure finding "libnvrtc.so"')
 
 
 def test_two_cupy_packages_and_an_old_driver(fake_cupy, monkeypatch):

@@ -23,6 +23,7 @@ import tinygen as tg
 import tinygen.nn.functional as F
 from tinygen import Tensor, backend, cuda, data, metrics
 from tinygen.backend import move
+from tinygen.cuda.fused import AdamTables
 from tinygen.models import diffusion, gan, latent, likelihoods, nets, vae
 from tinygen.models.vae import annealing, bounds, hierarchical, reconstruction
 from tinygen.models.vae import autoencoder as ae
@@ -534,10 +535,11 @@ def test_adam_runs_as_a_kernel_where_it_fits_and_only_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = []
-    many = cuda.adam_many
+    step = AdamTables.step
     monkeypatch.setattr(
-        cuda, "adam_many", lambda *args: (calls.append([p.shape for p in args[0]]), many(*args))
-    )
+        AdamTables, "step",
+        lambda self, gs, *args: (calls.append([g.shape for g in gs]), step(self, gs, *args)),
+    )  # fmt: skip
     for device, dtype, options in (
         ("cpu", tg.float32, {}), ("cuda", tg.float64, {}), ("cuda", tg.float32, {"amsgrad": True}),
     ):  # fmt: skip

@@ -3,6 +3,8 @@ against float64, bugs planted in them, and where device="cuda" runs them."""
 
 from __future__ import annotations
 
+import weakref
+
 import fake_cupy
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 import tinygen as tg
 import tinygen.nn.functional as F
-from tinygen import backend, cuda, nn
+from tinygen import autograd, backend, cuda, nn
 from tinygen.cuda import convolution, fused
 from tinygen.ops import on_gpu
 from tinygen.testing import sample
@@ -134,6 +136,44 @@ def test_norms_against_float64(image, seed):
     check_norm(*image, seed)
 
 
+@settings(quick, max_examples=25)
+@given(
+    st.tuples(st.integers(1, 3), st.integers(1, 70), st.integers(1, 40), st.integers(1, 30)),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_channel_sums_against_float64(shape, batch, seed):
+    check_sums(shape, batch, seed)
+
+
+def check_sums(shape, batch, seed):
+    x = draw(shape, seed, 2.0, 1.0)
+    last = np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
+    out, ref = fused.channel_sums(last, batch), x.astype(float).sum((0, 2, 3) if batch else (2, 3))
+    assert out.shape == ref.shape and out.base is None
+    np.testing.assert_allclose(out, ref, rtol=2e-6, atol=1e-6 * np.abs(x).sum() / shape[1])
+
+
+def test_channel_sums_of_many_chunks_end_in_a_second_launch(monkeypatch):
+    monkeypatch.setattr(fused, "FEW", 8)
+    monkeypatch.setattr(fused, "SLAB", 4)
+    for batch in (True, False):
+        check_sums((3, 33, 9, 7), batch, 0)
+
+
+@pytest.mark.parametrize("dims", [(0, 2, 3), (2, 3)])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_gpus_image_is_summed_by_the_kernel(gpu, dims, keep):
+    x = tg.tensor(sample((2, 5, 4, 3), 1), dtype=tg.float32).permute(0, 2, 3, 1).contiguous()
+    x = x.permute(0, 3, 1, 2)
+    before = fake_cupy.WORK.copy()
+    out = x.cuda().sum(dims, keepdim=keep)
+    done = fake_cupy.WORK - before
+    assert not fake_cupy.WORK or done["launch", "channel_sums"] == 1
+    close(out.cpu().numpy(), x.sum(dims, keepdim=keep).numpy())
+    assert x.cuda().double().sum(dims).cpu().allclose(x.double().sum(dims))
+
+
 @pytest.mark.parametrize("shape, groups, batch", [
     ((2, 5, 30, 31), 5, True), ((1, 70, 300), 7, False), ((3, 33, 130), 33, True),
 ])  # fmt: skip
@@ -227,6 +267,29 @@ def test_more_parameters_than_a_launch_takes():
         np.testing.assert_allclose(p, b - 0.5, rtol=1e-5, atol=1e-5)  # the first step is lr sign(g)
 
 
+def test_an_optimizers_tables_hold_on_to_no_gradient_and_follow_the_parameters():
+    with cuda.emulated():
+        w = tg.tensor(draw(5, 1), requires_grad=True)
+        opt = tg.optim.Adam([w], lr=0.5)
+
+        def moved():
+            before, w.grad = w._array.copy(), tg.ones(5)
+            gone = weakref.ref(w.grad._array)
+            opt.step()
+            w.grad = None
+            assert gone() is None
+            return before - w._array
+
+        close(moved(), np.full(5, 0.5), 1e-4)
+        close(moved(), np.full(5, 0.5), 1e-4)
+        w.data = tg.tensor(draw(5, 2))  # another array: the old one must not be written to
+        close(moved(), np.full(5, 0.5), 1e-4)
+        (tables,) = opt._tables.values()
+        assert tables.holds(
+            w._array, opt.state[w]["exp_avg"]._array, opt.state[w]["exp_avg_sq"]._array
+        )
+
+
 def test_bad_input_to_adam_many():
     def call(g):
         p = [np.zeros(3, np.float32), np.zeros(4, np.float32)]
@@ -275,6 +338,9 @@ MUTANTS = [
     ("channel_norm", "half /= 2) {\n        __syncthreads();\n        if (t < half) sums",
      "half /= 2) {\n        if (t < half) sums"),
     ("channel_norm", "if (row > 0 || at.c >= s.C) return;\n    part_u", "part_u"),
+    ("channel_norm", "__syncthreads();\n        if (row < half) sum", "if (row < half) sum"),
+    ("channel_norm", "if (row == 0 && at.c < s.C) sums", "if (row == 0) sums"),
+    ("channel_norm", "sums[at.part * s.C + at.c] = sum[0]", "sums[at.c] = sum[0]"),
     ("activations", "if (i < n) y[i] = x[i] /", "y[i] = x[i] /"),
     ("activations", "if (i >= n) return;", ""),
     ("activations", "expf(-fabsf(x[i]))", "expf(x[i])"),
@@ -288,6 +354,7 @@ def exercise(file):
     if file == "channel_norm":
         check_norm((2, 40, 70), 40, True, 0)
         check_norm((2, 6, 9), 3, False, 0)
+        check_sums((2, 33, 30, 30), False, 0)
     elif file == "activations":
         for name, (count, constants, formula) in ACTIVATIONS.items():
             arrays = [draw(300, i, 40.0) for i in range(count)]
@@ -356,6 +423,22 @@ def test_a_step_runs_on_the_kernels_and_copies_no_image(gpu, monkeypatch):
     assert sorted(set(names)) == [
         "gate", "leaky", "sigmoid", "sigmoid_grad", "silu", "silu_grad", "softplus", "tanh_grad",
     ]  # fmt: skip
+
+
+def test_gradients_of_parameters_are_taken_over_as_they_are(gpu, monkeypatch):
+    """No copy: what a kernel or a sum made for a gradient is nobody else's."""
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.GroupNorm(2, 8), nn.ConvTranspose2d(8, 4, 2), nn.BatchNorm2d(4),
+        nn.Flatten(), nn.LayerNorm(100), nn.Linear(100, 3),
+    ).to("cuda")  # fmt: skip
+    made = []
+    accumulate = autograd._accumulate
+    monkeypatch.setattr(
+        autograd, "_accumulate", lambda leaf, g, *rest: (made.append(g), accumulate(leaf, g, *rest))
+    )
+    net(tg.tensor(sample((2, 1, 6, 6), 1), dtype=tg.float32).cuda()).square().sum().backward()
+    taken = [p.shape for p in net.parameters() if any(p.grad._array is g._array for g in made)]
+    assert taken == [p.shape for p in net.parameters()]
 
 
 def test_float32_nets_on_the_kernels_agree_with_the_cpu(gpu):

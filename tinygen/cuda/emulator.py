@@ -144,8 +144,10 @@ class HostModule:
             if signature.parameters[i].pointer:
                 slots.append(np.array(addresses.get((argument, 0), 0), np.uint64))
             elif isinstance(value, Struct):
-                places = {(m, k): (f"{argument}.{m}", k) for m, k in value.arrays}
-                slots.append(value.pointing_to({a: addresses.get(b, 0) for a, b in places.items()}))
+                slots.append(value.point({
+                    m: [addresses.get((f"{argument}.{m}", k), 0) for k in range(len(arrays_of))]
+                    for m, arrays_of in value.arrays.items()
+                }))  # fmt: skip
             else:
                 slots.append(value)
         pointers = (ctypes.c_void_p * max(1, len(slots)))(*(s.ctypes.data for s in slots))
@@ -280,7 +282,8 @@ def _arrays(signature: Signature, values: list[Any]) -> dict[Argument, Any]:
     found: dict[Argument, Any] = {}
     for p, value in zip(signature.parameters, values, strict=True):
         if isinstance(value, Struct):
-            found |= {(f"{p.name}.{m}", k): a for (m, k), a in value.arrays.items()}
+            for m, held in value.arrays.items():
+                found |= {(f"{p.name}.{m}", k): a for k, a in enumerate(held)}
         elif p.pointer and value is not None:
             found[p.name, 0] = value
     return found

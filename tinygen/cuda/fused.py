@@ -6,6 +6,7 @@ and optim/algorithms.py call theirs by name. All are float32; other dtypes are C
 
 from collections.abc import Sequence
 from itertools import accumulate
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +16,8 @@ from ..threads import channel_rows
 from .library import ENOUGH_BLOCKS, kernels, uses_kernels
 
 __all__ = [
-    "Norm", "activation", "adam", "adam_many", "channel_norm", "channel_norm_back",
-    "channel_norm_weight", "moments", "normalises", "philox_bits", "philox_normal",
+    "AdamTables", "Norm", "activation", "adam", "adam_many", "channel_norm", "channel_norm_back",
+    "channel_norm_weight", "channel_sums", "moments", "normalises", "philox_bits", "philox_normal",
     "philox_uniform",
 ]  # fmt: skip
 
@@ -98,7 +99,7 @@ def channel_norm_back(u: Any, x: Any, weight: Any, mean: Any, rstd: Any) -> Any:
 def channel_norm_weight(u: Any, x: Any, mean: Any, rstd: Any) -> Any:
     """The gradient for the weight of channel_norm, (C,)."""
     _, of_uz = _products(u, x, *_in_c_order(mean, rstd))
-    return _add_groups(of_uz, None, 1, of_uz.shape[1])[0]
+    return _add_groups(of_uz, None, 1, of_uz.shape[1], flat=True)
 
 
 def _products(u: Any, x: Any, mean: Any, rstd: Any) -> Any:
@@ -110,10 +111,34 @@ def _products(u: Any, x: Any, mean: Any, rstd: Any) -> Any:
     return parts
 
 
-def _add_groups(part: Any, weight: Any, batch: int, groups: int) -> Any:
-    """Rows of partial sums (B chunks, C), weighted and added up: (B, groups)."""
+FEW, PARTS = 512, 256  # pixels that one block adds up; chunks at most
+
+
+def channel_sums(x: Any, batch: bool) -> Any:
+    """The sums of an image x (N, C, ...) over its pixels, (N, C), and over the batch too, (C,)."""
+    rows = _in_c_order(channel_rows(x).reshape(1 if batch else len(x), -1, x.shape[1]))[0]
+    images, pixels, channels = rows.shape
+    tiles = images * -(-channels // LANES)
+    chunks = min(-(-pixels // SLAB), max(1, 4 * ENOUGH_BLOCKS // tiles), PARTS)
+    chunk = pixels if pixels <= FEW else -(-pixels // chunks)
+    kernel = kernels("channel_norm.cu", x).channel_sums
+    while pixels > chunk:
+        chunks = -(-pixels // chunk)
+        parts = np.empty_like(rows, shape=(images, chunks, channels), order="C")
+        kernel(tiles * chunks, (LANES, 8), parts, rows, Norm(pixels, chunk, channels, 1, chunks))
+        rows, pixels, chunk = parts, chunks, chunks
+    out = np.empty_like(rows, shape=(channels,) if batch else (images, channels), order="C")
+    kernel(tiles, (LANES, 8), out, rows, Norm(pixels, pixels, channels, 1, 1))
+    return out
+
+
+on_gpu.channel_sums = channel_sums
+
+
+def _add_groups(part: Any, weight: Any, batch: int, groups: int, flat: bool = False) -> Any:
+    """Rows of partial sums (B chunks, C), weighted and added up: (B, groups), or flat."""
     s = Norm(1, 1, part.shape[1], groups, len(part) // batch)
-    out = np.empty_like(part, shape=(batch, groups), order="C")
+    out = np.empty_like(part, shape=(batch * groups,) if flat else (batch, groups), order="C")
     kernels("channel_norm.cu", part).add_groups(out.size, 256, out, part, weight, tuple(s))
     return out
 
@@ -182,15 +207,48 @@ def adam_many(
     decoupled: bool = False,
 ) -> None:
     """adam of many parameters (lists of arrays), in one launch for each 64 of them."""
-    numbers = _step(step, lr, betas, eps, weight_decay, decoupled)
-    rows = [row for row in zip(ps, ms, vs, gs, strict=True) if row[0].size]
-    for row in rows:
-        _same_sizes(*row)
-    for some in (rows[i : i + MANY] for i in range(0, len(rows), MANY)):
-        sizes = [p.size for p, _, _, _ in some]
+    AdamTables(ps, ms, vs).step(gs, step, lr, betas, eps, weight_decay, decoupled)
+
+
+class AdamTables:
+    """Parameters and their averages, checked and laid out once as kernels/adam.cu takes them; each
+    step brings its gradients. ValueError where sizes differ."""
+
+    def __init__(self, ps: Sequence[Any], ms: Sequence[Any], vs: Sequence[Any]) -> None:
+        self.arrays = [*ps, *ms, *vs]
+        rows = list(zip(ps, ms, vs, strict=True))
+        for p, m, v in rows:
+            _same_sizes(p, m, v, p)
+        self.sizes = [p.size for p in ps]
+        full = [i for i, n in enumerate(self.sizes) if n]
+        self.parts = [full[i : i + MANY] for i in range(0, len(full), MANY)]
+        self.tables = [self._table([rows[i] for i in part]) for part in self.parts]
+
+    def _table(self, rows: list[Any]) -> tuple[int, Any]:
+        """The blocks and the `struct Tensors` of a launch."""
+        sizes = [p.size for p, _, _ in rows]
         first = [0, *accumulate(-(-n // STRIDE) for n in sizes)]
-        tensors = (*map(list, zip(*some, strict=True)), sizes, first)
-        kernels("adam.cu", some[0][0]).adam_many(first[-1], 256, tensors, numbers)
+        tensors = (*map(list, zip(*rows, strict=True)), [], sizes, first)
+        return first[-1], kernels("adam.cu", rows[0][0]).adam_many.pack("all", tensors)
+
+    def holds(self, *arrays: Any) -> bool:
+        """Is it of these very arrays: all parameters, then all of each average?"""
+        return len(arrays) == len(self.arrays) and all(map(is_, arrays, self.arrays))
+
+    def step(
+        self, gs: Sequence[Any], step: int, lr: float, betas: Betas, eps: float,
+        weight_decay: float, decoupled: bool,
+    ) -> None:  # fmt: skip
+        """adam_many with these gradients."""
+        numbers = _step(step, lr, betas, eps, weight_decay, decoupled)
+        if self.sizes != [g.size for g in gs]:
+            for g, p in zip(gs, self.arrays[: len(self.sizes)], strict=True):
+                _same_sizes(p, p, p, g)
+        for part, (blocks, tensors) in zip(self.parts, self.tables, strict=True):
+            kernel = kernels("adam.cu", self.arrays[part[0]]).adam_many
+            kernel.point(tensors, "all.g", [gs[i] for i in part])
+            kernel(blocks, 256, tensors, numbers)
+            kernel.point(tensors, "all.g", [])  # held on to no longer than needed
 
 
 def _same_sizes(p: Any, m: Any, v: Any, g: Any) -> None:

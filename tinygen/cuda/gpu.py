@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from ..backend import INSTALL, cupy, out_of_memory, problem, settle
@@ -19,7 +20,12 @@ def is_available() -> bool:
 
 def is_gpu_array(array: Any) -> bool:
     """Is it CuPy's?"""
-    return type(array).__module__.split(".")[0] == "cupy"
+    return _is_cupys(array.__class__)
+
+
+@cache
+def _is_cupys(kind: type) -> bool:
+    return kind.__module__.split(".")[0] == "cupy"
 
 
 def synchronize() -> None:
@@ -39,17 +45,22 @@ def explained() -> Iterator[None]:
     try:
         yield
     except Exception as e:
-        name = type(e).__name__
-        if isinstance(e, MemoryError):
-            raise out_of_memory(e) from e
-        if name in ("CUDADriverError", "CUDARuntimeError"):
-            raise RuntimeError(
-                f"the GPU reports: {e}. Errors are reported late: the cause may be an earlier "
-                "launch"
-            ) from e
-        if isinstance(e, (ImportError, OSError)) and "nvrtc" in str(e).lower():
-            raise RuntimeError(f"NVRTC not found: {INSTALL} ({e})") from e
+        _explain(e)
         raise
+
+
+def _explain(e: Exception) -> None:
+    """Raise CuPy's error with what to do about it; nothing for others."""
+    name = type(e).__name__
+    if isinstance(e, MemoryError):
+        raise out_of_memory(e) from e
+    if name in ("CUDADriverError", "CUDARuntimeError"):
+        raise RuntimeError(
+            f"the GPU reports: {e}. Errors are reported late: the cause may be an earlier launch"
+        ) from e
+    missing = isinstance(e, (ImportError, OSError)) or name == "DynamicLibNotFoundError"  # CuPy 14
+    if missing and "nvrtc" in str(e).lower():
+        raise RuntimeError(f"NVRTC not found: {INSTALL} ({e})") from e
 
 
 class GpuModule:
@@ -85,14 +96,11 @@ class GpuModule:
     ) -> None:
         """Queue the kernel `name` on the GPU with values that were checked and cast."""
         function = self.functions[name]
-        with explained():
+        passed = tuple([v.numbers if v.__class__ is Struct else v for v in values])
+        try:
             if shared_mem > 48 * 1024:
                 function.max_dynamic_shared_size_bytes = shared_mem
-            function(grid, block, tuple(map(_passed, values)), shared_mem=shared_mem)
-
-
-def _passed(value: Any) -> Any:
-    """A value as CuPy passes it: a struct's pointers become addresses."""
-    if not isinstance(value, Struct):
-        return value
-    return value.pointing_to({key: a.data.ptr for key, a in value.arrays.items()})
+            function(grid, block, passed, shared_mem=shared_mem)
+        except Exception as e:
+            _explain(e)
+            raise

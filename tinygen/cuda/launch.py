@@ -1,11 +1,14 @@
 """Typed launches: the same checks and casts whether a kernel runs on the GPU or in the emulator."""
 
 import operator
+import struct
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ..backend import cupy
 from . import source
 from .emulator import HostModule
 from .gpu import GpuModule, is_gpu_array
@@ -16,6 +19,11 @@ __all__ = ["Kernel", "Kernels"]
 GRID_LIMITS = (2**31 - 1, 65535, 65535)
 BLOCK_LIMITS = (1024, 1024, 64)
 SHARED_LIMIT = 227 * 1024
+LIMITS: dict[Any, tuple[int, int]] = {  # of the integers; True and False are integers, too
+    np.dtype(t): (np.iinfo(t).min, np.iinfo(t).max) for t in np.typecodes["AllInteger"]
+} | {np.dtype(bool): (0, 1)}
+PLAIN = {int, float}  # what needs no look to be a number
+DTYPE, IN_ORDER, ADDRESS = map(operator.attrgetter, ("dtype", "flags.c_contiguous", "data.ptr"))
 
 
 class Kernels:
@@ -70,6 +78,7 @@ class Kernel:
 
     def __init__(self, name: str, signature: Signature, module: Any, gpu: bool) -> None:
         self.name, self.signature, self._module, self._gpu = name, signature, module, gpu
+        self._layouts = {p.name: _layout(p) for p in signature.parameters}
 
     def __repr__(self) -> str:
         return f"<kernel {self.signature}>"
@@ -105,97 +114,157 @@ class Kernel:
         values = [self._cast(p, a) for p, a in zip(expected, args, strict=True)]
         self._module.launch(self.name, self.signature, *sizes, values, shared_mem)
 
-    def _where(self) -> str:
-        return f"kernel '{self.name}'"
+    def pack(self, name: str, members: tuple[Any, ...]) -> Any:
+        """The struct argument `name`, checked and laid out: for many launches with the same."""
+        return self._struct(next(p for p in self.signature.parameters if p.name == name), members)
+
+    def point(self, packed: Struct, name: str, arrays: Sequence[Any]) -> None:
+        """Make the pointers "argument.member" of a packed struct point to other arrays."""
+        argument, _, member = name.partition(".")
+        p = next(p for p in self.signature.parameters if p.name == argument)
+        self._fill(packed, next(m for m in p.members if m.name == member), arrays, argument)
+
+    # What is checked at every launch is checked quickly; words are found when something is wrong.
+
+    def _where(self, p: Parameter | None = None) -> str:
+        return f"kernel '{self.name}'" + (f", argument '{p.name}' ({p.ctype})" if p else "")
 
     def _size(
-        self, what: str, size: int | tuple[int, ...], limits: tuple[int, ...]
+        self, what: str, size: int | tuple[int, ...], limits: tuple[int, int, int]
     ) -> tuple[int, int, int]:
-        given = size if isinstance(size, tuple) else (size,)
-        full = tuple(operator.index(n) for n in given) + (1,) * (3 - len(given))
-        if len(full) != 3 or any(not 1 <= n <= most for n, most in zip(full, limits, strict=True)):
+        full = (*map(operator.index, size if isinstance(size, tuple) else (size,)), 1, 1)
+        x, y, z = full[:3]
+        fits = 1 <= x <= limits[0] and 1 <= y <= limits[1] and 1 <= z <= limits[2]
+        if not fits or len(full) > 5:
             raise ValueError(
                 f"{self._where()}: {what} {size}; each of x, y, z must be from 1 to {limits}"
             )
-        return full
+        return x, y, z
 
     def _cast(self, p: Parameter, value: Any) -> Any:
-        return self._array(p, value) if p.pointer else self._scalar(p, value)
+        if p.pointer:
+            return self._array(p, value)
+        return self._struct(p, value) if p.members else self._number(p, value)
 
     def _array(self, p: Parameter, a: Any) -> Any:
-        where = f"{self._where()}, argument '{p.name}' ({p.ctype})"
         if a is None:  # a null pointer
             return np.array(0, np.uint64) if self._gpu else None
+        if not self._fits(p, a):
+            raise self._refusal(p, a)
+        return a
+
+    def _fits(self, p: Parameter, a: Any) -> bool:
+        """Is `a` what the pointer p needs? _refusal says what is wrong with it."""
+        if self._gpu:
+            if not is_gpu_array(a) or a.dtype != p.dtype or not a.flags.c_contiguous:
+                return False
+            return p.align == 1 or not a.data.ptr % p.align
+        if not isinstance(a, np.ndarray) or a.dtype != p.dtype:
+            return False
+        return a.flags.c_contiguous and (p.const or a.flags.writeable)
+
+    def _all_fit(self, m: Parameter, arrays: Sequence[Any]) -> bool:
+        """_fits of hundreds: each question is asked of all at once."""
+        if not self._gpu:
+            return all(self._fits(m, a) for a in arrays)
+        cupys = set(map(type, arrays)) <= {cupy().ndarray}
+        return cupys and {m.dtype}.issuperset(map(DTYPE, arrays)) and all(map(IN_ORDER, arrays))
+
+    def _refusal(self, p: Parameter, a: Any) -> Exception:
+        where = self._where(p)
         if self._gpu and not is_gpu_array(a):
-            raise TypeError(
+            return TypeError(
                 f"{where}: runs on the GPU and needs a CuPy array, got {type(a).__name__}; "
                 "move it by .cuda()"
             )
         if not self._gpu and not isinstance(a, np.ndarray):
-            raise TypeError(
+            return TypeError(
                 f"{where}: runs in the emulator and needs a NumPy array, got {type(a).__name__}"
             )
         if a.dtype != p.dtype:
-            raise TypeError(f"{where}: expected dtype {p.dtype}, got {a.dtype}")
+            return TypeError(f"{where}: expected dtype {p.dtype}, got {a.dtype}")
         if not a.flags.c_contiguous:
-            raise ValueError(
+            return ValueError(
                 f"{where}: must be C-contiguous, has shape {a.shape} and strides {a.strides}"
             )
-        if not p.const and not self._gpu and not a.flags.writeable:
-            raise ValueError(f"{where}: the kernel may write to it and the array is read-only")
-        address = a.data.ptr if self._gpu else a.ctypes.data
-        if self._gpu and address % p.align:
-            raise ValueError(f"{where}: must start at a multiple of {p.align} bytes")
-        return a
+        if self._gpu:
+            return ValueError(f"{where}: must start at a multiple of {p.align} bytes")
+        return ValueError(f"{where}: the kernel may write to it and the array is read-only")
 
-    def _scalar(self, p: Parameter, value: Any) -> Any:
-        where = f"{self._where()}, argument '{p.name}' ({p.ctype})"
-        if p.dtype.names:
-            return self._struct(p, value, where)
-        return _number(p.dtype, value, where)
+    def _number(self, p: Parameter, value: Any) -> Any:
+        """A 0-d array of exactly this type: CuPy passes those by value, and never as 64 bits for
+        32."""
+        dtype = p.dtype
+        if dtype not in LIMITS:
+            if isinstance(value, (int, float, np.integer, np.floating)):
+                return np.array(value, dtype)
+            raise self._no_number(p, value, "a number")
+        try:
+            number = operator.index(value)
+        except TypeError:
+            raise self._no_number(p, value, "an integer") from None
+        least, most = LIMITS[dtype]
+        if not least <= number <= most:
+            raise OverflowError(f"{self._where(p)}: {number} does not fit in {dtype}")
+        return np.array(number, dtype)
 
-    def _struct(self, p: Parameter, value: Any, where: str) -> Any:
+    def _no_number(self, p: Parameter, value: Any, expected: str) -> TypeError:
+        if isinstance(value, np.ndarray) and value.shape:
+            return TypeError(
+                f"{self._where(p)}: expected a number, got an array of shape {value.shape}"
+            )
+        got = repr(value) if expected == "an integer" else type(value).__name__
+        return TypeError(f"{self._where(p)}: expected {expected}, got {got}")
+
+    def _struct(self, p: Parameter, value: Any) -> Any:
+        layout = self._layouts[p.name]
+        if layout is not None and isinstance(value, tuple) and PLAIN.issuperset(map(type, value)):
+            try:
+                return np.ndarray((), p.dtype, bytearray(layout.pack(*value)))
+            except (struct.error, OverflowError):
+                pass  # too many, too large, or 1.5 for an integer: what follows says it
+        return self._slow_struct(p, value)
+
+    def _slow_struct(self, p: Parameter, value: Any) -> Any:
+        if isinstance(value, Struct) and value.numbers.dtype == p.dtype:
+            return value
         if isinstance(value, np.ndarray) and value.dtype == p.dtype and value.shape == ():
             return value
         if not isinstance(value, tuple) or len(value) != len(p.members):
             raise TypeError(
-                f"{where}: expected a tuple of {len(p.members)} numbers "
+                f"{self._where(p)}: expected a tuple of {len(p.members)} numbers "
                 f"({', '.join(m.name for m in p.members)}), got {value!r}"
             )
-        out = np.zeros((), p.dtype)
-        arrays: dict[tuple[str, int], Any] = {}
+        out = Struct(np.zeros((), p.dtype), {})
         for m, v in zip(p.members, value, strict=True):
             if m.count:
-                arrays |= self._fill(out, m, v, p.name)
+                self._fill(out, m, v, p.name)
             else:
-                out[m.name] = _number(m.dtype, v, f"{where}.{m.name}")
-        return Struct(out, arrays) if any(m.pointer for m in p.members) else out
+                out.numbers[m.name] = self._number(replace(m, name=f"{p.name}.{m.name}"), v)
+        return out if any(m.pointer for m in p.members) else out.numbers
 
-    def _fill(self, out: Any, m: Parameter, values: Any, struct: str) -> dict[Any, Any]:
-        """Put `values` into the member m of a struct, an array; pointers: (name, k) -> array."""
-        where = f"{self._where()}, argument '{struct}.{m.name}' ({m.ctype}[{m.count}])"
+    def _fill(self, out: Struct, m: Parameter, values: Any, argument: str) -> None:
+        """Put `values` into the member m of a struct, an array of numbers or of pointers."""
         if not isinstance(values, (list, tuple)) or len(values) > m.count:
-            raise TypeError(f"{where}: expected a list of at most {m.count}, got {values!r}")
-        if not m.pointer:
-            out[m.name][: len(values)] = [_number(m.dtype, v, where) for v in values]
-            return {}
-        named = (replace(m, name=f"{struct}.{m.name}[{k}]") for k in range(len(values)))
-        checked = (self._array(one, a) for one, a in zip(named, values, strict=True))
-        return {(m.name, k): a for k, a in enumerate(checked)}
+            named = replace(m, name=f"{argument}.{m.name}", ctype=f"{m.ctype}[{m.count}]")
+            raise TypeError(
+                f"{self._where(named)}: expected a list of at most {m.count}, got {values!r}"
+            )
+        if m.pointer:
+            if not self._all_fit(m, values):
+                k = next(k for k, a in enumerate(values) if not self._fits(m, a))
+                raise self._refusal(replace(m, name=f"{argument}.{m.name}[{k}]"), values[k])
+            out.arrays[m.name] = values
+            if self._gpu:
+                out.point({m.name: list(map(ADDRESS, values))})
+        else:
+            named = replace(m, name=f"{argument}.{m.name}", ctype=f"{m.ctype}[{m.count}]")
+            out.numbers[m.name][: len(values)] = [self._number(named, v) for v in values]
 
 
-def _number(dtype: np.dtype[Any], value: Any, where: str) -> Any:
-    """A 0-d array of exactly this type: CuPy passes those by value, and never as 64 bits for 32."""
-    if isinstance(value, np.ndarray) and value.shape:
-        raise TypeError(f"{where}: expected a number, got an array of shape {value.shape}")
-    if dtype.kind not in "iub":
-        if isinstance(value, (int, float, np.integer, np.floating)):
-            return np.array(value, dtype)
-        raise TypeError(f"{where}: expected a number, got {type(value).__name__}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{where}: expected an integer, got {value!r}") from None
-    if dtype.kind != "b" and not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
-        raise OverflowError(f"{where}: {number} does not fit in {dtype}")
-    return np.array(number, dtype)
+def _layout(p: Parameter) -> struct.Struct | None:
+    """How a struct of numbers alone is packed; None for other parameters, which take more care."""
+    if not p.members or any(m.count or m.dtype.kind == "b" for m in p.members):
+        return None
+    text = "".join(m.dtype.char for m in p.members)  # NumPy's letters are C's and struct's
+    return struct.Struct(f"{text}{p.dtype.itemsize - struct.calcsize(text)}x")

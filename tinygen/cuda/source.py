@@ -2,6 +2,7 @@
 kernel's parameters."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,15 +64,16 @@ class Parameter:
 
 
 class Struct:
-    """The value of a struct that holds pointers: its numbers, and the array behind each pointer."""
+    """The value of a struct that holds pointers: its numbers, and the arrays behind the pointers of
+    each member."""
 
-    def __init__(self, numbers: Any, arrays: dict[tuple[str, int], Any]) -> None:
+    def __init__(self, numbers: Any, arrays: dict[str, Sequence[Any]]) -> None:
         self.numbers, self.arrays = numbers, arrays
 
-    def pointing_to(self, addresses: dict[tuple[str, int], int]) -> Any:
-        """The numbers with the pointers filled in."""
-        for (name, k), address in addresses.items():
-            self.numbers[name][k] = address
+    def point(self, addresses: dict[str, list[int]]) -> Any:
+        """Fill pointers in; returns the numbers."""
+        for name, found in addresses.items():
+            self.numbers[name][: len(found)] = found
         return self.numbers
 
 

@@ -1,4 +1,5 @@
-"""Elementwise ops on a GPU: in the order of the memory, and as one kernel where there is one.
+"""Elementwise ops on a GPU: in the order of the memory, and as one kernel where there is one; and
+sums over the pixels of images.
 
 CuPy writes what a ufunc computes in C order, whatever the order of its inputs (NumPy keeps theirs).
 An image that lies channels-last would leave the first activation channels-first, and the next
@@ -13,11 +14,27 @@ from typing import Any
 
 import numpy as np
 
+from .. import threads
 from ..backend import Array
 
-__all__ = ["compute"]
+__all__ = ["compute", "total"]
 
 launch: Callable[..., Array] | None = None  # runs a kernel by its name; cuda/fused.py gives it
+channel_sums: Callable[..., Array] | None = None  # (x, of the batch, too); given there as well
+
+
+def total(x: Array, dims: tuple[int, ...], keepdims: bool) -> Array:
+    """threads.total, by our kernel for the pixels of a float32 image that lies channels-last."""
+    if x.__class__ is np.ndarray or channel_sums is None or not _sums_pixels(x, dims):
+        return threads.total(x, dims, keepdims)
+    sums = channel_sums(x, dims[0] == 0)
+    return sums.reshape((-1 if dims[0] else 1, x.shape[1], 1, 1)) if keepdims else sums
+
+
+def _sums_pixels(x: Array, dims: tuple[int, ...]) -> bool:
+    if dims not in ((2, 3), (0, 2, 3)) or x.ndim != 4 or x.dtype != np.float32 or not x.size:
+        return False
+    return bool(x.transpose(0, 2, 3, 1).flags.c_contiguous)
 
 
 def compute(spec: Any, arrays: list[Any], constants: dict[str, Any]) -> Array:

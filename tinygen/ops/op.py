@@ -39,7 +39,6 @@ from numpy import generic, ndarray
 from ..backend import Array, DType, get_default_dtype
 from ..tape import Node, caller, process, thread
 from ..tensor import Tensor, wrap
-from ..threads import total
 from ..view import View, as_it_is, view_of
 from . import on_gpu
 from .explain import explain, refuse_nan
@@ -386,7 +385,9 @@ broadcast_to.vjp(lambda g, x_shape: sum_to(g, shape=x_shape))  # type: ignore[ha
 @op
 def sum_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     """x summed over the dimensions that broadcasting `shape` to x.shape would repeat."""
-    out = total(x, repeated(shape, x.shape), True)
+    dims = repeated(shape, x.shape)
+    keep = dims != tuple(range(x.ndim - len(shape)))  # else no reshape: a view is no gradient's own
+    out = on_gpu.total(x, dims, keep)
     return out if out.shape == shape else out.reshape(shape)
 
 

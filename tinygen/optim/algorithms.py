@@ -270,6 +270,7 @@ class Adam(Optimizer):
                 "maximize": maximize,
             },
         )
+        self._tables: on_gpu.Tables = {}
 
     def _check(self, group: Group) -> None:
         super()._check(group)
@@ -285,10 +286,10 @@ class Adam(Optimizer):
     def update_all(self, params: list[Tensor], group: Group) -> None:
         """On a GPU all parameters of a group in one launch; else one after the other."""
         fit = [p for p in params if on_gpu.fits(p._array, group)]
-        on_gpu.adam(
-            fit, [self._begin(p._array, self.state[p], group) for p in fit], group, self.decoupled
-        )
-        super().update_all([p for p in params if not on_gpu.fits(p._array, group)], group)
+        states = [self._begin(p._array, self.state[p], group) for p in fit]
+        on_gpu.adam(fit, states, group, self.decoupled, self._tables)
+        if len(fit) < len(params):
+            super().update_all([p for p in params if not on_gpu.fits(p._array, group)], group)
 
     def _begin(self, p: Array, state: State, group: Group) -> State:
         """Count one more step of a parameter; at the first, start its averages."""

@@ -8,10 +8,11 @@ import numpy as np
 
 from .. import cuda
 from ..backend import Array
+from ..cuda.fused import AdamTables
 from ..tensor import Tensor
 from .optimizer import Group, State
 
-__all__ = ["adam", "fits"]
+__all__ = ["Tables", "adam", "fits"]
 
 
 def fits(p: Array, group: Group) -> bool:
@@ -20,18 +21,27 @@ def fits(p: Array, group: Group) -> bool:
     return bool(taken and cuda.uses_kernels(p))
 
 
-def adam(params: list[Tensor], states: list[State], group: Group, decoupled: bool) -> None:
-    """Adam's update of parameters whose step has been counted; one launch for each step number."""
-    by_step: dict[int, list[tuple[Array, ...]]] = {}
+Tables = dict[int, AdamTables]  # of an optimizer, by the first of their parameters
+
+
+def adam(
+    params: list[Tensor], states: list[State], group: Group, decoupled: bool, tables: Tables
+) -> None:
+    """Adam's update of parameters whose step has been counted; one launch for each step number (and
+    for each 64 of them)."""
+    by_step: dict[int, list[tuple[Any, ...]]] = {}
     for p, state in zip(params, states, strict=True):
         m, v = state["exp_avg"]._array, state["exp_avg_sq"]._array
-        row = (p._array, m, v, _gradient(p, group))
+        row = (id(p), p._array, m, v, _gradient(p, group))
         by_step.setdefault(state["step"], []).append(row)
         p._version[0] += 1
     lr, eps, decay = (float(group[key]) for key in ("lr", "eps", "weight_decay"))
     for t, rows in by_step.items():
-        ps, ms, vs, gs = zip(*rows, strict=True)
-        cuda.adam_many(ps, ms, vs, gs, t, lr, group["betas"], eps, decay, decoupled)
+        (first, *_), ps, ms, vs, gs = zip(*rows, strict=True)
+        table = tables.get(first)
+        if table is None or not table.holds(*ps, *ms, *vs):
+            table = tables[first] = AdamTables(ps, ms, vs)
+        table.step(gs, t, lr, group["betas"], eps, decay, decoupled)
 
 
 def _gradient(p: Tensor, group: Group) -> Any:

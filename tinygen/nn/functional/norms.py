@@ -292,7 +292,7 @@ def layer_norm(
     """
     shape = _last("layer_norm", input, normalized_shape, weight=weight, bias=bias)
     if fused.normalises(input._array):  # each position is a picture of one pixel, and one group
-        w, b = (v if v is None else ops.reshape(v, -1) for v in (weight, bias))
+        w, b = (v if v is None or v.ndim == 1 else ops.reshape(v, -1) for v in (weight, bias))
         flat = ops.reshape(input, (-1, math.prod(shape)))
         return ops.reshape(channel_norm(flat, w, b, 1, False, eps)[0], input.shape)
     out, _, _ = _standardize(input, tuple(range(-len(shape), 0)), eps)
