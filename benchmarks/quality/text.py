@@ -1,6 +1,7 @@
 """Text to image in numbers: guidance, and re-ranking by CLIP, on seen and unseen pairs.
 
-    python benchmarks/quality/text.py runs/text_to_image/last.npz --clip runs/clip/last.npz
+    python benchmarks/quality/text.py text_to_image --clip runs/clip/last.npz      # the bundled one
+    python benchmarks/quality/text.py runs/text_to_image/last.npz
 
 Of a checkpoint of examples/text_to_image.py: the share of facts that an oracle reads in its
 pictures, and of pictures that show all of them (metrics.caption_score), for captions of scenes that
@@ -39,7 +40,8 @@ def draw(model: Any, captions: list[str], guidance: float, seed: int) -> tg.Tens
 
 def score(x: tg.Tensor, captions: list[str]) -> list[float]:
     """Facts and pictures right, in per cent."""
-    return [round(100 * v, 1) for v in metrics.caption_score((0.5 * x + 0.5).clamp(0, 1), captions)]
+    right = metrics.caption_score((0.5 * x + 0.5).clamp(0, 1), captions)
+    return [round(100 * share, 1) for share in (right.facts, right.exact)]
 
 
 def ranked(model: Any, clip: Any, captions: list[str], guidance: float, draws: int) -> Any:
