@@ -5,8 +5,9 @@
     python examples/unclip.py --clip runs/clip/last.npz            # a CLIP that is trained already
     python examples/sample.py runs/unclip/last.npz --sampler ddim --steps 25
 
-Expect: 11 min on 2 cores; 13 % of facts right, with the prior or without it, 20 % with the best of
-4 by CLIP: colours and times, hardly a shape. It wants far more training.
+Expect: 12 min on 2 cores; 49 % of facts right with the prior, 37 % without it, 59 % with the best
+of 4 by CLIP; of unseen pairs 53, 27 and 48 %. The true picture's embedding, all that the decoder
+can be told, gives 50 and 49 %.
 
 The data are those of examples/clip.py. First CLIP and an autoencoder are trained, side by side;
 then the prior and the decoder. An oracle reads pictures of --n test captions, and of captions whose
