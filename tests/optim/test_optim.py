@@ -226,6 +226,21 @@ def test_muon_stays_where_there_is_no_gradient_and_keeps_float16():
     assert np.isfinite(p._array).all() and (p._array < 1).all()
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (2, 0, 3, 3)])
+def test_muon_passes_over_what_is_empty(shape):
+    p = leaf(np.zeros(shape))
+    set_grad(p, np.zeros(shape))
+    optim.Muon([p]).step()
+    assert p.shape == shape
+
+
+def test_muon_hides_no_nan():
+    p = leaf(np.ones((2, 3)))
+    set_grad(p, [[np.nan, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    optim.Muon([p]).step()
+    assert np.isnan(p._array).any()
+
+
 def test_matrices_are_muon_s_and_all_else_is_adam_s():
     net = tg.nn.Sequential(tg.nn.Conv2d(1, 2, 3), tg.nn.GroupNorm(1, 2), tg.nn.Linear(2, 2))
     muon, adam = optim.muon.with_adam(net.named_parameters(), 0.1, 0.2, ["1."], 0.3).param_groups

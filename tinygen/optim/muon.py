@@ -86,12 +86,14 @@ class Muon(Optimizer):
                 )
 
     def update(self, param: Array, grad: Array, state: State, group: Group) -> None:
+        if not param.size:
+            return
         if not state:
             state["momentum_buffer"] = wrap(np.zeros_like(param))
         momentum, buffer = float(group["momentum"]), state["momentum_buffer"]._array
         buffer += (1.0 - momentum) * (grad - buffer)
         u = grad + momentum * (buffer - grad) if group["nesterov"] else buffer
-        u = u.reshape(len(u), math.prod(u.shape[1:]))
+        u = u.reshape(len(u), -1)
         rows, columns = u.shape
         ratio = math.sqrt(max(1.0, rows / columns))
         if group["adjust_lr_fn"] == "match_rms_adamw":
