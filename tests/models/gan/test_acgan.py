@@ -124,7 +124,7 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="ACGAN: expected 4 integer labels, got float32"):
         model.generator_terms(4, tg.zeros(4))
     for row in ("wgan", "wgan_gp"):
-        with pytest.raises(ValueError, match=f"ACGAN: D of {row} needs a penalty or clipped"):
+        with pytest.raises(ValueError, match=f"ACGAN: D of {row} needs a penalty, clipped"):
             build(PICTURE | {"objective": row})
     with pytest.raises(ValueError, match="expected class_weight >= 0"):
         build(PICTURE | {"class_weight": -1.0})

@@ -254,7 +254,7 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="biggan: expected a square picture"):
         build(CONFIG | {"shape": (1, 8, 12)})
     for row in ("wgan", "wgan_gp"):
-        with pytest.raises(ValueError, match=f"BigGAN: D of {row} needs a penalty or clipped"):
+        with pytest.raises(ValueError, match=f"BigGAN: D of {row} needs a penalty, clipped"):
             build(CONFIG | {"objective": row})
     with pytest.raises(ValueError, match="expected orthogonal >= 0"):
         build(CONFIG | {"orthogonal": -1.0})

@@ -240,7 +240,7 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="TextGAN: 3 samples of 2 captions; give 1 or 3"):
         model.sample(3, captions=["a cat", "a dog"])
     for row in ("wgan", "wgan_gp"):
-        with pytest.raises(ValueError, match=f"TextGAN: D of {row} needs a penalty or clipped"):
+        with pytest.raises(ValueError, match=f"TextGAN: D of {row} needs a penalty, clipped"):
             build(CONFIG | {"objective": row})
     with pytest.raises(ValueError, match="expected between >= 0"):
         build(CONFIG | {"between": -1.0})

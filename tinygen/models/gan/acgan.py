@@ -27,6 +27,7 @@ from .. import nets
 from ..nets.dcgan import start_small
 from ..systems import NEEDED, settings, split
 from .gan import GAN
+from .objectives import loss_alone
 
 __all__ = ["ACGAN", "build"]
 
@@ -52,11 +53,7 @@ class ACGAN(GAN):
     ) -> None:  # fmt: skip
         super().__init__(G, D, objective_name, latent, smoothing=smoothing)
         numbers("ACGAN", 0.0, class_weight=class_weight)
-        if self.penalty_name or self.objective.clip:
-            raise ValueError(
-                f"ACGAN: D of {objective_name} needs a penalty or clipped weights; take a row "
-                "without, as non_saturating or hinge"
-            )
+        loss_alone("ACGAN", objective_name)
         self.class_weight, self.classes = class_weight, D.classes
 
     def discriminator_terms(self, batch: Tensor | Sequence[Tensor]) -> dict[str, Tensor]:

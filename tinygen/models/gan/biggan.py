@@ -30,6 +30,7 @@ from ...tensor import Tensor
 from .. import nets
 from ..systems import NEEDED, settings, split
 from .gan import GAN
+from .objectives import loss_alone
 
 __all__ = ["BigGAN", "build", "orthogonal_penalty"]
 
@@ -73,11 +74,7 @@ class BigGAN(GAN):
     ) -> None:  # fmt: skip
         super().__init__(G, D, objective_name, latent)
         numbers("BigGAN", 0.0, orthogonal=orthogonal)
-        if self.penalty_name or self.objective.clip:
-            raise ValueError(
-                f"BigGAN: D of {objective_name} needs a penalty or clipped weights; take a row "
-                "without, as hinge or non_saturating"
-            )
+        loss_alone("BigGAN", objective_name)
         self.orthogonal, self.classes = orthogonal, D.classes
 
     # --- samples --------------------------------------------------------------------------------

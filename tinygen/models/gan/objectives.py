@@ -25,8 +25,8 @@ from ...tensor import Tensor
 
 __all__ = [
     "Densities", "OBJECTIVES", "Objective", "critic_gap", "cross_entropy", "energy_gap",
-    "hinge_d", "kl", "least_squares_d", "least_squares_divergence", "log_ratio", "objective",
-    "probability_real", "reverse_kl_minus_two_jsd", "two_jsd",
+    "hinge_d", "kl", "least_squares_d", "least_squares_divergence", "log_ratio", "loss_alone",
+    "objective", "probability_real", "reverse_kl_minus_two_jsd", "two_jsd",
 ]  # fmt: skip
 
 Densities = Callable[[Array, Array], Array]  # p_d(x), p_g(x) -> a number at each x
@@ -223,3 +223,21 @@ def objective(name: str) -> Objective:
     if name not in OBJECTIVES:
         raise ValueError(f"no GAN objective is called {name!r}; there are {', '.join(OBJECTIVES)}")
     return OBJECTIVES[name]
+
+
+def loss_alone(model: str, name: str) -> Objective:
+    """The row called `name`, for a model whose D is asked for nothing but its loss.
+
+    ValueError for a row that needs a penalty, clipped weights or an energy.
+
+    >>> import tinygen as tg
+    >>> tg.models.gan.objectives.loss_alone("me", "hinge").output
+    'score'
+    """
+    row = objective(name)
+    if row.penalty or row.clip or row.output == "energy":
+        raise ValueError(
+            f"{model}: D of {name} needs a penalty, clipped weights or an energy; take a row "
+            "without, as non_saturating, least_squares or hinge"
+        )
+    return row

@@ -32,6 +32,7 @@ from ...tensor import Tensor
 from .. import nets
 from ..systems import NEEDED, settings, split
 from .gan import GAN
+from .objectives import loss_alone
 
 __all__ = ["TextGAN", "build", "mismatched"]
 
@@ -76,11 +77,7 @@ class TextGAN(GAN):
     ) -> None:  # fmt: skip
         super().__init__(G, D, objective_name, latent)
         numbers("TextGAN", 0.0, between=between)
-        if self.penalty_name or self.objective.clip:
-            raise ValueError(
-                f"TextGAN: D of {objective_name} needs a penalty or clipped weights; take a row "
-                "without, as non_saturating or hinge"
-            )
+        loss_alone("TextGAN", objective_name)
         self.tokenizer, self.aware, self.between = tokenizer, aware, between
 
     # --- samples --------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from ...ops import cat
 from ...tape import no_grad
 from ...tensor import Tensor, same_shape
 from .. import nets
-from ..gan.objectives import objective
+from ..gan.objectives import loss_alone
 from ..systems import NEEDED, settings
 
 __all__ = ["DISTANCES", "Pix2Pix", "build"]
@@ -62,12 +62,7 @@ class Pix2Pix(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         numbers("Pix2Pix", 0.0, weight=weight, judge=judge)
-        self.row = objective(objective_name)
-        if self.row.output == "energy" or self.row.penalty or self.row.clip:
-            raise ValueError(
-                f"Pix2Pix: D of {objective_name} needs a penalty, clipped weights or an energy; "
-                "take a row without, as non_saturating, least_squares or hinge"
-            )
+        self.row = loss_alone("Pix2Pix", objective_name)
         if distance not in DISTANCES:
             raise ValueError(f"Pix2Pix: distance must be l1 or l2, got {distance!r}")
         self.G, self.D, self.told = G, D, tuple(told)
