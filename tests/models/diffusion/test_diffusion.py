@@ -50,6 +50,12 @@ def test_a_shifted_cosine_has_so_many_times_the_signal(shift):
     assert repr(shifted).startswith(f"VP cosine, shifted by {shift:g}, T = 100")
 
 
+@pytest.mark.parametrize("shift", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_shift_is_above_0(shift):
+    with pytest.raises(ValueError, match="cosine: expected a shift above 0, got"):
+        D.cosine(10, shift=shift)
+
+
 @given(processes())
 def test_one_step_equals_the_composed_chain(process: D.Process) -> None:
     """x_t = r_t x_{t-1} + sqrt(v_t) eps, composed: the signal's factor and the variance."""

@@ -250,12 +250,15 @@ def cosine(T: int, offset: float = 0.008, max_beta: float = 0.999, shift: float 
 
     Nichol and Dhariwal 2021 (arXiv:2102.09672); beta is cut at max_beta, or alpha-bar_T would be 0.
     shift: a / s is `shift` times as large, so that below 1 more of the steps have much noise: for
-    data that much noise leaves readable (Hoogeboom et al. 2023, arXiv:2301.11093, section 3.1).
+    data that much noise leaves readable (Hoogeboom et al. 2023, arXiv:2301.11093, section 3.1);
+    ValueError unless it is a number above 0.
 
     >>> import tinygen as tg
     >>> tg.models.diffusion.cosine(2, offset=0.0).alphas_bar.round(4).tolist()
     [1.0, 0.5, 0.0005]
     """
+    if not 0.0 < shift < math.inf:
+        raise ValueError(f"cosine: expected a shift above 0, got {shift}")
     angle = (np.arange(_length(T) + 1) / T + offset) / (1 + offset) * np.pi / 2
     signal, noise = np.square(shift * np.cos(angle)), np.square(np.sin(angle))
     f = signal / (signal + noise)
